@@ -1,0 +1,17 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { transform } from "esbuild";
+
+export async function load(url, context, nextLoad) {
+  if (url.endsWith(".wgsl")) {
+    const text = await readFile(fileURLToPath(url), "utf8");
+    return { format: "module", shortCircuit: true, source: `export default ${JSON.stringify(text)};` };
+  }
+  if (url.endsWith(".ts") && url.startsWith("file:") && !url.includes("/node_modules/")) {
+    const sourcefile = fileURLToPath(url);
+    const text = await readFile(sourcefile, "utf8");
+    const { code } = await transform(text, { loader: "ts", target: "es2024", sourcefile, sourcemap: "inline" });
+    return { format: "module", shortCircuit: true, source: code };
+  }
+  return nextLoad(url, context);
+}

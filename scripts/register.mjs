@@ -1,0 +1,5 @@
+// Lets Node run the sources as they stand: TypeScript is stripped by esbuild, `.wgsl` files are imported as text.
+import { register } from "node:module";
+
+process.setSourceMapsEnabled(true);
+register("./loader.mjs", import.meta.url);
