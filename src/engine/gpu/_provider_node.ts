@@ -1,0 +1,17 @@
+import { create, globals } from "webgpu";
+
+let gpu: GPU | undefined;
+
+/** Dawn's WebGPU implementation, created once per process. */
+export function webgpu(): GPU | undefined {
+  if (gpu === undefined) {
+    Object.assign(globalThis, globals);
+    gpu = create([]) as GPU;
+  }
+  return gpu;
+}
+
+/** What a user without an adapter should do. */
+export const adapterAdvice =
+  "install a Vulkan driver (on Debian or Ubuntu: libvulkan1 and mesa-vulkan-drivers 23 or newer, which include a software driver), " +
+  "or run `npm run setup:gpu` in a checkout of federa";

@@ -1,0 +1,125 @@
+import { OutOfMemoryError } from "../errors.ts";
+
+/** A GPU buffer owned by a {@linkcode BufferPool}. */
+export interface PooledBuffer {
+  /** Unique for the life of the process; never reused, so it can key caches. */
+  readonly id: number;
+  /** The buffer itself; `bytes` long. */
+  readonly buffer: GPUBuffer;
+  /** Capacity in bytes: the size class, not what was asked for. */
+  readonly bytes: number;
+  /** Serial of the last command batch that touched it; the stream writes this. */
+  lastUse: number;
+}
+
+/** Counters of a {@linkcode BufferPool}, in bytes unless said otherwise. */
+export interface PoolStats {
+  /** In use now. */
+  readonly liveBytes: number;
+  /** The most that was ever in use. */
+  readonly peakBytes: number;
+  /** Held for reuse. */
+  readonly idleBytes: number;
+  /** Buffers created so far. */
+  readonly created: number;
+}
+
+const smallest = 256;
+const usage = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+let nextId = 1;
+
+/**
+ * The size class of a request: 256 bytes, then eight steps to each power of two (at most 12.5 % waste).
+ */
+export function sizeClass(bytes: number): number {
+  if (bytes <= smallest) return smallest;
+  const step = Math.max(smallest, 2 ** (Math.ceil(Math.log2(bytes)) - 4));
+  return Math.ceil(bytes / step) * step;
+}
+
+/**
+ * Storage buffers by size class. A released buffer may be handed out again at once: commands run in queue
+ * order, so the next owner's commands come after the last owner's. Reuse is last in, first out, which makes a
+ * repeated training step meet the same buffers (and so the same bind groups) each time.
+ *
+ * Idle buffers are bounded by `maxIdleBytes`; beyond it the oldest are destroyed after `flush` has submitted
+ * every command that names them.
+ */
+export class BufferPool {
+  readonly #device: GPUDevice;
+  readonly #flush: () => void;
+  readonly #maxIdleBytes: number;
+  readonly #idle = new Map<number, PooledBuffer[]>();
+  #liveBytes = 0;
+  #peakBytes = 0;
+  #idleBytes = 0;
+  #created = 0;
+
+  constructor(device: GPUDevice, flush: () => void, maxIdleBytes: number) {
+    this.#device = device;
+    this.#flush = flush;
+    this.#maxIdleBytes = maxIdleBytes;
+  }
+
+  /**
+   * A buffer of at least `bytes` bytes; its contents are undefined.
+   *
+   * @throws {OutOfMemoryError} when `bytes` is over the adapter's limits.
+   */
+  acquire(bytes: number, describe: () => string): PooledBuffer {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
+    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    if (bytes > limit) {
+      throw new OutOfMemoryError(
+        `Cannot allocate ${describe()}: it needs ${bytes} bytes and this adapter binds at most ${limit} ` +
+          `(maxStorageBufferBindingSize); use a smaller batch or cohort`,
+      );
+    }
+    const capacity = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);
+    const list = this.#idle.get(capacity);
+    let buffer = list?.pop();
+    if (buffer === undefined) {
+      buffer = { id: nextId++, buffer: this.#device.createBuffer({ size: capacity, usage }), bytes: capacity, lastUse: -1 };
+      this.#created++;
+    } else {
+      this.#idleBytes -= capacity;
+    }
+    this.#liveBytes += capacity;
+    this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
+    return buffer;
+  }
+
+  /** Gives a buffer back for reuse. */
+  release(buffer: PooledBuffer): void {
+    let list = this.#idle.get(buffer.bytes);
+    if (list === undefined) this.#idle.set(buffer.bytes, list = []);
+    list.push(buffer);
+    this.#liveBytes -= buffer.bytes;
+    this.#idleBytes += buffer.bytes;
+    if (this.#idleBytes > this.#maxIdleBytes) this.trim(this.#maxIdleBytes / 2);
+  }
+
+  /** Destroys idle buffers, the largest first, until at most `keepBytes` are held. */
+  trim(keepBytes = 0): void {
+    if (this.#idleBytes <= keepBytes) return;
+    this.#flush();
+    for (const capacity of [...this.#idle.keys()].sort((a, b) => b - a)) {
+      const list = this.#idle.get(capacity)!;
+      while (list.length > 0 && this.#idleBytes > keepBytes) {
+        list.shift()!.buffer.destroy();
+        this.#idleBytes -= capacity;
+      }
+      if (list.length === 0) this.#idle.delete(capacity);
+    }
+  }
+
+  /** The counters now. */
+  stats(): PoolStats {
+    return {
+      liveBytes: this.#liveBytes,
+      peakBytes: this.#peakBytes,
+      idleBytes: this.#idleBytes,
+      created: this.#created,
+    };
+  }
+}

@@ -1,0 +1,122 @@
+import type { PooledBuffer } from "./buffer_pool.ts";
+import { paramsWindowBytes, type Pipeline } from "./pipeline_cache.ts";
+
+/** Workgroups of a dispatch along x, y and z. */
+export type Workgroups = readonly [number, number, number];
+
+const ringBytes = 1 << 18;
+const maxDispatches = 512;
+
+/**
+ * The one way of commands to the GPU: a single encoder with a single open compute pass. Nothing is submitted until
+ * {@linkcode flush}, which a readback, a full ring, 512 dispatches or a queue-order hazard call.
+ *
+ * Kernel parameters are gathered on the host and written to a ring with one `writeBuffer` per submit, ahead of the
+ * commands that read them; a kernel sees its own slot by a dynamic offset.
+ */
+export class CommandStream {
+  /** The ring that holds the parameters of every dispatch in flight. */
+  readonly params: GPUBuffer;
+  readonly #queue: GPUQueue;
+  readonly #device: GPUDevice;
+  readonly #staging = new Uint32Array(ringBytes / 4);
+  readonly #alignWords: number;
+  #usedWords = 0;
+  #encoder: GPUCommandEncoder | null = null;
+  #pass: GPUComputePassEncoder | null = null;
+  #pipeline: GPUComputePipeline | null = null;
+  #dispatches = 0;
+  #serial = 0;
+  #totalDispatches = 0;
+  #inFlight: Promise<undefined>[] = [];
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    this.#queue = device.queue;
+    this.#alignWords = Math.max(4, device.limits.minUniformBufferOffsetAlignment / 4);
+    this.params = device.createBuffer({ label: "params", size: ringBytes + paramsWindowBytes, usage: 0x40 | 0x08 });
+  }
+
+  /** Dispatches recorded so far. */
+  get dispatches(): number {
+    return this.#totalDispatches;
+  }
+
+  /** Submits so far. */
+  get submits(): number {
+    return this.#serial;
+  }
+
+  /** Records one dispatch. `params` are the words of the kernel's uniform struct. */
+  dispatch(
+    pipeline: Pipeline,
+    bindGroup: GPUBindGroup,
+    buffers: readonly { buffer: PooledBuffer }[],
+    params: Uint32Array,
+    workgroups: Workgroups,
+  ): void {
+    if (this.#usedWords + params.length > this.#staging.length || this.#dispatches >= maxDispatches) this.flush();
+    const slot = this.#usedWords;
+    this.#staging.set(params, slot);
+    this.#usedWords = Math.ceil((slot + params.length) / this.#alignWords) * this.#alignWords;
+    const pass = this.#openPass();
+    if (this.#pipeline !== pipeline.pipeline) {
+      pass.setPipeline(pipeline.pipeline);
+      this.#pipeline = pipeline.pipeline;
+    }
+    pass.setBindGroup(0, bindGroup, [slot * 4]);
+    pass.dispatchWorkgroups(...workgroups);
+    for (const { buffer } of buffers) buffer.lastUse = this.#serial;
+    this.#dispatches++;
+    this.#totalDispatches++;
+  }
+
+  /** Records a copy between buffers; offsets and size in bytes, multiples of 4. */
+  copy(source: GPUBuffer, sourceOffset: number, target: GPUBuffer, targetOffset: number, bytes: number): void {
+    this.#closePass();
+    this.#openEncoder().copyBufferToBuffer(source, sourceOffset, target, targetOffset, bytes);
+    this.#dispatches++;
+  }
+
+  /** Writes host data; earlier commands that name `target` are submitted first, as a write would overtake them. */
+  write(target: PooledBuffer, offset: number, data: Float32Array | Int32Array | Uint32Array): void {
+    if (target.lastUse === this.#serial) this.flush();
+    this.#queue.writeBuffer(target.buffer, offset, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+  }
+
+  /** Submits what was recorded. */
+  flush(): void {
+    if (this.#encoder === null) return;
+    this.#closePass();
+    if (this.#usedWords > 0) this.#queue.writeBuffer(this.params, 0, this.#staging.buffer, 0, this.#usedWords * 4);
+    this.#queue.submit([this.#encoder.finish()]);
+    this.#encoder = null;
+    this.#usedWords = 0;
+    this.#dispatches = 0;
+    this.#serial++;
+  }
+
+  /**
+   * Submits, then waits until at most `ahead` earlier calls' work is unfinished. A loop that never reads back calls
+   * this once a step, so that the host stays a bounded distance ahead of the device.
+   */
+  async throttle(ahead: number): Promise<void> {
+    this.flush();
+    this.#inFlight.push(this.#queue.onSubmittedWorkDone());
+    while (this.#inFlight.length > ahead) await this.#inFlight.shift();
+  }
+
+  #openEncoder(): GPUCommandEncoder {
+    return this.#encoder ??= this.#device.createCommandEncoder();
+  }
+
+  #openPass(): GPUComputePassEncoder {
+    return this.#pass ??= this.#openEncoder().beginComputePass();
+  }
+
+  #closePass(): void {
+    this.#pass?.end();
+    this.#pass = null;
+    this.#pipeline = null;
+  }
+}

@@ -1,0 +1,239 @@
+import { DeviceLostError, GpuValidationError, NoAdapterError, OutOfMemoryError } from "../errors.ts";
+import { adapterAdvice, webgpu } from "#webgpu-provider";
+import { BindGroupCache, type BufferRange } from "./bind_group_cache.ts";
+import { BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts";
+import { CommandStream, type Workgroups } from "./command_stream.ts";
+import type { Kernel, KernelConstant } from "./kernel.ts";
+import { PipelineCache } from "./pipeline_cache.ts";
+
+/** Whether kernels run on a CPU (Mesa's llvmpipe, SwiftShader) or on a graphics processor. */
+export type AdapterClass = "cpu" | "gpu";
+
+/** What is known of the adapter behind a {@linkcode Gpu}. */
+export interface AdapterDescription {
+  readonly vendor: string;
+  readonly device: string;
+  readonly description: string;
+  readonly class: AdapterClass;
+}
+
+/** Options of {@linkcode openGpu}. */
+export interface OpenGpuOptions {
+  /** Which adapter to prefer where there are several. */
+  readonly powerPreference?: GPUPowerPreference;
+  /** Overrides what the adapter says of itself; used by tests to run the kernels of the other class. */
+  readonly adapterClass?: AdapterClass;
+  /** Bytes of released buffers kept for reuse; 1 GiB by default. */
+  readonly maxIdleBytes?: number;
+}
+
+/** One launch of a kernel. */
+export interface Launch {
+  /** The kernel's `const` header; each distinct set compiles a pipeline. */
+  readonly constants?: Readonly<Record<string, KernelConstant>>;
+  /** Storage ranges, in the order of the kernel's bindings. */
+  readonly buffers: readonly BufferRange[];
+  /** Words of the uniform struct: unsigned integers, with floats as {@linkcode f32Bits}. */
+  readonly params: readonly number[];
+  readonly workgroups: Workgroups;
+}
+
+/** Counters of a {@linkcode Gpu} since it was opened, and its memory now. */
+export interface GpuStats extends PoolStats {
+  readonly dispatches: number;
+  readonly submits: number;
+  readonly pipelines: number;
+  readonly bindGroups: number;
+}
+
+const bitsView = new DataView(new ArrayBuffer(4));
+
+/** The bits of a float as an unsigned integer, for {@linkcode Launch.params}. */
+export function f32Bits(value: number): number {
+  bitsView.setFloat32(0, value);
+  return bitsView.getUint32(0);
+}
+
+/**
+ * A WebGPU device with everything the engine keeps on it: the command stream, the buffer pool, and the caches of
+ * pipelines and bind groups.
+ */
+export class Gpu {
+  readonly device: GPUDevice;
+  readonly adapter: AdapterDescription;
+  readonly #stream: CommandStream;
+  readonly #pool: BufferPool;
+  readonly #pipelines: PipelineCache;
+  readonly #bindGroups: BindGroupCache;
+  #lost: string | null = null;
+  #errors: GPUError[] = [];
+
+  /** Use {@linkcode openGpu}. */
+  constructor(device: GPUDevice, adapter: AdapterDescription, maxIdleBytes: number) {
+    this.device = device;
+    this.adapter = adapter;
+    this.#stream = new CommandStream(device);
+    this.#pool = new BufferPool(device, () => this.#stream.flush(), maxIdleBytes);
+    this.#pipelines = new PipelineCache(device);
+    this.#bindGroups = new BindGroupCache(device, this.#stream.params);
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#errors.push((event as GPUUncapturedErrorEvent).error);
+    });
+    void device.lost.then((info) => {
+      this.#lost ??= info.message || info.reason;
+    });
+  }
+
+  /** Memory and work counters. */
+  stats(): GpuStats {
+    return {
+      ...this.#pool.stats(),
+      dispatches: this.#stream.dispatches,
+      submits: this.#stream.submits,
+      pipelines: this.#pipelines.created,
+      bindGroups: this.#bindGroups.created,
+    };
+  }
+
+  /**
+   * A buffer for `bytes` bytes, undefined contents.
+   *
+   * @throws {OutOfMemoryError} over the adapter's binding limit; the message names `describe()` and the limit.
+   */
+  acquire(bytes: number, describe: () => string): PooledBuffer {
+    this.#assertUsable();
+    return this.#pool.acquire(bytes, describe);
+  }
+
+  /** Gives a buffer back to the pool. */
+  release(buffer: PooledBuffer): void {
+    if (this.#lost === null) this.#pool.release(buffer);
+  }
+
+  /** Destroys buffers that the pool holds for reuse. */
+  trim(): void {
+    this.#pool.trim();
+  }
+
+  /** Records one launch of `kernel`. */
+  dispatch(kernel: Kernel, launch: Launch): void {
+    this.#assertUsable();
+    const pipeline = this.#pipelines.get(kernel, launch.constants ?? {});
+    const group = this.#bindGroups.get(pipeline, launch.buffers);
+    this.#stream.dispatch(pipeline, group, launch.buffers, Uint32Array.from(launch.params), launch.workgroups);
+  }
+
+  /** Writes host data into a buffer, after every command recorded so far. */
+  write(target: PooledBuffer, offset: number, data: Float32Array | Int32Array | Uint32Array): void {
+    this.#assertUsable();
+    this.#stream.write(target, offset, data);
+  }
+
+  /** Submits what was recorded, without waiting. */
+  flush(): void {
+    this.#assertUsable();
+    this.#stream.flush();
+  }
+
+  /** Submits, and waits while more than `ahead` earlier calls' work is unfinished. */
+  async throttle(ahead = 2): Promise<void> {
+    this.#assertUsable();
+    await this.#stream.throttle(ahead);
+    this.#assertUsable();
+  }
+
+  /**
+   * Reads `bytes` bytes back; the only wait in the engine.
+   *
+   * @throws {DeviceLostError} when the device is gone.
+   * @throws {GpuValidationError} when a command since the last readback was rejected.
+   */
+  async read(source: PooledBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
+    this.#assertUsable();
+    const padded = Math.ceil(bytes / 4) * 4;
+    const staging = this.device.createBuffer({ size: Math.max(4, padded), usage: 0x01 | 0x08 });
+    try {
+      if (padded > 0) this.#stream.copy(source.buffer, offset, staging, 0, padded);
+      this.#stream.flush();
+      await staging.mapAsync(1);
+      this.#assertUsable();
+      return staging.getMappedRange().slice(0, bytes);
+    } catch (error) {
+      this.#assertUsable();
+      await this.device.lost.then((info) => (this.#lost ??= info.message || info.reason)).catch(() => {});
+      this.#assertUsable();
+      throw error;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Releases the device; later calls throw {@linkcode DeviceLostError}. */
+  close(): void {
+    this.#lost ??= "it was closed";
+    this.device.destroy();
+  }
+
+  /** As {@linkcode Gpu.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #assertUsable(): void {
+    if (this.#lost !== null) {
+      throw new DeviceLostError(`Cannot use the GPU device: ${this.#lost}; open a new one and reload from a checkpoint`);
+    }
+    const [first, ...rest] = this.#errors;
+    if (first === undefined) return;
+    this.#errors = [];
+    const more = rest.length > 0 ? ` (and ${rest.length} more)` : "";
+    if (isOutOfMemory(first)) throw new OutOfMemoryError(`Cannot allocate GPU memory: ${first.message}${more}`);
+    throw new GpuValidationError(`Cannot trust results since the last readback: ${first.message}${more}`);
+  }
+}
+
+/**
+ * Opens an adapter with all that it offers: its own limits, subgroups, f16 and timestamps where it has them.
+ *
+ * @throws {NoAdapterError} when there is none; the message says what to install.
+ * @example
+ * ```ts
+ * import { openGpu, tensor, matmul } from "federa/engine";
+ *
+ * using gpu = await openGpu();
+ * const a = tensor(gpu, [1, 2, 3, 4], { shape: [2, 2] });
+ * console.log(await matmul(a, a).data()); // 7, 10, 15, 22
+ * ```
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  const { powerPreference } = options;
+  const adapter = await webgpu()?.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
+  if (!adapter) throw new NoAdapterError(`Cannot find a WebGPU adapter; ${adapterAdvice}`);
+  const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"] as GPUFeatureName[];
+  const device = await adapter.requestDevice({
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: ownLimits(adapter.limits),
+  });
+  const { vendor, device: name, description } = adapter.info;
+  const looksLikeCpu = /llvmpipe|lavapipe|swiftshader|cpu/i.test(`${vendor} ${name} ${description}`);
+  const adapterClass = options.adapterClass ?? (looksLikeCpu ? "cpu" : "gpu");
+  return new Gpu(
+    device,
+    { vendor, device: name, description, class: adapterClass },
+    options.maxIdleBytes ?? 2 ** 30,
+  );
+}
+
+function ownLimits(limits: GPUSupportedLimits): Record<string, number> {
+  const own: Record<string, number> = {};
+  for (const name in limits) {
+    const value = (limits as unknown as Record<string, unknown>)[name];
+    if (typeof value === "number") own[name] = value;
+  }
+  return own;
+}
+
+function isOutOfMemory(error: GPUError): boolean {
+  return error.constructor.name === "GPUOutOfMemoryError";
+}

@@ -1,0 +1,43 @@
+/** A value of a kernel's `const` header: a number, a truth value, or the name of another WGSL constant. */
+export type KernelConstant = number | boolean | string;
+
+/** How a kernel touches a storage binding. */
+export type BindingAccess = "read" | "write";
+
+/** The description of a {@linkcode Kernel}. */
+export interface KernelOptions {
+  /** Name for labels and error messages. */
+  readonly name: string;
+  /** WGSL text; valid once a header of constants is put before it. */
+  readonly source: string;
+  /** Entry point; `main` by default. */
+  readonly entry?: string;
+  /**
+   * Access of each storage binding, in order from `@binding(1)`; binding 0 is the uniform `params`.
+   */
+  readonly bindings: readonly BindingAccess[];
+}
+
+/**
+ * One entry point of a hand-written `.wgsl` file. With a set of constants it becomes a pipeline; sizes are passed
+ * at launch in the uniform `params`, so that the number of pipelines stays small.
+ */
+export class Kernel {
+  readonly name: string;
+  readonly entry: string;
+  readonly bindings: readonly BindingAccess[];
+  readonly #source: string;
+
+  constructor(options: KernelOptions) {
+    this.name = options.name;
+    this.#source = options.source;
+    this.entry = options.entry ?? "main";
+    this.bindings = options.bindings;
+  }
+
+  /** The WGSL text for a set of constants. */
+  text(constants: Readonly<Record<string, KernelConstant>>): string {
+    const header = Object.entries(constants).map(([name, value]) => `const ${name} = ${value};\n`).join("");
+    return header + this.#source;
+  }
+}

@@ -1,0 +1,207 @@
+import type { BufferRange } from "./gpu/bind_group_cache.ts";
+import type { PooledBuffer } from "./gpu/buffer_pool.ts";
+import type { Gpu } from "./gpu/device.ts";
+import { NonFiniteError } from "./errors.ts";
+import { formatShape, type Shape, sizeOf } from "./shape.ts";
+import { track, untrack } from "./tidy.ts";
+
+/** Element type of a tensor. */
+export type DType = "f32" | "i32" | "u32";
+
+/** Host data of a tensor. */
+export type TensorData = Float32Array | Int32Array | Uint32Array;
+
+/** How a tensor came to be: the inputs of the operation and, for each, the rule that gives its gradient. */
+export interface GradientNode {
+  readonly inputs: readonly Tensor[];
+  readonly rules: readonly ((dy: Tensor) => Tensor)[];
+}
+
+/** A pooled buffer shared by the tensors that view it; returned to the pool with the last of them. */
+export class Storage {
+  readonly buffer: PooledBuffer;
+  readonly #gpu: Gpu;
+  #references = 0;
+
+  constructor(gpu: Gpu, buffer: PooledBuffer) {
+    this.#gpu = gpu;
+    this.buffer = buffer;
+  }
+
+  /** Counts one more tensor. */
+  retain(): void {
+    this.#references++;
+  }
+
+  /** Counts one tensor less. */
+  release(): void {
+    if (--this.#references === 0) this.#gpu.release(this.buffer);
+  }
+}
+
+const dataTypes = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
+
+/**
+ * A contiguous row-major array on the GPU. Operations on tensors are recorded at once and run later, in order;
+ * {@linkcode Tensor.data} is the only wait.
+ *
+ * A tensor belongs to the innermost {@linkcode tidy} around its creation, else to its maker, who calls
+ * {@linkcode Tensor.dispose} or says `using`.
+ */
+export class Tensor {
+  readonly gpu: Gpu;
+  readonly shape: Shape;
+  readonly dtype: DType;
+  /** Elements from the start of the storage. */
+  readonly offset: number;
+  /** Number of elements. */
+  readonly size: number;
+  /** Whether {@linkcode backward} may be asked for the gradient of this leaf. */
+  requiresGrad = false;
+  /** The operation behind this tensor, while gradients are recorded. */
+  node: GradientNode | null = null;
+  #storage: Storage | null;
+
+  /** Use {@linkcode tensor}, {@linkcode zeros} or an operation. */
+  constructor(gpu: Gpu, storage: Storage, options: { shape: Shape; dtype: DType; offset?: number }) {
+    this.gpu = gpu;
+    this.shape = options.shape;
+    this.dtype = options.dtype;
+    this.offset = options.offset ?? 0;
+    this.size = sizeOf(options.shape);
+    this.#storage = storage;
+    storage.retain();
+    track(this);
+  }
+
+  /** Number of axes. */
+  get rank(): number {
+    return this.shape.length;
+  }
+
+  /** Whether it was disposed. */
+  get disposed(): boolean {
+    return this.#storage === null;
+  }
+
+  /** The storage it views. */
+  get storage(): Storage {
+    if (this.#storage === null) {
+      throw new TypeError(`Cannot use a disposed tensor of shape ${formatShape(this.shape)}: keep it out of tidy() or dispose it later`);
+    }
+    return this.#storage;
+  }
+
+  /** The bytes that a kernel binds. */
+  get range(): BufferRange {
+    const buffer = this.storage.buffer;
+    const offset = this.offset * 4;
+    const bytes = Math.min(buffer.bytes - offset, Math.max(16, Math.ceil(this.size / 4) * 16));
+    return { buffer, offset, bytes };
+  }
+
+  /** Whether a gradient flows to or through this tensor. */
+  get tracked(): boolean {
+    return this.requiresGrad || this.node !== null;
+  }
+
+  /** Marks this leaf as one whose gradient can be asked for. */
+  requireGrad(): this {
+    if (this.dtype !== "f32") throw new TypeError(`Cannot require a gradient of dtype ${this.dtype}: only f32 has one`);
+    this.requiresGrad = true;
+    return this;
+  }
+
+  /** Another handle on the same elements, outside the gradient graph. */
+  detach(): Tensor {
+    return new Tensor(this.gpu, this.storage, this);
+  }
+
+  /** Copies the elements to the host. */
+  async data(): Promise<TensorData> {
+    const bytes = await this.gpu.read(this.storage.buffer, this.offset * 4, this.size * 4);
+    return new dataTypes[this.dtype](bytes);
+  }
+
+  /** As {@linkcode Tensor.data}, for an f32 tensor. */
+  async floats(): Promise<Float32Array> {
+    if (this.dtype !== "f32") throw new TypeError(`Cannot read floats from a tensor of dtype ${this.dtype}`);
+    return await this.data() as Float32Array;
+  }
+
+  /**
+   * The only element.
+   *
+   * @throws {NonFiniteError} when it's NaN or infinite.
+   */
+  async item(): Promise<number> {
+    if (this.size !== 1) throw new TypeError(`Cannot take the item of shape ${formatShape(this.shape)}: expected one element`);
+    const value = (await this.data())[0]!;
+    if (!Number.isFinite(value)) throw new NonFiniteError(`Cannot take an item that is ${value}: expected a finite number`);
+    return value;
+  }
+
+  /** Overwrites the elements with host data of the same size. */
+  write(data: TensorData): void {
+    if (data.length !== this.size || !(data instanceof dataTypes[this.dtype])) {
+      throw new TypeError(
+        `Cannot write ${data.constructor.name} of ${data.length} into ${this.dtype} tensor of shape ${formatShape(this.shape)}`,
+      );
+    }
+    if (data.length > 0) this.gpu.write(this.storage.buffer, this.offset * 4, data);
+  }
+
+  /** Gives up this handle; the memory is reused once no other tensor views it. */
+  dispose(): void {
+    if (this.#storage === null) return;
+    untrack(this);
+    this.#storage.release();
+    this.#storage = null;
+    this.node = null;
+  }
+
+  /** As {@linkcode Tensor.dispose}. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** A tensor with undefined contents, to be written by a kernel. */
+export function empty(gpu: Gpu, shape: Shape, dtype: DType = "f32"): Tensor {
+  for (const extent of shape) {
+    if (!Number.isSafeInteger(extent) || extent < 0) {
+      throw new RangeError(`Cannot make a tensor of shape ${formatShape(shape)}: extents must be non-negative integers`);
+    }
+  }
+  const buffer = gpu.acquire(sizeOf(shape) * 4, () => `tensor ${formatShape(shape)} of ${dtype}`);
+  return new Tensor(gpu, new Storage(gpu, buffer), { shape: [...shape], dtype });
+}
+
+/** Options of {@linkcode tensor}. */
+export interface TensorOptions {
+  /** Shape; one axis over all the data by default. */
+  readonly shape?: Shape;
+  /** Element type; taken from a typed array, `f32` for plain numbers. */
+  readonly dtype?: DType;
+}
+
+/**
+ * A tensor from host data.
+ *
+ * @throws {TypeError} when the data doesn't fill the shape.
+ */
+export function tensor(gpu: Gpu, data: TensorData | readonly number[], options: TensorOptions = {}): Tensor {
+  const dtype = options.dtype ?? dtypeOf(data);
+  const shape = options.shape ?? [data.length];
+  if (sizeOf(shape) !== data.length) {
+    throw new TypeError(`Cannot make a tensor of shape ${formatShape(shape)} from ${data.length} values: expected ${sizeOf(shape)}`);
+  }
+  const result = empty(gpu, shape, dtype);
+  result.write(data instanceof dataTypes[dtype] ? data : dataTypes[dtype].from(data as readonly number[]));
+  return result;
+}
+
+function dtypeOf(data: TensorData | readonly number[]): DType {
+  if (data instanceof Int32Array) return "i32";
+  return data instanceof Uint32Array ? "u32" : "f32";
+}

@@ -1,0 +1,58 @@
+import type { Tensor } from "./tensor.ts";
+
+let scope: Set<Tensor> | null = null;
+
+/** Puts a new tensor into the innermost scope. */
+export function track(tensor: Tensor): void {
+  scope?.add(tensor);
+}
+
+/** Takes a tensor out of the innermost scope. */
+export function untrack(tensor: Tensor): void {
+  scope?.delete(tensor);
+}
+
+/**
+ * Runs `body` and disposes every tensor it made, except those in its result (a tensor, or arrays, maps and plain
+ * objects of them), which pass to the scope around.
+ *
+ * @throws {TypeError} when `body` is asynchronous: the tensors of others would be caught.
+ * @example
+ * ```ts
+ * const norm = tidy(() => sqrt(sum(mul(x, x))));
+ * ```
+ */
+export function tidy<T>(body: () => T): T {
+  const outer = scope;
+  const inner = new Set<Tensor>();
+  scope = inner;
+  let kept: Set<Tensor> | null = null;
+  try {
+    const result = body();
+    if (result instanceof Promise) throw new TypeError("Cannot tidy an asynchronous body: return tensors, await outside");
+    kept = new Set(tensorsIn(result));
+    return result;
+  } finally {
+    scope = outer;
+    for (const tensor of inner) {
+      if (kept?.has(tensor)) outer?.add(tensor);
+      else tensor.dispose();
+    }
+  }
+}
+
+/** Takes a tensor out of the scope it was made in; its caller disposes it. */
+export function keep(tensor: Tensor): Tensor {
+  untrack(tensor);
+  return tensor;
+}
+
+function* tensorsIn(value: unknown): Generator<Tensor> {
+  if (typeof value !== "object" || value === null) return;
+  if ("storage" in value && "gpu" in value) yield value as Tensor;
+  else if (Array.isArray(value) || value instanceof Set) { for (const item of value) yield* tensorsIn(item); }
+  else if (value instanceof Map) { for (const item of value.values()) yield* tensorsIn(item); }
+  else if (Object.getPrototypeOf(value) === Object.prototype) {
+    for (const item of Object.values(value)) yield* tensorsIn(item);
+  }
+}
