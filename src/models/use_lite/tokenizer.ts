@@ -1,0 +1,217 @@
+import { CorruptFileError } from "../../data/errors.ts";
+
+/** The first ids of the vocabulary (unknown, sentence marks, spares) are never matched in a text. */
+const RESERVED_IDS = 6;
+const UNKNOWN_ID = 0;
+const SEPARATOR = "\u2581";
+const SEPARATOR_CODE = 0x2581;
+
+/** Options of {@linkcode UseLiteTokenizer.encode}. */
+export interface EncodeOptions {
+  /** Tokens kept at most, from the start of the text; the encoder itself reads 128. Default 128. */
+  maxLength?: number;
+}
+
+/** Options of {@linkcode UseLiteTokenizer.encodeBatch}. */
+export interface EncodeBatchOptions extends EncodeOptions {
+  /** Length of every row; by default that of the longest one, at least 1. */
+  padTo?: number;
+}
+
+/** A padded batch, row-major `[batchSize, length]`. */
+export interface TokenBatch {
+  /** Token ids; 0 where padded. */
+  ids: Int32Array;
+  /** 1 for a token, 0 for padding. */
+  mask: Float32Array;
+  batchSize: number;
+  length: number;
+}
+
+interface TrieNode {
+  children: Map<number, TrieNode>;
+  /** Id of the piece that ends here, or -1. */
+  id: number;
+}
+
+/**
+ * Unigram tokenizer of Universal Sentence Encoder lite: NFKC, spaces as U+2581 with one put in front, then the
+ * likeliest split into pieces (Viterbi; Kudo 2018, arXiv:1804.10959, section 3.2). Runs of unknown characters
+ * become one id 0. There is no start or end token, and an empty text has no tokens.
+ *
+ * Ids equal those of the model's own package, and so do its habits: an unknown character costs nothing, a piece
+ * without a score counts 0, and a best score of exactly 0 is taken as not yet set.
+ *
+ * @example
+ * ```ts
+ * const tokenizer = UseLiteTokenizer.fromJson('[["?",0],["",0],["",0],["",0],["",0],["",0],["▁",-2],["a",-1],["▁a",-1]]');
+ * tokenizer.encode("a a"); // [8, 8]
+ * ```
+ */
+export class UseLiteTokenizer {
+  readonly vocabularySize: number;
+  readonly #root: TrieNode = { children: new Map(), id: -1 };
+  readonly #scores: Float64Array;
+  /** Code points of each piece. */
+  readonly #lengths: Int32Array;
+  #hasInnerSeparator = false;
+
+  /**
+   * @param vocabulary `[piece, score]` by id; a score is a log-probability, or null for none.
+   * @throws {TypeError} on an entry that is not such a pair.
+   */
+  constructor(vocabulary: readonly (readonly [piece: string, score: number | null])[]) {
+    this.vocabularySize = vocabulary.length;
+    this.#scores = new Float64Array(vocabulary.length);
+    this.#lengths = new Int32Array(vocabulary.length).fill(1);
+    for (const [id, entry] of vocabulary.entries()) {
+      if (!isEntry(entry)) {
+        throw new TypeError(
+          `Cannot read vocabulary: entry ${id} must be [piece, score], got ${JSON.stringify(entry)}`,
+        );
+      }
+      if (id >= RESERVED_IDS) this.#insert(entry[0], entry[1] ?? 0, id);
+    }
+  }
+
+  /**
+   * Reads `vocab.json`: an array of `[piece, score]`.
+   *
+   * @throws {CorruptFileError} if the text is not such a file.
+   */
+  static fromJson(json: string | Uint8Array): UseLiteTokenizer {
+    const text = typeof json === "string" ? json : new TextDecoder().decode(json);
+    let vocabulary: unknown;
+    try {
+      vocabulary = JSON.parse(text);
+    } catch (cause) {
+      throw new CorruptFileError("Cannot read vocabulary: not JSON", { cause });
+    }
+    if (!Array.isArray(vocabulary) || vocabulary.length <= RESERVED_IDS || !vocabulary.every(isEntry)) {
+      throw new CorruptFileError(
+        `Cannot read vocabulary: expected more than ${RESERVED_IDS} pairs [piece, score]`,
+      );
+    }
+    return new UseLiteTokenizer(vocabulary);
+  }
+
+  /**
+   * Token ids of a text, in time linear in its length.
+   *
+   * @throws {TypeError} if `text` is not a string.
+   * @throws {RangeError} if `maxLength` is not a positive integer.
+   */
+  encode(text: string, { maxLength = 128 }: EncodeOptions = {}): number[] {
+    if (typeof text !== "string") {
+      throw new TypeError(`Cannot tokenize: text must be a string, got ${typeof text}`);
+    }
+    checkLength("maxLength", maxLength);
+    const symbols = toSymbols(text);
+    const best = new Float64Array(symbols.length + 1);
+    const lastId = new Int32Array(symbols.length + 1);
+    const lengths = this.#lengths;
+
+    function relax(end: number, score: number, id: number): void {
+      if (best[end] !== 0 && score < best[end]!) return;
+      best[end] = score;
+      lastId[end] = id;
+    }
+
+    function trace(end: number): number[] {
+      const ids: number[] = [];
+      for (let position = end; position > 0;) {
+        const id = lastId[position]!;
+        if (id !== UNKNOWN_ID || ids.at(-1) !== UNKNOWN_ID) ids.push(id);
+        position -= lengths[id]!;
+      }
+      return ids.reverse();
+    }
+
+    let nextCheck = maxLength;
+    for (let start = 0; start < symbols.length; start++) {
+      // Separators only ever begin a piece, so no later text changes the split before one: once enough tokens
+      // stand there the rest need not be read. Doubling the distance keeps the checks linear in total.
+      if (start >= nextCheck && symbols[start] === SEPARATOR_CODE && !this.#hasInnerSeparator) {
+        const ids = trace(start);
+        if (ids.length >= maxLength) return ids.slice(0, maxLength);
+        nextCheck = 2 * start;
+      }
+      let matched = false;
+      let node: TrieNode | undefined = this.#root;
+      for (let end = start; end < symbols.length; end++) {
+        node = node.children.get(symbols[end]!);
+        if (!node) break;
+        if (node.id < 0) continue;
+        matched = true;
+        relax(end + 1, best[start]! + this.#scores[node.id]!, node.id);
+      }
+      if (!matched) relax(start + 1, best[start]!, UNKNOWN_ID);
+    }
+    return trace(symbols.length).slice(0, maxLength);
+  }
+
+  /**
+   * Encodes texts into one padded batch.
+   *
+   * @throws {RangeError} if `padTo` is shorter than a row, or a length is not a positive integer.
+   */
+  encodeBatch(texts: readonly string[], { maxLength = 128, padTo }: EncodeBatchOptions = {}): TokenBatch {
+    const rows = texts.map((text) => this.encode(text, { maxLength }));
+    const longest = rows.reduce((length, row) => Math.max(length, row.length), 1);
+    const length = padTo ?? longest;
+    checkLength("padTo", length);
+    if (length < longest) {
+      throw new RangeError(
+        `Cannot pad batch: padTo must be at least the longest row, got ${length} and ${longest}`,
+      );
+    }
+    const ids = new Int32Array(rows.length * length);
+    const mask = new Float32Array(rows.length * length);
+    for (const [index, row] of rows.entries()) {
+      ids.set(row, index * length);
+      mask.fill(1, index * length, index * length + row.length);
+    }
+    return { ids, mask, batchSize: rows.length, length };
+  }
+
+  #insert(piece: string, score: number, id: number): void {
+    const symbols = Array.from(piece, (symbol) => symbol.codePointAt(0)!);
+    let node = this.#root;
+    for (const symbol of symbols) {
+      let child = node.children.get(symbol);
+      if (!child) node.children.set(symbol, child = { children: new Map(), id: -1 });
+      node = child;
+    }
+    if (symbols.indexOf(SEPARATOR_CODE, 1) > 0) this.#hasInnerSeparator = true;
+    // Of two equal pieces the later one counts, as in the model's own package.
+    node.id = id;
+    this.#scores[id] = score;
+    this.#lengths[id] = symbols.length;
+  }
+}
+
+function isEntry(entry: unknown): entry is [string, number | null] {
+  return Array.isArray(entry) && entry.length === 2 && typeof entry[0] === "string" && entry[0] !== "" &&
+    (entry[1] === null || Number.isFinite(entry[1]));
+}
+
+function checkLength(name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) {
+    throw new RangeError(`Cannot tokenize: ${name} must be a positive integer, got ${value}`);
+  }
+}
+
+/** Code points of the normalised text; a lone surrogate is one symbol. */
+function toSymbols(text: string): Int32Array {
+  const normalized = text.normalize("NFKC");
+  if (normalized === "") return new Int32Array(0);
+  const spelled = SEPARATOR + normalized.replaceAll(" ", SEPARATOR);
+  const symbols = new Int32Array(spelled.length);
+  let count = 0;
+  for (let index = 0; index < spelled.length;) {
+    const symbol = spelled.codePointAt(index)!;
+    symbols[count++] = symbol;
+    index += symbol > 0xffff ? 2 : 1;
+  }
+  return symbols.subarray(0, count);
+}
