@@ -1,0 +1,62 @@
+// Rows of a table by index, and the gradient of the table in a fixed order (no atomics).
+//
+// forward:  y[i, d] = table[client(i), ids[i], d] for n ids; client(i) = i / idsPerTable. An id outside the table gives
+//           zeros; the host checks ids that it knows.
+// chain:    next[i] is the next place of ids[i] after i within its client (n where none), and first[i] says whether i
+//           is the first place of its id. One thread an id.
+// gradient: the thread of a first place adds dy over its chain, in order, into dtable, which is zero before.
+// forward and gradient: one thread a value of d. 64 threads a workgroup; workgroups are counted along x, then y.
+
+struct Params { n: u32, width: u32, vocabulary: u32, idsPerTable: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> ids: array<u32>;
+@group(0) @binding(2) var<storage, read> table: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> links: array<vec2u>;
+@group(0) @binding(2) var<storage, read> chains: array<vec2u>;
+@group(0) @binding(3) var<storage, read> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dtable: array<f32>;
+
+@compute @workgroup_size(64)
+fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * 64;
+  if (at >= params.n * params.width) { return; }
+  let i = at / params.width;
+  let row = ids[i];
+  let base = ((i / params.idsPerTable) * params.vocabulary + row) * params.width;
+  y[at] = select(0.0, table[base + at % params.width], row < params.vocabulary);
+}
+
+@compute @workgroup_size(64)
+fn chain(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + id.y * groups.x * 64;
+  if (i >= params.n) { return; }
+  let from = (i / params.idsPerTable) * params.idsPerTable;
+  let to = from + params.idsPerTable;
+  let own = ids[i];
+  var isFirst = 1u;
+  for (var j = from; j < i; j++) {
+    if (ids[j] == own) { isFirst = 0u; break; }
+  }
+  var next = params.n;
+  for (var j = i + 1; j < to; j++) {
+    if (ids[j] == own) { next = j; break; }
+  }
+  links[i] = vec2u(next, isFirst);
+}
+
+@compute @workgroup_size(64)
+fn gradient(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * 64;
+  if (at >= params.n * params.width) { return; }
+  let i = at / params.width;
+  let column = at % params.width;
+  if (chains[i].y == 0u || ids[i] >= params.vocabulary) { return; }
+  var total = 0.0;
+  var place = i;
+  while (place < params.n) {
+    total += dy[place * params.width + column];
+    place = chains[place].x;
+  }
+  dtable[((i / params.idsPerTable) * params.vocabulary + ids[i]) * params.width + column] = total;
+}
