@@ -10,7 +10,12 @@ export async function load(url, context, nextLoad) {
   if (url.endsWith(".ts") && url.startsWith("file:") && !url.includes("/node_modules/")) {
     const sourcefile = fileURLToPath(url);
     const text = await readFile(sourcefile, "utf8");
-    const { code } = await transform(text, { loader: "ts", target: "es2024", sourcefile, sourcemap: "inline" });
+    const { code } = await transform(text, {
+      loader: "ts",
+      target: "es2024",
+      sourcefile,
+      sourcemap: "inline",
+    });
     return { format: "module", shortCircuit: true, source: code };
   }
   return nextLoad(url, context);

@@ -1,0 +1,123 @@
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { builtinModules, createRequire } from "node:module";
+import { dirname, join, relative } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { build as esbuild, type BuildOptions, type Plugin } from "esbuild";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** The source file of each public face; the names are those of the files that `exports` in package.json points to. */
+const FACES: Record<string, string> = {
+  index: "src/mod.ts",
+  engine: "src/engine/mod.ts",
+  models: "src/models/mod.ts",
+  federa: "src/federa/mod.ts",
+  fl: "src/fl/mod.ts",
+};
+const COMMAND = { cli: "src/cli/main.ts" };
+
+/**
+ * Lets modules with Node-only functions be part of a browser bundle: each import of a Node module becomes an object
+ * whose members throw when they are called, so that a bundle loads and only the call that needs Node fails.
+ */
+const nodeStubs: Plugin = {
+  name: "node-stubs",
+  setup(build) {
+    const names = builtinModules.filter((name) => !name.startsWith("_")).join("|");
+    build.onResolve({ filter: new RegExp(`^(node:.*|${names})$`) }, ({ path }) => {
+      return { path: path.replace(/^node:/, ""), namespace: "node-stub", sideEffects: false };
+    });
+    build.onLoad({ filter: /.*/, namespace: "node-stub" }, ({ path }) => {
+      return {
+        contents: `module.exports = new Proxy({}, { get: (_, name) => () => {
+          throw new Error("Cannot call " + String(name) + " of Node's ${path} module: this is not Node");
+        } });`,
+      };
+    });
+  },
+};
+
+const SHARED: BuildOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  // One chunk for what several faces share: a Tensor made by one is an instance of the other's class.
+  splitting: true,
+  format: "esm",
+  chunkNames: "chunks/[name]-[hash]",
+  loader: { ".wgsl": "text" },
+  sourcemap: true,
+  logLevel: "warning",
+};
+
+/** Builds the whole of `dist` in a folder beside it and then takes its place, so a failed build changes nothing. */
+async function buildPackage(destination: string): Promise<void> {
+  const draft = await mkdtemp(`${destination}.tmp-`);
+  try {
+    await Promise.all([
+      esbuild({
+        ...SHARED,
+        entryPoints: existing({ ...FACES, ...COMMAND }),
+        outdir: join(draft, "node"),
+        platform: "node",
+        target: "node20",
+        packages: "external",
+      }),
+      esbuild({
+        ...SHARED,
+        entryPoints: existing(FACES),
+        outdir: join(draft, "browser"),
+        platform: "browser",
+        // The first releases with WebGPU.
+        target: ["chrome113", "firefox141", "safari26"],
+        plugins: [nodeStubs],
+      }),
+    ]);
+    await buildDeclarations(join(draft, "types"));
+    await rm(destination, { recursive: true, force: true });
+    await rename(draft, destination);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function buildDeclarations(folder: string): Promise<void> {
+  const compiler = join(
+    dirname(createRequire(import.meta.url).resolve("typescript/package.json")),
+    "bin/tsc",
+  );
+  execFileSync(process.execPath, [compiler, "-p", "tsconfig.build.json", "--outDir", folder], {
+    cwd: ROOT,
+    stdio: "inherit",
+  });
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (!name.endsWith(".d.ts")) continue;
+    const path = join(folder, name);
+    await writeFile(path, publishable(await readFile(path, "utf8")));
+  }
+}
+
+/**
+ * Makes a declaration file independent of the user's compiler settings: imports name the `.js` files that stand
+ * beside it, and the type libraries it needs are referenced.
+ */
+function publishable(declarations: string): string {
+  const references = [];
+  if (/\bGPU[A-Z]/.test(declarations)) references.push(`/// <reference types="@webgpu/types" />\n`);
+  if (/\bSymbol\.(async)?dispose/i.test(declarations)) {
+    references.push(`/// <reference lib="esnext.disposable" />\n`);
+  }
+  return references.join("") +
+    declarations.replaceAll(/((?:from|import) |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"');
+}
+
+function existing(entries: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(join(ROOT, path))));
+}
+
+const destination = process.argv[2] ?? join(ROOT, "dist");
+await buildPackage(destination);
+console.log(`Built ${relative(process.cwd(), destination) || destination}`);
