@@ -49,7 +49,9 @@ export function philox4x32(counter: PhiloxBlock, key: RandomKey): PhiloxBlock {
 
 function checkSafeInteger(value: number, action: string, name: string): void {
   if (!Number.isSafeInteger(value) || value < 0) {
-    throw new RangeError(`${action}: ${name} must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}, got ${value}`);
+    throw new RangeError(
+      `${action}: ${name} must be an integer from 0 to ${Number.MAX_SAFE_INTEGER}, got ${value}`,
+    );
   }
 }
 
@@ -177,7 +179,9 @@ export class RandomStream {
    */
   dirichlet(alpha: number, k: number): Float64Array {
     if (!Number.isSafeInteger(k) || k < 1) {
-      throw new RangeError(`Cannot draw from a Dirichlet distribution: k must be a positive integer, got ${k}`);
+      throw new RangeError(
+        `Cannot draw from a Dirichlet distribution: k must be a positive integer, got ${k}`,
+      );
     }
     // Normalising in the log domain: for small alpha every gamma draw can underflow, and 0/0 would follow.
     const shares = new Float64Array(k);
@@ -206,7 +210,11 @@ export class RandomStream {
   sampleWithoutReplacement(n: number, k: number): number[] {
     checkSafeInteger(n, "Cannot sample without replacement", "n");
     checkSafeInteger(k, "Cannot sample without replacement", "k");
-    if (k > n) throw new RangeError(`Cannot sample without replacement: k must not exceed n, got k = ${k} and n = ${n}`);
+    if (k > n) {
+      throw new RangeError(
+        `Cannot sample without replacement: k must not exceed n, got k = ${k} and n = ${n}`,
+      );
+    }
     // The first k steps of a shuffle of 0..n-1, where only the displaced entries are stored.
     const displaced = new Map<number, number>();
     return Array.from({ length: k }, (_, i) => {
