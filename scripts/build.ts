@@ -1,5 +1,4 @@
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { builtinModules, createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
@@ -59,7 +58,7 @@ async function buildPackage(destination: string): Promise<void> {
     await Promise.all([
       esbuild({
         ...SHARED,
-        entryPoints: existing({ ...FACES, ...COMMAND }),
+        entryPoints: { ...FACES, ...COMMAND },
         outdir: join(draft, "node"),
         platform: "node",
         target: "node20",
@@ -67,7 +66,7 @@ async function buildPackage(destination: string): Promise<void> {
       }),
       esbuild({
         ...SHARED,
-        entryPoints: existing(FACES),
+        entryPoints: FACES,
         outdir: join(draft, "browser"),
         platform: "browser",
         // The first releases with WebGPU.
@@ -106,16 +105,12 @@ async function buildDeclarations(folder: string): Promise<void> {
  */
 function publishable(declarations: string): string {
   const references = [];
-  if (/\bGPU[A-Z]/.test(declarations)) references.push(`/// <reference types="@webgpu/types" />\n`);
+  if (/\bGPU[A-Z]/.test(declarations)) references.push(`/// <reference lib="dom" />\n`);
   if (/\bSymbol\.(async)?dispose/i.test(declarations)) {
     references.push(`/// <reference lib="esnext.disposable" />\n`);
   }
   return references.join("") +
     declarations.replaceAll(/((?:from|import) |import\()"(\.[^"]*)\.ts"/g, '$1"$2.js"');
-}
-
-function existing(entries: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(join(ROOT, path))));
 }
 
 const destination = process.argv[2] ?? join(ROOT, "dist");

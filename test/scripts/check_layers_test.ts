@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { findLayerViolations, importsOf } from "../../scripts/check_layers.ts";
+
+/** The violations of one module with one import. */
+function violations(path: string, specifier: string, aliases: Record<string, string[]> = {}): string[] {
+  return findLayerViolations(new Map([[path, `import { x } from "${specifier}";\n`]]), aliases);
+}
+
+test("findLayerViolations() accepts imports that point down or stay in their layer", () => {
+  for (
+    const [path, specifier] of [
+      ["src/mod.ts", "./fl/mod.ts"],
+      ["src/cli/main.ts", "../fl/mod.ts"],
+      ["src/fl/simulation.ts", "../federa/mod.ts"],
+      ["src/fl/methods/fedit.ts", "../simulation.ts"],
+      ["src/models/use_lite/model.ts", "../../data/mod.ts"],
+      ["src/models/mod.ts", "zod"],
+      ["src/data/npm_package.ts", "node:fs"],
+      ["src/engine/mod.ts", "./nn/mod.ts"],
+      ["src/engine/nn/linear.ts", "../ops/matmul.ts"],
+      ["src/engine/ops/matmul.ts", "../tensor.ts"],
+      ["src/engine/ops/matmul.ts", "./_launch.ts"],
+      ["src/engine/tensor.ts", "./gpu/device.ts"],
+      ["src/engine/gpu/device.ts", "../errors.ts"],
+      ["src/engine/gpu/_provider_node.ts", "webgpu"],
+      ["src/engine/ops/matmul.ts", "../../shaders/matmul.wgsl"],
+    ] as const
+  ) assert.deepEqual(violations(path, specifier), [], `${path} -> ${specifier}`);
+});
+
+test("findLayerViolations() reports imports that point up, sideways or at private files", () => {
+  for (
+    const [path, specifier, reason] of [
+      ["src/engine/tensor.ts", "../federa/mod.ts", "engine stands below it"],
+      ["src/models/use_lite/model.ts", "../../fl/mod.ts", "models stands below it"],
+      ["src/models/use_lite/model.ts", "../../federa/mod.ts", "models stands below it"],
+      ["src/data/npm_package.ts", "../models/mod.ts", "data stands below it"],
+      ["src/fl/simulation.ts", "../mod.ts", "fl stands below it"],
+      ["src/engine/ops/matmul.ts", "../nn/linear.ts", "engine/ops does not stand above engine/nn"],
+      ["src/engine/gpu/device.ts", "../tensor.ts", "engine/gpu does not stand above engine/core"],
+      ["src/engine/tensor.ts", "./ops/matmul.ts", "engine/core does not stand above engine/ops"],
+      ["src/engine/optim/sgd.ts", "../nn/module.ts", "engine/optim does not stand above engine/nn"],
+      ["src/engine/nn/linear.ts", "../ops/_launch.ts", "the file is private to its folder"],
+      ["src/engine/tensor.ts", "node:fs", "only the engine's *_node.ts files may use Node"],
+      ["src/shaders/a.ts", "./b.ts", "shaders import nothing"],
+    ] as const
+  ) assert.deepEqual(violations(path, specifier), [`${path}: must not import ${specifier}: ${reason}`]);
+});
+
+test("findLayerViolations() follows the aliases of package.json", () => {
+  const aliases = { "#gpu": ["src/engine/gpu/_provider_node.ts"], "#up": ["src/fl/mod.ts"] };
+  assert.deepEqual(violations("src/engine/gpu/device.ts", "#gpu", aliases), []);
+  assert.equal(violations("src/engine/gpu/device.ts", "#up", aliases).length, 1);
+});
+
+test("importsOf() finds every form of import and takes no string or comment for one", () => {
+  const text = `import "./a.ts";
+import type { B } from "./b.ts";
+import {
+  c,
+  d,
+} from "./c.ts";
+export * from "./e.ts";
+export { f } from "./f.ts";
+const g = await import("./g.ts");
+export const h = "./h.ts";
+export function i(from = "./i.ts"): void {}
+/**
+ * import { j } from "./j.ts";
+ */
+`;
+  assert.deepEqual(importsOf(text), ["./a.ts", "./b.ts", "./c.ts", "./e.ts", "./f.ts", "./g.ts"]);
+});
