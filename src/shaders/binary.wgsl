@@ -45,7 +45,7 @@ fn apply(u: vec4f, v: vec4f) -> vec4f {
       let slope = 0.7978845608028654 + 0.10703222440890037 * u * u;
       return (s + 2.0 * u * s * (1.0 - s) * slope) * v;
     }
-    case CLAMP_GRADIENT: { return select(vec4f(0), v, u >= vec4f(params.p0) & u <= vec4f(params.p1)); }
+    case CLAMP_GRADIENT: { return select(vec4f(0), v, (u >= vec4f(params.p0)) & (u <= vec4f(params.p1))); }
     case POW_GRADIENT: { return params.p0 * pow_(u, vec4f(params.p0 - 1.0)) * v; }
     case SQRT_GRADIENT: { return 0.5 * v / u; }
     case RSQRT_GRADIENT: { return -0.5 * u * u * u * v; }

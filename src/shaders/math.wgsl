@@ -1,9 +1,39 @@
 // Elementary functions that every kernel of activations shares, put before them: with bounded error on every adapter
 // (drivers' own tanh overflows, and pow of a negative base is NaN).
 
-fn exp_(v: vec4f) -> vec4f { return exp(v); }
+// e^v = 2^n·e^r with v = n·ln 2 + r, |r| <= ln 2 / 2: ln 2 in two parts (Cody & Waite) and a polynomial of degree 7
+// (Cephes expf), so the relative error stays below 2e-7 over the whole range. The power of two goes in by two factors, which
+// gives denormals and overflow to infinity their due. NaN stays NaN: clamp alone would hide it on some drivers.
+fn exp_(v: vec4f) -> vec4f {
+  let x = clamp(v, vec4f(-104), vec4f(89));
+  let n = vec4i(round(x * 1.4426950408889634));
+  // Mesa adds up the factors of one n, and the low part is lost; it can't see that these two are the same.
+  let r = fma(-vec4f(-n), vec4f(2.12194440e-4), fma(vec4f(n), vec4f(-0.693359375), x));
+  let p = ((((1.9875691500e-4 * r + 1.3981999507e-3) * r + 8.3334519073e-3) * r + 4.1665795894e-2) * r
+    + 1.6666665459e-1) * r + 5.0000001201e-1;
+  let near = fma(r * r, p, r) + 1.0;
+  let half = n >> vec4u(1);
+  let result = near * exp2_integer(half) * exp2_integer(n - half);
+  return select(result, v, is_nan(v));
+}
 
-fn log_(v: vec4f) -> vec4f { return log(v); }
+fn exp2_integer(n: vec4i) -> vec4f { return bitcast<vec4f>(vec4u(n + 127) << vec4u(23)); }
+
+fn is_nan(v: vec4f) -> vec4<bool> { return (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
+
+// log v = e·ln 2 + log m with v = m·2^e, m in [√½, √2): a polynomial in m − 1 (Cephes logf), relative error 2e-7. Zero,
+// negative and non-finite values take the driver's own logarithm.
+fn log_(v: vec4f) -> vec4f {
+  let isDenormal = v < vec4f(1.17549435e-38);
+  let bits = bitcast<vec4u>(select(v, v * 8388608.0, isDenormal));
+  let above = (bits & vec4u(0x7fffffu)) > vec4u(0x3504f3u);
+  let z = bitcast<vec4f>((bits & vec4u(0x7fffffu)) | select(vec4u(0x3f800000u), vec4u(0x3f000000u), above)) - 1.0;
+  let e = vec4f(vec4i(bits >> vec4u(23)) - 127 + select(vec4i(0), vec4i(1), above) - select(vec4i(0), vec4i(23), isDenormal));
+  let p = ((((((((7.0376836292e-2 * z - 1.1514610310e-1) * z + 1.1676998740e-1) * z - 1.2420140846e-1) * z
+    + 1.4249322787e-1) * z - 1.6668057665e-1) * z + 2.0000714765e-1) * z - 2.4999993993e-1) * z + 3.3333331174e-1) * z * z * z;
+  let result = fma(e, vec4f(0.693359375), z + (p + fma(z * z, vec4f(-0.5), e * -2.12194440e-4)));
+  return select(log(v), result, (v > vec4f(0)) & (v < vec4f(3.4028234e38)));
+}
 
 // 1 / (1 + e^-v), with e^-|v| so that nothing overflows.
 fn sigmoid_(v: vec4f) -> vec4f {
@@ -39,7 +69,9 @@ fn gelu_tanh_inner(v: vec4f) -> vec4f {
 
 // base^e for any base: a negative base takes an integer exponent, else the result is NaN as in IEEE 754.
 fn pow_(base: vec4f, e: vec4f) -> vec4f {
-  let magnitude = select(pow(abs(base), e), vec4f(1), e == vec4f(0));
+  let magnitude = select(exp_(e * log_(abs(base))), vec4f(1), e == vec4f(0));
   let odd = abs(e - 2.0 * floor(0.5 * e)) == vec4f(1);
-  return select(magnitude, -magnitude, (base < vec4f(0)) & odd);
+  let integer = floor(e) == e;
+  let signed = select(magnitude, -magnitude, (base < vec4f(0)) & odd);
+  return select(sqrt(base), signed, (base >= vec4f(0)) | integer);
 }

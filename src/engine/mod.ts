@@ -1,0 +1,17 @@
+/**
+ * A self-contained tensor engine on WebGPU: tensors with autograd, hand-written WGSL kernels, modules, optimisers and
+ * linear algebra.
+ *
+ * @module
+ */
+export { noGrad, record } from "./autograd.ts";
+export { backward } from "./backward.ts";
+export * from "./errors.ts";
+export { type AdapterClass, type AdapterDescription, Gpu, type GpuStats, openGpu, type OpenGpuOptions } from "./gpu/device.ts";
+export * from "./nn/mod.ts";
+export * from "./ops/mod.ts";
+export * from "./optim/mod.ts";
+export * from "./random.ts";
+export { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
+export { type DType, Tensor, tensor, type TensorData, type TensorOptions } from "./tensor.ts";
+export { keep, tidy } from "./tidy.ts";
