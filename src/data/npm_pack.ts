@@ -1,0 +1,167 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { errorCode } from "./cache_folder.ts";
+import { CacheError, CorruptFileError, PackageUnavailableError } from "./errors.ts";
+
+/** Options of {@linkcode npmPack}. */
+export interface NpmPackOptions {
+  /** The npm to run, a program and its first arguments; by default the one that started this process, or `npm`. */
+  npmCommand?: readonly string[];
+  /** Told the bytes that have arrived so far, ten times a second. */
+  onBytes?: (bytes: number) => void;
+  /** Ends npm and rejects with its reason. */
+  signal?: AbortSignal;
+}
+
+const OFFLINE_CODES = new Set([
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "ETIMEDOUT",
+  "ENETUNREACH",
+  "EHOSTUNREACH",
+  "ENOTCACHED",
+  "ERR_SOCKET_TIMEOUT",
+  "FETCH_ERROR",
+]);
+const NOT_FOUND_CODES = new Set(["E404", "ETARGET", "ENOVERSIONS"]);
+const CACHE_CODES = new Set(["ENOSPC", "EACCES", "EROFS", "EDQUOT"]);
+
+/**
+ * Has npm fetch the tarball of `spec` (`name@version`) into `folder`, without its dependencies and without running
+ * any of its scripts. npm keeps quiet about bytes, so it is given a cache of its own inside `folder`, whose
+ * growth is the progress.
+ *
+ * @returns the path of the tarball.
+ * @throws {PackageUnavailableError} offline, no such version, no npm, or npm failed.
+ * @throws {CorruptFileError} if npm found that what it got is not what the registry promised.
+ * @throws {CacheError} if npm could not write.
+ */
+export async function npmPack(spec: string, folder: string, options: NpmPackOptions = {}): Promise<string> {
+  const npmCache = join(folder, "npm-cache");
+  const done = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, done.signal]) : done.signal;
+  try {
+    const packed = runNpm(spec, [`--cache=${npmCache}`, `--pack-destination=${folder}`], {
+      ...options,
+      signal,
+    });
+    await Promise.race([packed, reportGrowth(npmCache, options.onBytes, done.signal)]);
+  } finally {
+    done.abort();
+  }
+  const tarballs = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
+  if (tarballs.length !== 1) {
+    throw new PackageUnavailableError(
+      `Cannot download ${spec}: npm should have left 1 tarball, got ${tarballs.length}`,
+      "npm",
+    );
+  }
+  return join(folder, tarballs[0]!);
+}
+
+async function runNpm(spec: string, paths: readonly string[], options: NpmPackOptions): Promise<void> {
+  const [program, ...first] = options.npmCommand ?? defaultNpmCommand();
+  // Two quick retries: somebody offline should not wait a minute to be told so.
+  const quick = ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=3000"];
+  const rest = ["pack", spec, "--ignore-scripts", "--no-dry-run", "--loglevel=error", ...quick, ...paths];
+  let complaint = "";
+  let status: number | NodeJS.Signals;
+  try {
+    const child = spawn(program!, [...first, ...rest], {
+      stdio: ["ignore", "ignore", "pipe"],
+      windowsHide: true,
+      ...(options.signal && { signal: options.signal }),
+    });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      complaint = (complaint + text).slice(-8000);
+    });
+    const [code, signal] = await once(child, "close") as [number | null, NodeJS.Signals];
+    status = code ?? signal;
+  } catch (cause) {
+    options.signal?.throwIfAborted();
+    throw new PackageUnavailableError(
+      `Cannot download ${spec}: npm cannot be started (${
+        errorCode(cause) ?? String(cause)
+      }); install Node's npm`,
+      "npm",
+      { cause },
+    );
+  }
+  if (status !== 0) throw describeFailure(spec, status, complaint);
+}
+
+function describeFailure(spec: string, status: number | NodeJS.Signals, complaint: string): Error {
+  const code = /npm (?:error|ERR!) code (\S+)/.exec(complaint)?.[1] ?? "";
+  if (OFFLINE_CODES.has(code)) {
+    return new PackageUnavailableError(
+      `Cannot download ${spec}: the npm registry does not answer (${code}); connect to the network and try again`,
+      "offline",
+    );
+  }
+  if (NOT_FOUND_CODES.has(code)) {
+    return new PackageUnavailableError(
+      `Cannot download ${spec}: the npm registry has no such version (${code})`,
+      "not-found",
+    );
+  }
+  if (code === "EINTEGRITY") {
+    return new CorruptFileError(
+      `Cannot download ${spec}: the bytes differ from the registry's checksum (${code})`,
+    );
+  }
+  if (CACHE_CODES.has(code)) {
+    return new CacheError(`Cannot download ${spec}: npm cannot write its files (${code})`);
+  }
+  const how = typeof status === "number" ? `npm ended with status ${status}` : `npm was ended by ${status}`;
+  const detail = complaint.trim().split("\n").slice(0, 5).join("; ");
+  return new PackageUnavailableError(`Cannot download ${spec}: ${how}${detail && `: ${detail}`}`, "npm");
+}
+
+/** Windows' `npm` is a batch file, which Node refuses to start without a shell; its script can be run directly. */
+function defaultNpmCommand(): string[] {
+  const caller = process.env["npm_execpath"];
+  if (caller && /npm-cli\.[cm]?js$/.test(caller)) return [process.execPath, caller];
+  const bundled = join(dirname(process.execPath), "node_modules", "npm", "bin", "npm-cli.js");
+  return process.platform === "win32" && existsSync(bundled) ? [process.execPath, bundled] : ["npm"];
+}
+
+/** Never resolves while npm runs: it can only fail, and ends with `done`. */
+async function reportGrowth(
+  folder: string,
+  onBytes: NpmPackOptions["onBytes"],
+  done: AbortSignal,
+): Promise<never> {
+  while (!done.aborted) {
+    await delay(100);
+    const bytes = await folderSize(folder);
+    if (!done.aborted) onBytes?.(bytes);
+  }
+  return await new Promise<never>(() => {});
+}
+
+/** Bytes of all files below a folder; files that come and go meanwhile count as nothing. */
+async function folderSize(folder: string): Promise<number> {
+  const sizes = await Promise.all(
+    (await readdir(folder, { recursive: true, withFileTypes: true }).catch(noneIfGone))
+      .filter((entry) => entry.isFile())
+      .map((entry) => stat(join(entry.parentPath, entry.name)).then(({ size }) => size, zeroIfGone)),
+  );
+  return sizes.reduce((total, size) => total + size, 0);
+}
+
+function noneIfGone(error: unknown): [] {
+  if (errorCode(error) === "ENOENT") return [];
+  throw error;
+}
+
+function zeroIfGone(error: unknown): number {
+  if (errorCode(error) === "ENOENT") return 0;
+  throw error;
+}
