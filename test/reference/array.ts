@@ -88,7 +88,9 @@ export function stridedSource(shape: readonly number[], strides: readonly number
   shape.forEach((extent, axis) => {
     const stride = strides[axis]!;
     const longer = new Int32Array(source.length * extent);
-    for (let i = 0; i < longer.length; i++) longer[i] = source[Math.floor(i / extent)]! + (i % extent) * stride;
+    for (let i = 0; i < longer.length; i++) {
+      longer[i] = source[Math.floor(i / extent)]! + (i % extent) * stride;
+    }
     source = longer;
   });
   return source;
@@ -105,7 +107,9 @@ export function broadcastShapes(...shapes: readonly (readonly number[])[]): numb
     const extents = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1);
     const extent = extents.find((candidate) => candidate !== 1) ?? 1;
     if (extents.some((candidate) => candidate !== 1 && candidate !== extent)) {
-      throw new TypeError(`Cannot broadcast shapes ${shapes.map((shape) => `[${shape.join(", ")}]`).join(" and ")}`);
+      throw new TypeError(
+        `Cannot broadcast shapes ${shapes.map((shape) => `[${shape.join(", ")}]`).join(" and ")}`,
+      );
     }
     return extent;
   });
@@ -118,7 +122,10 @@ export function broadcastSource(shape: readonly number[], target: readonly numbe
   }
   const missing = target.length - shape.length;
   const strides = stridesOf(shape);
-  return stridedSource(target, target.map((_, axis) => (shape[axis - missing] ?? 1) === 1 ? 0 : strides[axis - missing]!));
+  return stridedSource(
+    target,
+    target.map((_, axis) => (shape[axis - missing] ?? 1) === 1 ? 0 : strides[axis - missing]!),
+  );
 }
 
 /** `result[i] = x[source[i]]`, shaped `shape`. */

@@ -109,7 +109,12 @@ export function binary(name: BinaryName, a: F64Array, b: F64Array): F64Array {
 }
 
 /** Gradients of `a` and `b` under {@link binary}, each summed over its own broadcast axes. */
-export function binaryGradient(name: BinaryName, a: F64Array, b: F64Array, dy: F64Array): [F64Array, F64Array] {
+export function binaryGradient(
+  name: BinaryName,
+  a: F64Array,
+  b: F64Array,
+  dy: F64Array,
+): [F64Array, F64Array] {
   const rule: BinaryRule = BINARY[name];
   const [wideA, wideB] = [broadcast(a, dy.shape), broadcast(b, dy.shape)];
   const partials = Array.from(wideA.data, (value, i) => rule.derivatives(value, wideB.data[i]!));
@@ -132,7 +137,12 @@ export function where(condition: F64Array, a: F64Array, b: F64Array): F64Array {
 }
 
 /** Gradients of `a` and `b` under {@link where}. */
-export function whereGradient(condition: F64Array, a: F64Array, b: F64Array, dy: F64Array): [F64Array, F64Array] {
+export function whereGradient(
+  condition: F64Array,
+  a: F64Array,
+  b: F64Array,
+  dy: F64Array,
+): [F64Array, F64Array] {
   const chosen = broadcast(condition, dy.shape);
   return [
     sumToShape(dy.map((gradient, i) => chosen.data[i] !== 0 ? gradient : 0), a.shape),

@@ -27,7 +27,8 @@ const values = (x: F64Array) => [...x.data];
 
 test("erf() and erfc() match tabulated values", () => {
   // Abramowitz & Stegun table 7.1, and erfc(5) from DLMF; float64 leaves about 1e-15 relative.
-  const near = (actual: number, expected: number) => assert.ok(Math.abs(actual / expected - 1) < 4e-15, `${actual}`);
+  const near = (actual: number, expected: number) =>
+    assert.ok(Math.abs(actual / expected - 1) < 4e-15, `${actual}`);
   near(erf(0.5), 0.5204998778130465);
   near(erf(1), 0.8427007929497149);
   near(erf(-2), -0.9953222650189527);
@@ -75,7 +76,9 @@ test("unaryGradient() matches central differences", () => {
 });
 
 test("unaryGradient() is zero at the kinks of relu and abs", () => {
-  for (const name of ["relu", "abs"] as const) assert.deepEqual(values(unaryGradient(name, scalar(0), scalar(1))), [0]);
+  for (const name of ["relu", "abs"] as const) {
+    assert.deepEqual(values(unaryGradient(name, scalar(0), scalar(1))), [0]);
+  }
 });
 
 test("binary() broadcasts", () => {

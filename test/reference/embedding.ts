@@ -15,7 +15,9 @@ function rowSource(weightShape: readonly number[], ids: F64Array): Int32Array {
   const idsPerClient = ids.size / (weightShape.length === 3 ? weightShape[0]! : 1);
   const source = new Int32Array(ids.size * width);
   ids.data.forEach((id, i) => {
-    if (id < 0 || id >= rows) throw new RangeError(`Cannot look up row ${id} of an embedding of ${rows} rows`);
+    if (id < 0 || id >= rows) {
+      throw new RangeError(`Cannot look up row ${id} of an embedding of ${rows} rows`);
+    }
     const row = Math.floor(i / idsPerClient) * rows + id;
     for (let d = 0; d < width; d++) source[i * width + d] = row * width + d;
   });

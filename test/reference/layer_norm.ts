@@ -11,7 +11,12 @@ export interface LayerNormOptions {
  * gamma·(x − mean)/√(variance + eps) + beta over the last axis, with the biased variance (Ba et al. 2016, eq. 3).
  * gamma and beta are [D], or [C, D] for an x of [C, ..., D].
  */
-export function layerNorm(x: F64Array, gamma: F64Array, beta: F64Array, options: LayerNormOptions = {}): F64Array {
+export function layerNorm(
+  x: F64Array,
+  gamma: F64Array,
+  beta: F64Array,
+  options: LayerNormOptions = {},
+): F64Array {
   const at = affineIndex(x, gamma);
   return normalize(x, options).normalized.map((value, i) => value * gamma.data[at(i)]! + beta.data[at(i)]!);
 }

@@ -43,8 +43,14 @@ export function crossEntropyGradient(
 }
 
 /** −t·log σ(z) − (1 − t)·log(1 − σ(z)) for logits z and targets t in [0, 1] of one shape. */
-export function binaryCrossEntropyWithLogits(logits: F64Array, targets: F64Array, options: LossOptions = {}): F64Array {
-  const losses = logits.map((z, i) => Math.max(z, 0) - z * targets.data[i]! + Math.log1p(Math.exp(-Math.abs(z))));
+export function binaryCrossEntropyWithLogits(
+  logits: F64Array,
+  targets: F64Array,
+  options: LossOptions = {},
+): F64Array {
+  const losses = logits.map((z, i) =>
+    Math.max(z, 0) - z * targets.data[i]! + Math.log1p(Math.exp(-Math.abs(z)))
+  );
   return reduceLosses(losses, weightsOf(logits, options), options);
 }
 

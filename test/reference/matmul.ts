@@ -58,7 +58,10 @@ export function linearGradient(
 ): { x: F64Array; weight: F64Array; bias?: F64Array } {
   const flat = flatten(x, weight);
   const gradient = reshape(dy, flat.shape.with(-1, weight.shape.at(-2)!));
-  const result = matmulGradient(flat, weight, gradient, { layout: "NT", ...(bias && { bias: biasRows(bias) }) });
+  const result = matmulGradient(flat, weight, gradient, {
+    layout: "NT",
+    ...(bias && { bias: biasRows(bias) }),
+  });
   return {
     x: reshape(result.a, x.shape),
     weight: result.b,
@@ -70,7 +73,9 @@ export function linearGradient(
 function flatten(x: F64Array, weight: F64Array): F64Array {
   const [inputs, clients] = [weight.shape.at(-1)!, weight.shape.slice(0, -2)];
   if (x.shape.at(-1) !== inputs || clients.some((count) => x.shape[0] !== count)) {
-    throw new TypeError(`Cannot apply weights [${weight.shape.join(", ")}] to an input [${x.shape.join(", ")}]`);
+    throw new TypeError(
+      `Cannot apply weights [${weight.shape.join(", ")}] to an input [${x.shape.join(", ")}]`,
+    );
   }
   const rows = x.shape.slice(clients.length, -1).reduce((product, extent) => product * extent, 1);
   return reshape(x, [...clients, rows, inputs]);
@@ -84,7 +89,9 @@ function multiply(a: F64Array, b: F64Array): F64Array {
   const [m, k, n] = [a.shape.at(-2)!, a.shape.at(-1)!, b.shape.at(-1)!];
   if (k !== b.shape.at(-2)) {
     throw new TypeError(
-      `Cannot multiply matrices: inner dimensions must agree, got [${a.shape.join(", ")}] and [${b.shape.join(", ")}]`,
+      `Cannot multiply matrices: inner dimensions must agree, got [${a.shape.join(", ")}] and [${
+        b.shape.join(", ")
+      }]`,
     );
   }
   const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));

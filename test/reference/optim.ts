@@ -52,7 +52,11 @@ export interface AdamWState {
 }
 
 /** One step of AdamW with bias correction (Loshchilov & Hutter 2019, algorithm 2 with torch's lr·weightDecay·p). */
-export function adamWStep(state: AdamWState, gradient: F64Array, options: AdamWOptions): Required<AdamWState> {
+export function adamWStep(
+  state: AdamWState,
+  gradient: F64Array,
+  options: AdamWOptions,
+): Required<AdamWState> {
   const { learningRate, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 } = options;
   const zeros = F64Array.full(state.parameter.shape);
   const { parameter, mean: oldMean = zeros, square: oldSquare = zeros } = state;
@@ -62,7 +66,8 @@ export function adamWStep(state: AdamWState, gradient: F64Array, options: AdamWO
   const updated = parameter.map((p, i) => {
     const correctedMean = mean.data[i]! / (1 - beta1 ** step);
     const correctedSquare = square.data[i]! / (1 - beta2 ** step);
-    return p * (1 - learningRate * weightDecay) - learningRate * correctedMean / (Math.sqrt(correctedSquare) + eps);
+    return p * (1 - learningRate * weightDecay) -
+      learningRate * correctedMean / (Math.sqrt(correctedSquare) + eps);
   });
   return { parameter: updated, mean, square, step };
 }
@@ -83,5 +88,8 @@ export function clipByClientNorm(
   for (const gradient of gradients) gradient.data.forEach((g, i) => squares[clientOf(gradient, i)]! += g * g);
   const norms = Array.from(squares, Math.sqrt);
   const factors = norms.map((norm) => Math.min(1, maxNorm / (norm + 1e-6)));
-  return { gradients: gradients.map((array) => array.map((g, i) => g * factors[clientOf(array, i)]!)), norms };
+  return {
+    gradients: gradients.map((array) => array.map((g, i) => g * factors[clientOf(array, i)]!)),
+    norms,
+  };
 }

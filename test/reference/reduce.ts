@@ -19,7 +19,10 @@ export interface ReduceOptions {
  * is 0, the mean NaN, max and logSumExp −∞.
  */
 export const REDUCTION = {
-  sum: { forward: (values) => values.reduce((sum, value) => sum + value, 0), partials: (values) => values.map(() => 1) },
+  sum: {
+    forward: (values) => values.reduce((sum, value) => sum + value, 0),
+    partials: (values) => values.map(() => 1),
+  },
   mean: {
     forward: (values) => values.reduce((sum, value) => sum + value, 0) / values.length,
     partials: (values) => values.map(() => 1 / values.length),
@@ -31,7 +34,10 @@ export const REDUCTION = {
       return values.map((_, i) => i === first ? 1 : 0);
     },
   },
-  logSumExp: { forward: logSumExp, partials: (values) => values.map((value) => Math.exp(value - logSumExp(values))) },
+  logSumExp: {
+    forward: logSumExp,
+    partials: (values) => values.map((value) => Math.exp(value - logSumExp(values))),
+  },
 } as const satisfies Record<string, ReduceRule>;
 
 /** Name of a reduction oracle. */
@@ -76,7 +82,12 @@ function groupsOf(x: F64Array, options: ReduceOptions): { shape: number[]; group
   const count = sizeOf(kept.map((axis) => x.shape[axis]!));
   const length = sizeOf([...reduced].map((axis) => x.shape[axis]!));
   return {
-    shape: options.keepDims ? x.shape.map((extent, axis) => reduced.has(axis) ? 1 : extent) : kept.map((axis) => x.shape[axis]!),
-    groups: Array.from({ length: count }, (_, g) => Float64Array.from(source.subarray(g * length, (g + 1) * length))),
+    shape: options.keepDims
+      ? x.shape.map((extent, axis) => reduced.has(axis) ? 1 : extent)
+      : kept.map((axis) => x.shape[axis]!),
+    groups: Array.from(
+      { length: count },
+      (_, g) => Float64Array.from(source.subarray(g * length, (g + 1) * length)),
+    ),
   };
 }

@@ -40,7 +40,9 @@ test("reduceGradient() matches central differences", () => {
     for (const axes of [[0], [1], [2], [0, 2], [0, 1, 2]]) {
       for (const keepDims of [false, true]) {
         const options = { axes, keepDims };
-        checkGradient((y) => reduce(name, y!, options), (dy) => [reduceGradient(name, point, dy, options)], [point]);
+        checkGradient((y) => reduce(name, y!, options), (dy) => [reduceGradient(name, point, dy, options)], [
+          point,
+        ]);
       }
     }
   }

@@ -30,7 +30,10 @@ export function permuteGradient(axes: readonly number[], dy: F64Array): F64Array
 /** Swaps the last two axes. */
 export function transpose(x: F64Array): F64Array {
   const rank = x.shape.length;
-  return permute(x, [...x.shape.keys()].map((axis) => axis === rank - 1 ? rank - 2 : axis === rank - 2 ? rank - 1 : axis));
+  return permute(
+    x,
+    [...x.shape.keys()].map((axis) => axis === rank - 1 ? rank - 2 : axis === rank - 2 ? rank - 1 : axis),
+  );
 }
 
 /** Elements from `starts[axis]` up to but not including `ends[axis]`, on every axis. */
@@ -55,13 +58,19 @@ export function concat(arrays: readonly F64Array[], axis: number): F64Array {
   const outer = sizeOf(shape.slice(0, at));
   const values: number[] = [];
   for (let o = 0; o < outer; o++) {
-    for (const array of arrays) values.push(...array.data.subarray(o * array.size / outer, (o + 1) * array.size / outer));
+    for (const array of arrays) {
+      values.push(...array.data.subarray(o * array.size / outer, (o + 1) * array.size / outer));
+    }
   }
   return F64Array.from(shape, values);
 }
 
 /** Gradients of {@link concat}: each operand's own slice. */
-export function concatGradient(shapes: readonly (readonly number[])[], axis: number, dy: F64Array): F64Array[] {
+export function concatGradient(
+  shapes: readonly (readonly number[])[],
+  axis: number,
+  dy: F64Array,
+): F64Array[] {
   const at = normalizeAxis(axis, dy.shape.length);
   let start = 0;
   return shapes.map((shape) => {
@@ -90,7 +99,12 @@ export function gather(x: F64Array, indices: F64Array, axis: number): F64Array {
 }
 
 /** Gradient of {@link gather}; an element gathered twice gets both gradients. */
-export function gatherGradient(shape: readonly number[], indices: F64Array, axis: number, dy: F64Array): F64Array {
+export function gatherGradient(
+  shape: readonly number[],
+  indices: F64Array,
+  axis: number,
+  dy: F64Array,
+): F64Array {
   return scatterAdd(dy, shape, gatherSource(shape, indices, axis));
 }
 
@@ -122,7 +136,11 @@ export function argmax(x: F64Array, axis: number): F64Array {
   });
 }
 
-function sliceSource(shape: readonly number[], starts: readonly number[], ends: readonly number[]): Int32Array {
+function sliceSource(
+  shape: readonly number[],
+  starts: readonly number[],
+  ends: readonly number[],
+): Int32Array {
   const strides = stridesOf(shape);
   const offset = starts.reduce((sum, start, axis) => sum + start * strides[axis]!, 0);
   return stridedSource(starts.map((start, axis) => ends[axis]! - start), strides, offset);

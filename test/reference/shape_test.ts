@@ -37,14 +37,19 @@ test("slice() and its gradient", () => {
   assert.deepEqual(values(slice(x, [0, 1], [2, 3])), [2, 3, 5, 6]);
   assert.deepEqual(slice(x, [1, 1], [1, 3]).shape, [0, 2]);
   const [starts, ends] = [[1, 0, 2], [2, 2, 4]];
-  checkGradient((a) => slice(a!, starts, ends), (dy) => [sliceGradient(cube.shape, starts, ends, dy)], [cube]);
+  checkGradient((a) => slice(a!, starts, ends), (dy) => [sliceGradient(cube.shape, starts, ends, dy)], [
+    cube,
+  ]);
 });
 
 test("concat() and its gradient", () => {
   const other = F64Array.from([2, 1], [7, 8]);
   assert.deepEqual(values(concat([x, other], 1)), [1, 2, 3, 7, 4, 5, 6, 8]);
   assert.deepEqual(values(concat([x, x], 0)), [1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6]);
-  checkGradient((a, b) => concat([a!, b!], -1), (dy) => concatGradient([x.shape, other.shape], -1, dy), [x, other]);
+  checkGradient((a, b) => concat([a!, b!], -1), (dy) => concatGradient([x.shape, other.shape], -1, dy), [
+    x,
+    other,
+  ]);
 });
 
 test("broadcastTo() and its gradient", () => {
@@ -61,7 +66,11 @@ test("gather() and indexSelect() and their gradients add up repeated indices", (
   checkGradient((a) => gather(a!, indices, 1), (dy) => [gatherGradient(x.shape, indices, 1, dy)], [x]);
   assert.deepEqual(values(indexSelect(x, [2, 0, 2], 1)), [3, 1, 3, 6, 4, 6]);
   assert.deepEqual(values(indexSelect(x, [1], 0)), [4, 5, 6]);
-  checkGradient((a) => indexSelect(a!, [2, 0, 2], 1), (dy) => [indexSelectGradient(x.shape, [2, 0, 2], 1, dy)], [x]);
+  checkGradient(
+    (a) => indexSelect(a!, [2, 0, 2], 1),
+    (dy) => [indexSelectGradient(x.shape, [2, 0, 2], 1, dy)],
+    [x],
+  );
 });
 
 test("argmax() gives the first largest element", () => {

@@ -1,11 +1,11 @@
 import { F64Array } from "./array.ts";
-import { logSumExp } from "./reduce.ts";
 
-/** log of {@link softmax}, exact where softmax underflows: x − logSumExp(x) over the last axis. */
+/** log of {@link softmax}, exact where softmax underflows: (x − max) − log Σ e^(x − max) over the last axis. */
 export function logSoftmax(x: F64Array): F64Array {
   return mapRows(x, (row) => {
-    const total = logSumExp(row);
-    return row.map((value) => value - total);
+    const shifted = shiftByMax(row);
+    const logTotal = Math.log(sumExp(shifted));
+    return shifted.map((value) => value - logTotal);
   });
 }
 
@@ -18,9 +18,13 @@ export function logSoftmaxGradient(x: F64Array, dy: F64Array): F64Array {
   });
 }
 
-/** e^x / Σ e^x over the last axis. */
+/** e^(x − max) / Σ e^(x − max) over the last axis. */
 export function softmax(x: F64Array): F64Array {
-  return logSoftmax(x).map(Math.exp);
+  return mapRows(x, (row) => {
+    const shifted = shiftByMax(row);
+    const total = sumExp(shifted);
+    return shifted.map((value) => Math.exp(value) / total);
+  });
 }
 
 /** Gradient of {@link softmax}: y·(dy − Σ y·dy). */
@@ -40,4 +44,14 @@ export function mapRows(x: F64Array, f: (row: Float64Array, start: number) => Fl
     result.data.set(f(x.data.subarray(start, start + length), start), start);
   }
   return result;
+}
+
+/** Subtracting first keeps log Σ from being absorbed by a huge maximum. */
+function shiftByMax(row: Float64Array): Float64Array {
+  const max = row.reduce((largest, value) => Math.max(largest, value), -Infinity);
+  return row.map((value) => value - max);
+}
+
+function sumExp(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + Math.exp(value), 0);
 }

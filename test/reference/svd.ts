@@ -19,7 +19,9 @@ const MAX_SWEEPS = 60;
  * @throws {RangeError} when an element is not finite
  */
 export function jacobiSvd(a: F64Array): Svd {
-  if (!a.data.every(Number.isFinite)) throw new RangeError("Cannot decompose a matrix that has non-finite elements");
+  if (!a.data.every(Number.isFinite)) {
+    throw new RangeError("Cannot decompose a matrix that has non-finite elements");
+  }
   const [m, n] = a.shape as [number, number];
   if (m < n) {
     const { u, s, v } = jacobiSvd(transpose(a));
@@ -31,7 +33,9 @@ export function jacobiSvd(a: F64Array): Svd {
   const negligible = EPSILON * Math.sqrt(dot(a.data, a.data));
   let sweep = 0;
   while (rotateAll(columns, v, negligible)) {
-    if (++sweep > MAX_SWEEPS) throw new RangeError(`Cannot decompose: no convergence in ${MAX_SWEEPS} sweeps`);
+    if (++sweep > MAX_SWEEPS) {
+      throw new RangeError(`Cannot decompose: no convergence in ${MAX_SWEEPS} sweeps`);
+    }
   }
   const norms = columns.map((column) => Math.sqrt(dot(column, column)));
   const order = norms.map((_, j) => j).sort((i, j) => norms[j]! - norms[i]!);

@@ -53,7 +53,7 @@ export type ValueClass = "ordinary" | "tiny" | "huge" | "denormal" | "zero" | "e
 export interface F32ArraysOptions {
   /** Kinds to draw from; all by default. */
   readonly classes?: readonly ValueClass[];
-  /** Bounds that the operation needs; values outside are folded back into them. Unbounded by default. */
+  /** Bounds that the operation needs (rounded to float32); values outside are folded back. Unbounded by default. */
   readonly min?: number;
   readonly max?: number;
   /** Magnitude of `huge`; 1e30 by default. */
@@ -71,7 +71,10 @@ export function f32Arrays(shape: readonly number[], options: F32ArraysOptions = 
   return fc.tuple(kinds, fc.nat()).map(([kind, seed]) => {
     const random = new Random(seed);
     const shared = f32Value("ordinary", random, options);
-    const values = Array.from({ length: sizeOf(shape) }, () => kind === "equal" ? shared : f32Value(kind, random, options));
+    const values = Array.from(
+      { length: sizeOf(shape) },
+      () => kind === "equal" ? shared : f32Value(kind, random, options),
+    );
     return F64Array.fromF32(shape, values);
   });
 }

@@ -25,7 +25,10 @@ export function checkGradient(
     array.data.forEach((value, i) => {
       const expected = numeric[which]!.data[i]!;
       const scale = Math.max(1, Math.abs(expected));
-      assert.ok(Math.abs(value - expected) <= 1e-7 * scale, `gradient ${which}[${i}]: ${value}, differences: ${expected}`);
+      assert.ok(
+        Math.abs(value - expected) <= 1e-7 * scale,
+        `gradient ${which}[${i}]: ${value}, differences: ${expected}`,
+      );
     });
   });
 }

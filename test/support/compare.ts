@@ -70,7 +70,9 @@ export function assertClose(
   const { index, allowed, excess } = worst;
   assert.ok(
     index < 0,
-    `Element ${index} of ${wanted.length} is off the most: expected ${wanted[index]}, got ${actual[index]}, ` +
+    `Element ${index} of ${wanted.length} is off the most: expected ${wanted[index]}, got ${
+      actual[index]
+    }, ` +
       `tolerance ${allowed.toExponential(2)}, ${excess.toPrecision(3)} times exceeded`,
   );
 }

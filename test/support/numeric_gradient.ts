@@ -10,13 +10,15 @@ export function numericGradient(
   inputs: readonly F64Array[],
   dy: F64Array,
 ): F64Array[] {
-  return inputs.map((input, which) => input.map((value, i) => {
-    const step = 6e-6 * Math.max(1, Math.abs(value));
-    const evaluate = (at: number) => {
-      const moved = F64Array.from(input.shape, input.data.with(i, at));
-      return f(...inputs.with(which, moved)).data;
-    };
-    const [above, below] = [evaluate(value + step), evaluate(value - step)];
-    return dy.data.reduce((sum, gradient, k) => sum + gradient * (above[k]! - below[k]!), 0) / (2 * step);
-  }));
+  return inputs.map((input, which) =>
+    input.map((value, i) => {
+      const step = 6e-6 * Math.max(1, Math.abs(value));
+      const evaluate = (at: number) => {
+        const moved = F64Array.from(input.shape, input.data.with(i, at));
+        return f(...inputs.with(which, moved)).data;
+      };
+      const [above, below] = [evaluate(value + step), evaluate(value - step)];
+      return dy.data.reduce((sum, gradient, k) => sum + gradient * (above[k]! - below[k]!), 0) / (2 * step);
+    })
+  );
 }
