@@ -1,4 +1,4 @@
-import { broadcastShapes, broadcastSource, F64Array, sumToShape, take } from "./array.ts";
+import { broadcastShapes, broadcastSource, F64Array, sizeOf, sumToShape, take } from "./array.ts";
 import { binary } from "./elementwise.ts";
 import { reshape, transpose } from "./shape.ts";
 
@@ -40,12 +40,12 @@ export function matmulGradient(
 }
 
 /**
- * `x·weightᵀ + bias`. Shared weights: x [..., in], weight [out, in], bias [out]. Per-client weights: x [C, ..., in],
- * weight [C, out, in], bias [C, out].
+ * `x·weightᵀ + bias` over the last axis of x [..., in]. weight is [out, in] and bias [out], shared by all rows; or
+ * [C, out, in] and [C, out], one for each client of x [C, ..., in]. Either may be shared while the other is not.
  */
 export function linear(x: F64Array, weight: F64Array, bias?: F64Array): F64Array {
-  const flat = flatten(x, weight);
-  const y = matmul(flat, weight, { layout: "NT", ...(bias && { bias: biasRows(bias) }) });
+  const rows = clientRows(x, weight, bias);
+  const y = matmul(rows, weight, { layout: "NT", ...(bias && { bias: biasRows(bias) }) });
   return reshape(y, [...x.shape.slice(0, -1), weight.shape.at(-2)!]);
 }
 
@@ -56,9 +56,9 @@ export function linearGradient(
   dy: F64Array,
   bias?: F64Array,
 ): { x: F64Array; weight: F64Array; bias?: F64Array } {
-  const flat = flatten(x, weight);
-  const gradient = reshape(dy, flat.shape.with(-1, weight.shape.at(-2)!));
-  const result = matmulGradient(flat, weight, gradient, {
+  const rows = clientRows(x, weight, bias);
+  const gradient = reshape(dy, rows.shape.with(-1, weight.shape.at(-2)!));
+  const result = matmulGradient(rows, weight, gradient, {
     layout: "NT",
     ...(bias && { bias: biasRows(bias) }),
   });
@@ -69,16 +69,20 @@ export function linearGradient(
   };
 }
 
-/** [rows, in] for shared weights, [C, rows, in] for per-client ones. */
-function flatten(x: F64Array, weight: F64Array): F64Array {
-  const [inputs, clients] = [weight.shape.at(-1)!, weight.shape.slice(0, -2)];
-  if (x.shape.at(-1) !== inputs || clients.some((count) => x.shape[0] !== count)) {
+/** x as [C, rows, in], with C = 1 where nothing is per client. */
+function clientRows(x: F64Array, weight: F64Array, bias: F64Array | undefined): F64Array {
+  const clients = weight.shape.length === 3
+    ? weight.shape[0]!
+    : bias?.shape.length === 2
+    ? bias.shape[0]!
+    : 1;
+  const width = weight.shape.at(-1)!;
+  if (x.shape.at(-1) !== width || (clients !== 1 && x.shape[0] !== clients)) {
     throw new TypeError(
       `Cannot apply weights [${weight.shape.join(", ")}] to an input [${x.shape.join(", ")}]`,
     );
   }
-  const rows = x.shape.slice(clients.length, -1).reduce((product, extent) => product * extent, 1);
-  return reshape(x, [...clients, rows, inputs]);
+  return reshape(x, [clients, sizeOf(x.shape.slice(0, -1)) / clients, width]);
 }
 
 function biasRows(bias: F64Array): F64Array {

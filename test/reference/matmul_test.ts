@@ -57,14 +57,15 @@ test("linear() applies shared and per-client weights", () => {
   const y = linear(x, perClient, F64Array.from([2, 1], [5, 6]));
   assert.deepEqual(y.shape, [2, 1, 1]);
   assert.deepEqual(values(y), [17, 10]);
+  assert.deepEqual(values(linear(x, shared, F64Array.from([2, 1], [5, 6]))), [17, 40]);
   assert.throws(() => linear(F64Array.full([3, 1, 2]), perClient), TypeError);
 });
 
 test("linearGradient() matches central differences", () => {
-  for (const clients of [[], [2]]) {
+  for (const [weightClients, biasClients] of [[[], []], [[2], [2]], [[], [2]], [[2], []]] as const) {
     const x = gaussian([2, 3, 2, 4], random);
-    const weight = gaussian([...clients, 3, 4], random);
-    const bias = gaussian([...clients, 3], random);
+    const weight = gaussian([...weightClients, 3, 4], random);
+    const bias = gaussian([...biasClients, 3], random);
     checkGradient(
       (a, b, c) => linear(a!, b!, c!),
       (dy) => {
