@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { builtinModules, createRequire } from "node:module";
+import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { build as esbuild, type BuildOptions, type Plugin } from "esbuild";
+import { build as esbuild, type BuildOptions } from "esbuild";
+import { nodeStubs } from "./node_stubs.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -17,27 +18,6 @@ const FACES: Record<string, string> = {
   fl: "src/fl/mod.ts",
 };
 const COMMAND = { cli: "src/cli/main.ts" };
-
-/**
- * Lets modules with Node-only functions be part of a browser bundle: each import of a Node module becomes an object
- * whose members throw when they are called, so that a bundle loads and only the call that needs Node fails.
- */
-const nodeStubs: Plugin = {
-  name: "node-stubs",
-  setup(build) {
-    const names = builtinModules.filter((name) => !name.startsWith("_")).join("|");
-    build.onResolve({ filter: new RegExp(`^(node:.*|${names})$`) }, ({ path }) => {
-      return { path: path.replace(/^node:/, ""), namespace: "node-stub", sideEffects: false };
-    });
-    build.onLoad({ filter: /.*/, namespace: "node-stub" }, ({ path }) => {
-      return {
-        contents: `module.exports = new Proxy({}, { get: (_, name) => () => {
-          throw new Error("Cannot call " + String(name) + " of Node's ${path} module: this is not Node");
-        } });`,
-      };
-    });
-  },
-};
 
 const SHARED: BuildOptions = {
   absWorkingDir: ROOT,
