@@ -6,12 +6,12 @@ import { softmax, softmaxGradient } from "./softmax.ts";
 
 /** Options of {@link scaledDotProductAttention}. */
 export interface AttentionOptions {
-  /** Added to the scores; broadcast to [..., Tq, Tk], or to [..., H, Tq, Tk] with `numHeads`. */
+  /** Added to the scores; broadcast to [..., Tq, Tk], or to [..., H, Tq, Tk] with `heads`. */
   readonly mask?: F64Array;
   /** Multiplies q·kᵀ; 1/√(width of a head) by default. */
   readonly scale?: number;
   /** With it the operands are [..., T, H·D] and are split into heads; without it they are taken as they are. */
-  readonly numHeads?: number;
+  readonly heads?: number;
 }
 
 /**
@@ -24,8 +24,9 @@ export function scaledDotProductAttention(
   v: F64Array,
   options: AttentionOptions = {},
 ): F64Array {
-  const heads = [q, k, v].map((x) => splitHeads(x, options.numHeads)) as [F64Array, F64Array, F64Array];
-  return mergeHeads(matmul(softmax(scores(heads[0], heads[1], options)), heads[2]), options.numHeads);
+  const { heads } = options;
+  const [query, key, value] = [q, k, v].map((x) => splitHeads(x, heads)) as [F64Array, F64Array, F64Array];
+  return mergeHeads(matmul(softmax(scores(query, key, options)), value), heads);
 }
 
 /** Gradients of `q`, `k` and `v` under {@link scaledDotProductAttention}. */
@@ -36,16 +37,16 @@ export function scaledDotProductAttentionGradient(
   dy: F64Array,
   options: AttentionOptions = {},
 ): { q: F64Array; k: F64Array; v: F64Array } {
-  const { numHeads } = options;
-  const [query, key, value] = [q, k, v].map((x) => splitHeads(x, numHeads)) as [F64Array, F64Array, F64Array];
-  const gradient = splitHeads(dy, numHeads);
+  const { heads } = options;
+  const [query, key, value] = [q, k, v].map((x) => splitHeads(x, heads)) as [F64Array, F64Array, F64Array];
+  const gradient = splitHeads(dy, heads);
   const raw = scores(query, key, options);
   const dScores = softmaxGradient(raw, matmul(gradient, value, { layout: "NT" }));
   const dProduct = dScores.map((score) => score * scaleOf(query, options));
   return {
-    q: mergeHeads(matmul(dProduct, key), numHeads),
-    k: mergeHeads(matmul(dProduct, query, { layout: "TN" }), numHeads),
-    v: mergeHeads(matmul(softmax(raw), gradient, { layout: "TN" }), numHeads),
+    q: mergeHeads(matmul(dProduct, key), heads),
+    k: mergeHeads(matmul(dProduct, query, { layout: "TN" }), heads),
+    v: mergeHeads(matmul(softmax(raw), gradient, { layout: "TN" }), heads),
   };
 }
 
@@ -60,16 +61,16 @@ function scaleOf(query: F64Array, options: AttentionOptions): number {
 }
 
 /** [..., T, H·D] → [..., H, T, D]. */
-function splitHeads(x: F64Array, numHeads: number | undefined): F64Array {
-  if (numHeads === undefined) return x;
-  return swapHeads(reshape(x, [...x.shape.slice(0, -1), numHeads, x.shape.at(-1)! / numHeads]));
+function splitHeads(x: F64Array, heads: number | undefined): F64Array {
+  if (heads === undefined) return x;
+  return swapHeads(reshape(x, [...x.shape.slice(0, -1), heads, x.shape.at(-1)! / heads]));
 }
 
 /** [..., H, T, D] → [..., T, H·D]. */
-function mergeHeads(x: F64Array, numHeads: number | undefined): F64Array {
-  if (numHeads === undefined) return x;
+function mergeHeads(x: F64Array, heads: number | undefined): F64Array {
+  if (heads === undefined) return x;
   const swapped = swapHeads(x);
-  return reshape(swapped, [...swapped.shape.slice(0, -2), numHeads * x.shape.at(-1)!]);
+  return reshape(swapped, [...swapped.shape.slice(0, -2), heads * x.shape.at(-1)!]);
 }
 
 function swapHeads(x: F64Array): F64Array {

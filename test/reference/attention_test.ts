@@ -28,7 +28,7 @@ test("scaledDotProductAttention() matches hand-worked values", () => {
 
 test("scaledDotProductAttention() with heads equals attention on each head's columns", () => {
   const [q, k, v] = [gaussian([2, 3, 6], random), gaussian([2, 4, 6], random), gaussian([2, 4, 6], random)];
-  const whole = scaledDotProductAttention(q, k, v, { numHeads: 2 });
+  const whole = scaledDotProductAttention(q, k, v, { heads: 2 });
   assert.deepEqual(whole.shape, [2, 3, 6]);
   for (const start of [0, 3]) {
     const columns = (x: F64Array) => slice(x, [0, 0, start], [2, x.shape[1]!, start + 3]);
@@ -40,7 +40,7 @@ test("scaledDotProductAttention() with heads equals attention on each head's col
 test("scaledDotProductAttentionGradient() matches central differences", () => {
   const cases: [number[], number[], number[], AttentionOptions][] = [
     [[2, 3, 4], [2, 5, 4], [2, 5, 3], {}],
-    [[2, 3, 4], [2, 5, 4], [2, 5, 6], { numHeads: 2, scale: 0.7, mask: gaussian([2, 1, 1, 5], random) }],
+    [[2, 3, 4], [2, 5, 4], [2, 5, 6], { heads: 2, scale: 0.7, mask: gaussian([2, 1, 1, 5], random) }],
   ];
   for (const [qShape, kShape, vShape, options] of cases) {
     const [q, k, v] = [gaussian(qShape, random), gaussian(kShape, random), gaussian(vShape, random)];

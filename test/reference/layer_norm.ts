@@ -4,11 +4,11 @@ import { mapRows } from "./softmax.ts";
 /** Options of {@link layerNorm}. */
 export interface LayerNormOptions {
   /** Added to the variance inside the square root; 1e-5 by default. */
-  readonly eps?: number;
+  readonly epsilon?: number;
 }
 
 /**
- * gamma·(x − mean)/√(variance + eps) + beta over the last axis, with the biased variance (Ba et al. 2016, eq. 3).
+ * gamma·(x − mean)/√(variance + epsilon) + beta over the last axis, with the biased variance (Ba et al. 2016, eq. 3).
  * gamma and beta are [D], or [C, D] for an x of [C, ..., D].
  */
 export function layerNorm(
@@ -48,12 +48,12 @@ export function layerNormGradient(
 
 function normalize(
   x: F64Array,
-  { eps = 1e-5 }: LayerNormOptions,
+  { epsilon = 1e-5 }: LayerNormOptions,
 ): { normalized: F64Array; inverseDeviations: number[] } {
   const inverseDeviations: number[] = [];
   const normalized = mapRows(x, (row) => {
     const mean = meanOf(row);
-    const inverse = 1 / Math.sqrt(meanOf(row.map((value) => (value - mean) ** 2)) + eps);
+    const inverse = 1 / Math.sqrt(meanOf(row.map((value) => (value - mean) ** 2)) + epsilon);
     inverseDeviations.push(inverse);
     return row.map((value) => (value - mean) * inverse);
   });

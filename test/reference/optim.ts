@@ -35,7 +35,7 @@ export interface AdamWOptions {
   /** 0.999 by default. */
   readonly beta2?: number;
   /** 1e-8 by default. */
-  readonly eps?: number;
+  readonly epsilon?: number;
   /** Decoupled decay; 0.01 by default, as in torch. */
   readonly weightDecay?: number;
 }
@@ -57,7 +57,7 @@ export function adamWStep(
   gradient: F64Array,
   options: AdamWOptions,
 ): Required<AdamWState> {
-  const { learningRate, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 } = options;
+  const { learningRate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01 } = options;
   const zeros = F64Array.full(state.parameter.shape);
   const { parameter, mean: oldMean = zeros, square: oldSquare = zeros } = state;
   const step = (state.step ?? 0) + 1;
@@ -67,7 +67,7 @@ export function adamWStep(
     const correctedMean = mean.data[i]! / (1 - beta1 ** step);
     const correctedSquare = square.data[i]! / (1 - beta2 ** step);
     return p * (1 - learningRate * weightDecay) -
-      learningRate * correctedMean / (Math.sqrt(correctedSquare) + eps);
+      learningRate * correctedMean / (Math.sqrt(correctedSquare) + epsilon);
   });
   return { parameter: updated, mean, square, step };
 }

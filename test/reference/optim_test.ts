@@ -24,7 +24,7 @@ test("sgdStep() with momentum, Nesterov and weight decay matches hand-worked val
 });
 
 test("adamWStep() matches hand-worked values", () => {
-  const options = { learningRate: 0.1, beta1: 0.5, beta2: 0.75, eps: 0, weightDecay: 0.5 };
+  const options = { learningRate: 0.1, beta1: 0.5, beta2: 0.75, epsilon: 0, weightDecay: 0.5 };
   let state: AdamWState = { parameter: scalar(2) };
   // First step: both means are corrected to g and g², so the direction is the sign of g.
   state = adamWStep(state, scalar(4), options);
@@ -37,8 +37,8 @@ test("adamWStep() matches hand-worked values", () => {
   assert.equal(state.step, 2);
 });
 
-test("adamWStep() adds eps outside the corrected square root", () => {
-  const state = adamWStep({ parameter: scalar(0) }, scalar(3), { learningRate: 1, eps: 1 });
+test("adamWStep() adds epsilon outside the corrected square root", () => {
+  const state = adamWStep({ parameter: scalar(0) }, scalar(3), { learningRate: 1, epsilon: 1 });
   assert.ok(maxAbsDifference(state.parameter.data, [-3 / 4]) < 1e-15);
 });
 
