@@ -1,0 +1,169 @@
+import { ARRAY_CLASSES, type DtypeArrayClass } from "./dtype.ts";
+import { CorruptFileError } from "./errors.ts";
+
+/** One tensor's entry: bytes `begin` to `end` of the data section, checked against shape and dtype. */
+export interface HeaderEntry {
+  readonly name: string;
+  readonly dtype: string;
+  readonly arrayClass: DtypeArrayClass;
+  readonly shape: readonly number[];
+  readonly length: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** A header whose entries, in order of offset, cover the data section exactly. */
+export interface Header {
+  readonly entries: readonly HeaderEntry[];
+  readonly metadata: Record<string, string>;
+}
+
+/** The longest header that is read or written, in bytes; the reference implementation has the same limit. */
+export const MAX_HEADER_LENGTH = 100_000_000;
+
+/** A name that would be mistaken for something else: the metadata entry, or an object's prototype. */
+export function isReservedName(name: string): boolean {
+  return name === "__metadata__" || name === "__proto__";
+}
+
+/** The error for a broken file. */
+export function corrupt(what: string, options?: ErrorOptions): CorruptFileError {
+  return new CorruptFileError(`Cannot read safetensors: ${what}`, options);
+}
+
+/** Reads and checks a header against the length of the data section that follows it. */
+export function parseHeader(bytes: Uint8Array, dataLength: number): Header {
+  let parsed: unknown;
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw corrupt("the header is not JSON in UTF-8", { cause });
+  }
+  if (!isObject(parsed)) throw corrupt(`the header must be a JSON object, got ${show(parsed)}`);
+  const duplicate = findDuplicateKey(text);
+  if (duplicate !== undefined) throw corrupt(`the header repeats the key ${show(duplicate)}`);
+
+  let metadata: Record<string, string> = {};
+  const entries: HeaderEntry[] = [];
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name === "__metadata__") metadata = checkMetadata(value);
+    else entries.push(checkEntry(name, value));
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  checkCoverage(entries, dataLength);
+  return { entries, metadata };
+}
+
+function checkMetadata(value: unknown): Record<string, string> {
+  if (!isObject(value)) throw corrupt(`__metadata__ must map text to text, got ${show(value)}`);
+  const metadata: Record<string, string> = {};
+  for (const [key, text] of Object.entries(value)) {
+    if (key === "__proto__") throw corrupt("__metadata__ has the reserved key __proto__");
+    if (typeof text !== "string") {
+      throw corrupt(`__metadata__ must map text to text, got ${show(text)} for ${show(key)}`);
+    }
+    metadata[key] = text;
+  }
+  return metadata;
+}
+
+function checkEntry(name: string, value: unknown): HeaderEntry {
+  if (isReservedName(name)) throw corrupt(`the tensor name ${name} is reserved`);
+  const where = `tensor ${show(name)}`;
+  if (!isObject(value)) throw corrupt(`${where} must be described by an object, got ${show(value)}`);
+  const { dtype, shape, data_offsets: offsets } = value;
+  const arrayClass = typeof dtype === "string" ? ARRAY_CLASSES.get(dtype) : undefined;
+  if (typeof dtype !== "string" || arrayClass === undefined) {
+    throw corrupt(`${where} has the unknown dtype ${show(dtype)}`);
+  }
+  if (!isNaturals(shape)) {
+    throw corrupt(`${where} needs a shape of non-negative integers, got ${show(shape)}`);
+  }
+  let length = 1;
+  for (const size of shape) {
+    length *= size;
+    if (!Number.isSafeInteger(length)) throw corrupt(`${where} has too large a shape, got ${show(shape)}`);
+  }
+  if (!isNaturals(offsets) || offsets.length !== 2) {
+    throw corrupt(`${where} needs two non-negative integers as data_offsets, got ${show(offsets)}`);
+  }
+  const [begin, end] = offsets as [number, number];
+  const width = arrayClass.BYTES_PER_ELEMENT;
+  if (end < begin) throw corrupt(`${where} ends before it begins, got data_offsets [${begin}, ${end}]`);
+  if (begin % width !== 0) {
+    throw corrupt(`${where} of ${dtype} must begin at a multiple of ${width}, got ${begin}`);
+  }
+  if (end - begin !== length * width) {
+    const described = `${dtype} ${show(shape)}`;
+    throw corrupt(
+      `${where}: ${described} takes ${length * width} bytes, but data_offsets span ${end - begin}`,
+    );
+  }
+  return { name, dtype, arrayClass, shape, length, begin, end };
+}
+
+/** The ranges must tile the data section: no overlap, no gap, nothing past its end, nothing left over. */
+function checkCoverage(entries: readonly HeaderEntry[], dataLength: number): void {
+  let covered = 0;
+  let previous = "";
+  for (const { name, begin, end } of entries) {
+    if (begin < covered) {
+      throw corrupt(`tensors ${show(previous)} and ${show(name)} overlap at byte ${begin}`);
+    }
+    if (begin > covered) {
+      throw corrupt(`bytes ${covered} to ${begin} before tensor ${show(name)} belong to no tensor`);
+    }
+    if (end > dataLength) {
+      throw corrupt(
+        `tensor ${show(name)} ends at byte ${end}, but the file holds ${dataLength} bytes of data`,
+      );
+    }
+    covered = end;
+    previous = name;
+  }
+  if (covered !== dataLength) {
+    throw corrupt(`bytes ${covered} to ${dataLength} at the end belong to no tensor`);
+  }
+}
+
+/** `JSON.parse` keeps the last of equal keys, so two readers could see two different files: look for any. */
+function findDuplicateKey(json: string): string | undefined {
+  const open: Set<string>[] = [];
+  for (let i = 0; i < json.length; i++) {
+    const c = json[i];
+    if (c === "{" || c === "[") open.push(new Set());
+    else if (c === "}" || c === "]") open.pop();
+    else if (c === '"') {
+      const start = i++;
+      for (; json[i] !== '"'; i++) if (json[i] === "\\") i++;
+      let next = i + 1;
+      while (/\s/.test(json[next] ?? "")) next++;
+      if (json[next] !== ":") continue;
+      const key: string = JSON.parse(json.slice(start, i + 1));
+      if (open.at(-1)?.has(key)) return key;
+      open.at(-1)?.add(key);
+    }
+  }
+  return undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isNaturals(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0 && !Object.is(n, -0));
+}
+
+/** A value for a message, cut short: a hostile name may be a hundred megabytes long, or nested as deep. */
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
+  if (Array.isArray(value)) {
+    const items = value.slice(0, 8).map((item) => isObject(item) || Array.isArray(item) ? "…" : show(item));
+    return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
+  }
+  if (isObject(value)) return "an object";
+  return value === undefined ? "none" : String(value);
+}

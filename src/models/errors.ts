@@ -1,0 +1,1 @@
+export { CorruptFileError } from "../data/errors.ts";
