@@ -20,6 +20,7 @@ const EQUAL = 7; const LESS = 8; const LESS_EQUAL = 9;
 const ABS_GRADIENT = 20; const TANH_GRADIENT = 21; const SIGMOID_GRADIENT = 22; const RELU_GRADIENT = 23;
 const SILU_GRADIENT = 24; const GELU_GRADIENT = 25; const GELU_TANH_GRADIENT = 26; const CLAMP_GRADIENT = 27;
 const POW_GRADIENT = 28; const SQRT_GRADIENT = 29; const RSQRT_GRADIENT = 30; const POW_LOG = 31;
+const POW_SLOPE = 32;
 
 fn apply(u: vec4f, v: vec4f) -> vec4f {
   switch OP {
@@ -49,6 +50,7 @@ fn apply(u: vec4f, v: vec4f) -> vec4f {
     case POW_GRADIENT: { return params.p0 * pow_(u, vec4f(params.p0 - 1.0)) * v; }
     case SQRT_GRADIENT: { return 0.5 * v / u; }
     case RSQRT_GRADIENT: { return -0.5 * u * u * u * v; }
+    case POW_SLOPE: { return select(v * pow_(u, v - 1.0), vec4f(0), v == vec4f(0)); }
     case POW_LOG: { return select(pow_(u, v) * log_(max(u, vec4f(1.2e-38))), vec4f(0), u == vec4f(0)); }
     default: { return u; }
   }

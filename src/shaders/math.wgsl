@@ -21,18 +21,28 @@ fn exp2_integer(n: vec4i) -> vec4f { return bitcast<vec4f>(vec4u(n + 127) << vec
 
 fn is_nan(v: vec4f) -> vec4<bool> { return (bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u); }
 
-// log v = e·ln 2 + log m with v = m·2^e, m in [√½, √2): a polynomial in m − 1 (Cephes logf), relative error 2e-7. Zero,
-// negative and non-finite values take the driver's own logarithm.
+// log v = e·ln 2 + log m with v = m·2^e, m in [√½, √2), relative error 2e-7. Zero, negative and non-finite values take
+// the driver's own logarithm.
 fn log_(v: vec4f) -> vec4f {
   let isDenormal = v < vec4f(1.17549435e-38);
   let bits = bitcast<vec4u>(select(v, v * 8388608.0, isDenormal));
   let above = (bits & vec4u(0x7fffffu)) > vec4u(0x3504f3u);
   let z = bitcast<vec4f>((bits & vec4u(0x7fffffu)) | select(vec4u(0x3f800000u), vec4u(0x3f000000u), above)) - 1.0;
   let e = vec4f(vec4i(bits >> vec4u(23)) - 127 + select(vec4i(0), vec4i(1), above) - select(vec4i(0), vec4i(23), isDenormal));
+  let result = fma(e, vec4f(0.693359375), z + (log1p_tail(z) + e * -2.12194440e-4));
+  return select(log(v), result, (v > vec4f(0)) & (v < vec4f(3.4028234e38)));
+}
+
+// log(1 + z) − z for z in [√½ − 1, √2 − 1], by Cephes' polynomial.
+fn log1p_tail(z: vec4f) -> vec4f {
   let p = ((((((((7.0376836292e-2 * z - 1.1514610310e-1) * z + 1.1676998740e-1) * z - 1.2420140846e-1) * z
     + 1.4249322787e-1) * z - 1.6668057665e-1) * z + 2.0000714765e-1) * z - 2.4999993993e-1) * z + 3.3333331174e-1) * z * z * z;
-  let result = fma(e, vec4f(0.693359375), z + (p + fma(z * z, vec4f(-0.5), e * -2.12194440e-4)));
-  return select(log(v), result, (v > vec4f(0)) & (v < vec4f(3.4028234e38)));
+  return fma(z * z, vec4f(-0.5), p);
+}
+
+// log(1 + z) for z in [0, 1], with the relative accuracy of z where it is small.
+fn log1p_unit(z: vec4f) -> vec4f {
+  return select(log_(1.0 + z), z + log1p_tail(z), z < vec4f(0.4));
 }
 
 // 1 / (1 + e^-v), with e^-|v| so that nothing overflows.

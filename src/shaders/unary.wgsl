@@ -10,7 +10,7 @@ struct Params { n: u32, p0: f32, p1: f32 }
 
 const NEG = 0; const ABS = 1; const SQUARE = 2; const SQRT = 3; const RSQRT = 4; const EXP = 5; const LOG = 6;
 const TANH = 7; const SIGMOID = 8; const RELU = 9; const SILU = 10; const GELU = 11; const GELU_TANH = 12;
-const CLAMP = 13; const POW = 14; const SCALE = 15; const SHIFT = 16;
+const CLAMP = 13; const POW = 14; const SCALE = 15; const SHIFT = 16; const DIVIDE = 17; const SOFTPLUS = 18;
 
 fn apply(v: vec4f) -> vec4f {
   switch OP {
@@ -31,6 +31,8 @@ fn apply(v: vec4f) -> vec4f {
     case POW: { return pow_(v, vec4f(params.p0)); }
     case SCALE: { return v * params.p0; }
     case SHIFT: { return v + params.p0; }
+    case DIVIDE: { return v / params.p0; }
+    case SOFTPLUS: { return max(v, vec4f(0)) + log1p_unit(exp_(-abs(v))); }
     default: { return v; }
   }
 }

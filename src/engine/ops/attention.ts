@@ -1,4 +1,4 @@
-import { record } from "../autograd.ts";
+import { isRecording, record } from "../autograd.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm } from "./_gemm.ts";
@@ -55,6 +55,7 @@ export function scaledDotProductAttention(q: Tensor, k: Tensor, options: Attenti
   const rows = (tensor: Tensor): Rows => ({ tensor, offset: 0, row: width });
   const views = { q: rows(q), k: rows(k), v: rows(v) };
   const { output, weights } = attend(views, dimensions, options);
+  if (!isRecording(q, k, v)) weights.dispose();
   const gradients = onceFor((dy: Tensor) => {
     const grads = { q: rows(empty(q.gpu, q.shape)), k: rows(empty(k.gpu, k.shape)), v: rows(empty(v.gpu, v.shape)) };
     attendGradient(views, { dimensions, options, weights, dy, grads });
@@ -88,6 +89,7 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
     v: { tensor, offset: 2 * width, row: fused },
   });
   const { output, weights } = attend(rows(qkv), dimensions, options);
+  if (!isRecording(qkv)) weights.dispose();
   return record(output, [qkv], [(dy) => {
     const dqkv = empty(qkv.gpu, qkv.shape);
     attendGradient(rows(qkv), { dimensions, options, weights, dy, grads: rows(dqkv) });

@@ -89,7 +89,7 @@ export function mul(a: Tensor, b: Operand): Tensor {
 
 /** a / b, broadcast. */
 export function div(a: Tensor, b: Operand): Tensor {
-  if (typeof b === "number") return mul(a, 1 / b);
+  if (typeof b === "number") return record(unary("DIVIDE", a, [b, 0]), [a], [(dy) => div(dy, b)]);
   const z = binary("DIV", a, b);
   return record(z, [a, b], [(dy) => sumTo(div(dy, b), a.shape), (dy) => sumTo(neg(div(mul(dy, z), b)), b.shape)]);
 }
@@ -105,7 +105,7 @@ export function pow(a: Tensor, b: Operand): Tensor {
   }
   const z = binary("POW", a, b);
   return record(z, [a, b], [
-    (dy) => sumTo(mul(mul(dy, b), pow(a, sub(b, 1))), a.shape),
+    (dy) => sumTo(mul(dy, binary("POW_SLOPE", a, b)), a.shape),
     (dy) => sumTo(mul(dy, binary("POW_LOG", a, b)), b.shape),
   ]);
 }
@@ -199,6 +199,11 @@ export function sigmoid(x: Tensor): Tensor {
 /** max(x, 0); the gradient at 0 is 0. */
 export function relu(x: Tensor): Tensor {
   return record(unary("RELU", x), [x], [(dy) => binary("RELU_GRADIENT", x, dy)]);
+}
+
+/** log(1 + eˣ), accurate where eˣ is tiny and finite where it would overflow. */
+export function softplus(x: Tensor): Tensor {
+  return record(unary("SOFTPLUS", x), [x], [(dy) => mul(dy, sigmoid(x))]);
 }
 
 /** x·σ(x). */

@@ -6,7 +6,7 @@ import { formatShape, sameShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./_launch.ts";
-import { abs, add, exp, log, mul, neg, relu, sigmoid, square, sub } from "./elementwise.ts";
+import { abs, add, mul, neg, relu, sigmoid, softplus, square, sub } from "./elementwise.ts";
 import { mean } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 
@@ -52,7 +52,7 @@ export function binaryCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
   assertSameShape("take the binary cross-entropy of", logits, targets);
   const loss = tidy(() => {
     const [x, t] = [logits.detach(), targets.detach()];
-    return add(sub(relu(x), mul(x, t)), log(add(exp(neg(abs(x))), 1)));
+    return add(sub(relu(x), mul(x, t)), softplus(neg(abs(x))));
   });
   return record(loss, [logits], [(dy) => mul(sub(sigmoid(logits), targets), dy)]);
 }

@@ -1,0 +1,66 @@
+import { Linear, type Module } from "../engine/mod.ts";
+import type { Initialization } from "./initialization.ts";
+import { LowRankLinear } from "./low_rank_linear.ts";
+import { matchLinears } from "./patterns.ts";
+
+/** Options of {@linkcode attachAdapters}. */
+export interface AttachAdaptersOptions {
+  /** Name patterns of the linear layers to adapt; see {@linkcode matchesPattern}. */
+  readonly targets: readonly string[];
+  /** Rank r of the update, from 1 to the smaller side of each weight. */
+  readonly rank: number;
+  /** The update is scaled by s = alpha / r. */
+  readonly alpha: number;
+  /** `lora`, or `federa()`. */
+  readonly initialization: Initialization;
+  /** Seed of whatever the initialisation draws; 0 by default. */
+  readonly seed?: number;
+  /** Called after each layer. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * A copy of a model whose matching linear layers carry a low-rank adapter. The copy shares every other tensor with the
+ * model, so several adapters live side by side on one set of frozen weights.
+ *
+ * @throws {RangeError} when the rank doesn't fit a layer, or alpha isn't positive.
+ * @throws {PatternError} when a pattern matches no linear layer.
+ * @example
+ * ```ts
+ * const adapted = await attachAdapters(model, {
+ *   targets: ["**.attention.*"], rank: 8, alpha: 8, initialization: federa(),
+ * });
+ * ```
+ */
+export async function attachAdapters<M extends Module>(model: M, options: AttachAdaptersOptions): Promise<M> {
+  const { targets, rank, alpha, initialization, seed = 0, onProgress } = options;
+  if (!(alpha > 0 && Number.isFinite(alpha))) throw new RangeError(`Cannot scale adapters by alpha ${alpha}: expected a positive number`);
+  const names = matchLinears(model, targets);
+  const linears = new Map([...model.namedModules()].flatMap(([name, module]) =>
+    module instanceof Linear && names.includes(name) ? [[name, module]] : []
+  ));
+  for (const [name, { weight }] of linears) {
+    const limit = Math.min(...weight.shape);
+    if (!Number.isInteger(rank) || rank < 1 || rank > limit) {
+      throw new RangeError(`Cannot adapt ${name} of shape [${weight.shape.join(", ")}] with rank ${rank}: expected an integer from 1 to ${limit}`);
+    }
+  }
+  const scaling = alpha / rank;
+  const adapted = new Map<string, LowRankLinear>();
+  for (const [name, { weight, bias }] of linears) {
+    const factors = await initialization(weight, { rank, scaling, seed, name });
+    adapted.set(name, new LowRankLinear({ ...factors, bias, scaling }));
+    onProgress?.(adapted.size, linears.size);
+  }
+  return model.mapModules((name, module) => adapted.get(name) ?? module);
+}
+
+/** The adapted layers of a model by name. */
+export function adaptersOf(model: Module): Map<string, LowRankLinear> {
+  return new Map([...model.namedModules()].flatMap(([name, module]) => module instanceof LowRankLinear ? [[name, module]] : []));
+}
+
+/** A copy of a model with every adapter multiplied out into an ordinary linear layer. */
+export function merge<M extends Module>(model: M): M {
+  return model.mapModules((_, module) => module instanceof LowRankLinear ? module.merged() : module);
+}

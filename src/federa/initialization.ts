@@ -1,0 +1,25 @@
+import type { Tensor } from "../engine/mod.ts";
+import type { LowRankFactors } from "./low_rank_linear.ts";
+
+/** What an {@linkcode Initialization} is given of one linear layer. */
+export interface InitializationOptions {
+  /** Rank r of the factors, 1 to min(out, in). */
+  readonly rank: number;
+  /** s = alpha / r. */
+  readonly scaling: number;
+  /** Seed of the run. */
+  readonly seed: number;
+  /** Dotted name of the layer, so that each draws its own numbers. */
+  readonly name: string;
+}
+
+/** The factors to start from, and the weight that is frozen beside them. */
+export interface InitializedFactors extends LowRankFactors {
+  /** The pretrained weight itself, or what is left of it. */
+  readonly weight: Tensor;
+  /** The part that was taken out of the weight, to give it back on export. */
+  readonly initial?: LowRankFactors;
+}
+
+/** Makes the starting factors of a pretrained weight [out, in]. */
+export type Initialization = (weight: Tensor, options: InitializationOptions) => Promise<InitializedFactors>;

@@ -1,0 +1,75 @@
+import { add, formatShape, Layer, Linear, linear, matmul, mul, type Tensor } from "../engine/mod.ts";
+
+/** The parts of a {@linkcode LowRankLinear}. */
+export interface LowRankLinearOptions {
+  /** Frozen weight [out, in]: the pretrained one, or what an initialisation left of it. */
+  readonly weight: Tensor;
+  /** Frozen bias [out]. */
+  readonly bias: Tensor | undefined;
+  /** A [r, in], or [C, r, in]. */
+  readonly loraA: Tensor;
+  /** B [out, r], or [C, out, r]. */
+  readonly loraB: Tensor;
+  /** s = alpha / r. */
+  readonly scaling: number;
+  /** A₀ and B₀ that were taken out of the pretrained weight; none where it was left alone. */
+  readonly initial?: LowRankFactors | undefined;
+}
+
+/** The two factors of a low-rank update s·B·A. */
+export interface LowRankFactors {
+  readonly loraA: Tensor;
+  readonly loraB: Tensor;
+}
+
+/**
+ * A linear layer with a low-rank update (Hu et al., arXiv 2106.09685): y = W·x + b + s·B·(A·x), of which A and B are
+ * trained.
+ */
+export class LowRankLinear extends Layer {
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+  readonly loraA: Tensor;
+  readonly loraB: Tensor;
+  readonly scaling: number;
+  readonly initial: LowRankFactors | undefined;
+
+  constructor(options: LowRankLinearOptions) {
+    super();
+    this.weight = options.weight;
+    this.bias = options.bias;
+    this.loraA = options.loraA;
+    this.loraB = options.loraB;
+    this.scaling = options.scaling;
+    this.initial = options.initial;
+    const [out, width] = this.weight.shape;
+    const rank = this.loraA.shape.at(-2);
+    if (this.loraA.shape.at(-1) !== width || this.loraB.shape.at(-2) !== out || this.loraB.shape.at(-1) !== rank) {
+      throw new TypeError(
+        `Cannot adapt a weight ${formatShape(this.weight.shape)} by A ${formatShape(this.loraA.shape)} and B ` +
+          `${formatShape(this.loraB.shape)}: expected [r, in] and [out, r]`,
+      );
+    }
+  }
+
+  /** Rank of the update. */
+  get rank(): number {
+    return this.loraA.shape.at(-2)!;
+  }
+
+  override forward(x: Tensor): Tensor {
+    const base = linear(x, { weight: this.weight, bias: this.bias });
+    const inner = mul(linear(x, { weight: this.loraA }), this.scaling);
+    return add(base, linear(inner, { weight: this.loraB }));
+  }
+
+  /** W + s·B·A as one matrix, [out, in]. */
+  effectiveWeight(): Tensor {
+    return add(this.weight, mul(matmul(this.loraB, this.loraA), this.scaling));
+  }
+
+  /** The same function as an ordinary linear layer. */
+  merged(): Linear {
+    return new Linear(this.effectiveWeight(), this.bias);
+  }
+}

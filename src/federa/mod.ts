@@ -1,0 +1,11 @@
+/**
+ * Low-rank adapters: LoRA, FeDeRA, and their files.
+ *
+ * @module
+ */
+export * from "./adapters.ts";
+export * from "./federa.ts";
+export * from "./initialization.ts";
+export * from "./lora.ts";
+export * from "./low_rank_linear.ts";
+export * from "./patterns.ts";

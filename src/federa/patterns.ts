@@ -1,0 +1,39 @@
+import { Linear, type Module } from "../engine/mod.ts";
+
+/** A name pattern matches no linear layer of the model. */
+export class PatternError extends Error {
+  override name = "PatternError";
+}
+
+/**
+ * Whether a dotted module name matches a pattern: `*` stands for one part of a name or a piece of it, `**` for any
+ * number of parts.
+ *
+ * @example
+ * ```ts
+ * matchesPattern("encoder.layers.0.attention.qkv", "**.attention.*"); // true
+ * ```
+ */
+export function matchesPattern(name: string, pattern: string): boolean {
+  const source = pattern.split(/(\*\*\.|\*\*|\*)/).map((part) => {
+    if (part === "**.") return "(?:.*\\.)?";
+    if (part === "**") return ".*";
+    return part === "*" ? "[^.]*" : part.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
+  }).join("");
+  return new RegExp(`^${source}$`).test(name);
+}
+
+/**
+ * Names of the linear layers that one of the patterns matches, in model order.
+ *
+ * @throws {PatternError} when a pattern matches none; the message lists the linear layers there are.
+ */
+export function matchLinears(model: Module, patterns: readonly string[]): string[] {
+  const names = [...model.namedModules()].flatMap(([name, module]) => module instanceof Linear ? [name] : []);
+  for (const pattern of patterns) {
+    if (!names.some((name) => matchesPattern(name, pattern))) {
+      throw new PatternError(`Cannot attach adapters to "${pattern}": it matches no linear layer; there are ${names.join(", ")}`);
+    }
+  }
+  return names.filter((name) => patterns.some((pattern) => matchesPattern(name, pattern)));
+}

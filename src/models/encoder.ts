@@ -1,0 +1,41 @@
+import { Module, type Tensor } from "../engine/mod.ts";
+
+/** A padded batch of texts on the GPU. */
+export interface TokenTensors {
+  /** Token ids, u32 [..., T]. */
+  readonly ids: Tensor;
+  /** 1 for a token, 0 for padding, f32 [..., T]. */
+  readonly mask: Tensor;
+}
+
+/** A padded batch of texts on the host, row-major `[batchSize, length]`. */
+export interface TokenBatch {
+  /** Token ids; any id where padded. */
+  readonly ids: Int32Array | Uint32Array;
+  /** 1 for a token, 0 for padding. */
+  readonly mask: Float32Array;
+  readonly batchSize: number;
+  readonly length: number;
+}
+
+/** Turns texts into ids. */
+export interface Tokenizer {
+  /** Tokens of one text, at most `maxLength`. */
+  encode(text: string, options?: { maxLength?: number }): number[];
+  /** Tokens of several texts, padded to one length. */
+  encodeBatch(texts: readonly string[], options?: { maxLength?: number; padTo?: number }): TokenBatch;
+}
+
+/**
+ * A pretrained encoder of texts. Leading axes are free: [B, T], or [C, B, T] where parameters carry the client axis C.
+ */
+export abstract class TextEncoder extends Module {
+  /** Width of token states and pooled features. */
+  abstract readonly hiddenSize: number;
+  /** The most tokens a text may have. */
+  abstract readonly maxTokens: number;
+  /** Token states [..., T, hiddenSize]. */
+  abstract encode(tokens: TokenTensors): Tensor;
+  /** One feature vector a text, [..., hiddenSize], for a classification head. */
+  abstract pool(states: Tensor, mask: Tensor): Tensor;
+}

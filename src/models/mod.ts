@@ -1,0 +1,11 @@
+/**
+ * Pretrained encoders, tokenizers and weight files.
+ *
+ * @module
+ */
+export * from "./encoder.ts";
+export * from "./text_classifier.ts";
+export * from "./use_lite/load.ts";
+export * from "./use_lite/model.ts";
+export { UseLiteTokenizer } from "./use_lite/tokenizer.ts";
+export * from "./use_lite/weights.ts";

@@ -1,0 +1,195 @@
+import {
+  add,
+  div,
+  Embedding,
+  formatShape,
+  type Gpu,
+  LayerNorm,
+  Linear,
+  matmul,
+  maximum,
+  Module,
+  mul,
+  ones,
+  relu,
+  reshape,
+  selfAttention,
+  slice,
+  sqrt,
+  square,
+  sum,
+  tanh,
+  type Tensor,
+  tensor,
+} from "../../engine/mod.ts";
+import { TextEncoder, type TokenTensors } from "../encoder.ts";
+import type { UseLiteParameters } from "./weights.ts";
+
+const heads = 4;
+const epsilon = 1e-6;
+const maxTokens = 128;
+const numLayers = 2;
+
+/** Self-attention of one layer, the three projections fused. */
+class Attention extends Module {
+  readonly qkv: Linear;
+  readonly output: Linear;
+
+  constructor(qkv: Linear, output: Linear) {
+    super();
+    this.qkv = qkv;
+    this.output = output;
+  }
+
+  forward(x: Tensor, bias: Tensor): Tensor {
+    return this.output.forward(selfAttention(this.qkv.forward(x), { heads, mask: bias }));
+  }
+}
+
+/** Two dense layers with a rectifier between. */
+class FeedForward extends Module {
+  readonly inner: Linear;
+  readonly outer: Linear;
+
+  constructor(inner: Linear, outer: Linear) {
+    super();
+    this.inner = inner;
+    this.outer = outer;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.outer.forward(relu(this.inner.forward(x)));
+  }
+}
+
+/** A pre-norm transformer layer; the first one widens 256 to 512 and so has a dense residual. */
+class TransformerLayer extends Module {
+  readonly attentionNorm: LayerNorm;
+  readonly attention: Attention;
+  readonly residual: Linear | undefined;
+  readonly feedForwardNorm: LayerNorm;
+  readonly feedForward: FeedForward;
+
+  constructor(parts: Parts, name: string) {
+    super();
+    this.attentionNorm = parts.norm(`${name}.attentionNorm`);
+    this.attention = new Attention(
+      parts.linear(`${name}.attention.qkv`),
+      parts.linear(`${name}.attention.output`),
+    );
+    this.residual = parts.has(`${name}.residual.weight`) ? parts.linear(`${name}.residual`) : undefined;
+    this.feedForwardNorm = parts.norm(`${name}.feedForwardNorm`);
+    this.feedForward = new FeedForward(
+      parts.linear(`${name}.feedForward.inner`),
+      parts.linear(`${name}.feedForward.outer`),
+    );
+  }
+
+  forward(x: Tensor, bias: Tensor): Tensor {
+    const residual = this.residual ? this.residual.forward(x) : x;
+    const h = add(residual, this.attention.forward(this.attentionNorm.forward(x), bias));
+    return add(h, this.feedForward.forward(this.feedForwardNorm.forward(h)));
+  }
+}
+
+/**
+ * Universal Sentence Encoder lite (Cer et al., arXiv 1803.11175): 8,002 pieces, two pre-norm transformer layers with 4
+ * heads, 512 features, at most 128 tokens a text.
+ */
+export class UseLite extends TextEncoder {
+  override readonly hiddenSize = 512;
+  override readonly maxTokens = maxTokens;
+  readonly embedding: Embedding;
+  readonly layers: readonly TransformerLayer[];
+  readonly pooler: Linear;
+  /** Sines and cosines of positions, [128, 256]: fixed, so not a parameter. */
+  readonly timing: { readonly table: Tensor };
+
+  /** Uploads parameters as `readUseLiteParameters` names them. */
+  constructor(gpu: Gpu, parameters: UseLiteParameters) {
+    super();
+    const parts = new Parts(gpu, parameters);
+    this.embedding = new Embedding(parts.parameter("embedding.weight"));
+    this.layers = Array.from({ length: numLayers }, (_, i) => new TransformerLayer(parts, `layers.${i}`));
+    this.pooler = parts.linear("pooler");
+    this.timing = { table: timingTable(gpu, parts.values("timing.inverseFrequencies")) };
+  }
+
+  /** Token states [..., T, 512]. */
+  override encode({ ids, mask }: TokenTensors): Tensor {
+    const length = ids.shape.at(-1) ?? 0;
+    if (length < 1 || length > maxTokens) {
+      throw new RangeError(
+        `Cannot encode texts of shape ${formatShape(ids.shape)}: expected 1 to ${maxTokens} tokens`,
+      );
+    }
+    const positions = slice(this.timing.table, { start: 0, end: length });
+    let x = add(mul(this.embedding.forward(ids), 2), positions);
+    const bias = mul(add(mask, -1), 1e9);
+    for (const layer of this.layers) x = layer.forward(x, bias);
+    return x;
+  }
+
+  /** tanh of a dense layer on the mean over tokens, [..., 512]; a text without tokens has the mean 0. */
+  override pool(states: Tensor, mask: Tensor): Tensor {
+    const length = states.shape.at(-2)!;
+    const counts = maximum(sum(mask, { axes: [-1], keepDims: true }), ones(mask.gpu, [1]));
+    const weights = reshape(div(mask, counts), [-1, 1, length]);
+    const mean = matmul(weights, reshape(states, [-1, length, this.hiddenSize]));
+    return tanh(this.pooler.forward(reshape(mean, [...states.shape.slice(0, -2), this.hiddenSize])));
+  }
+
+  /** Sentence vectors of length 1, [..., 512]: their dot product is the similarity of two texts. */
+  sentenceVectors(tokens: TokenTensors): Tensor {
+    const pooled = this.pool(this.encode(tokens), tokens.mask);
+    return div(pooled, sqrt(sum(square(pooled), { axes: [-1], keepDims: true })));
+  }
+}
+
+/** Uploads named parameters as layers. */
+class Parts {
+  readonly #gpu: Gpu;
+  readonly #parameters: UseLiteParameters;
+
+  constructor(gpu: Gpu, parameters: UseLiteParameters) {
+    this.#gpu = gpu;
+    this.#parameters = parameters;
+  }
+
+  has(name: string): boolean {
+    return this.#parameters.has(name);
+  }
+
+  values(name: string): Float32Array {
+    const parameter = this.#parameters.get(name);
+    if (parameter === undefined) {
+      throw new TypeError(`Cannot build the encoder: parameter ${name} is missing`);
+    }
+    return parameter.data;
+  }
+
+  parameter(name: string): Tensor {
+    return tensor(this.#gpu, this.values(name), { shape: this.#parameters.get(name)!.shape });
+  }
+
+  linear(name: string): Linear {
+    return new Linear(this.parameter(`${name}.weight`), this.parameter(`${name}.bias`));
+  }
+
+  norm(name: string): LayerNorm {
+    return new LayerNorm(this.parameter(`${name}.weight`), this.parameter(`${name}.bias`), { epsilon });
+  }
+}
+
+function timingTable(gpu: Gpu, inverseFrequencies: Float32Array): Tensor {
+  const half = inverseFrequencies.length;
+  const table = new Float32Array(maxTokens * 2 * half);
+  for (let position = 0; position < maxTokens; position++) {
+    for (let i = 0; i < half; i++) {
+      const angle = position * inverseFrequencies[i]!;
+      table[position * 2 * half + i] = Math.sin(angle);
+      table[position * 2 * half + half + i] = Math.cos(angle);
+    }
+  }
+  return tensor(gpu, table, { shape: [maxTokens, 2 * half] });
+}
