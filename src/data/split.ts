@@ -20,7 +20,7 @@ export interface Split<T> {
  * example. The same examples and random numbers give the same split.
  *
  * @param random a generator of uniform 32-bit unsigned integers.
- * @throws {RangeError} if a share is negative or nothing would be left to train on.
+ * @throws {RangeError} if a share is negative, nothing would be left to train on, or `random` gives other numbers.
  *
  * @example
  * ```ts
@@ -67,6 +67,9 @@ function randomBelow(bound: number, random: () => number): number {
   const limit = 2 ** 32 - (2 ** 32 % bound);
   for (;;) {
     const value = random();
+    if (value !== value >>> 0) {
+      throw new RangeError(`Cannot shuffle: random must give 32-bit unsigned integers, got ${value}`);
+    }
     if (value < limit) return value % bound;
   }
 }

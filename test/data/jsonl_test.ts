@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import fc from "fast-check";
-import { writeFileAtomically } from "../../src/data/cache_folder.ts";
 import { readJsonl, readTextExamples, toJsonl } from "../../src/data/jsonl.ts";
 import { labelsOf } from "../../src/data/text_example.ts";
 
@@ -56,27 +55,12 @@ test("readJsonl() reads back what toJsonl() writes", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.dictionary(fc.string(), value, { noNullPrototype: true })), async (rows) => {
       const path = join(folder, "round.jsonl");
-      await writeFileAtomically(path, toJsonl(rows));
+      await writeFile(path, toJsonl(rows));
       // Through JSON, which knows no key "__proto__" of an object's own before it is parsed.
       assert.deepEqual(await readJsonl(path), JSON.parse(JSON.stringify(rows)));
     }),
     { numRuns: 50 },
   );
-});
-
-test("writeFileAtomically() makes folders, replaces whole files and leaves no temporary ones", async () => {
-  const path = join(folder, "deep", "er", "file.txt");
-  await writeFileAtomically(path, "one, the longer");
-  await Promise.all(["two", "two", "two"].map((text) => writeFileAtomically(path, text)));
-  assert.equal(await readFile(path, "utf8"), "two");
-  assert.deepEqual(await readdir(join(folder, "deep", "er")), ["file.txt"]);
-});
-
-test("writeFileAtomically() leaves no temporary file when the target cannot be replaced", async () => {
-  const path = join(folder, "taken");
-  await writeFileAtomically(join(path, "inside"), "x");
-  await assert.rejects(writeFileAtomically(path, "y"));
-  assert(!(await readdir(folder)).some((name) => name.endsWith(".tmp")));
 });
 
 test("labelsOf() gives each label once, sorted by code unit", () => {

@@ -83,3 +83,13 @@ test("stratifiedSplit() refuses shares that leave nothing", () => {
     );
   }
 });
+
+test("stratifiedSplit() refuses a generator of other numbers", () => {
+  const examples = [{ label: "a" }, { label: "a" }];
+  for (const value of [0.5, -1, 2 ** 32, NaN]) {
+    assert.throws(() => stratifiedSplit(examples, () => value), {
+      name: "RangeError",
+      message: /32-bit unsigned/,
+    });
+  }
+});

@@ -1,4 +1,5 @@
 import { CorruptFileError } from "../../data/errors.ts";
+import type { TokenBatch, Tokenizer } from "../encoder.ts";
 
 /** The first ids of the vocabulary (unknown, sentence marks, spares) are never matched in a text. */
 const RESERVED_IDS = 6;
@@ -18,16 +19,6 @@ export interface EncodeBatchOptions extends EncodeOptions {
   padTo?: number;
 }
 
-/** A padded batch, row-major `[batchSize, length]`. */
-export interface TokenBatch {
-  /** Token ids; 0 where padded. */
-  ids: Int32Array;
-  /** 1 for a token, 0 for padding. */
-  mask: Float32Array;
-  batchSize: number;
-  length: number;
-}
-
 interface TrieNode {
   children: Map<number, TrieNode>;
   /** Id of the piece that ends here, or -1. */
@@ -44,11 +35,12 @@ interface TrieNode {
  *
  * @example
  * ```ts
- * const tokenizer = UseLiteTokenizer.fromJson('[["?",0],["",0],["",0],["",0],["",0],["",0],["▁",-2],["a",-1],["▁a",-1]]');
+ * const reserved = ["?", "<s>", "</s>", "-", "-", "-"].map((piece) => [piece, 0] as const);
+ * const tokenizer = new UseLiteTokenizer([...reserved, ["▁", -2], ["a", -1], ["▁a", -1]]);
  * tokenizer.encode("a a"); // [8, 8]
  * ```
  */
-export class UseLiteTokenizer {
+export class UseLiteTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly #root: TrieNode = { children: new Map(), id: -1 };
   readonly #scores: Float64Array;
