@@ -24,7 +24,7 @@ export async function readMailText(raw: Uint8Array): Promise<MailText> {
  *
  * @example
  * ```ts
- * htmlToText("<p>Fish &amp; <b>chips</b><script>x</script>"); // " Fish & chips"
+ * htmlToText("<p>Fish &amp; <b>chips</b><script>x</script>"); // " Fish & chips "
  * ```
  */
 export function htmlToText(html: string): string {
