@@ -1,0 +1,106 @@
+import type { KernelConstant } from "./kernel.ts";
+
+/**
+ * Turns the text of a `.wgsl` file and a set of constants into a whole WGSL module. Three things happen, and nothing
+ * else: directives (`enable`, `requires`, `diagnostic`) move to the front, where WGSL wants them; the constants follow
+ * as `const NAME = value;` lines; and comment commands, one a line, are carried out in the rest:
+ *
+ * - `//@for i in 0..LIMIT` … `//@end` repeats its lines with every `{i}` replaced by 0, 1, … LIMIT − 1;
+ * - `//@if FLAG` … `//@else` … `//@end` keeps one of two blocks.
+ *
+ * A limit is a whole number or the name of a constant; a flag is the name of a constant, and 0 counts as false.
+ * Loops exist to hold a register tile in named variables: a private array that a driver fails to unroll spills to
+ * memory, and `subgroupBroadcast` demands a lane number that is known at compile time.
+ *
+ * @throws {RangeError} A command is unknown, names an unknown constant, or its block is not closed.
+ *
+ * @example
+ * ```ts
+ * import { expandShader } from "./_expand.ts";
+ *
+ * expandShader("//@for i in 0..ROWS\nvar row{i} = {i}u;\n//@end", { ROWS: 2 });
+ * // "const ROWS = 2;\nvar row0 = 0u;\nvar row1 = 1u;\n"
+ * ```
+ */
+export function expandShader(source: string, constants: Readonly<Record<string, KernelConstant>>): string {
+  const lines = source.split("\n");
+  const body = new Expander(constants, lines).expand();
+  const isDirective = (line: string) => /^\s*(enable|requires|diagnostic)\b/.test(line);
+  const header = Object.entries(constants).map(([name, value]) => `const ${name} = ${value};`);
+  return [...body.filter(isDirective), ...header, ...body.filter((line) => !isDirective(line))].join("\n") + "\n";
+}
+
+/** Recursive descent over lines; `#next` is the line that is read next. */
+class Expander {
+  readonly #constants: Readonly<Record<string, KernelConstant>>;
+  readonly #lines: readonly string[];
+  #next = 0;
+
+  constructor(constants: Readonly<Record<string, KernelConstant>>, lines: readonly string[]) {
+    this.#constants = constants;
+    this.#lines = lines;
+  }
+
+  expand(): string[] {
+    const out = this.#block();
+    if (this.#next < this.#lines.length) throw this.#error("has no opening command");
+    return out;
+  }
+
+  /** Lines up to an `//@else` or `//@end`, which is left unread, or to the end of the text. */
+  #block(): string[] {
+    const out: string[] = [];
+    for (; this.#next < this.#lines.length; this.#next++) {
+      const line = this.#lines[this.#next] as string;
+      const words = line.trim().split(/\s+/);
+      if (words[0] === "//@end" || words[0] === "//@else") return out;
+      if (words[0] === "//@for") out.push(...this.#loop(line));
+      else if (words[0] === "//@if") out.push(...this.#choice(words[1] ?? ""));
+      else if (words[0]?.startsWith("//@")) throw this.#error("is no known command");
+      else out.push(line);
+    }
+    return out;
+  }
+
+  #loop(line: string): string[] {
+    const match = /^\s*\/\/@for (\w+) in 0\.\.(\w+)\s*$/.exec(line);
+    if (!match) throw this.#error("must read //@for NAME in 0..LIMIT");
+    const [, name, limit] = match as unknown as [string, string, string];
+    const count = /^\d+$/.test(limit) ? Number(limit) : Number(this.#constant(limit));
+    if (!Number.isInteger(count) || count < 0) throw this.#error(`needs a whole limit, got ${count}`);
+    const opening = this.#next++;
+    const block = this.#block();
+    this.#close(opening);
+    return Array.from({ length: count }, (_, i) => block.map((text) => text.replaceAll(`{${name}}`, `${i}`))).flat();
+  }
+
+  #choice(flag: string): string[] {
+    const chosen = Boolean(this.#constant(flag));
+    const opening = this.#next++;
+    const yes = this.#block();
+    let no: string[] = [];
+    if (this.#lines[this.#next]?.trim() === "//@else") {
+      this.#next++;
+      no = this.#block();
+    }
+    this.#close(opening);
+    return chosen ? yes : no;
+  }
+
+  #close(opening: number): void {
+    if (this.#lines[this.#next]?.trim() === "//@end") return;
+    this.#next = opening;
+    throw this.#error("is not closed by //@end");
+  }
+
+  #constant(name: string): KernelConstant {
+    const value = this.#constants[name];
+    if (value === undefined) throw this.#error(`names the unknown constant "${name}"`);
+    return value;
+  }
+
+  #error(what: string): RangeError {
+    const line = (this.#lines[this.#next] ?? "").trim();
+    return new RangeError(`Cannot expand shader: line ${this.#next + 1}, "${line}", ${what}`);
+  }
+}
