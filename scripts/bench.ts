@@ -1,14 +1,22 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 
-/** The benchmarks' peers are installed on the first run only, into a folder of their own: no user pays for them. */
-if (!existsSync("bench/node_modules")) {
-  const { status } = spawnSync("npm", ["ci", "--prefix", "bench"], { stdio: "inherit" });
+const FOLDER = new URL("../bench/", import.meta.url);
+
+// The peers are installed on the first run only, into a folder of their own: no user of the library pays for them.
+// npm writes the hidden lock file last, so a broken-off installation is done again.
+if (!existsSync(new URL("node_modules/.package-lock.json", FOLDER))) {
+  const options = {
+    cwd: fileURLToPath(FOLDER),
+    shell: process.platform === "win32",
+    stdio: "inherit",
+  } as const;
+  const { status } = spawnSync("npm", ["ci"], options);
   if (status !== 0) {
-    console.error(`Cannot install the benchmark peers: npm ci --prefix bench ended with ${status}`);
+    console.error(`Cannot install the benchmark peers: npm ci in bench ended with exit code ${status}`);
     process.exit(1);
   }
 }
-const suite = "../bench/run.ts";
-await import(suite);
+await import(new URL("run.ts", FOLDER).href);

@@ -93,8 +93,8 @@ function readDocs(folder: string): DocOutput {
   const deno = createRequire(import.meta.url).resolve("deno/bin.cjs");
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [deno, "doc", "--json", "--no-config", ...modulesOf(folder)],
-    { cwd: folder, encoding: "utf8", maxBuffer: 2 ** 28 },
+    [deno, "doc", "--json", ...modulesOf(folder)],
+    { cwd: folder, env: { ...process.env, NO_COLOR: "1" }, encoding: "utf8", maxBuffer: 2 ** 28 },
   );
   if (status !== 0) throw new Error(`Cannot read the doc comments: deno doc ended with ${status}\n${stderr}`);
   return JSON.parse(stdout) as DocOutput;
