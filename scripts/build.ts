@@ -94,5 +94,11 @@ function publishable(declarations: string): string {
 }
 
 const destination = process.argv[2] ?? join(ROOT, "dist");
-await buildPackage(destination);
-console.log(`Built ${relative(process.cwd(), destination) || destination}`);
+try {
+  await buildPackage(destination);
+  console.log(`Built ${relative(process.cwd(), destination)}`);
+} catch (error) {
+  // The compilers have said what is wrong: a stack of this script would only bury it.
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
+}
