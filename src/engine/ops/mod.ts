@@ -20,3 +20,4 @@ export {
   transpose,
 } from "./shape.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
+export * from "./update.ts";

@@ -11,7 +11,8 @@ const gatherKernel = new Kernel({ name: "strided_copy", source, entry: "gather",
 const scatterKernel = new Kernel({ name: "strided_copy", source, entry: "scatter", bindings: ["read", "write"] });
 const maxAxes = 6;
 
-interface StridedView {
+/** A strided part of a tensor, in elements. */
+export interface StridedView {
   readonly shape: Shape;
   readonly strides: readonly number[];
   readonly offset?: number;
@@ -42,8 +43,8 @@ function gatherView(x: Tensor, view: StridedView): Tensor {
   return result;
 }
 
-/** Writes `x` over a strided view of `target`. */
-function scatterView(x: Tensor, target: Tensor, view: StridedView): void {
+/** Writes `x` over a strided view of `target`, in place; not recorded. */
+export function scatterView(x: Tensor, target: Tensor, view: StridedView): void {
   launch(scatterKernel, { tensors: [x, target], params: stridedParams(view), threads: x.size });
 }
 

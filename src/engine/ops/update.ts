@@ -1,0 +1,68 @@
+import { formatShape, sameShape, type Shape, stridesOf } from "../shape.ts";
+
+import { empty, type Tensor } from "../tensor.ts";
+import { gemm } from "./_gemm.ts";
+import { checkOperands } from "./_launch.ts";
+import { scatterView } from "./shape.ts";
+
+/**
+ * Overwrites a tensor with another of the same shape and type, in place and outside the gradient graph.
+ *
+ * @throws {TypeError} when shapes or types differ.
+ */
+export function assign(target: Tensor, source: Tensor): void {
+  if (!sameShape(target.shape, source.shape) || target.dtype !== source.dtype) {
+    throw new TypeError(
+      `Cannot assign ${source.dtype} ${formatShape(source.shape)} to ${target.dtype} ${formatShape(target.shape)}: expected the same`,
+    );
+  }
+  scatterView(source, target, { shape: source.shape, strides: stridesOf(source.shape), offset: 0 });
+}
+
+/** An own copy of a tensor, outside the gradient graph. */
+export function clone(x: Tensor): Tensor {
+  const copy = empty(x.gpu, x.shape, x.dtype);
+  assign(copy, x);
+  return copy;
+}
+
+/**
+ * target += Σ_c weights[c]·x[c], in place, for x [C, ...]. The terms are added one by one in the order of c, starting
+ * from the target, so that adding C members in several calls gives the bits of one call.
+ *
+ * @throws {TypeError} when the shapes don't agree.
+ */
+export function addWeighted(target: Tensor, x: Tensor, weights: Tensor): void {
+  checkOperands("add up", [target, x, weights]);
+  const members = x.shape[0] ?? 0;
+  const expected: Shape = [members, ...target.shape];
+  if (!sameShape(x.shape, expected) || !sameShape(weights.shape, [members])) {
+    throw new TypeError(
+      `Cannot add ${formatShape(x.shape)} by weights ${formatShape(weights.shape)} to ${formatShape(target.shape)}: expected [C, ...] and [C]`,
+    );
+  }
+  const n = target.size;
+  gemm({
+    a: { tensor: weights, row: members },
+    b: { tensor: x, row: n },
+    c: { tensor: target, row: n },
+    m: 1, n, k: members, accumulate: true,
+  });
+}
+
+/**
+ * target += a·b, in place, for a [m, k], b [k, n]. The terms are added in the order of k, starting from the target.
+ *
+ * @throws {TypeError} when the shapes don't agree.
+ */
+export function addMatmul(target: Tensor, a: Tensor, b: Tensor): void {
+  checkOperands("add a product of", [target, a, b]);
+  const [m, k] = a.shape as [number, number];
+  const n = b.shape[1]!;
+  if (!sameShape(b.shape, [k, n]) || !sameShape(target.shape, [m, n])) {
+    throw new TypeError(
+      `Cannot add ${formatShape(a.shape)} times ${formatShape(b.shape)} to ${formatShape(target.shape)}: expected [m, k], [k, n], [m, n]`,
+    );
+  }
+  gemm({ a: { tensor: a, row: k }, b: { tensor: b, row: n }, c: { tensor: target, row: n }, m, n, k, accumulate: true });
+}

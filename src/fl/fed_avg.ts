@@ -1,0 +1,28 @@
+import { addWeighted, assign, keep, type Tensor, zeros } from "../engine/mod.ts";
+import type { Aggregation, CohortUpdate } from "./method.ts";
+
+/**
+ * Federated averaging (McMahan et al., arXiv 1602.05629): each global value becomes Σ p_k·(value of client k), added up
+ * client by client, so the bits don't depend on how clients were grouped into cohorts.
+ */
+export class FedAvg implements Aggregation {
+  readonly #targets: ReadonlyMap<string, Tensor>;
+  readonly #sums: ReadonlyMap<string, Tensor>;
+
+  /** @param targets the global values, overwritten by `finish()`. */
+  constructor(targets: ReadonlyMap<string, Tensor>) {
+    this.#targets = targets;
+    this.#sums = new Map([...targets].map(([name, { gpu, shape }]) => [name, keep(zeros(gpu, shape))]));
+  }
+
+  add({ values, weights }: CohortUpdate): void {
+    for (const [name, total] of this.#sums) addWeighted(total, values.get(name)!, weights);
+  }
+
+  finish(): void {
+    for (const [name, total] of this.#sums) {
+      assign(this.#targets.get(name)!, total);
+      total.dispose();
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { Tensor } from "../engine/mod.ts";
+import type { TextClassifier } from "../models/text_classifier.ts";
+
+/** What every method is given at the start of a run. */
+export interface MethodOptions {
+  /** Name patterns of the linear layers that low-rank methods adapt. */
+  readonly targets: readonly string[];
+  readonly rank: number;
+  readonly alpha: number;
+  /** How FeDeRA decomposes weights. */
+  readonly svd: "randomized" | "exact";
+  readonly seed: number;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** What the server knows between rounds. */
+export interface ServerState {
+  /** The pretrained model with what the method puts on it; its trainable parameters hold the global values. */
+  readonly model: TextClassifier;
+}
+
+/** The trained parameters of one cohort, on their way into the global model. */
+export interface CohortUpdate {
+  /** [C, ...] by name. */
+  readonly values: ReadonlyMap<string, Tensor>;
+  /** p_k = n_k / n over the whole round, f32 [C]. */
+  readonly weights: Tensor;
+}
+
+/** The aggregation of one round, cohort by cohort in the order of clients; it holds no list of updates. */
+export interface Aggregation {
+  add(update: CohortUpdate): void;
+  /** Makes the sum of what was added the new global values. */
+  finish(): void;
+}
+
+/**
+ * A federated method: functions over an explicit state. The round loop knows no method by name.
+ */
+export interface FederatedMethod<State extends ServerState = ServerState> {
+  readonly name: string;
+  /** One line on what it does, with its source. */
+  readonly summary: string;
+  /** Puts on the pretrained model what its clients train. */
+  init(pretrained: TextClassifier, options: MethodOptions): Promise<State>;
+  /** Whether clients train and upload the parameter of this name. */
+  trainable(name: string): boolean;
+  /**
+   * What a client downloads that last took part in round `lastRound` (rounds count from 1; 0: never, but it has the state
+   * of `init`, which follows from public weights and the seed).
+   */
+  broadcast(state: State, lastRound: number): Map<string, Tensor>;
+  /** Starts the aggregation of a round. */
+  aggregate(state: State): Aggregation;
+  /** The model that is evaluated. */
+  evaluationModel(state: State): TextClassifier;
+}
+
+/** The parameters that a method's clients train, in model order. */
+export function trainableParameters(method: FederatedMethod, model: TextClassifier): Map<string, Tensor> {
+  return new Map([...model.namedParameters()].filter(([name]) => method.trainable(name)));
+}
+
+/** Whether a parameter belongs to the classification head, which every method here federates too. */
+export function isHead(name: string): boolean {
+  return name.startsWith("head.");
+}
