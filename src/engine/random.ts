@@ -55,6 +55,15 @@ function checkSafeInteger(value: number, action: string, name: string): void {
   }
 }
 
+/** Below 1e-300 the logarithm of a gamma draw would overflow. */
+function checkShape(value: number, action: string, name: string): void {
+  if (!(value >= SMALLEST_SHAPE && value < Infinity)) {
+    throw new RangeError(
+      `${action}: ${name} must be a finite number of at least ${SMALLEST_SHAPE}, got ${value}`,
+    );
+  }
+}
+
 /**
  * Derives the key of one stream from a seed and the stream's place: its name, round, client, step, and so on. The key
  * depends on nothing else, so the order in which streams are created or drawn from never matters.
@@ -168,6 +177,7 @@ export class RandomStream {
    * @throws {RangeError} if shape is not a finite number of at least 1e-300
    */
   gamma(shape: number): number {
+    checkShape(shape, "Cannot draw from a gamma distribution", "shape");
     return Math.exp(this.#logGamma(shape));
   }
 
@@ -178,6 +188,7 @@ export class RandomStream {
    * @throws {RangeError} if alpha is not a finite number of at least 1e-300, or k not a positive integer
    */
   dirichlet(alpha: number, k: number): Float64Array {
+    checkShape(alpha, "Cannot draw from a Dirichlet distribution", "alpha");
     if (!Number.isSafeInteger(k) || k < 1) {
       throw new RangeError(
         `Cannot draw from a Dirichlet distribution: k must be a positive integer, got ${k}`,
@@ -227,11 +238,6 @@ export class RandomStream {
 
   /** Marsaglia and Tsang (2000); a shape below 1 is boosted by one and scaled back by U^(1/shape). */
   #logGamma(shape: number): number {
-    if (!(shape >= SMALLEST_SHAPE && shape < Infinity)) {
-      throw new RangeError(
-        `Cannot draw from a gamma distribution: shape must be a finite number of at least ${SMALLEST_SHAPE}, got ${shape}`,
-      );
-    }
     if (shape < 1) {
       const logBoost = Math.log(1 - this.uniform()) / shape;
       return this.#logGamma(shape + 1) + logBoost;

@@ -16,7 +16,7 @@ export interface AttachAdaptersOptions {
   /** Seed of whatever the initialisation draws; 0 by default. */
   readonly seed?: number;
   /** Called after each layer. */
-  readonly onProgress?: (done: number, total: number) => void;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /**

@@ -31,15 +31,15 @@ fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
 fn chain(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.x + id.y * groups.x * 64;
   if (i >= params.n) { return; }
-  let from = (i / params.idsPerTable) * params.idsPerTable;
-  let to = from + params.idsPerTable;
+  let start = (i / params.idsPerTable) * params.idsPerTable;
+  let end = start + params.idsPerTable;
   let own = ids[i];
   var isFirst = 1u;
-  for (var j = from; j < i; j++) {
+  for (var j = start; j < i; j++) {
     if (ids[j] == own) { isFirst = 0u; break; }
   }
   var next = params.n;
-  for (var j = i + 1; j < to; j++) {
+  for (var j = i + 1; j < end; j++) {
     if (ids[j] == own) { next = j; break; }
   }
   links[i] = vec2u(next, isFirst);

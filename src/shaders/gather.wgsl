@@ -25,11 +25,11 @@ fn gradient(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) g
   if (at >= params.outer * params.length * params.inner) { return; }
   let o = at / (params.length * params.inner);
   let r = (at / params.inner) % params.length;
-  var from = o * params.picks * params.inner + at % params.inner;
+  var place = o * params.picks * params.inner + at % params.inner;
   var total = 0.0;
   for (var p = 0u; p < params.picks; p++) {
-    if (index[from] == r) { total += source[from]; }
-    from += params.inner;
+    if (index[place] == r) { total += source[place]; }
+    place += params.inner;
   }
   target_[at] = total;
 }

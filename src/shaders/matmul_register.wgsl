@@ -7,8 +7,8 @@
 //
 // Bindings (all strides and offsets in elements; matrix z of the batch has outer = z / batchInner, inner =
 // z % batchInner, and starts at Offset + outer * Outer + inner * Inner; stored rows are Row elements apart):
-//   a     stored m x k, or k x m with TRANSPOSE_A; VEC_A (A not transposed only): aOffset, aRow, aOuter and aInner
-//         are multiples of 4, so that it is read by four elements of k at once
+//   a     stored m x k, or k x m with TRANSPOSE_A; VEC_A (A not transposed only): it is read by four elements of k at
+//         once, for which aOffset, aRow, aOuter, aInner and the bound range's length are multiples of 4; k need not be
 //   b     stored k x n, or n x k with TRANSPOSE_B; VEC_B (B transposed only): the same of B
 //   c     m x n
 //   bias  read only with HAS_BIAS; otherwise any read-only buffer may be bound
@@ -104,7 +104,9 @@ fn main(
 //@end
 //@end
 
-  // Four k at a time, rows outside and k inside, so that an accumulator is fetched once for four multiply-adds.
+//@if SHARED
+  // Four k at a time, rows outside and k inside, so that an accumulator is fetched once for four multiply-adds. This
+  // pays only where loads are shared: a thread that loads all its rows is slower this way than one k at a time.
   let wholeK = params.k / 4u * 4u;
   for (var k = 0u; k < wholeK; k += 4u) {
 //@for q in 0..A_LOADS
@@ -135,11 +137,7 @@ fn main(
 //@for s in 0..SHARE
 //@for kk in 0..4
     {
-//@if SHARED
       let x = subgroupBroadcast(a{q}_k[{kk}], {s}u);
-//@else
-      let x = a{q}_k[{kk}];
-//@end
 //@for j in 0..COLUMNS
       acc{q}_{s}_{j} = fma(x, b{j}_k[{kk}], acc{q}_{s}_{j});
 //@end
@@ -148,6 +146,9 @@ fn main(
 //@end
 //@end
   }
+//@else
+  let wholeK = 0u;
+//@end
   for (var k = wholeK; k < params.k; k++) {
 //@for q in 0..A_LOADS
     let a{q}_k = loadA(a{q} + k * aStride);

@@ -15,6 +15,8 @@ export interface AdapterDescription {
   readonly device: string;
   readonly description: string;
   readonly class: AdapterClass;
+  /** Lanes of a subgroup, where the device has subgroups and the adapter only one size. */
+  readonly subgroupSize?: number;
 }
 
 /** Options of {@linkcode openGpu}. */
@@ -220,7 +222,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const adapterClass = options.adapterClass ?? (looksLikeCpu ? "cpu" : "gpu");
   return new Gpu(
     device,
-    { vendor, device: name, description, class: adapterClass },
+    { vendor, device: name, description, class: adapterClass, ...onlySubgroupSize(adapter, device) },
     options.maxIdleBytes ?? 2 ** 30,
   );
 }
@@ -232,6 +234,11 @@ function ownLimits(limits: GPUSupportedLimits): Record<string, number> {
     if (typeof value === "number") own[name] = value;
   }
   return own;
+}
+
+function onlySubgroupSize(adapter: GPUAdapter, device: GPUDevice): { subgroupSize?: number } {
+  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
+  return device.features.has("subgroups") && subgroupMinSize === subgroupMaxSize ? { subgroupSize: subgroupMinSize } : {};
 }
 
 function isOutOfMemory(error: GPUError): boolean {

@@ -1,3 +1,5 @@
+import { expandShader } from "./_expand.ts";
+
 /** A value of a kernel's `const` header: a number, a truth value, or the name of another WGSL constant. */
 export type KernelConstant = number | boolean | string;
 
@@ -8,7 +10,7 @@ export type BindingAccess = "read" | "write";
 export interface KernelOptions {
   /** Name for labels and error messages. */
   readonly name: string;
-  /** WGSL text; valid once a header of constants is put before it. */
+  /** WGSL text; valid once {@linkcode expandShader} has put a header of constants before it. */
   readonly source: string;
   /** Entry point; `main` by default. */
   readonly entry?: string;
@@ -35,9 +37,8 @@ export class Kernel {
     this.bindings = options.bindings;
   }
 
-  /** The WGSL text for a set of constants. */
+  /** The WGSL text for a set of constants; see {@linkcode expandShader}. */
   text(constants: Readonly<Record<string, KernelConstant>>): string {
-    const header = Object.entries(constants).map(([name, value]) => `const ${name} = ${value};\n`).join("");
-    return header + this.#source;
+    return expandShader(this.#source, constants);
   }
 }

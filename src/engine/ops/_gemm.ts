@@ -54,15 +54,15 @@ export function gemm(options: GemmOptions): void {
   const { a, b, c, m, n, k, batch = [1, 1], bias, alpha = 1, accumulate = false } = options;
   const { transposeA = false, transposeB = false } = options;
   if (m * n * batch[0] * batch[1] === 0) return;
-  const { class: adapterClass } = c.tensor.gpu.adapter;
+  const { class: adapterClass, subgroupSize } = c.tensor.gpu.adapter;
   const plan = planMatmul({
     m, n, k, batch: batch[0] * batch[1], transposeA, transposeB,
     vecA: isVectorizable(a, transposeA ? m : k),
     vecB: isVectorizable(b, transposeB ? k : n),
-    vecC: isVectorizable(c, n),
     hasBias: bias !== undefined,
     accumulate,
     adapterClass,
+    ...(subgroupSize !== undefined && { subgroupSize }),
   });
   launch(kernels[plan.shader], {
     tensors: [a.tensor, b.tensor, c.tensor, bias?.tensor ?? a.tensor],
@@ -70,6 +70,7 @@ export function gemm(options: GemmOptions): void {
       m, n, k, batch[1],
       ...placement(a), ...placement(b), ...placement(c),
       0, bias?.outer ?? 0, bias?.inner ?? 0, f32Bits(alpha),
+      batch[0] * batch[1],
     ],
     workgroups: plan.workgroups,
     constants: plan.constants,

@@ -1,0 +1,21 @@
+// Sums over the LANES threads that share one job, GROUPS jobs a workgroup; put before kernels of such jobs. The order of
+// the additions depends on LANES alone. With one lane there is no barrier, which on a CPU adapter is what counts.
+//
+// Workgroup layout of the kernels: @workgroup_size(LANES, GROUPS), LANES a power of two.
+
+var<workgroup> lane_sums: array<vec4f, LANES * GROUPS>;
+
+fn sum_over_lanes(value: vec4f, local: vec3u) -> vec4f {
+  if (LANES == 1) { return value; }
+  let base = local.y * LANES;
+  workgroupBarrier();
+  lane_sums[base + local.x] = value;
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (local.x < half) { lane_sums[base + local.x] += lane_sums[base + local.x + half]; }
+  }
+  workgroupBarrier();
+  return lane_sums[base];
+}
+
+fn sum4(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
