@@ -27,7 +27,8 @@ export function expandShader(source: string, constants: Readonly<Record<string, 
   const body = new Expander(constants, lines).expand();
   const isDirective = (line: string) => /^\s*(enable|requires|diagnostic)\b/.test(line);
   const header = Object.entries(constants).map(([name, value]) => `const ${name} = ${value};`);
-  return [...body.filter(isDirective), ...header, ...body.filter((line) => !isDirective(line))].join("\n") + "\n";
+  return [...body.filter(isDirective), ...header, ...body.filter((line) => !isDirective(line))].join("\n") +
+    "\n";
 }
 
 /** Recursive descent over lines; `#next` is the line that is read next. */
@@ -71,7 +72,8 @@ class Expander {
     const opening = this.#next++;
     const block = this.#block();
     this.#close(opening);
-    return Array.from({ length: count }, (_, i) => block.map((text) => text.replaceAll(`{${name}}`, `${i}`))).flat();
+    return Array.from({ length: count }, (_, i) => block.map((text) => text.replaceAll(`{${name}}`, `${i}`)))
+      .flat();
   }
 
   #choice(flag: string): string[] {

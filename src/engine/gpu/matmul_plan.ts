@@ -64,7 +64,9 @@ export function planMatmul(problem: MatmulProblem): MatmulPlan {
   const { m, n, k, batch, maxWorkgroups = 65535 } = problem;
   for (const [name, size] of Object.entries({ m, n, k, batch })) {
     if (!Number.isInteger(size) || size < 1) {
-      throw new RangeError(`Cannot plan matrix product: ${name} must be a positive whole number, got ${size}`);
+      throw new RangeError(
+        `Cannot plan matrix product: ${name} must be a positive whole number, got ${size}`,
+      );
     }
   }
   const { shader, constants, tileM, tileN } = problem.adapterClass === "cpu"
@@ -74,7 +76,9 @@ export function planMatmul(problem: MatmulProblem): MatmulPlan {
   const x = Math.min(total, maxWorkgroups);
   const y = Math.ceil(total / x);
   if (y > maxWorkgroups || x * y >= 2 ** 32) {
-    throw new RangeError(`Cannot plan matrix product: ${total} workgroups are needed, got ${maxWorkgroups} a dimension`);
+    throw new RangeError(
+      `Cannot plan matrix product: ${total} workgroups are needed, got ${maxWorkgroups} a dimension`,
+    );
   }
   const common = {
     TRANSPOSE_A: problem.transposeA ?? false,

@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { planMatmul } from "../../../src/engine/gpu/matmul_plan.ts";
+import { expandShader } from "../../../src/engine/gpu/_expand.ts";
+import register from "../../../src/shaders/matmul_register.wgsl";
+import workgroup from "../../../src/shaders/matmul_workgroup.wgsl";
+
+const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 5000 }));
+const problem = fc.record({
+  m: size,
+  n: size,
+  k: size,
+  batch: size,
+  transposeA: fc.boolean(),
+  transposeB: fc.boolean(),
+  vecA: fc.boolean(),
+  vecB: fc.boolean(),
+  hasBias: fc.boolean(),
+  accumulate: fc.boolean(),
+  adapterClass: fc.constantFrom("cpu" as const, "gpu" as const),
+  subgroupSize: fc.constantFrom(0, 4, 8, 16, 32, 64),
+  maxWorkgroups: fc.constantFrom(65535, 2 ** 20),
+});
+
+/** Elements of C that a workgroup makes, from the constants as the shaders' headers define them. */
+function tileOf(shader: string, c: Readonly<Record<string, number>>): [number, number] {
+  return shader === "register"
+    ? [c["A_LOADS"]! * c["SHARE"]!, c["COLUMNS"]! * c["LANES"]!]
+    : [c["THREADS"]! * c["ROWS"]!, c["THREADS"]! * c["COLUMNS"]!];
+}
+
+test("planMatmul() launches a workgroup for every tile, and less than one row of the grid too many", () => {
+  fc.assert(fc.property(problem, (p) => {
+    const { shader, constants, workgroups: [x, y, z] } = planMatmul(p);
+    const [tileM, tileN] = tileOf(shader, constants as Record<string, number>);
+    const tiles = Math.ceil(p.m / tileM) * Math.ceil(p.n / tileN) * p.batch;
+    assert.ok(x <= p.maxWorkgroups && y <= p.maxWorkgroups && z === 1);
+    assert.ok(x * y >= tiles && x * y - tiles < x, `${x} * ${y} for ${tiles} tiles`);
+  }));
+});
+
+test("planMatmul() reads four elements at once only along k and only where the lanes share loads", () => {
+  fc.assert(fc.property(problem, (p) => {
+    const { shader, constants } = planMatmul(p);
+    if (shader === "workgroup") return;
+    assert.equal(constants["VEC_A"], constants["SHARED"] === true && p.vecA && !p.transposeA);
+    assert.equal(constants["VEC_B"], constants["SHARED"] === true && p.vecB && p.transposeB);
+    assert.equal(constants["SHARE"], constants["SHARED"] ? p.subgroupSize : 1);
+    assert.equal(constants["LANES"], constants["SHARED"] ? p.subgroupSize : 8);
+  }));
+});
+
+test("planMatmul() names every constant of the shader that it picks", () => {
+  fc.assert(
+    fc.property(problem, (p) => {
+      const { shader, constants } = planMatmul(p);
+      const text = expandShader(shader === "register" ? register : workgroup, constants).replaceAll(
+        /\/\/.*/g,
+        "",
+      );
+      const declared = new Set([...text.matchAll(/\bconst (\w+)/g)].map((match) => match[1]));
+      for (const [name] of text.matchAll(/\b[A-Z][A-Z_]{2,}\b/g)) assert.ok(declared.has(name), name);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test("planMatmul() depends on sizes by few sets of constants", () => {
+  const sets = new Set<string>();
+  for (const adapterClass of ["cpu", "gpu"] as const) {
+    for (const m of [1, 8, 9, 17, 100, 1000, 4096]) {
+      for (const n of [1, 8, 9, 17, 100, 1000, 4096]) {
+        sets.add(
+          JSON.stringify(planMatmul({ m, n, k: 64, batch: 1, adapterClass, subgroupSize: 8 }).constants),
+        );
+      }
+    }
+  }
+  assert.equal(sets.size, 8);
+});
+
+test("planMatmul() matches grids worked by hand", () => {
+  const cpu = { k: 768, adapterClass: "cpu", subgroupSize: 8 } as const;
+  assert.deepEqual(planMatmul({ ...cpu, m: 1024, n: 1536, batch: 1 }).workgroups, [64 * 96, 1, 1]);
+  assert.deepEqual(planMatmul({ ...cpu, m: 17, n: 8, batch: 3 }).workgroups, [2 * 1 * 3, 1, 1]);
+  assert.deepEqual(planMatmul({ ...cpu, m: 8, n: 17, batch: 1 }).workgroups, [1 * 2, 1, 1]);
+  assert.deepEqual(planMatmul({ ...cpu, m: 16, n: 16, batch: 65536 }).workgroups, [65535, 2, 1]);
+  const gpu = { k: 768, batch: 1, adapterClass: "gpu" } as const;
+  assert.deepEqual(planMatmul({ ...gpu, m: 65, n: 64 }).workgroups, [2, 1, 1]);
+  assert.deepEqual(planMatmul({ ...gpu, m: 2048, n: 2048 }).workgroups, [256, 1, 1]);
+});
+
+test("planMatmul() refuses sizes that are no positive whole numbers and grids that do not fit", () => {
+  const fine = { m: 4, n: 4, k: 4, batch: 1, adapterClass: "cpu" } as const;
+  for (const bad of [{ m: 0 }, { n: -1 }, { k: 1.5 }, { batch: NaN }]) {
+    assert.throws(() => planMatmul({ ...fine, ...bad }), RangeError);
+  }
+  assert.throws(() => planMatmul({ ...fine, batch: 2 ** 33 }), /workgroups are needed/);
+});
