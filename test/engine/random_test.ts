@@ -267,7 +267,7 @@ describe("RandomStream", () => {
     for (const bad of [0, -1, 1.5, NaN]) assert.throws(() => s.integer(bad), RangeError);
     for (const bad of [0, -1, NaN, Infinity]) {
       assert.throws(() => s.gamma(bad), { name: "RangeError", message: new RegExp(`got ${bad}`) });
-      assert.throws(() => s.dirichlet(bad, 3), RangeError);
+      assert.throws(() => s.dirichlet(bad, 3), { name: "RangeError", message: /alpha/ });
     }
     for (const bad of [0, -1, 1.5, NaN]) assert.throws(() => s.dirichlet(1, bad), RangeError);
     assert.throws(() => s.sampleWithoutReplacement(2, 3), { message: /k = 3 and n = 2/ });
