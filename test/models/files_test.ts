@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { writeFileAtomic } from "../../src/models/files.ts";
+
+describe("writeFileAtomic()", () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "federa-files-"));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  it("writeFileAtomic() writes bytes and text, and replaces what was there", async () => {
+    const path = join(folder, "a.bin");
+    await writeFileAtomic(path, Uint8Array.of(1, 2, 3).subarray(1));
+    assert.deepEqual([...await readFile(path)], [2, 3]);
+    await writeFileAtomic(path, "é");
+    assert.equal(await readFile(path, "utf8"), "é");
+    assert.deepEqual(await readdir(folder), ["a.bin"]);
+  });
+
+  it("writeFileAtomic() shows a reader the old content or the new, never a part", async () => {
+    const path = join(folder, "shared.bin");
+    const size = 4 << 20;
+    await writeFileAtomic(path, new Uint8Array(size).fill(255));
+    let writing = true;
+    const writer = (async () => {
+      for (let i = 0; i < 12; i++) await writeFileAtomic(path, new Uint8Array(size).fill(i));
+      writing = false;
+    })();
+    let reads = 0;
+    for (; writing; reads++) {
+      const content = await readFile(path);
+      assert.equal(content.length, size);
+      assert.ok(content.equals(new Uint8Array(size).fill(content[0]!)), "two writes are mixed");
+    }
+    await writer;
+    assert.ok(reads > 1);
+    await rm(path);
+  });
+
+  it("writeFileAtomic() lets two writers of one path both finish", async () => {
+    const path = join(folder, "race.txt");
+    await Promise.all(["one", "two", "three"].map((text) => writeFileAtomic(path, text)));
+    assert.match(await readFile(path, "utf8"), /^(one|two|three)$/);
+    await rm(path);
+  });
+
+  it("writeFileAtomic() names the path it cannot write, and leaves nothing behind", async () => {
+    const missing = join(folder, "missing", "a.bin");
+    await assert.rejects(writeFileAtomic(missing, "x"), (error) => {
+      assert.ok(error instanceof Error && error.message.startsWith(`Cannot write ${missing} in folder`));
+      assert.equal((error.cause as NodeJS.ErrnoException).code, "ENOENT");
+      return true;
+    });
+    const file = join(folder, "file");
+    await writeFile(file, "");
+    await assert.rejects(writeFileAtomic(join(file, "a.bin"), "x"), /Cannot write .*ENOTDIR/);
+    const taken = join(folder, "taken");
+    await mkdir(taken);
+    await assert.rejects(writeFileAtomic(taken, "x"), /Cannot write .*(EISDIR|EPERM|EEXIST|ENOTEMPTY)/);
+    assert.deepEqual((await readdir(folder)).filter((name) => name.endsWith(".tmp")), []);
+  });
+});
