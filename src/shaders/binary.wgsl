@@ -42,16 +42,18 @@ fn apply(u: vec4f, v: vec4f) -> vec4f {
     case GELU_GRADIENT: { return (normal_cdf(u) + u * 0.3989422804014327 * exp_(-0.5 * u * u)) * v; }
     case GELU_TANH_GRADIENT: {
       // gelu(u) = u·σ(2g) with g = √(2/π)(u + 0.044715u³), so its derivative is σ + 2u·σ(1 − σ)·g'.
-      let s = sigmoid_(2.0 * gelu_tanh_inner(u));
-      let slope = 0.7978845608028654 + 0.10703222440890037 * u * u;
-      return (s + 2.0 * u * s * (1.0 - s) * slope) * v;
+      // The derivative has saturated long before |u| = 64; beyond, u² would overflow.
+      let w = clamp(u, vec4f(-64), vec4f(64));
+      let s = sigmoid_(2.0 * gelu_tanh_inner(w));
+      let slope = 0.7978845608028654 + 0.10703222440890037 * w * w;
+      return (s + 2.0 * w * s * (1.0 - s) * slope) * v;
     }
     case CLAMP_GRADIENT: { return select(vec4f(0), v, (u >= vec4f(params.p0)) & (u <= vec4f(params.p1))); }
-    case POW_GRADIENT: { return params.p0 * pow_(u, vec4f(params.p0 - 1.0)) * v; }
+    case POW_GRADIENT: { return select(params.p0 * pow_(u, vec4f(params.p0 - 1.0)) * v, vec4f(0), params.p0 == 0.0); }
     case SQRT_GRADIENT: { return 0.5 * v / u; }
     case RSQRT_GRADIENT: { return -0.5 * u * u * u * v; }
     case POW_SLOPE: { return select(v * pow_(u, v - 1.0), vec4f(0), v == vec4f(0)); }
-    case POW_LOG: { return select(pow_(u, v) * log_(max(u, vec4f(1.2e-38))), vec4f(0), u == vec4f(0)); }
+    case POW_LOG: { return select(pow_(u, v) * log_(u), vec4f(0), u == vec4f(0)); }
     default: { return u; }
   }
 }
