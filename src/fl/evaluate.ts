@@ -27,7 +27,11 @@ export interface EvaluateOptions {
  * @throws {RangeError} on an empty set.
  * @throws {NonFiniteError} when a logit isn't finite.
  */
-export async function evaluate(model: TextClassifier, data: TokenizedSet, options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate(
+  model: TextClassifier,
+  data: TokenizedSet,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
   if (data.size === 0) throw new RangeError("Cannot evaluate on an empty set: expected at least one example");
   const { batchSize = 64, onProgress } = options;
   const gpu = model.head.weight.gpu;
@@ -44,7 +48,8 @@ export async function evaluate(model: TextClassifier, data: TokenizedSet, option
         assertFinite(row, start + i);
         const best = row.reduce((found, value, k) => value > row[found]! ? k : found, 0);
         predictions[start + i] = best;
-        loss += Math.log(row.reduce((total, value) => total + Math.exp(value - row[best]!), 0)) + row[best]! - row[data.labels[start + i]!]!;
+        loss += Math.log(row.reduce((total, value) => total + Math.exp(value - row[best]!), 0)) + row[best]! -
+          row[data.labels[start + i]!]!;
       }
     }
     pending = [];
@@ -52,7 +57,10 @@ export async function evaluate(model: TextClassifier, data: TokenizedSet, option
   for (let start = 0; start < data.size; start += batchSize) {
     const end = Math.min(start + batchSize, data.size);
     // One batch is recorded ahead of the one that is waited for.
-    const next = { logits: tidy(() => noGrad(() => model.forward(batchOf(gpu, data, { start, end })))), start };
+    const next = {
+      logits: tidy(() => noGrad(() => model.forward(batchOf(gpu, data, { start, end })))),
+      start,
+    };
     gpu.flush();
     await collect();
     pending.push(next);
@@ -61,8 +69,8 @@ export async function evaluate(model: TextClassifier, data: TokenizedSet, option
   await collect();
   return {
     loss: loss / data.size,
-    accuracy: accuracy(predictions, data.labels),
-    macroF1: macroF1(predictions, data.labels, { numClasses: classes }),
+    accuracy: accuracy(data.labels, predictions),
+    macroF1: macroF1(data.labels, predictions, { numClasses: classes }),
   };
 }
 
@@ -77,6 +85,10 @@ function batchOf(gpu: Gpu, data: TokenizedSet, { start, end }: { start: number; 
 
 function assertFinite(row: Float32Array, example: number): void {
   if (!row.every(Number.isFinite)) {
-    throw new NonFiniteError(`Cannot evaluate example ${example}: its logits are ${row.join(", ")}; the model has diverged, lower the learning rate`);
+    throw new NonFiniteError(
+      `Cannot evaluate example ${example}: its logits are ${
+        row.join(", ")
+      }; the model has diverged, lower the learning rate`,
+    );
   }
 }

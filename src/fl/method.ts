@@ -46,10 +46,10 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
   /** Whether clients train and upload the parameter of this name. */
   trainable(name: string): boolean;
   /**
-   * What a client downloads that last took part in round `lastRound` (rounds count from 1; 0: never, but it has the state
-   * of `init`, which follows from public weights and the seed).
+   * What every client of a round downloads. The state of `init` needs no download: it follows from public weights and the
+   * seed.
    */
-  broadcast(state: State, lastRound: number): Map<string, Tensor>;
+  broadcast(state: State): Map<string, Tensor>;
   /** Starts the aggregation of a round. */
   aggregate(state: State): Aggregation;
   /** The model that is evaluated. */

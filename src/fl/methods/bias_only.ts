@@ -8,7 +8,9 @@ export const biasOnly: FederatedMethod = {
   summary: "biases and head trained and averaged (arXiv 2106.10199)",
   init: (pretrained) =>
     Promise.resolve({
-      model: pretrained.mapParameters((name, parameter) => biasOnly.trainable(name) ? clone(parameter) : parameter),
+      model: pretrained.mapParameters((name, parameter) =>
+        biasOnly.trainable(name) ? clone(parameter) : parameter
+      ),
     }),
   trainable: (name) => isHead(name) || name.endsWith(".bias"),
   broadcast: (state) => trainableParameters(biasOnly, state.model),

@@ -2,10 +2,16 @@ import { add, assign, mul, tidy } from "../../engine/mod.ts";
 import { adaptersOf } from "../../federa/mod.ts";
 import { FactorCovariance } from "../factor_covariance.ts";
 import { FedAvg } from "../fed_avg.ts";
-import { type Aggregation, type CohortUpdate, type FederatedMethod, type ServerState, trainableParameters } from "../method.ts";
+import {
+  type Aggregation,
+  type CohortUpdate,
+  type FederatedMethod,
+  type ServerState,
+  trainableParameters,
+} from "../method.ts";
 import { feDeRa } from "./federa.ts";
 
-/** FeDeRA-Exact's server also knows when each frozen residual last changed. */
+/** FeDeRA-Exact's server also knows whether its residuals are still those of the start. */
 export interface ExactState extends ServerState {
   /** Rounds aggregated so far. */
   rounds: number;
@@ -50,11 +56,13 @@ class ExactAggregation implements Aggregation {
 export const feDeRaExact: FederatedMethod<ExactState> = {
   ...feDeRa,
   name: "federa-exact",
-  summary: "FeDeRA; the error of averaging factors is folded into the frozen residual (arXiv 2404.18848, 2410.09432)",
+  summary:
+    "FeDeRA; the error of averaging factors is folded into the frozen residual (arXiv 2404.18848, 2410.09432)",
   init: async (pretrained, options) => ({ model: (await feDeRa.init(pretrained, options)).model, rounds: 0 }),
-  broadcast: (state, lastRound) => {
+  broadcast: (state) => {
     const payload = trainableParameters(feDeRaExact as FederatedMethod, state.model);
-    if (lastRound < state.rounds || state.rounds > 0) {
+    // Every round changes the residual, so even a client of the last one misses a change.
+    if (state.rounds > 0) {
       for (const [name, { weight }] of adaptersOf(state.model)) payload.set(`${name}.weight`, weight);
     }
     return payload;

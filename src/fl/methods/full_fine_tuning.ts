@@ -6,7 +6,8 @@ import { type FederatedMethod, type ServerState, trainableParameters } from "../
 export const fullFineTuning: FederatedMethod = {
   name: "fft",
   summary: "every parameter trained and averaged",
-  init: (pretrained) => Promise.resolve({ model: pretrained.mapParameters((_, parameter) => clone(parameter)) }),
+  init: (pretrained) =>
+    Promise.resolve({ model: pretrained.mapParameters((_, parameter) => clone(parameter)) }),
   trainable: () => true,
   broadcast: (state) => trainableParameters(fullFineTuning, state.model),
   aggregate: (state: ServerState) => new FedAvg(trainableParameters(fullFineTuning, state.model)),

@@ -6,9 +6,11 @@ import { feDeRaExact } from "./federa_exact.ts";
 import { ffaLora } from "./ffa_lora.ts";
 import { fullFineTuning } from "./full_fine_tuning.ts";
 
-export { biasOnly, fedIt, feDeRa, feDeRaExact, ffaLora, fullFineTuning };
+export { biasOnly, feDeRa, feDeRaExact, fedIt, ffaLora, fullFineTuning };
 
 /** Every method by name. */
 export const methods: ReadonlyMap<string, FederatedMethod> = new Map(
-  [fedIt, feDeRa, ffaLora, feDeRaExact as FederatedMethod, fullFineTuning, biasOnly].map((method) => [method.name, method]),
+  [fedIt, feDeRa, ffaLora, feDeRaExact as FederatedMethod, fullFineTuning, biasOnly].map((
+    method,
+  ) => [method.name, method]),
 );
