@@ -5,7 +5,7 @@
 // a stack whose last sweep met none above the tolerance is left alone, so its bits don't depend on the other stacks.
 //
 // Round r of a tournament of `players` (n, made even): pair 0 is (r, players − 1), pair k is (r + k, r − k) modulo
-// players − 1; all pairs meet once in players − 1 rounds. The longer row goes to the lower place (de Rijk 1989).
+// players − 1; all pairs meet once in players − 1 rounds.
 // Rows shorter than 2^-50 are zero for our purposes: they neither rotate nor count.
 // A job is one pair; LANES threads a job (see lanes.wgsl). workgroup_id.z is the stack.
 
@@ -51,30 +51,23 @@ fn main(
   var cosine = 0.0;
   if (min(alpha, beta) > negligible) { cosine = abs(gamma) / (sqrt(alpha) * sqrt(beta)); }
   if (live && local.x == 0u && cosine > 0.0) { atomicMax(&cosines[slot], bitcast<u32>(cosine)); }
-  let rotates = cosine > params.tolerance;
-  let swaps = beta > alpha;
-  if (!live || !(rotates || swaps)) { return; }
+  if (!live || cosine <= params.tolerance) { return; }
 
-  var c = 1.0;
-  var s = 0.0;
-  if (rotates) {
-    let zeta = (beta - alpha) / (2.0 * gamma);
-    // Beyond 2^12, √(1 + ζ²) is |ζ| to the last bit, and ζ² might overflow.
-    var t = 0.5 / zeta;
-    if (abs(zeta) < 4096.0) { t = select(1.0, -1.0, zeta < 0.0) / (abs(zeta) + sqrt(fma(zeta, zeta, 1.0))); }
-    c = 1.0 / sqrt(fma(t, t, 1.0));
-    s = c * t;
-    // Drivers may round division and root by several units; thousands of rotations would let the lengths drift.
-    let correction = fma(0.5, fma(-s, s, fma(-c, c, 1.0)), 1.0);
-    c *= correction;
-    s *= correction;
-  }
-  let a = select(vec2f(c, -s), vec2f(s, c), swaps);
-  let b = select(vec2f(s, c), vec2f(c, -s), swaps);
+  let zeta = (beta - alpha) / (2.0 * gamma);
+  // Beyond 2^12, √(1 + ζ²) is |ζ| to the last bit, and ζ² might overflow.
+  var t = 0.5 / zeta;
+  if (abs(zeta) < 4096.0) { t = select(1.0, -1.0, zeta < 0.0) / (abs(zeta) + sqrt(fma(zeta, zeta, 1.0))); }
+  // Rutishauser's form, x − s·(y + h·x) with h = tan(θ/2): a driver's inexact root or quotient turns the angle a little, but
+  // doesn't stretch the rows, which over thousands of rotations would add up.
+  let h = t / (1.0 + sqrt(fma(t, t, 1.0)));
+  let d = fma(h, h, 1.0);
+  let inverse = 1.0 / d;
+  let rough = 2.0 * h * inverse;
+  let s = fma(fma(-rough, d, 2.0 * h), inverse, rough);
   for (var q = local.x; q < params.width; q += LANES) {
     let xq = rows[x + q];
     let yq = rows[y + q];
-    rows[x + q] = fma(vec4f(a.x), xq, a.y * yq);
-    rows[y + q] = fma(vec4f(b.x), xq, b.y * yq);
+    rows[x + q] = fma(vec4f(-s), fma(vec4f(h), xq, yq), xq);
+    rows[y + q] = fma(vec4f(s), fma(vec4f(-h), yq, xq), yq);
   }
 }

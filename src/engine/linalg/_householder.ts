@@ -1,0 +1,80 @@
+import lanesSource from "../../shaders/lanes.wgsl";
+import source from "../../shaders/qr.wgsl";
+import { Kernel } from "../gpu/kernel.ts";
+import { launch } from "../ops/_launch.ts";
+import { fill, zeros } from "../ops/create.ts";
+import { empty, type Tensor } from "../tensor.ts";
+import { extentsOf, laneConstants, type Rows } from "./_rows.ts";
+
+const text = lanesSource + source;
+const factorBindings = ["write", "write", "write", "write"] as const;
+const startKernel = new Kernel({ name: "qr_start", source: text, entry: "start", bindings: factorBindings });
+const reflectKernel = new Kernel({ name: "qr_reflect", source: text, entry: "reflect", bindings: factorBindings });
+const applyKernel = new Kernel({ name: "qr_apply", source: text, entry: "apply", bindings: ["read", "read", "read", "write"] });
+
+/** Reflectors applied by one launch; bounds how long a launch runs, as display drivers kill those of seconds. */
+const reflectorsALaunch = 128;
+
+/** Q of a QR decomposition, as the reflectors it's the product of. */
+export interface Reflectors {
+  /** The pivot columns from their pivot on: [N, n, stride]. */
+  readonly columns: Rows;
+  /** R's diagonal, of either sign: [N, k]. */
+  readonly diagonal: Tensor;
+  /** Pivots; see qr.wgsl. */
+  readonly state: Tensor;
+  readonly pivoted: boolean;
+}
+
+/** Options of {@linkcode householder}. */
+export interface HouseholderOptions {
+  /** Length of the columns, m. */
+  readonly length: number;
+  /** Zeros of [N, k, at least n]; R is written there, its columns in the order of `columns`. */
+  readonly r: Rows;
+  /** Takes the longest remaining column at each step, else they come in order. */
+  readonly pivoted?: boolean;
+}
+
+/** QR of the matrices whose columns are the rows of `columns`, which it overwrites. */
+export function householder(columns: Rows, { length, r, pivoted = false }: HouseholderOptions): Reflectors {
+  const [batch, n, stride] = extentsOf(columns);
+  const k = Math.min(length, n);
+  if (n > 65535) throw new RangeError(`Cannot factor a matrix of ${n} columns: pivots are counted to 65535`);
+  const diagonal = empty(columns.gpu, [batch, k]);
+  const state = empty(columns.gpu, [batch, k + 1 + n], "u32");
+  fill(state, 0);
+  const lanes = laneConstants[columns.gpu.adapter.class];
+  const constants = { ...lanes, PIVOTED: pivoted };
+  const tensors = [columns, r, diagonal, state];
+  const run = (kernel: Kernel, jobs: number, first: number) =>
+    launch(kernel, {
+      tensors,
+      params: [n, stride / 4, k, r.shape[2]!, first, 0, 0],
+      workgroups: [Math.ceil(jobs / lanes.GROUPS), 1, batch],
+      constants,
+    });
+  if (pivoted) run(startKernel, n, 0);
+  for (let j = 0; j < k; j++) run(reflectKernel, pivoted ? n : n - j, j);
+  return { columns, diagonal, state, pivoted };
+}
+
+/** Overwrites each row y of `targets` by Q·y. */
+export function applyReflectors({ columns, diagonal, state, pivoted }: Reflectors, targets: Rows): void {
+  const [batch, count, stride] = extentsOf(targets);
+  const [k, n] = [diagonal.shape[1]!, columns.shape[1]!];
+  const lanes = laneConstants[columns.gpu.adapter.class];
+  for (let last = k; last > 0; last -= reflectorsALaunch) {
+    launch(applyKernel, {
+      tensors: [columns, diagonal, state, targets],
+      params: [n, stride / 4, k, 0, Math.max(0, last - reflectorsALaunch), last, count],
+      workgroups: [Math.ceil(count / lanes.GROUPS), 1, batch],
+      constants: { ...lanes, PIVOTED: pivoted },
+    });
+  }
+}
+
+/** Zeroed rows for the R of {@linkcode householder}. */
+export function blankRows(like: Tensor, shape: readonly [number, number, number]): Rows {
+  return zeros(like.gpu, shape);
+}

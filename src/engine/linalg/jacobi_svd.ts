@@ -1,0 +1,212 @@
+import jacobiSource from "../../shaders/jacobi.wgsl";
+import lanesSource from "../../shaders/lanes.wgsl";
+import { NonFiniteError } from "../errors.ts";
+import { f32Bits } from "../gpu/device.ts";
+import { Kernel } from "../gpu/kernel.ts";
+import { launch } from "../ops/_launch.ts";
+import { where } from "../ops/select.ts";
+import { empty, type Tensor, tensor } from "../tensor.ts";
+import { tidy } from "../tidy.ts";
+import { applyReflectors, blankRows, householder, type Reflectors } from "./_householder.ts";
+import {
+  exponentsOf,
+  extentsOf,
+  identityRows,
+  laneConstants,
+  type MatrixExtents,
+  matrixExtents,
+  normsOf,
+  pack,
+  pick,
+  powersOfTwo,
+  type Rows,
+  signsOf,
+  strideOf,
+  unpack,
+} from "./_rows.ts";
+import { ConvergenceError } from "./errors.ts";
+
+const roundKernel = new Kernel({ name: "jacobi_round", source: lanesSource + jacobiSource, bindings: ["write", "write"] });
+
+/** Rows shorter than this, where the largest element is 1 to 2, are zero: see jacobi.wgsl. */
+const negligible = 2 ** -50;
+
+/** Options of {@linkcode jacobiSvd}. */
+export interface JacobiSvdOptions {
+  /** Most sweeps over all pairs of columns; 30 by default. */
+  readonly maxSweeps?: number;
+  /** Largest |cosine| between two columns that counts as orthogonal; √max(k, 16)·2⁻²³ by default, k = min(m, n). */
+  readonly tolerance?: number;
+}
+
+/** A thin singular value decomposition a = u·diag(s)·vt, k = min(m, n); the caller disposes its tensors. */
+export interface Svd {
+  /** Left singular vectors, [m, k] or [N, m, k]; the largest |element| of each is positive. */
+  readonly u: Tensor;
+  /** Singular values in descending order, [k] or [N, k]. */
+  readonly s: Tensor;
+  /** Right singular vectors as rows, [k, n] or [N, k, n]. */
+  readonly vt: Tensor;
+  /** Sweeps until the last matrix had converged, the one that found nothing to rotate included. */
+  readonly sweeps: number;
+  /** The largest |cosine| that was left between two columns of any matrix. */
+  readonly largestCosine: number;
+}
+
+/**
+ * Thin singular value decomposition by one-sided Jacobi rotations, of one matrix or of a batch at once.
+ *
+ * The matrix (transposed where m < n) is scaled by a power of two and factored by a QR with column pivoting; the
+ * rotations then work on the rows of R, which converges in few sweeps (Drmač & Veselić, SIAM J. Matrix Anal. Appl. 29,
+ * 2008). A sweep is a tournament of n − 1 rounds, each one launch over n/2 disjoint pairs. It ends when a whole sweep
+ * meets no |cosine| above the tolerance, relative to the columns' own lengths, so small singular values are found as
+ * exactly as their columns allow. u and vt are orthonormal whatever the rank: the left vectors (right ones where m < n) are
+ * products of rotations, and where a singular value is below 2^-50 of the largest element, it's reported as 0 and the
+ * opposite vectors are completed by the Householder basis of the others.
+ *
+ * @throws {TypeError} unless `a` is f32 and [m, n] or [N, m, n], none of them 0.
+ * @throws {NonFiniteError} when an element is NaN or infinite, or a singular value over the range of f32.
+ * @throws {ConvergenceError} when `maxSweeps` don't suffice.
+ * @example
+ * ```ts
+ * import { jacobiSvd, openGpu, tensor } from "federa/engine";
+ *
+ * using gpu = await openGpu();
+ * const { s } = await jacobiSvd(tensor(gpu, [3, 0, 0, -4], { shape: [2, 2] }));
+ * console.log(await s.data()); // 4, 3
+ * ```
+ */
+export async function jacobiSvd(a: Tensor, options: JacobiSvdOptions = {}): Promise<Svd> {
+  const extents = matrixExtents("decompose", a);
+  const n = Math.min(extents.m, extents.n);
+  const { maxSweeps = 30, tolerance = Math.sqrt(Math.max(n, 16)) * 2 ** -23 } = options;
+  if (!Number.isInteger(maxSweeps) || maxSweeps < 1) throw new RangeError(`Cannot decompose in ${maxSweeps} sweeps: expected a positive integer`);
+  if (!(tolerance > 0 && tolerance < 1)) throw new RangeError(`Cannot decompose to a tolerance of ${tolerance}: expected a number between 0 and 1`);
+  const exponents = await exponentsOf("decompose", a);
+  const { rows, reflectors } = prepare(a, extents, exponents);
+  try {
+    const { sweeps, largestCosine } = await orthogonalize(rows, { maxSweeps, tolerance });
+    const lengths = await readNorms(rows, n);
+    return { ...tidy(() => assemble(extents, { rows, reflectors, lengths, exponents })), sweeps, largestCosine };
+  } finally {
+    for (const each of [rows, reflectors.columns, reflectors.diagonal, reflectors.state]) each.dispose();
+  }
+}
+
+/** Rows of [R | I] for Jacobi, and the reflectors of Q. */
+function prepare(a: Tensor, { batch, m, n }: MatrixExtents, exponents: readonly number[]): { rows: Rows; reflectors: Reflectors } {
+  return tidy(() => {
+    const [count, length] = m >= n ? [n, m] : [m, n];
+    const scale = powersOfTwo(a, exponents.map((exponent) => -exponent));
+    const columns = pack(a, { count, length, ...(m >= n ? { rowStep: 1, step: n } : { rowStep: n, step: 1 }) }, scale);
+    const head = strideOf(count);
+    const rows = identityRows(blankRows(a, [batch, count, 2 * head]), head);
+    return { rows, reflectors: householder(columns, { length, r: rows, pivoted: true }) };
+  });
+}
+
+/** Sweeps until the first halves of the rows are orthogonal. */
+async function orthogonalize(rows: Rows, { maxSweeps, tolerance }: { maxSweeps: number; tolerance: number }) {
+  const { gpu } = rows;
+  const [batch, n, stride] = extentsOf(rows);
+  const players = n + n % 2;
+  const lanes = laneConstants[gpu.adapter.class];
+  const cosines = tensor(gpu, new Uint32Array((maxSweeps + 1) * batch).fill(f32Bits(1), 0, batch));
+  try {
+    let largestCosine = 0;
+    const open = new Set(Array.from({ length: batch }, (_, b) => b));
+    for (let sweep = 1; sweep <= maxSweeps; sweep++) {
+      for (let round = 0; round < players - 1; round++) {
+        launch(roundKernel, {
+          tensors: [rows, cosines],
+          params: [n, players, stride / 8, stride / 4, round, sweep, f32Bits(tolerance)],
+          workgroups: [Math.ceil(players / 2 / lanes.GROUPS), 1, batch],
+          constants: lanes,
+        });
+      }
+      const found = new Float32Array(await gpu.read(cosines.storage.buffer, sweep * batch * 4, batch * 4));
+      for (const b of open) {
+        if (found[b]! > Math.fround(tolerance)) continue;
+        open.delete(b);
+        largestCosine = Math.max(largestCosine, found[b]!);
+      }
+      if (open.size === 0) return { sweeps: sweep, largestCosine };
+      if (sweep === maxSweeps) {
+        throw new ConvergenceError(
+          `Cannot decompose: after ${maxSweeps} sweeps the largest cosine is ${Math.max(...found)}, expected at most ${tolerance}`,
+        );
+      }
+    }
+    throw new ConvergenceError("Cannot decompose in no sweeps");
+  } finally {
+    cosines.dispose();
+  }
+}
+
+async function readNorms(rows: Rows, length: number): Promise<Float32Array> {
+  const norms = normsOf(rows, length);
+  try {
+    return await norms.floats();
+  } finally {
+    norms.dispose();
+  }
+}
+
+interface Rotated {
+  readonly rows: Rows;
+  readonly reflectors: Reflectors;
+  /** ‖row‖₂, [N, n]. */
+  readonly lengths: Float32Array;
+  readonly exponents: readonly number[];
+}
+
+/** Sorts, normalises, completes and signs the vectors, and applies Q. */
+function assemble({ batch, m, n, leading }: MatrixExtents, { rows, reflectors, lengths, exponents }: Rotated) {
+  const { gpu } = rows;
+  const [count, length] = m >= n ? [n, m] : [m, n];
+  const order = new Uint32Array(batch * count);
+  const sigma = new Float32Array(batch * count);
+  const inverse = new Float32Array(batch * count);
+  for (let b = 0; b < batch; b++) {
+    const own = lengths.subarray(b * count, (b + 1) * count);
+    order.set(Uint32Array.from(own.keys()).sort((i, j) => own[j]! - own[i]! || i - j), b * count);
+    for (let i = b * count; i < (b + 1) * count; i++) {
+      const norm = own[order[i]!]!;
+      if (norm < negligible) continue;
+      sigma[i] = norm * 2 ** exponents[b]!;
+      inverse[i] = 1 / norm;
+      if (!Number.isFinite(sigma[i])) {
+        throw new NonFiniteError(`Cannot decompose: a singular value is ${norm}·2^${exponents[b]}, over the range of f32; scale the matrix down`);
+      }
+    }
+  }
+  const shape = [batch, count];
+  const orderTensor = tensor(gpu, order, { shape });
+  const ones = tensor(gpu, new Float32Array(batch * count).fill(1), { shape });
+  const inverseTensor = tensor(gpu, inverse, { shape });
+  const head = strideOf(count);
+  const outer = pick(rows, { order: orderTensor, factor: ones, origin: head, length: count, outLength: length });
+  applyReflectors(reflectors, outer);
+  const pickInner = () => pick(rows, { order: orderTensor, factor: inverseTensor, origin: 0, length: count });
+  const inner = inverse.includes(0) ? complete(pickInner(), { original: pickInner(), length: count, known: inverse }) : pickInner();
+  const [left, right] = m >= n ? [outer, inner] : [inner, outer];
+  const signs = signsOf(left, m);
+  const k = count;
+  return {
+    u: unpack(left, { count: k, length: m, rowStep: 1, step: k }, { factor: signs, shape: [...leading, m, k] }),
+    s: tensor(gpu, sigma, { shape: [...leading, k] }),
+    vt: unpack(right, { count: k, length: n, rowStep: n, step: 1 }, { factor: signs, shape: [...leading, k, n] }),
+  };
+}
+
+/**
+ * Fills in the rows that are zero: row j becomes H_1⋯H_r·e_j, the H being the reflectors of the r rows before it.
+ * `scratch` is overwritten; it and `original` hold the same rows.
+ */
+function complete(scratch: Rows, { original, length, known }: { original: Rows; length: number; known: Float32Array }): Rows {
+  const [batch, count, stride] = extentsOf(scratch);
+  const reflectors = householder(scratch, { length, r: blankRows(scratch, [batch, count, stride]) });
+  const basis = identityRows(empty(scratch.gpu, [batch, count, stride]));
+  applyReflectors(reflectors, basis);
+  return where(tensor(scratch.gpu, known, { shape: [batch, count, 1] }), { then: original, otherwise: basis });
+}
