@@ -24,7 +24,9 @@ export function planBatches(examples: readonly number[], options: BatchPlanOptio
   const batches: number[][] = [];
   for (let pass = 0; batches.length < steps; pass++) {
     const order = new RandomStream(randomKey(seed, "batches", round, client, pass)).shuffle([...examples]);
-    for (let i = 0; i < perPass && batches.length < steps; i++) batches.push(order.slice(i * batchSize, (i + 1) * batchSize));
+    for (let i = 0; i < perPass && batches.length < steps; i++) {
+      batches.push(order.slice(i * batchSize, (i + 1) * batchSize));
+    }
   }
   return batches;
 }
@@ -49,7 +51,11 @@ export interface CohortBatches {
 }
 
 /** Lays the batches of several clients side by side, padded to the longest. */
-export function packBatches(data: TokenizedSet, plans: readonly (readonly (readonly number[])[])[], batchSize: number): CohortBatches {
+export function packBatches(
+  data: TokenizedSet,
+  plans: readonly (readonly (readonly number[])[])[],
+  batchSize: number,
+): CohortBatches {
   const members = plans.length;
   const steps = Math.max(...plans.map((plan) => plan.length));
   const { length } = data;
@@ -71,5 +77,16 @@ export function packBatches(data: TokenizedSet, plans: readonly (readonly (reado
       });
     })
   );
-  return { members, steps, batchSize, length, ids, mask, labels, weights, active, stepsOf: plans.map((plan) => plan.length) };
+  return {
+    members,
+    steps,
+    batchSize,
+    length,
+    ids,
+    mask,
+    labels,
+    weights,
+    active,
+    stepsOf: plans.map((plan) => plan.length),
+  };
 }

@@ -38,7 +38,11 @@ export function tokenizeExamples(
   const numbers = examples.map(({ label }, i) => {
     const id = labelIds.get(label);
     if (id === undefined) {
-      throw new RangeError(`Cannot use example ${i}: its label "${label}" is unknown to the head, which has ${labels.join(", ")}`);
+      throw new RangeError(
+        `Cannot use example ${i}: its label "${label}" is unknown to the head, which has ${
+          labels.join(", ")
+        }`,
+      );
     }
     return id;
   });

@@ -1,4 +1,22 @@
-import { abs, add, clone, concat, div, keep, Linear, mean, mul, reshape, sqrt, square, sub, sum, sumOfSquares, type Tensor, tidy } from "../engine/mod.ts";
+import {
+  abs,
+  add,
+  clone,
+  concat,
+  div,
+  keep,
+  Linear,
+  mean,
+  mul,
+  reshape,
+  sqrt,
+  square,
+  sub,
+  sum,
+  sumOfSquares,
+  type Tensor,
+  tidy,
+} from "../engine/mod.ts";
 import { adaptersOf, LowRankLinear } from "../federa/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
 import type { FactorCovariance } from "./factor_covariance.ts";
@@ -37,7 +55,9 @@ export function effectiveWeights(model: TextClassifier, names: readonly string[]
   const wanted = new Set(names);
   return new Map([...model.namedModules()].flatMap(([name, module]) => {
     if (!wanted.has(name)) return [];
-    if (module instanceof LowRankLinear) return [[name, keep(tidy(() => module.effectiveWeight().detach()))] as const];
+    if (module instanceof LowRankLinear) {
+      return [[name, keep(tidy(() => module.effectiveWeight().detach()))] as const];
+    }
     return module instanceof Linear ? [[name, keep(clone(module.weight))] as const] : [];
   }));
 }

@@ -1,4 +1,19 @@
-import { addMatmul, addWeighted, keep, matmul, mul, permute, reshape, sub, type Tensor, tidy, clone, zeros, add, broadcastTo } from "../engine/mod.ts";
+import {
+  add,
+  addMatmul,
+  addWeighted,
+  broadcastTo,
+  clone,
+  keep,
+  matmul,
+  mul,
+  permute,
+  reshape,
+  sub,
+  type Tensor,
+  tidy,
+  zeros,
+} from "../engine/mod.ts";
 import { adaptersOf } from "../federa/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
 import type { CohortUpdate } from "./method.ts";
@@ -53,7 +68,11 @@ export class FactorCovariance {
         if (!dA || !dB) continue;
         const weighted = mul(dB, broadcastTo(reshape(weights, [members, 1, 1]), dB.shape));
         const [rank, width] = sums.startA.shape as [number, number];
-        addMatmul(sums.products, reshape(permute(weighted, [1, 0, 2]), [-1, members * rank]), reshape(dA, [members * rank, width]));
+        addMatmul(
+          sums.products,
+          reshape(permute(weighted, [1, 0, 2]), [-1, members * rank]),
+          reshape(dA, [members * rank, width]),
+        );
       }
     });
   }
@@ -71,6 +90,8 @@ export class FactorCovariance {
 
   /** Frees the sums. */
   dispose(): void {
-    for (const sums of this.#sums.values()) { for (const each of Object.values(sums) as Tensor[]) each.dispose(); }
+    for (const sums of this.#sums.values()) {
+      for (const each of Object.values(sums) as Tensor[]) each.dispose();
+    }
   }
 }

@@ -1,12 +1,32 @@
 import {
-  add, AdamW, type AdamWOptions, backward, broadcastTo, clipFactors, crossEntropy, type Gpu, keep, mul, type Optimizer,
-  reshape, Sgd, type SgdOptions, slice, sum, type Tensor, tensor, tidy, zeros,
+  AdamW,
+  type AdamWOptions,
+  add,
+  backward,
+  broadcastTo,
+  clipFactors,
+  crossEntropy,
+  type Gpu,
+  keep,
+  mul,
+  type Optimizer,
+  reshape,
+  Sgd,
+  type SgdOptions,
+  slice,
+  sum,
+  type Tensor,
+  tensor,
+  tidy,
+  zeros,
 } from "../engine/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
 import type { CohortBatches } from "./batches.ts";
 
 /** The optimiser of local training; its state starts anew each round. */
-export type LocalOptimizer = ({ readonly name: "adamw" } & AdamWOptions) | ({ readonly name: "sgd" } & SgdOptions);
+export type LocalOptimizer =
+  | ({ readonly name: "adamw" } & AdamWOptions)
+  | ({ readonly name: "sgd" } & SgdOptions);
 
 /** Options of {@linkcode trainCohort}. */
 export interface LocalTrainingOptions {
@@ -39,9 +59,15 @@ export async function trainCohort(
   const { batches, clipNorm, learningRate, onStep } = options;
   const { members, steps } = batches;
   const gpu = start.values().next().value!.gpu;
-  const values = new Map([...start].map(([name, value]) =>
-    [name, keep(tidy(() => broadcastTo(reshape(value.detach(), [1, ...value.shape]), [members, ...value.shape]))).requireGrad()] as const
-  ));
+  const values = new Map(
+    [...start].map(([name, value]) =>
+      [
+        name,
+        keep(tidy(() => broadcastTo(reshape(value.detach(), [1, ...value.shape]), [members, ...value.shape])))
+          .requireGrad(),
+      ] as const
+    ),
+  );
   const bound = model.mapParameters((name, parameter) => values.get(name) ?? parameter);
   const parameters = [...values.values()];
   const optimizer = createOptimizer(parameters, options.optimizer);
@@ -53,7 +79,9 @@ export async function trainCohort(
       losses = keep(tidy(() => {
         const at = (x: Tensor) => reshape(slice(x, { start: step, end: step + 1 }), x.shape.slice(1));
         const logits = bound.forward({ ids: at(inputs.ids), mask: at(inputs.mask) });
-        const perClient = sum(mul(crossEntropy(logits, at(inputs.labels)), at(inputs.weights)), { axes: [1] });
+        const perClient = sum(mul(crossEntropy(logits, at(inputs.labels)), at(inputs.weights)), {
+          axes: [1],
+        });
         const gradients = backward(sum(perClient), parameters);
         optimizer.step(gradients, {
           learningRate,

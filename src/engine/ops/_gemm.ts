@@ -4,7 +4,7 @@ import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { planMatmul } from "../gpu/matmul_plan.ts";
 import type { Tensor } from "../tensor.ts";
-import { launch } from "./_launch.ts";
+import { launch } from "./launch.ts";
 
 /** A batch of matrices inside a tensor: strides and offset in elements. */
 export interface MatrixView {

@@ -3,7 +3,7 @@ import { f32Bits, type Gpu } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import type { Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { launch } from "./_launch.ts";
+import { launch } from "./launch.ts";
 
 const fillKernel = new Kernel({ name: "fill", source, bindings: ["write"] });
 

@@ -7,7 +7,7 @@ import { Kernel } from "../gpu/kernel.ts";
 import { broadcastShapes, collapseAxes, formatShape, sameShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { checkOperands, launch } from "./_launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 import { sumTo } from "./reduce.ts";
 import { broadcastStrides } from "./shape.ts";
 

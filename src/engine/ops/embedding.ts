@@ -3,7 +3,7 @@ import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { formatShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { checkOperands, launch } from "./_launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 import { zeros } from "./create.ts";
 
 const forwardKernel = new Kernel({ name: "embedding", source, entry: "forward", bindings: ["read", "read", "write"] });

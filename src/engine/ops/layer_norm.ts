@@ -4,7 +4,7 @@ import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { checkOperands, launch } from "./_launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 import { reshape } from "./shape.ts";
 import { sum } from "./reduce.ts";
 

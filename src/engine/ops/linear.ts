@@ -2,7 +2,7 @@ import { record } from "../autograd.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm } from "./_gemm.ts";
-import { checkOperands } from "./_launch.ts";
+import { checkOperands } from "./launch.ts";
 import { sum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 

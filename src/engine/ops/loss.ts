@@ -5,7 +5,7 @@ import { Kernel } from "../gpu/kernel.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { checkOperands, launch } from "./_launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 import { abs, add, mul, neg, relu, sigmoid, softplus, square, sub } from "./elementwise.ts";
 import { mean } from "./reduce.ts";
 import { reshape } from "./shape.ts";

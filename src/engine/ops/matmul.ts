@@ -2,7 +2,7 @@ import { record } from "../autograd.ts";
 import { broadcastShapes, collapseAxes, formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm, type MatrixView } from "./_gemm.ts";
-import { checkOperands } from "./_launch.ts";
+import { checkOperands } from "./launch.ts";
 import { sumTo } from "./reduce.ts";
 import { broadcastStrides, broadcastTo, reshape } from "./shape.ts";
 

@@ -4,7 +4,7 @@ import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { formatShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { checkOperands, launch } from "./_launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 
 const dropoutKernel = new Kernel({ name: "dropout", source, bindings: ["read", "read", "write"] });
 

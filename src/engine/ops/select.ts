@@ -5,7 +5,7 @@ import { Kernel } from "../gpu/kernel.ts";
 import { broadcastShapes, formatShape, normalizeAxis, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { checkOperands, launch } from "./_launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 import { zeros } from "./create.ts";
 import { sumTo } from "./reduce.ts";
 import { broadcastTo } from "./shape.ts";

@@ -3,7 +3,7 @@ import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { broadcastShapes, collapseAxes, formatShape, normalizeAxis, type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
 import { empty, Tensor } from "../tensor.ts";
-import { launch } from "./_launch.ts";
+import { launch } from "./launch.ts";
 import { zeros } from "./create.ts";
 import { sumTo } from "./reduce.ts";
 

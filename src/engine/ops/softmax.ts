@@ -5,7 +5,7 @@ import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { formatShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { checkOperands, launch } from "./_launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 
 const softmaxKernel = new Kernel({ name: "softmax", source: mathSource + source, bindings: ["read", "read", "write"] });
 const gradientKernel = new Kernel({

@@ -2,7 +2,7 @@ import { formatShape, sameShape, type Shape, stridesOf } from "../shape.ts";
 
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm } from "./_gemm.ts";
-import { checkOperands } from "./_launch.ts";
+import { checkOperands } from "./launch.ts";
 import { scatterView } from "./shape.ts";
 
 /**

@@ -1,7 +1,7 @@
 import source from "../../shaders/optimizer.wgsl";
 import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
-import { launch } from "../ops/_launch.ts";
+import { launch } from "../ops/launch.ts";
 import { ones, zeros } from "../ops/create.ts";
 import type { Tensor } from "../tensor.ts";
 import { keep } from "../tidy.ts";

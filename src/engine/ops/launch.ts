@@ -1,0 +1,53 @@
+import type { KernelConstant } from "../gpu/kernel.ts";
+import { Kernel } from "../gpu/kernel.ts";
+import type { Workgroups } from "../gpu/command_stream.ts";
+import { formatShape } from "../shape.ts";
+import type { DType, Tensor } from "../tensor.ts";
+
+/** What {@linkcode launch} needs to know. */
+export interface LaunchOptions {
+  /** Every storage binding in order, inputs and outputs. */
+  readonly tensors: readonly Tensor[];
+  /** Words of the uniform struct. */
+  readonly params: readonly number[];
+  /** Threads to run, 64 a workgroup; or give `workgroups`. */
+  readonly threads?: number;
+  readonly workgroups?: Workgroups;
+  readonly constants?: Readonly<Record<string, KernelConstant>>;
+}
+
+const maxWorkgroups = 65535;
+
+/** Records a kernel over tensors; nothing is recorded for zero threads. */
+export function launch(kernel: Kernel, options: LaunchOptions): void {
+  const { tensors, params, constants } = options;
+  const workgroups = options.workgroups ?? linear(options.threads ?? 0);
+  if (workgroups.includes(0)) return;
+  tensors[0]!.gpu.dispatch(kernel, {
+    buffers: tensors.map((each) => each.range),
+    params,
+    workgroups,
+    ...(constants && { constants }),
+  });
+}
+
+/** Workgroups of 64 for a number of threads, counted along x, then y. */
+function linear(threads: number): Workgroups {
+  const groups = Math.ceil(threads / 64);
+  const x = Math.min(groups, maxWorkgroups);
+  return [x, groups === 0 ? 0 : Math.ceil(groups / x), 1];
+}
+
+/**
+ * Checks that operands live on one device and have the element type an operation works on.
+ *
+ * @throws {TypeError} naming the operation, what was expected and what was given.
+ */
+export function checkOperands(operation: string, tensors: readonly Tensor[], dtype: DType = "f32"): void {
+  for (const each of tensors) {
+    if (each.dtype !== dtype) {
+      throw new TypeError(`Cannot ${operation} a tensor of dtype ${each.dtype} and shape ${formatShape(each.shape)}: expected ${dtype}`);
+    }
+    if (each.gpu !== tensors[0]!.gpu) throw new TypeError(`Cannot ${operation} tensors of different GPU devices`);
+  }
+}
