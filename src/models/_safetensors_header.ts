@@ -33,18 +33,8 @@ export function corrupt(what: string, options?: ErrorOptions): CorruptFileError 
 
 /** Reads and checks a header against the length of the data section that follows it. */
 export function parseHeader(bytes: Uint8Array, dataLength: number): Header {
-  let parsed: unknown;
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    parsed = JSON.parse(text);
-  } catch (cause) {
-    throw corrupt("the header is not JSON in UTF-8", { cause });
-  }
+  const parsed = parseJson(bytes);
   if (!isObject(parsed)) throw corrupt(`the header must be a JSON object, got ${show(parsed)}`);
-  const duplicate = findDuplicateKey(text);
-  if (duplicate !== undefined) throw corrupt(`the header repeats the key ${show(duplicate)}`);
-
   let metadata: Record<string, string> = {};
   const entries: HeaderEntry[] = [];
   for (const [name, value] of Object.entries(parsed)) {
@@ -128,25 +118,43 @@ function checkCoverage(entries: readonly HeaderEntry[], dataLength: number): voi
   }
 }
 
-/** `JSON.parse` keeps the last of equal keys, so two readers could see two different files: look for any. */
-function findDuplicateKey(json: string): string | undefined {
-  const open: Set<string>[] = [];
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    checkStructure(text);
+    return JSON.parse(text);
+  } catch (cause) {
+    if (cause instanceof CorruptFileError) throw cause;
+    throw corrupt("the header is not JSON in UTF-8", { cause });
+  }
+}
+
+/**
+ * Refuses repeated keys, of which `JSON.parse` would keep the last, so that two readers could see two different files;
+ * and nesting beyond the format's, on which a hostile header could spend minutes of parsing. What is not JSON passes.
+ */
+function checkStructure(json: string): void {
+  // The keys of each open object; an open array has none.
+  const open: (Set<string> | undefined)[] = [];
   for (let i = 0; i < json.length; i++) {
     const c = json[i];
-    if (c === "{" || c === "[") open.push(new Set());
-    else if (c === "}" || c === "]") open.pop();
+    if (c === "{" || c === "[") {
+      if (open.length === 3 || (open.length > 0 && open.at(-1) === undefined)) {
+        throw corrupt(`the header nests arrays or objects deeper than the format does, at character ${i}`);
+      }
+      open.push(c === "{" ? new Set() : undefined);
+    } else if (c === "}" || c === "]") open.pop();
     else if (c === '"') {
       const start = i++;
-      for (; json[i] !== '"'; i++) if (json[i] === "\\") i++;
+      for (; i < json.length && json[i] !== '"'; i++) if (json[i] === "\\") i++;
       let next = i + 1;
       while (/\s/.test(json[next] ?? "")) next++;
       if (json[next] !== ":") continue;
       const key: string = JSON.parse(json.slice(start, i + 1));
-      if (open.at(-1)?.has(key)) return key;
+      if (open.at(-1)?.has(key)) throw corrupt(`the header repeats the key ${show(key)}`);
       open.at(-1)?.add(key);
     }
   }
-  return undefined;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -157,11 +165,11 @@ function isNaturals(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0 && !Object.is(n, -0));
 }
 
-/** A value for a message, cut short: a hostile name may be a hundred megabytes long, or nested as deep. */
+/** A value for a message, cut short: a hostile name may be a hundred megabytes long. */
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (Array.isArray(value)) {
-    const items = value.slice(0, 8).map((item) => isObject(item) || Array.isArray(item) ? "…" : show(item));
+    const items = value.slice(0, 8).map(show);
     return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
   }
   if (isObject(value)) return "an object";
