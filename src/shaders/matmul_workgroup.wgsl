@@ -3,7 +3,8 @@
 //   C = alpha * op(A) op(B) + bias        op(A): m x k, op(B): k x n, C: m x n, bias: n entries or absent
 //
 // Every C element is one chain acc = fma(a, b, acc) over k = 0, 1, ..., started at 0 (ACCUMULATE: at the value in
-// C; the host then sets alpha = 1). Tile shape and layout therefore never change a bit of the result.
+// C; the host then sets alpha = 1). Tile shape and layout therefore never change a bit of the result on one adapter
+// (WGSL leaves it to the adapter whether fma rounds once or twice; Mesa's software driver rounds twice).
 //
 // Bindings (all strides and offsets in elements; matrix z of the batch has outer = z / batchInner, inner =
 // z % batchInner, and starts at Offset + outer * Outer + inner * Inner; stored rows are Row elements apart):
@@ -133,7 +134,7 @@ fn readB(base: u32, k: u32, column: u32) -> f32 {
   return select(MINUS_ZERO, b[base + select(s * params.bRow + j, j * params.bRow + s, TRANSPOSE_B)], k < params.k);
 }
 
-// An explicit fma, so that no compiler may choose between one rounding and two.
+// An explicit fma: whether an adapter rounds it once or twice, it then does so in every variant.
 fn finish(sum: f32, shift: f32) -> f32 {
   if (HAS_BIAS) { return fma(params.alpha, sum, shift); }
   return params.alpha * sum;
