@@ -118,9 +118,9 @@ fn main(
 //@end
 }
 
-// Over the k edge the product must be -0, the one number that leaves every sum as it is; rows and columns over the
-// edge read the last one: their sums are never stored.
-const MINUS_ZERO = bitcast<f32>(0x80000000u);
+// Over the k edge the product must be -0, the one number that leaves every sum as it is (chosen by its bits: as a
+// constant it loses its sign); rows and columns over the edge read the last one: their sums are never stored.
+const MINUS_ZERO = 0x80000000u;
 
 fn readA(base: u32, row: u32, k: u32) -> f32 {
   let r = min(row, params.m - 1u);
@@ -131,7 +131,8 @@ fn readA(base: u32, row: u32, k: u32) -> f32 {
 fn readB(base: u32, k: u32, column: u32) -> f32 {
   let s = min(k, params.k - 1u);
   let j = min(column, params.n - 1u);
-  return select(MINUS_ZERO, b[base + select(s * params.bRow + j, j * params.bRow + s, TRANSPOSE_B)], k < params.k);
+  let value = b[base + select(s * params.bRow + j, j * params.bRow + s, TRANSPOSE_B)];
+  return bitcast<f32>(select(MINUS_ZERO, bitcast<u32>(value), k < params.k));
 }
 
 // An explicit fma: whether an adapter rounds it once or twice, it then does so in every variant.
