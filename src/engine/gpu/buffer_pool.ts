@@ -37,10 +37,22 @@ export function sizeClass(bytes: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
+/** Puts a buffer into a list that is sorted from the highest id to the lowest. */
+function insertById(list: PooledBuffer[], buffer: PooledBuffer): void {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]!.id > buffer.id) low = middle + 1;
+    else high = middle;
+  }
+  list.splice(low, 0, buffer);
+}
+
 /**
  * Storage buffers by size class. A released buffer may be handed out again at once: commands run in queue
- * order, so the next owner's commands come after the last owner's. Reuse is last in, first out, which makes a
- * repeated training step meet the same buffers (and so the same bind groups) each time.
+ * order, so the next owner's commands come after the last owner's. The idle buffer of the lowest id goes first, so a
+ * repeated training step, which starts from the same idle buffers each time, meets the same bind groups too.
  *
  * Idle buffers are bounded by `maxIdleBytes`; beyond it the oldest are destroyed after `flush` has submitted
  * every command that names them.
@@ -93,7 +105,7 @@ export class BufferPool {
   release(buffer: PooledBuffer): void {
     let list = this.#idle.get(buffer.bytes);
     if (list === undefined) this.#idle.set(buffer.bytes, list = []);
-    list.push(buffer);
+    insertById(list, buffer);
     this.#liveBytes -= buffer.bytes;
     this.#idleBytes += buffer.bytes;
     if (this.#idleBytes > this.#maxIdleBytes) this.trim(this.#maxIdleBytes / 2);
