@@ -1,16 +1,26 @@
 import lanesSource from "../../shaders/lanes.wgsl";
 import source from "../../shaders/qr.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
-import { launch } from "../ops/_launch.ts";
-import { fill, zeros } from "../ops/create.ts";
+import { launch } from "../ops/launch.ts";
+import { fill } from "../ops/create.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { extentsOf, laneConstants, type Rows } from "./_rows.ts";
 
 const text = lanesSource + source;
 const factorBindings = ["write", "write", "write", "write"] as const;
 const startKernel = new Kernel({ name: "qr_start", source: text, entry: "start", bindings: factorBindings });
-const reflectKernel = new Kernel({ name: "qr_reflect", source: text, entry: "reflect", bindings: factorBindings });
-const applyKernel = new Kernel({ name: "qr_apply", source: text, entry: "apply", bindings: ["read", "read", "read", "write"] });
+const reflectKernel = new Kernel({
+  name: "qr_reflect",
+  source: text,
+  entry: "reflect",
+  bindings: factorBindings,
+});
+const applyKernel = new Kernel({
+  name: "qr_apply",
+  source: text,
+  entry: "apply",
+  bindings: ["read", "read", "read", "write"],
+});
 
 /** Reflectors applied by one launch; bounds how long a launch runs, as display drivers kill those of seconds. */
 const reflectorsALaunch = 128;
@@ -72,9 +82,4 @@ export function applyReflectors({ columns, diagonal, state, pivoted }: Reflector
       constants: { ...lanes, PIVOTED: pivoted },
     });
   }
-}
-
-/** Zeroed rows for the R of {@linkcode householder}. */
-export function blankRows(like: Tensor, shape: readonly [number, number, number]): Rows {
-  return zeros(like.gpu, shape);
 }

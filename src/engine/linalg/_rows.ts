@@ -3,7 +3,7 @@ import { NonFiniteError } from "../errors.ts";
 import type { AdapterClass } from "../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../gpu/kernel.ts";
 import type { Workgroups } from "../gpu/command_stream.ts";
-import { checkOperands, launch } from "../ops/_launch.ts";
+import { checkOperands, launch } from "../ops/launch.ts";
 import { fill } from "../ops/create.ts";
 import { formatShape, type Shape } from "../shape.ts";
 import { empty, type Tensor, tensor } from "../tensor.ts";
@@ -14,7 +14,8 @@ import { empty, type Tensor, tensor } from "../tensor.ts";
  */
 export type Rows = Tensor;
 
-const kernel = (entry: string, bindings: readonly BindingAccess[]) => new Kernel({ name: `linalg_${entry}`, source, entry, bindings });
+const kernel = (entry: string, bindings: readonly BindingAccess[]) =>
+  new Kernel({ name: `linalg_${entry}`, source, entry, bindings });
 const inspectKernel = kernel("inspect", ["read", "write"]);
 const packKernel = kernel("pack", ["read", "read", "write"]);
 const identityKernel = kernel("identity", ["write"]);
@@ -29,9 +30,13 @@ export const laneConstants: Readonly<Record<AdapterClass, { LANES: number; GROUP
   gpu: { LANES: 64, GROUPS: 1 },
 };
 
-/** Floats of a row of `length` with its padding. */
+/**
+ * Floats of a row of `length` with its padding. Long rows take an odd number of 64-byte lines: at a power of two, the rows
+ * that neighbouring threads walk down would all fall into one set of a CPU's cache.
+ */
 export function strideOf(length: number): number {
-  return Math.ceil(length / 4) * 4;
+  if (length <= 32) return Math.ceil(length / 4) * 4;
+  return (Math.ceil(length / 16) | 1) * 16;
 }
 
 /** The extents of a matrix, or of a batch of equal ones. */
@@ -52,7 +57,11 @@ export function matrixExtents(operation: string, a: Tensor): MatrixExtents {
   checkOperands(operation, [a]);
   const [m, n] = a.shape.slice(-2);
   if (m === undefined || n === undefined || a.rank > 3 || a.size === 0) {
-    throw new TypeError(`Cannot ${operation} a tensor of shape ${formatShape(a.shape)}: expected [m, n] or [N, m, n], none of them 0`);
+    throw new TypeError(
+      `Cannot ${operation} a tensor of shape ${
+        formatShape(a.shape)
+      }: expected [m, n] or [N, m, n], none of them 0`,
+    );
   }
   return { batch: a.rank === 3 ? a.shape[0]! : 1, m, n, leading: a.shape.slice(0, -2) };
 }
@@ -80,14 +89,22 @@ export async function exponentsOf(operation: string, a: Tensor): Promise<number[
   const stats = empty(a.gpu, [batch, 2], "u32");
   try {
     fill(stats, 0);
-    launch(inspectKernel, { tensors: [a, stats], params: [0, 0, 0, 0, 0, 0, m * n, 0], workgroups: grid(Math.ceil(m * n / 256), batch) });
+    launch(inspectKernel, {
+      tensors: [a, stats],
+      params: [0, 0, 0, 0, 0, 0, m * n, 0],
+      workgroups: grid(Math.ceil(m * n / 256), batch),
+    });
     const words = await stats.data();
     return Array.from({ length: batch }, (_, b) => {
       const broken = words[2 * b + 1]!;
       if (broken !== 0) {
         const index = 0xffffffff - broken;
         const where = [...(a.rank === 3 ? [b] : []), Math.floor(index / n), index % n];
-        throw new NonFiniteError(`Cannot ${operation} a matrix with a non-finite element: the first of ${formatShape(a.shape)} is at ${formatShape(where)}`);
+        throw new NonFiniteError(
+          `Cannot ${operation} a matrix with a non-finite element: the first of ${
+            formatShape(a.shape)
+          } is at ${formatShape(where)}`,
+        );
       }
       const bits = words[2 * b]!;
       // 2^-127 would be denormal, which an adapter may flush.
@@ -106,31 +123,49 @@ export interface Layout {
   readonly rowStep: number;
   /** Elements within a row. */
   readonly step: number;
+  /** Elements between matrices; `count`·`length` by default. */
+  readonly size?: number;
 }
 
 /** Rows from a batch of matrices, each times its entry of `scale` [N]. */
-export function pack(x: Tensor, { count, length, rowStep, step }: Layout, scale: Tensor): Rows {
+export function pack(
+  x: Tensor,
+  { count, length, rowStep, step, size = count * length }: Layout,
+  scale: Tensor,
+): Rows {
   const stride = strideOf(length);
   const batch = scale.size;
   const rows = empty(x.gpu, [batch, count, stride]);
-  const params = [count, stride, length, 0, rowStep, step, count * length, 0];
+  const params = [count, stride, length, 0, rowStep, step, size, 0];
   launch(packKernel, { tensors: [x, scale, rows], params, workgroups: grid(count * stride, batch) });
   return rows;
 }
 
 /** A batch of matrices from rows, each row times its entry of `factor` [N, count]; the inverse of {@linkcode pack}. */
-export function unpack(rows: Rows, { count, length, rowStep, step }: Layout, options: { factor: Tensor; shape: Shape }): Tensor {
+export function unpack(
+  rows: Rows,
+  { count, length, rowStep, step }: Layout,
+  options: { factor: Tensor; shape: Shape },
+): Tensor {
   const [batch, , stride] = extentsOf(rows);
   const result = empty(rows.gpu, options.shape);
   const params = [count, stride, length, 0, rowStep, step, count * length, 0];
-  launch(unpackKernel, { tensors: [rows, options.factor, result], params, workgroups: grid(count * length, batch) });
+  launch(unpackKernel, {
+    tensors: [rows, options.factor, result],
+    params,
+    workgroups: grid(count * length, batch),
+  });
   return result;
 }
 
 /** Zeros, but for ones at `origin` + i of row i. */
 export function identityRows(rows: Rows, origin = 0): Rows {
   const [batch, count, stride] = extentsOf(rows);
-  launch(identityKernel, { tensors: [rows], params: [count, stride, 0, origin, 0, 0, 0, 0], workgroups: grid(count * stride, batch) });
+  launch(identityKernel, {
+    tensors: [rows],
+    params: [count, stride, 0, origin, 0, 0, 0, 0],
+    workgroups: grid(count * stride, batch),
+  });
   return rows;
 }
 
@@ -154,7 +189,11 @@ export function pick(rows: Rows, { order, factor, origin, length, outLength = le
   const outStride = strideOf(outLength);
   const result = empty(rows.gpu, [batch, count, outStride]);
   const params = [count, stride, length, origin, 0, 0, 0, outStride];
-  launch(pickKernel, { tensors: [rows, factor, result, order], params, workgroups: grid(count * outStride, batch) });
+  launch(pickKernel, {
+    tensors: [rows, factor, result, order],
+    params,
+    workgroups: grid(count * outStride, batch),
+  });
   return result;
 }
 
@@ -171,7 +210,11 @@ export function signsOf(rows: Rows, length: number): Tensor {
 function perRow(kernel: Kernel, rows: Rows, length: number): Tensor {
   const [batch, count, stride] = extentsOf(rows);
   const result = empty(rows.gpu, [batch, count]);
-  launch(kernel, { tensors: [rows, result], params: [count, stride, length, 0, 0, 0, 0, 0], workgroups: grid(count, batch) });
+  launch(kernel, {
+    tensors: [rows, result],
+    params: [count, stride, length, 0, 0, 0, 0, 0],
+    workgroups: grid(count, batch),
+  });
   return result;
 }
 

@@ -3,11 +3,12 @@ import lanesSource from "../../shaders/lanes.wgsl";
 import { NonFiniteError } from "../errors.ts";
 import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
-import { launch } from "../ops/_launch.ts";
+import { launch } from "../ops/launch.ts";
+import { zeros } from "../ops/create.ts";
 import { where } from "../ops/select.ts";
 import { empty, type Tensor, tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { applyReflectors, blankRows, householder, type Reflectors } from "./_householder.ts";
+import { applyReflectors, householder, type Reflectors } from "./_householder.ts";
 import {
   exponentsOf,
   extentsOf,
@@ -26,7 +27,11 @@ import {
 } from "./_rows.ts";
 import { ConvergenceError } from "./errors.ts";
 
-const roundKernel = new Kernel({ name: "jacobi_round", source: lanesSource + jacobiSource, bindings: ["write", "write"] });
+const roundKernel = new Kernel({
+  name: "jacobi_round",
+  source: lanesSource + jacobiSource,
+  bindings: ["write", "write"],
+});
 
 /** Rows shorter than this, where the largest element is 1 to 2, are zero: see jacobi.wgsl. */
 const negligible = 2 ** -50;
@@ -80,27 +85,50 @@ export async function jacobiSvd(a: Tensor, options: JacobiSvdOptions = {}): Prom
   const extents = matrixExtents("decompose", a);
   const n = Math.min(extents.m, extents.n);
   const { maxSweeps = 30, tolerance = Math.sqrt(Math.max(n, 16)) * 2 ** -23 } = options;
-  if (!Number.isInteger(maxSweeps) || maxSweeps < 1) throw new RangeError(`Cannot decompose in ${maxSweeps} sweeps: expected a positive integer`);
-  if (!(tolerance > 0 && tolerance < 1)) throw new RangeError(`Cannot decompose to a tolerance of ${tolerance}: expected a number between 0 and 1`);
+  if (!Number.isInteger(maxSweeps) || maxSweeps < 1) {
+    throw new RangeError(`Cannot decompose in ${maxSweeps} sweeps: expected a positive integer`);
+  }
+  if (!(tolerance > 0 && tolerance < 1)) {
+    throw new RangeError(
+      `Cannot decompose to a tolerance of ${tolerance}: expected a number between 0 and 1`,
+    );
+  }
   const exponents = await exponentsOf("decompose", a);
   const { rows, reflectors } = prepare(a, extents, exponents);
   try {
     const { sweeps, largestCosine } = await orthogonalize(rows, { maxSweeps, tolerance });
     const lengths = await readNorms(rows, n);
-    return { ...tidy(() => assemble(extents, { rows, reflectors, lengths, exponents })), sweeps, largestCosine };
+    return {
+      ...tidy(() => assemble(extents, { rows, reflectors, lengths, exponents })),
+      sweeps,
+      largestCosine,
+    };
   } finally {
     for (const each of [rows, reflectors.columns, reflectors.diagonal, reflectors.state]) each.dispose();
   }
 }
 
+/** Floats of the first half of a row, which holds R; the second half begins there. */
+function headOf(n: number): number {
+  return Math.ceil(n / 4) * 4;
+}
+
 /** Rows of [R | I] for Jacobi, and the reflectors of Q. */
-function prepare(a: Tensor, { batch, m, n }: MatrixExtents, exponents: readonly number[]): { rows: Rows; reflectors: Reflectors } {
+function prepare(
+  a: Tensor,
+  { batch, m, n }: MatrixExtents,
+  exponents: readonly number[],
+): { rows: Rows; reflectors: Reflectors } {
   return tidy(() => {
     const [count, length] = m >= n ? [n, m] : [m, n];
     const scale = powersOfTwo(a, exponents.map((exponent) => -exponent));
-    const columns = pack(a, { count, length, ...(m >= n ? { rowStep: 1, step: n } : { rowStep: n, step: 1 }) }, scale);
-    const head = strideOf(count);
-    const rows = identityRows(blankRows(a, [batch, count, 2 * head]), head);
+    const columns = pack(a, {
+      count,
+      length,
+      ...(m >= n ? { rowStep: 1, step: n } : { rowStep: n, step: 1 }),
+    }, scale);
+    const head = headOf(count);
+    const rows = identityRows(zeros(a.gpu, [batch, count, strideOf(head + count)]), head);
     return { rows, reflectors: householder(columns, { length, r: rows, pivoted: true }) };
   });
 }
@@ -119,7 +147,7 @@ async function orthogonalize(rows: Rows, { maxSweeps, tolerance }: { maxSweeps: 
       for (let round = 0; round < players - 1; round++) {
         launch(roundKernel, {
           tensors: [rows, cosines],
-          params: [n, players, stride / 8, stride / 4, round, sweep, f32Bits(tolerance)],
+          params: [n, players, headOf(n) / 4, stride / 4, round, sweep, f32Bits(tolerance)],
           workgroups: [Math.ceil(players / 2 / lanes.GROUPS), 1, batch],
           constants: lanes,
         });
@@ -133,7 +161,9 @@ async function orthogonalize(rows: Rows, { maxSweeps, tolerance }: { maxSweeps: 
       if (open.size === 0) return { sweeps: sweep, largestCosine };
       if (sweep === maxSweeps) {
         throw new ConvergenceError(
-          `Cannot decompose: after ${maxSweeps} sweeps the largest cosine is ${Math.max(...found)}, expected at most ${tolerance}`,
+          `Cannot decompose: after ${maxSweeps} sweeps the largest cosine is ${
+            Math.max(...found)
+          }, expected at most ${tolerance}`,
         );
       }
     }
@@ -161,7 +191,10 @@ interface Rotated {
 }
 
 /** Sorts, normalises, completes and signs the vectors, and applies Q. */
-function assemble({ batch, m, n, leading }: MatrixExtents, { rows, reflectors, lengths, exponents }: Rotated) {
+function assemble(
+  { batch, m, n, leading }: MatrixExtents,
+  { rows, reflectors, lengths, exponents }: Rotated,
+) {
   const { gpu } = rows;
   const [count, length] = m >= n ? [n, m] : [m, n];
   const order = new Uint32Array(batch * count);
@@ -176,7 +209,11 @@ function assemble({ batch, m, n, leading }: MatrixExtents, { rows, reflectors, l
       sigma[i] = norm * 2 ** exponents[b]!;
       inverse[i] = 1 / norm;
       if (!Number.isFinite(sigma[i])) {
-        throw new NonFiniteError(`Cannot decompose: a singular value is ${norm}·2^${exponents[b]}, over the range of f32; scale the matrix down`);
+        throw new NonFiniteError(
+          `Cannot decompose: a singular value is ${norm}·2^${
+            exponents[b]
+          }, over the range of f32; scale the matrix down`,
+        );
       }
     }
   }
@@ -184,18 +221,31 @@ function assemble({ batch, m, n, leading }: MatrixExtents, { rows, reflectors, l
   const orderTensor = tensor(gpu, order, { shape });
   const ones = tensor(gpu, new Float32Array(batch * count).fill(1), { shape });
   const inverseTensor = tensor(gpu, inverse, { shape });
-  const head = strideOf(count);
-  const outer = pick(rows, { order: orderTensor, factor: ones, origin: head, length: count, outLength: length });
+  const outer = pick(rows, {
+    order: orderTensor,
+    factor: ones,
+    origin: headOf(count),
+    length: count,
+    outLength: length,
+  });
   applyReflectors(reflectors, outer);
   const pickInner = () => pick(rows, { order: orderTensor, factor: inverseTensor, origin: 0, length: count });
-  const inner = inverse.includes(0) ? complete(pickInner(), { original: pickInner(), length: count, known: inverse }) : pickInner();
+  const inner = inverse.includes(0)
+    ? complete(pickInner(), { original: pickInner(), length: count, known: inverse })
+    : pickInner();
   const [left, right] = m >= n ? [outer, inner] : [inner, outer];
   const signs = signsOf(left, m);
   const k = count;
   return {
-    u: unpack(left, { count: k, length: m, rowStep: 1, step: k }, { factor: signs, shape: [...leading, m, k] }),
+    u: unpack(left, { count: k, length: m, rowStep: 1, step: k }, {
+      factor: signs,
+      shape: [...leading, m, k],
+    }),
     s: tensor(gpu, sigma, { shape: [...leading, k] }),
-    vt: unpack(right, { count: k, length: n, rowStep: n, step: 1 }, { factor: signs, shape: [...leading, k, n] }),
+    vt: unpack(right, { count: k, length: n, rowStep: n, step: 1 }, {
+      factor: signs,
+      shape: [...leading, k, n],
+    }),
   };
 }
 
@@ -203,10 +253,16 @@ function assemble({ batch, m, n, leading }: MatrixExtents, { rows, reflectors, l
  * Fills in the rows that are zero: row j becomes H_1⋯H_r·e_j, the H being the reflectors of the r rows before it.
  * `scratch` is overwritten; it and `original` hold the same rows.
  */
-function complete(scratch: Rows, { original, length, known }: { original: Rows; length: number; known: Float32Array }): Rows {
+function complete(
+  scratch: Rows,
+  { original, length, known }: { original: Rows; length: number; known: Float32Array },
+): Rows {
   const [batch, count, stride] = extentsOf(scratch);
-  const reflectors = householder(scratch, { length, r: blankRows(scratch, [batch, count, stride]) });
+  const reflectors = householder(scratch, { length, r: zeros(scratch.gpu, [batch, count, stride]) });
   const basis = identityRows(empty(scratch.gpu, [batch, count, stride]));
   applyReflectors(reflectors, basis);
-  return where(tensor(scratch.gpu, known, { shape: [batch, count, 1] }), { then: original, otherwise: basis });
+  return where(tensor(scratch.gpu, known, { shape: [batch, count, 1] }), {
+    then: original,
+    otherwise: basis,
+  });
 }

@@ -1,0 +1,124 @@
+import { NonFiniteError } from "../errors.ts";
+import { full } from "../ops/create.ts";
+import { mul } from "../ops/elementwise.ts";
+import { matmul } from "../ops/matmul.ts";
+import { reshape } from "../ops/shape.ts";
+import { RandomStream, randomKey } from "../random.ts";
+import { formatShape } from "../shape.ts";
+import { type Tensor, tensor } from "../tensor.ts";
+import { tidy } from "../tidy.ts";
+import { exponentsOf, type MatrixExtents, matrixExtents, pack, powersOfTwo, signsOf, unpack } from "./_rows.ts";
+import { jacobiSvd, type Svd } from "./jacobi_svd.ts";
+import { orthonormalize } from "./qr.ts";
+
+/** Options of {@linkcode randomizedSvd}. */
+export interface RandomizedSvdOptions {
+  /** Singular triplets wanted, 1 to min(m, n). */
+  readonly rank: number;
+  /** Further columns of the random sketch, cut where rank + oversampling is over min(m, n); 10 by default. */
+  readonly oversampling?: number;
+  /** Times that the sketch is multiplied by a·aᵀ; 4 by default. */
+  readonly powerIterations?: number;
+  /** Seed of the sketch; 0 by default. */
+  readonly seed?: number;
+}
+
+/**
+ * The leading `rank` singular triplets, of one matrix or of a batch at once, by a random sketch with power iterations,
+ * re-orthonormalised at each half step (Halko, Martinsson & Tropp, SIAM Review 53, 2011, algorithms 4.4 and 5.1). With
+ * ℓ = rank + oversampling the work is 2·(powerIterations + 1) products of the matrix with ℓ columns and a Jacobi SVD of
+ * size ℓ.
+ *
+ * All matrices of a batch meet the same sketch, so a matrix's result doesn't depend on the others.
+ *
+ * @returns the triplets as {@linkcode jacobiSvd}, with u [m, rank] and vt [rank, n], and the sweeps of the small SVD.
+ * @throws {TypeError} unless `a` is f32 and [m, n] or [N, m, n], none of them 0.
+ * @throws {RangeError} when `rank` is less than 1 or more than min(m, n), or another option is not a non-negative integer.
+ * @throws {NonFiniteError} when an element is NaN or infinite, or a singular value over the range of f32.
+ * @example
+ * ```ts
+ * import { openGpu, randomizedSvd, tensor } from "federa/engine";
+ *
+ * using gpu = await openGpu();
+ * const { s } = await randomizedSvd(tensor(gpu, [3, 0, 0, -4], { shape: [2, 2] }), { rank: 1 });
+ * console.log(await s.data()); // 4
+ * ```
+ */
+export async function randomizedSvd(a: Tensor, options: RandomizedSvdOptions): Promise<Svd> {
+  const extents = matrixExtents("decompose", a);
+  const { rank, oversampling = 10, powerIterations = 4, seed = 0 } = options;
+  const smaller = Math.min(extents.m, extents.n);
+  if (!Number.isInteger(rank) || rank < 1 || rank > smaller) {
+    throw new RangeError(`Cannot decompose ${formatShape(a.shape)} to rank ${rank}: expected an integer from 1 to ${smaller}`);
+  }
+  for (const [name, value] of Object.entries({ oversampling, powerIterations })) {
+    if (!Number.isInteger(value) || value < 0) {
+      throw new RangeError(`Cannot decompose with ${name} of ${value}: expected a non-negative integer`);
+    }
+  }
+  const width = Math.min(smaller, rank + oversampling);
+  const exponents = await exponentsOf("decompose", a);
+  const { q, b } = tidy(() => project(a, { width, powerIterations, seed, exponents }));
+  try {
+    const small = await jacobiSvd(b);
+    try {
+      const s = leadingValues(await small.s.floats(), { rank, width, exponents });
+      const { u, vt } = tidy(() => expand(extents, { q, small, rank }));
+      return { u, s: tensor(a.gpu, s, { shape: [...extents.leading, rank] }), vt, sweeps: small.sweeps, largestCosine: small.largestCosine };
+    } finally {
+      for (const each of [small.u, small.s, small.vt]) each.dispose();
+    }
+  } finally {
+    q.dispose();
+    b.dispose();
+  }
+}
+
+interface Projection {
+  readonly width: number;
+  readonly powerIterations: number;
+  readonly seed: number;
+  readonly exponents: readonly number[];
+}
+
+/** Q [m, ℓ], which spans nearly the leading left singular vectors of `a` scaled, and b = aᵀQ [n, ℓ]. */
+function project(a: Tensor, { width, powerIterations, seed, exponents }: Projection): { q: Tensor; b: Tensor } {
+  const n = a.shape.at(-1)!;
+  const scale = powersOfTwo(a, exponents.map((exponent) => -exponent));
+  const scaled = mul(a.detach(), a.rank === 3 ? reshape(scale, [-1, 1, 1]) : scale);
+  const random = new RandomStream(randomKey(seed, "randomized svd"));
+  const sketch = tensor(a.gpu, Float32Array.from({ length: n * width }, () => random.normal()), { shape: [n, width] });
+  let q = orthonormalize(matmul(scaled, sketch));
+  for (let i = 0; i < powerIterations; i++) {
+    q = orthonormalize(matmul(scaled, orthonormalize(matmul(scaled, q, { transposeA: true }))));
+  }
+  return { q, b: matmul(scaled, q, { transposeA: true }) };
+}
+
+/** The first `rank` singular values of each matrix, with the power of two that was taken out put back. */
+function leadingValues(
+  values: Float32Array,
+  { rank, width, exponents }: { rank: number; width: number; exponents: readonly number[] },
+): Float32Array {
+  const s = new Float32Array(exponents.length * rank);
+  exponents.forEach((exponent, b) => {
+    for (let i = 0; i < rank; i++) s[b * rank + i] = values[b * width + i]! * 2 ** exponent;
+  });
+  if (!s.every(Number.isFinite)) {
+    throw new NonFiniteError(`Cannot decompose: a singular value is ${Math.max(...s)}, over the range of f32; scale the matrix down`);
+  }
+  return s;
+}
+
+/** a ≈ Q·b with bᵀ = u′·s·v′ᵀ: u = Q·v′ and vt = u′ᵀ, of which the leading rows are taken and signed. */
+function expand({ batch, m, n, leading }: MatrixExtents, { q, small, rank }: { q: Tensor; small: Svd; rank: number }) {
+  const width = q.shape.at(-1)!;
+  const ones = full(q.gpu, [batch], 1);
+  const columnsOf = (x: Tensor, length: number) => pack(x, { count: rank, length, rowStep: 1, step: width, size: length * width }, ones);
+  const left = columnsOf(matmul(q, small.vt, { transposeB: true }), m);
+  const factor = signsOf(left, m);
+  return {
+    u: unpack(left, { count: rank, length: m, rowStep: 1, step: rank }, { factor, shape: [...leading, m, rank] }),
+    vt: unpack(columnsOf(small.u, n), { count: rank, length: n, rowStep: n, step: 1 }, { factor, shape: [...leading, rank, n] }),
+  };
+}
