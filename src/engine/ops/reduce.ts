@@ -31,7 +31,10 @@ type Reduction = "SUM" | "MAX" | "SUM_OF_SQUARES";
 const chunkLength = 256;
 
 /** Reduces the middle of [outer, length, inner]. */
-function reduceMiddle(x: Tensor, { op, extents }: { op: Reduction; extents: readonly [number, number, number] }): Tensor {
+function reduceMiddle(
+  x: Tensor,
+  { op, extents }: { op: Reduction; extents: readonly [number, number, number] },
+): Tensor {
   const [outer, length, inner] = extents;
   const chunk = length <= 2 * chunkLength ? Math.max(1, length) : chunkLength;
   const chunks = Math.max(1, Math.ceil(length / chunk));
@@ -48,7 +51,9 @@ function reduceMiddle(x: Tensor, { op, extents }: { op: Reduction; extents: read
 
 function axesOf(x: Tensor, options: ReduceOptions): number[] {
   const axes = (options.axes ?? x.shape.map((_, i) => i)).map((axis) => normalizeAxis(axis, x.rank));
-  if (new Set(axes).size !== axes.length) throw new TypeError(`Cannot reduce axes ${formatShape(axes)}: an axis is named twice`);
+  if (new Set(axes).size !== axes.length) {
+    throw new TypeError(`Cannot reduce axes ${formatShape(axes)}: an axis is named twice`);
+  }
   return axes.sort((a, b) => a - b);
 }
 
@@ -68,7 +73,11 @@ function reduceAxes(x: Tensor, axes: readonly number[], op: Reduction): Tensor {
     while (first > 0 && axes[first - 1] === axes[first]! - 1) first--;
     const from = axes[first]!;
     const to = axes[last]! + 1;
-    const extents = [sizeOf(shape.slice(0, from)), sizeOf(shape.slice(from, to)), sizeOf(shape.slice(to))] as const;
+    const extents = [
+      sizeOf(shape.slice(0, from)),
+      sizeOf(shape.slice(from, to)),
+      sizeOf(shape.slice(to)),
+    ] as const;
     result = reduceMiddle(result, { op: step, extents });
     shape.fill(1, from, to);
     if (step === "SUM_OF_SQUARES") step = "SUM";
@@ -98,7 +107,9 @@ export function sumOfSquares(x: Tensor, options: ReduceOptions = {}): Tensor {
   checkOperands("sum squares of", [x]);
   const axes = axesOf(x, options);
   if (axes.length === 0) throw new TypeError("Cannot sum squares over no axes: name at least one");
-  return tidy(() => reshape(reduceAxes(x, axes, "SUM_OF_SQUARES"), reducedShapes(x, axes, options).shape).detach());
+  return tidy(() =>
+    reshape(reduceAxes(x, axes, "SUM_OF_SQUARES"), reducedShapes(x, axes, options).shape).detach()
+  );
 }
 
 /**
@@ -129,7 +140,11 @@ export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
   const others = axes.slice(0, first);
   const from = run[0]!;
   const to = run.at(-1)! + 1;
-  const extents = [sizeOf(x.shape.slice(0, from)), sizeOf(x.shape.slice(from, to)), sizeOf(x.shape.slice(to))] as const;
+  const extents = [
+    sizeOf(x.shape.slice(0, from)),
+    sizeOf(x.shape.slice(from, to)),
+    sizeOf(x.shape.slice(to)),
+  ] as const;
   const { shape } = reducedShapes(x, run, { keepDims: true });
   const peak = tidy(() => reshape(reduceMiddle(x, { op: "MAX", extents }), shape));
   record(peak, [x], [(dy) => maxGradient(x, { peak, dy, extents })]);
@@ -143,7 +158,12 @@ function maxGradient(
 ): Tensor {
   const dx = empty(x.gpu, x.shape);
   const [outer, length, inner] = extents;
-  launch(maxGradientKernel, { tensors: [x, peak, dy, dx], params: [outer, length, inner, 1, length], threads: outer * inner });
+  launch(maxGradientKernel, {
+    tensors: [x, peak, dy, dx],
+    params: [outer, length, inner, 1, length],
+    threads: outer * inner,
+    constants: { OP: "MAX" },
+  });
   return dx;
 }
 
@@ -169,14 +189,21 @@ export function argmax(x: Tensor, options: { readonly axis?: number } = {}): Ten
   assertNotEmpty("argmax", x, [axis]);
   const extents = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))] as const;
   const result = empty(x.gpu, x.shape.filter((_, i) => i !== axis), "u32");
-  launch(argmaxKernel, { tensors: [x, result], params: [...extents, 1, extents[1]], threads: result.size });
+  launch(argmaxKernel, {
+    tensors: [x, result],
+    params: [...extents, 1, extents[1]],
+    threads: result.size,
+    constants: { OP: "MAX" },
+  });
   return result;
 }
 
 /** Sums a gradient over the axes along which `shape` was broadcast to it. */
 export function sumTo(dy: Tensor, shape: Shape): Tensor {
   const missing = dy.rank - shape.length;
-  const axes = dy.shape.flatMap((extent, i) => i < missing || (shape[i - missing] === 1 && extent !== 1) ? [i] : []);
+  const axes = dy.shape.flatMap((extent, i) =>
+    i < missing || (shape[i - missing] === 1 && extent !== 1) ? [i] : []
+  );
   if (axes.length === 0) return reshape(dy, shape);
   return reshape(sum(dy, { axes }), shape);
 }

@@ -10,8 +10,17 @@ import { zeros } from "./create.ts";
 import { sumTo } from "./reduce.ts";
 import { broadcastTo } from "./shape.ts";
 
-const selectKernel = new Kernel({ name: "select", source: selectSource, bindings: ["read", "read", "read", "write"] });
-const gatherKernel = new Kernel({ name: "gather", source: gatherSource, entry: "forward", bindings: ["read", "read", "write"] });
+const selectKernel = new Kernel({
+  name: "select",
+  source: selectSource,
+  bindings: ["read", "read", "read", "write"],
+});
+const gatherKernel = new Kernel({
+  name: "gather",
+  source: gatherSource,
+  entry: "forward",
+  bindings: ["read", "read", "write"],
+});
 const gatherGradientKernel = new Kernel({
   name: "gather_gradient",
   source: gatherSource,
@@ -36,12 +45,16 @@ export function where(condition: Tensor, options: WhereOptions): Tensor {
     tidy(() => {
       const result = empty(condition.gpu, shape);
       const tensors = [condition, a, b].map((each) => broadcastTo(each.detach(), shape));
-      launch(selectKernel, { tensors: [...tensors, result], params: [result.size], threads: Math.ceil(result.size / 4) });
+      launch(selectKernel, {
+        tensors: [...tensors, result],
+        params: [result.size],
+        threads: Math.ceil(result.size / 4),
+      });
       return result;
     });
   return record(pick(then, otherwise), [then, otherwise], [
-    (dy) => sumTo(pick(dy, zeros(dy.gpu, [1])), then.shape),
-    (dy) => sumTo(pick(zeros(dy.gpu, [1]), dy), otherwise.shape),
+    (dy) => sumTo(pick(dy, zeros(dy.gpu, [])), then.shape),
+    (dy) => sumTo(pick(zeros(dy.gpu, []), dy), otherwise.shape),
   ]);
 }
 
@@ -63,10 +76,17 @@ export function gather(x: Tensor, index: Tensor, options: GatherOptions = {}): T
   checkOperands("gather by", [index], "u32");
   if (index.rank !== x.rank || index.shape.some((extent, i) => i !== axis && extent !== x.shape[i])) {
     throw new TypeError(
-      `Cannot gather from ${formatShape(x.shape)} by ${formatShape(index.shape)} along axis ${axis}: other extents must agree`,
+      `Cannot gather from ${formatShape(x.shape)} by ${
+        formatShape(index.shape)
+      } along axis ${axis}: other extents must agree`,
     );
   }
-  const params = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1)), index.shape[axis]!];
+  const params = [
+    sizeOf(x.shape.slice(0, axis)),
+    x.shape[axis]!,
+    sizeOf(x.shape.slice(axis + 1)),
+    index.shape[axis]!,
+  ];
   const y = empty(x.gpu, index.shape);
   launch(gatherKernel, { tensors: [index, x, y], params, threads: y.size });
   return record(y, [x], [(dy) => {

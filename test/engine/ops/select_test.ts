@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { gather, where } from "../../../src/engine/ops/select.ts";
+import { tensor } from "../../../src/engine/tensor.ts";
+import { F64Array, sumToShape } from "../../reference/array.ts";
+import { where as referenceWhere, whereGradient } from "../../reference/elementwise.ts";
+import { gather as referenceGather, gatherGradient } from "../../reference/shape.ts";
+import { broadcastPairs, f32Arrays, integerArrays, shapes } from "../../support/arbitraries.ts";
+import { assertClose, gammaN } from "../../support/compare.ts";
+import { evaluate, holds, testGpu, upload, uploadIntegers } from "../harness.ts";
+
+const gpu = await testGpu();
+
+test("where() broadcasts, and it and its gradients agree with the oracle", async () => {
+  const cases = broadcastPairs({ maxSize: 600 }).chain(([a, b]) => {
+    const longer = a.length > b.length ? a : b;
+    return fc.tuple(
+      f32Arrays(a),
+      f32Arrays(b),
+      f32Arrays(longer, { classes: ["zero", "ordinary", "denormal"] }),
+      fc.boolean(),
+    );
+  });
+  await holds(cases, async ([a, b, values, round]) => {
+    // Rounding makes about a third of the conditions 0; a denormal one may be flushed, so it's made 0.
+    const condition = values.map((value) => round || Math.abs(value) < 2 ** -126 ? Math.round(value) : value);
+    const { y, shape, dy, gradients } = await evaluate(
+      gpu,
+      (then, otherwise) => where(upload(gpu, condition), { then, otherwise }),
+      { inputs: [a, b] },
+    );
+    const expected = referenceWhere(condition, a, b);
+    assert.deepEqual(shape, expected.shape);
+    assertClose(y, expected, {});
+    const wanted = whereGradient(condition, a, b, dy);
+    [a, b].forEach((side, i) => {
+      const bounds = sumToShape(dy.map((value) => gammaN(dy.size / side.size) * Math.abs(value)), side.shape);
+      assertClose(gradients[i]!, wanted[i]!, { absolute: bounds.data });
+    });
+  });
+});
+
+test("where() keeps the infinities of the side that is not taken out", async () => {
+  const { y, gradients } = await evaluate(
+    gpu,
+    (then, otherwise) => where(tensor(gpu, [1, 0]), { then, otherwise }),
+    {
+      inputs: [F64Array.from([2], [1, Infinity]), F64Array.from([2], [NaN, 2])],
+      dy: () => F64Array.from([2], [3, 4]),
+    },
+  );
+  assert.deepEqual([...y], [1, 2]);
+  assert.deepEqual(gradients.map((each) => [...each]), [[3, 0], [0, 4]]);
+});
+
+test("gather() and its gradient agree with the oracle", async () => {
+  const cases = shapes({ minRank: 1, maxSize: 500 }).chain((shape) =>
+    fc.tuple(fc.nat({ max: shape.length - 1 }), fc.constantFrom(0, 1, 3, 8)).chain(([axis, picks]) =>
+      fc.tuple(f32Arrays(shape), integerArrays(shape.with(axis, picks), shape[axis]!), fc.constant(axis))
+    )
+  );
+  await holds(cases, async ([x, index, axis]) => {
+    const { y, shape, dy, gradients: [dx] } = await evaluate(
+      gpu,
+      (t) => gather(t, uploadIntegers(gpu, index), { axis }),
+      { inputs: [x] },
+    );
+    assert.deepEqual(shape, index.shape);
+    assertClose(y, referenceGather(x, index, axis), {});
+    const magnitudes = gatherGradient(x.shape, index, axis, dy.map(Math.abs));
+    assertClose(dx!, gatherGradient(x.shape, index, axis, dy), {
+      absolute: magnitudes.map((v) => gammaN(index.shape[axis]!) * v).data,
+    });
+  });
+});
+
+test("gather() of an index outside the axis gives 0 and no gradient", async () => {
+  const x = F64Array.fromF32([2, 2], [1, 2, 3, 4]);
+  const { y, gradients: [dx] } = await evaluate(
+    gpu,
+    (t) => gather(t, tensor(gpu, Uint32Array.of(1, 2, 0xffffffff, 0), { shape: [2, 2] })),
+    { inputs: [x], dy: (shape) => F64Array.full(shape, 1) },
+  );
+  assert.deepEqual([...y], [3, 0, 0, 2]);
+  assert.deepEqual([...dx!], [0, 1, 1, 0]);
+});
+
+test("gather() refuses an index of another shape or type", () => {
+  using x = tensor(gpu, new Float32Array(6), { shape: [2, 3] });
+  using narrow = tensor(gpu, Uint32Array.of(0, 0), { shape: [1, 2] });
+  assert.throws(() => gather(x, narrow), { name: "TypeError", message: /\[2, 3\] by \[1, 2\] along axis 0/ });
+  using floats = tensor(gpu, [0, 0, 0], { shape: [1, 3] });
+  assert.throws(() => gather(x, floats), { name: "TypeError", message: /expected u32/ });
+});
