@@ -1,6 +1,7 @@
-import { matmul, mul, reshape, slice, sqrt, sub, type Tensor, tidy } from "../engine/mod.ts";
+import { clone, mul, reshape, slice, sqrt, tidy } from "../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../engine/linalg/mod.ts";
 import type { Initialization } from "./initialization.ts";
+import { residualWeight } from "./residual.ts";
 
 /** Options of {@linkcode federa}. */
 export interface FederaOptions {
@@ -15,23 +16,21 @@ export interface FederaOptions {
 export function federa(options: FederaOptions = {}): Initialization {
   const { svd = "randomized" } = options;
   return async (weight, { rank, scaling, seed }) => {
-    const { u, s, vt } = svd === "exact" ? await jacobiSvd(weight) : await randomizedSvd(weight, { rank, seed });
+    const { u, s, vt } = svd === "exact"
+      ? await jacobiSvd(weight)
+      : await randomizedSvd(weight, { rank, seed });
     return tidy(() => {
-      const root = sqrt(mul(slice(s, { start: 0, end: rank }), 1 / scaling));
+      const root = mul(sqrt(slice(s, { start: 0, end: rank })), 1 / Math.sqrt(scaling));
       const loraB = mul(slice(u, { axis: 1, start: 0, end: rank }), root);
       const loraA = mul(slice(vt, { start: 0, end: rank }), reshape(root, [rank, 1]));
       for (const each of [u, s, vt]) each.dispose();
       return {
-        weight: sub(weight, mul(matmul(loraB, loraA), scaling)),
+        weight: residualWeight(weight, { loraA, loraB, scaling }),
         loraA,
         loraB,
-        initial: { loraA: copy(loraA), loraB: copy(loraB) },
+        // Training overwrites the factors in place.
+        initial: { loraA: clone(loraA), loraB: clone(loraB) },
       };
     });
   };
-}
-
-/** The same values in memory of their own: training overwrites the factors in place. */
-function copy(x: Tensor): Tensor {
-  return mul(x, 1);
 }

@@ -3,9 +3,13 @@
  *
  * @module
  */
+export * from "./adapter_file.ts";
 export * from "./adapters.ts";
+export * from "./errors.ts";
+export * from "./export.ts";
 export * from "./federa.ts";
 export * from "./initialization.ts";
 export * from "./lora.ts";
 export * from "./low_rank_linear.ts";
 export * from "./patterns.ts";
+export * from "./residual.ts";
