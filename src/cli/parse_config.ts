@@ -1,0 +1,123 @@
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { z } from "zod";
+import { type Config, configSchema } from "./config.ts";
+import { nearestKey } from "./nearest_key.ts";
+
+/** A configuration cannot be used; the message lists every problem with its place. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+/**
+ * Checks a configuration and fills in its defaults.
+ *
+ * @param source where it comes from, for the message.
+ * @throws {ConfigError} naming the place of every problem, what was expected and, for an unknown key, the nearest known.
+ */
+export function parseConfig(value: unknown, source = "the configuration"): Config {
+  const { success, data, error } = configSchema.safeParse(value, { error: describe });
+  if (success) return data;
+  const problems = error.issues.map(({ path, message }) => `  ${place(path)}: ${message}`);
+  throw new ConfigError(`Cannot use ${source}:\n${problems.join("\n")}`);
+}
+
+/**
+ * Reads a configuration file; paths of data in it are relative to its folder.
+ *
+ * @throws {ConfigError} if the file cannot be read, is not JSON, or is not a configuration.
+ */
+export async function readConfig(path: string): Promise<Config> {
+  const config = parseConfig(parseJson(await readText(path), path), path);
+  const { data } = config;
+  if (data.kind !== "jsonl") return config;
+  const at = (file: string) => resolve(dirname(path), file);
+  return { ...config, data: { ...data, train: at(data.train), ...(data.test && { test: at(data.test) }) } };
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new ConfigError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\ufeff/, ""));
+  } catch (cause) {
+    throw new ConfigError(
+      `Cannot use ${path}: not JSON, ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function place(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, part) =>
+      typeof part === "number" ? `${text}[${part}]` : text && `${text}.${String(part)}` || String(part),
+    "",
+  ) || "top level";
+}
+
+/** Says what was expected and what was found; nothing where the schema's own message is clearer. */
+function describe(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case "unrecognized_keys":
+      return issue.keys.map((key) => describeKey(key, knownKeys(issue.inst))).join("; ");
+    case "invalid_type":
+      return `expected ${TYPES[issue.expected] ?? issue.expected}, got ${show(issue.input)}`;
+    case "invalid_value":
+      return describeChoice(issue.values.map(String), issue.input);
+    case "invalid_union": {
+      const input = issue.input as Record<string, unknown> | undefined;
+      const options = (issue as { options?: unknown[] }).options ?? [];
+      return describeChoice(options.map(String), input?.[String(issue["discriminator"])]);
+    }
+    case "too_small":
+      return `expected ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}, got ${
+        show(issue.input)
+      }`;
+    case "too_big":
+      return `expected ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}, got ${
+        show(issue.input)
+      }`;
+    default:
+      return undefined;
+  }
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  int: "a whole number",
+  number: "a number",
+  string: "text",
+  object: "an object",
+  array: "a list",
+};
+
+function describeKey(key: string, known: readonly string[]): string {
+  const nearest = nearestKey(key, known);
+  return `unknown key "${key}"; ${nearest ? `did you mean "${nearest}"?` : `known are ${known.join(", ")}`}`;
+}
+
+function describeChoice(options: readonly string[], input: unknown): string {
+  const nearest = typeof input === "string" ? nearestKey(input, options) : undefined;
+  const hint = nearest ? `; did you mean "${nearest}"?` : "";
+  return `expected ${options.map((option) => `"${option}"`).join(" or ")}, got ${show(input)}${hint}`;
+}
+
+function knownKeys(schema: unknown): string[] {
+  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value);
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}

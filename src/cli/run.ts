@@ -1,0 +1,82 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../data/mod.ts";
+import { type Gpu, openGpu } from "../engine/mod.ts";
+import type { Config } from "./config.ts";
+import { type Experiment, prepareExperiment } from "./experiment.ts";
+import type { LoadOptions } from "./load_data.ts";
+import { describeClients } from "./describe_clients.ts";
+import { resultsTable } from "./results_table.ts";
+import { createRunFolder } from "./run_folder.ts";
+import { runMethod } from "./run_method.ts";
+import { majorityBaseline, type MethodSummary } from "./summary.ts";
+
+/**
+ * Runs every method of a configuration and prints one table. The folder of the run gets `config.json`, `summary.json` (anew
+ * after each method) and a folder for each method.
+ *
+ * @returns the folder of the run.
+ * @throws {NoAdapterError} when there is no GPU, before anything is written.
+ * @throws {RunFolderError} when nothing can be written, before anything is loaded.
+ * @throws the reason of the signal, once it is aborted.
+ */
+export async function run(config: Config, options: LoadOptions): Promise<string> {
+  using gpu = await openGpu();
+  const { reporter, signal } = options;
+  reporter.line(`Adapter: ${describeAdapter(gpu)}`);
+  const folder = await createRunFolder(config);
+  const experiment = await prepareOrRemove(folder, () => prepareExperiment(config, gpu, options));
+  const { labels, train, test, clients } = experiment;
+  reporter.line(
+    `Data: ${train.size} texts to train on, ${test.size} to ${config.evaluateOn} on; classes ${
+      labels.join(", ")
+    }`,
+  );
+  reporter.line(describeClients(experiment));
+  reporter.line(
+    `Each round: ${config.clientsPerRound ?? clients.length} clients, ${
+      describeWork(config)
+    } in batches of ${config.batchSize}`,
+  );
+  const baseline = majorityBaseline(labels, { train, test });
+  const summaries: MethodSummary[] = [];
+  try {
+    for (const method of config.methods) {
+      summaries.push(await runMethod(experiment, method, { ...options, folder }));
+      const summary = { config, adapter: gpu.adapter, baseline, methods: summaries };
+      await writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+    }
+  } catch (error) {
+    if (signal?.aborted) reporter.line(`The history so far is in ${folder}`);
+    throw error;
+  }
+  reporter.line(`\n${resultsTable(baseline, summaries)}`);
+  reporter.line(`\n${describeTarget(config)}History, adapters and summary are in ${folder}`);
+  return folder;
+}
+
+/** A run that never began leaves no folder. */
+async function prepareOrRemove(folder: string, prepare: () => Promise<Experiment>): Promise<Experiment> {
+  try {
+    return await prepare();
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function describeAdapter({ adapter }: Gpu): string {
+  const kind = adapter.class === "cpu" ? "software driver on the CPU" : "graphics processor";
+  return `${adapter.description || adapter.device || adapter.vendor} (${kind})`;
+}
+
+function describeWork({ local }: Config): string {
+  const [count, unit] = local.steps === undefined
+    ? [local.epochs!, "local epoch"]
+    : [local.steps, "local step"];
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
+function describeTarget({ target }: Config): string {
+  return target ? `Target: ${target.metric === "macroF1" ? "macro-F1" : "accuracy"} ${target.value}\n` : "";
+}

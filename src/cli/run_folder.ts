@@ -1,0 +1,47 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../data/mod.ts";
+import type { Config } from "./config.ts";
+
+/** The folder of a run cannot be made or written. */
+export class RunFolderError extends Error {
+  override name = "RunFolderError";
+}
+
+/**
+ * Makes the folder of a run, `<output>/<name>-001` or with the next free number, and leaves the whole configuration in it,
+ * which also proves that the folder can be written. Two processes never get the same folder.
+ *
+ * @throws {RunFolderError} naming the folder and the reason.
+ */
+export async function createRunFolder(config: Config): Promise<string> {
+  const { output, name } = config;
+  try {
+    await mkdir(output, { recursive: true });
+    for (let number = 1;; number++) {
+      const folder = join(output, `${name}-${String(number).padStart(3, "0")}`);
+      if (!await isMade(folder)) continue;
+      await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+      return folder;
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RunFolderError(
+      `Cannot write a run into folder ${output}: ${reason}; set "output" to a folder that can be written`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Makes a folder; false if it was there. */
+async function isMade(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { HistoryWriter, type RoundReport, type SimulationEvent } from "../fl/mod.ts";
+import { type MethodConfig, methodLabel } from "./config.ts";
+import { type Experiment, simulateMethod } from "./experiment.ts";
+import type { LoadOptions } from "./load_data.ts";
+import { disposeOwn, saveModel } from "./save_model.ts";
+import { type MethodSummary, summarize } from "./summary.ts";
+import { versions } from "./version.ts";
+
+/**
+ * Runs one method of an experiment and leaves `history.jsonl` and its trained model in a folder of its own. The history's
+ * last record says how it ended: `finished`, `interrupted` or `failed`.
+ *
+ * @throws the reason of the signal, once it is aborted.
+ */
+export async function runMethod(
+  experiment: Experiment,
+  method: MethodConfig,
+  { folder, reporter, signal }: LoadOptions & { readonly folder: string },
+): Promise<MethodSummary> {
+  const label = methodLabel(method);
+  const own = join(folder, label);
+  await mkdir(own);
+  using history = new HistoryWriter(join(own, "history.jsonl"));
+  history.append(header(experiment, method));
+  const reports: RoundReport[] = [];
+  let started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
+  try {
+    for await (const event of simulateMethod(experiment, method)) {
+      signal?.throwIfAborted();
+      switch (event.type) {
+        case "initialized":
+          started = event;
+          history.append({ ...event });
+          reporter.line(
+            `\n${label}: ${event.trainableParameters.toLocaleString("en")} of ` +
+              `${
+                event.totalParameters.toLocaleString("en")
+              } values trained, learning rate ${method.learningRate}`,
+          );
+          break;
+        case "progress":
+          reporter.progress(taskName(label, event), event.done, event.total);
+          break;
+        case "round":
+          reports.push(event.report);
+          history.append({ type: "round", ...event.report });
+          reporter.line(describeRound(event.report, experiment.config.rounds));
+          break;
+        case "finished":
+          await saveModel(event.model, experiment.pretrained, own);
+          disposeOwn(event.model, experiment.pretrained);
+          history.append({ type: "finished" });
+      }
+    }
+  } catch (error) {
+    const round = reports.length;
+    if (signal?.aborted) history.append({ type: "interrupted", round });
+    else {history.append({
+        type: "failed",
+        round,
+        error: error instanceof Error ? error.message : String(error),
+      });}
+    throw error;
+  } finally {
+    reporter.endProgress();
+  }
+  return summarize(method, experiment.config.target, { started: started!, reports });
+}
+
+function header({ config, gpu, labels, train, test, clients }: Experiment, method: MethodConfig) {
+  return {
+    type: "header",
+    versions: versions(),
+    adapter: gpu.adapter,
+    config,
+    method,
+    seed: config.seed,
+    labels,
+    numTrain: train.size,
+    numTest: test.size,
+    clientSizes: clients.map(({ length }) => length),
+  };
+}
+
+function taskName(label: string, { round, phase }: Extract<SimulationEvent, { type: "progress" }>): string {
+  return round === 0 ? `${label}: ${phase}` : `${label}, round ${round}: ${phase}`;
+}
+
+function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
+  const scores = test
+    ? `  loss ${test.loss.toFixed(3)}  accuracy ${test.accuracy.toFixed(3)}  macro-F1 ${
+      test.macroF1.toFixed(3)
+    }`
+    : "";
+  const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+  return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
+    trainLoss.toFixed(3)
+  }${scores}  ` +
+    `${time.toFixed(1)} s`;
+}

@@ -1,0 +1,83 @@
+import {
+  accuracy,
+  type Evaluation,
+  macroF1,
+  type RoundReport,
+  type SimulationEvent,
+  type TokenizedSet,
+} from "../fl/mod.ts";
+import { type Config, type MethodConfig, methodLabel } from "./config.ts";
+
+/** What is known of a method at the end of its rounds. */
+export interface MethodSummary {
+  readonly label: string;
+  readonly method: string;
+  readonly learningRate: number;
+  /** Values that a client trains and uploads. */
+  readonly trainableParameters: number;
+  readonly rounds: number;
+  /** The global model before the first round, and after the last. */
+  readonly before: Evaluation | null;
+  readonly after: Evaluation | null;
+  /** The first evaluated round that reached the target; null if none did, or none was set. */
+  readonly roundsToTarget: number | null;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** Wall-clock seconds from initialisation to the last evaluation. */
+  readonly seconds: number;
+  /** Mean over the rounds of ‖E‖/‖ΔW‖; null without adapters. */
+  readonly aggregationError: number | null;
+}
+
+/** Sums up a method from its events. */
+export function summarize(
+  method: MethodConfig,
+  target: Config["target"],
+  { started, reports }: {
+    readonly started: Extract<SimulationEvent, { type: "initialized" }>;
+    readonly reports: readonly RoundReport[];
+  },
+): MethodSummary {
+  const reached = target && reports.find(({ test }) => test !== null && test[target.metric] >= target.value);
+  const errors = reports.flatMap(({ aggregationError }) => aggregationError ?? []);
+  return {
+    label: methodLabel(method),
+    method: method.method,
+    learningRate: method.learningRate,
+    trainableParameters: started.trainableParameters,
+    rounds: reports.length,
+    before: started.test,
+    after: reports.at(-1)?.test ?? null,
+    roundsToTarget: reached?.round ?? null,
+    bytesUp: total(reports.map(({ bytesUp }) => bytesUp)),
+    bytesDown: total(reports.map(({ bytesDown }) => bytesDown)),
+    seconds: started.seconds + total(reports.map(({ seconds }) => total(Object.values(seconds)))),
+    aggregationError: errors.length > 0 ? total(errors) / errors.length : null,
+  };
+}
+
+/** Scores of always answering with the class that is the most frequent among the training examples. */
+export interface MajorityBaseline {
+  readonly label: string;
+  readonly accuracy: number;
+  readonly macroF1: number;
+}
+
+/** Scores the {@linkcode MajorityBaseline}. */
+export function majorityBaseline(
+  labels: readonly string[],
+  { train, test }: { readonly train: TokenizedSet; readonly test: TokenizedSet },
+): MajorityBaseline {
+  const counts = labels.map((_, id) => train.labels.filter((label) => label === id).length);
+  const majority = counts.indexOf(Math.max(...counts));
+  const predictions = test.labels.map(() => majority);
+  return {
+    label: labels[majority]!,
+    accuracy: accuracy(test.labels, predictions),
+    macroF1: macroF1(test.labels, predictions, { numClasses: labels.length }),
+  };
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
