@@ -44,7 +44,10 @@ export async function findUndocumented(folder: string): Promise<string[]> {
       `${join(folder, relative(copy, fileURLToPath(location.filename)))}:${location.line + 1}`;
     for (const { symbols } of Object.values(readDocs(copy).nodes)) {
       for (const { name, declarations } of symbols) {
-        const exported = declarations.filter(({ declarationKind }) => declarationKind === "export");
+        // A re-export is a reference to what is documented where it is declared.
+        const exported = declarations.filter(({ declarationKind, kind }) =>
+          declarationKind === "export" && kind !== "reference"
+        );
         const [first] = exported;
         if (first === undefined) continue;
         if (!exported.some(hasText)) missing.add(`${place(first)}: ${name} has no doc comment`);

@@ -1,6 +1,5 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { CacheError } from "./errors.ts";
 
 /**
@@ -10,24 +9,6 @@ import { CacheError } from "./errors.ts";
 export function cacheFolder(): string {
   const base = process.env["XDG_CACHE_HOME"];
   return join(base && isAbsolute(base) ? base : join(homedir(), ".cache"), "federa");
-}
-
-/**
- * Writes a file so that every reader sees the old content or the new one, never a part: into a temporary file of
- * this process beside it, then by rename. Missing folders are made.
- *
- * @throws whatever the file system answers; nothing is left behind then.
- */
-export async function writeFileAtomically(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}-${crypto.randomUUID()}.tmp`;
-  await mkdir(dirname(path), { recursive: true });
-  try {
-    await writeFile(temporary, content);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
 
 /** Runs a step that uses the cache and turns a refusal by the file system into a {@linkcode CacheError}. */
@@ -46,7 +27,8 @@ export async function withCacheErrors<T>(folder: string, step: () => Promise<T>)
 
 const REFUSALS = new Set(["EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST", "EISDIR"]);
 
-/** The `code` of a file system error, if it has one. */
+/** The `code` of a file system error or of its cause, if it has one. */
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+  if (!(error instanceof Error)) return undefined;
+  return "code" in error && typeof error.code === "string" ? error.code : errorCode(error.cause);
 }

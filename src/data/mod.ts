@@ -5,7 +5,8 @@
  */
 export * from "./errors.ts";
 export * from "./jsonl.ts";
-export { cacheFolder, writeFileAtomically } from "./cache_folder.ts";
+export { cacheFolder } from "./cache_folder.ts";
+export * from "./files.ts";
 export { htmlToText, type MailText, readMailText } from "./mail_text.ts";
 export * from "./npm_package.ts";
 export * from "./spam_assassin.ts";

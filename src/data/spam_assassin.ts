@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { cacheFolder, errorCode, withCacheErrors, writeFileAtomically } from "./cache_folder.ts";
+import { cacheFolder, errorCode, withCacheErrors } from "./cache_folder.ts";
 import { CorruptFileError } from "./errors.ts";
+import { writeFileAtomic } from "./files.ts";
 import { readTextExamples, toJsonl } from "./jsonl.ts";
 import { readMailText } from "./mail_text.ts";
 import { type NpmPackage, npmPackageFolder, type NpmPackageOptions, readNpmPackage } from "./npm_package.ts";
@@ -49,7 +50,7 @@ export async function loadSpamAssassin(options: SpamAssassinOptions = {}): Promi
     options,
   );
   const examples = await mailExamples(files, options.onParse);
-  await withCacheErrors(cache, () => writeFileAtomically(path, toJsonl(examples)));
+  await withCacheErrors(cache, () => writeFileAtomic(path, toJsonl(examples)));
   return examples;
 }
 

@@ -25,7 +25,9 @@ export function backward(loss: Tensor, leaves: readonly Tensor[]): Tensor[] {
   leaves.forEach((leaf, i) => {
     if (!reached.has(leaf)) {
       throw new TypeError(
-        `Cannot give the gradient of leaf ${i} of shape ${formatShape(leaf.shape)}: the loss does not depend on it, or requireGrad() was not called`,
+        `Cannot give the gradient of leaf ${i} of shape ${
+          formatShape(leaf.shape)
+        }: the loss does not depend on it, or requireGrad() was not called`,
       );
     }
   });
@@ -57,7 +59,11 @@ function propagate(
       if (!reached.has(input)) return null;
       const part = rules[i]!(dy);
       if (!sameShape(part.shape, input.shape)) {
-        throw new TypeError(`Gradient rule gave shape ${formatShape(part.shape)} for an input of shape ${formatShape(input.shape)}`);
+        throw new TypeError(
+          `Gradient rule gave shape ${formatShape(part.shape)} for an input of shape ${
+            formatShape(input.shape)
+          }`,
+        );
       }
       // A rule may pass dy itself on; each holder needs a handle of its own to dispose.
       return part.detach();

@@ -7,7 +7,14 @@
 export { noGrad, record } from "./autograd.ts";
 export { backward } from "./backward.ts";
 export * from "./errors.ts";
-export { type AdapterClass, type AdapterDescription, Gpu, type GpuStats, openGpu, type OpenGpuOptions } from "./gpu/device.ts";
+export {
+  type AdapterClass,
+  type AdapterDescription,
+  Gpu,
+  type GpuStats,
+  openGpu,
+  type OpenGpuOptions,
+} from "./gpu/device.ts";
 export * from "./nn/mod.ts";
 export * from "./ops/mod.ts";
 export * from "./optim/mod.ts";

@@ -43,7 +43,9 @@ export function broadcastShapes(...shapes: readonly Shape[]): number[] {
       const extent = shape[i]!;
       if (extent === 1 || extent === result[axis]) continue;
       if (result[axis] !== 1) {
-        throw new TypeError(`Cannot broadcast shapes: extents must be equal or 1, got ${shapes.map(formatShape).join(" and ")}`);
+        throw new TypeError(
+          `Cannot broadcast shapes: extents must be equal or 1, got ${shapes.map(formatShape).join(" and ")}`,
+        );
       }
       result[axis] = extent;
     }

@@ -87,7 +87,11 @@ export class Tensor {
   /** The storage it views. */
   get storage(): Storage {
     if (this.#storage === null) {
-      throw new TypeError(`Cannot use a disposed tensor of shape ${formatShape(this.shape)}: keep it out of tidy() or dispose it later`);
+      throw new TypeError(
+        `Cannot use a disposed tensor of shape ${
+          formatShape(this.shape)
+        }: keep it out of tidy() or dispose it later`,
+      );
     }
     return this.#storage;
   }
@@ -107,7 +111,9 @@ export class Tensor {
 
   /** Marks this leaf as one whose gradient can be asked for. */
   requireGrad(): this {
-    if (this.dtype !== "f32") throw new TypeError(`Cannot require a gradient of dtype ${this.dtype}: only f32 has one`);
+    if (this.dtype !== "f32") {
+      throw new TypeError(`Cannot require a gradient of dtype ${this.dtype}: only f32 has one`);
+    }
     this.requiresGrad = true;
     return this;
   }
@@ -135,9 +141,13 @@ export class Tensor {
    * @throws {NonFiniteError} when it's NaN or infinite.
    */
   async item(): Promise<number> {
-    if (this.size !== 1) throw new TypeError(`Cannot take the item of shape ${formatShape(this.shape)}: expected one element`);
+    if (this.size !== 1) {
+      throw new TypeError(`Cannot take the item of shape ${formatShape(this.shape)}: expected one element`);
+    }
     const value = (await this.data())[0]!;
-    if (!Number.isFinite(value)) throw new NonFiniteError(`Cannot take an item that is ${value}: expected a finite number`);
+    if (!Number.isFinite(value)) {
+      throw new NonFiniteError(`Cannot take an item that is ${value}: expected a finite number`);
+    }
     return value;
   }
 
@@ -145,7 +155,9 @@ export class Tensor {
   write(data: TensorData): void {
     if (data.length !== this.size || !(data instanceof dataTypes[this.dtype])) {
       throw new TypeError(
-        `Cannot write ${data.constructor.name} of ${data.length} into ${this.dtype} tensor of shape ${formatShape(this.shape)}`,
+        `Cannot write ${data.constructor.name} of ${data.length} into ${this.dtype} tensor of shape ${
+          formatShape(this.shape)
+        }`,
       );
     }
     if (data.length > 0) this.gpu.write(this.storage.buffer, this.offset * 4, data);
@@ -170,7 +182,9 @@ export class Tensor {
 export function empty(gpu: Gpu, shape: Shape, dtype: DType = "f32"): Tensor {
   for (const extent of shape) {
     if (!Number.isSafeInteger(extent) || extent < 0) {
-      throw new RangeError(`Cannot make a tensor of shape ${formatShape(shape)}: extents must be non-negative integers`);
+      throw new RangeError(
+        `Cannot make a tensor of shape ${formatShape(shape)}: extents must be non-negative integers`,
+      );
     }
   }
   const buffer = gpu.acquire(sizeOf(shape) * 4, () => `tensor ${formatShape(shape)} of ${dtype}`);
@@ -194,7 +208,11 @@ export function tensor(gpu: Gpu, data: TensorData | readonly number[], options: 
   const dtype = options.dtype ?? dtypeOf(data);
   const shape = options.shape ?? [data.length];
   if (sizeOf(shape) !== data.length) {
-    throw new TypeError(`Cannot make a tensor of shape ${formatShape(shape)} from ${data.length} values: expected ${sizeOf(shape)}`);
+    throw new TypeError(
+      `Cannot make a tensor of shape ${formatShape(shape)} from ${data.length} values: expected ${
+        sizeOf(shape)
+      }`,
+    );
   }
   const result = empty(gpu, shape, dtype);
   result.write(data instanceof dataTypes[dtype] ? data : dataTypes[dtype].from(data as readonly number[]));

@@ -29,7 +29,9 @@ export function tidy<T>(body: () => T): T {
   let kept: Set<Tensor> | null = null;
   try {
     const result = body();
-    if (result instanceof Promise) throw new TypeError("Cannot tidy an asynchronous body: return tensors, await outside");
+    if (result instanceof Promise) {
+      throw new TypeError("Cannot tidy an asynchronous body: return tensors, await outside");
+    }
     kept = new Set(tensorsIn(result));
     return result;
   } finally {

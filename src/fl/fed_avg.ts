@@ -15,10 +15,12 @@ export class FedAvg implements Aggregation {
     this.#sums = new Map([...targets].map(([name, { gpu, shape }]) => [name, keep(zeros(gpu, shape))]));
   }
 
+  /** Adds a cohort. */
   add({ values, weights }: CohortUpdate): void {
     for (const [name, total] of this.#sums) addWeighted(total, values.get(name)!, weights);
   }
 
+  /** Overwrites the global values with the sums. */
   finish(): void {
     for (const [name, total] of this.#sums) {
       assign(this.#targets.get(name)!, total);

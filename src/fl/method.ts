@@ -29,6 +29,7 @@ export interface CohortUpdate {
 
 /** The aggregation of one round, cohort by cohort in the order of clients; it holds no list of updates. */
 export interface Aggregation {
+  /** Adds a cohort. */
   add(update: CohortUpdate): void;
   /** Makes the sum of what was added the new global values. */
   finish(): void;

@@ -1,4 +1,12 @@
-import { constantSchedule, NonFiniteError, randomKey, RandomStream, type Schedule, type Tensor, tensor } from "../engine/mod.ts";
+import {
+  constantSchedule,
+  NonFiniteError,
+  randomKey,
+  RandomStream,
+  type Schedule,
+  type Tensor,
+  tensor,
+} from "../engine/mod.ts";
 import { matchLinears } from "../federa/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
 import { type LocalWork, packBatches, planBatches } from "./batches.ts";
@@ -53,17 +61,27 @@ export interface SimulationOptions {
  * @throws {RangeError} when the options don't fit the data, before anything is trained.
  * @throws {NonFiniteError} when a client's loss is no longer finite; the global values are those of the last whole round.
  */
-export async function* simulate(pretrained: TextClassifier, options: SimulationOptions): AsyncGenerator<SimulationEvent> {
+export async function* simulate(
+  pretrained: TextClassifier,
+  options: SimulationOptions,
+): AsyncGenerator<SimulationEvent> {
   checkOptions(options);
   const { method, rounds, evaluateEvery = 1, svd = "randomized", targets, rank, alpha, seed } = options;
   const started = performance.now();
   const progress = new EventQueue<SimulationEvent>();
-  const report = (round: number, phase: "initialization" | "training" | "evaluation") => (done: number, total: number) =>
-    progress.push({ type: "progress", round, phase, done, total });
+  const report =
+    (round: number, phase: "initialization" | "training" | "evaluation") => (done: number, total: number) =>
+      progress.push({ type: "progress", round, phase, done, total });
   const state = yield* progress.until(method.init(pretrained, {
-    targets, rank, alpha, svd, seed, onProgress: report(0, "initialization"),
+    targets,
+    rank,
+    alpha,
+    svd,
+    seed,
+    onProgress: report(0, "initialization"),
   }));
-  const shouldEvaluate = (round: number) => evaluateEvery > 0 && (round % evaluateEvery === 0 || round === rounds);
+  const shouldEvaluate = (round: number) =>
+    evaluateEvery > 0 && (round % evaluateEvery === 0 || round === rounds);
   const test = (round: number): Promise<Evaluation | null> =>
     shouldEvaluate(round)
       ? evaluate(method.evaluationModel(state), options.test, { onProgress: report(round, "evaluation") })
@@ -82,9 +100,15 @@ export async function* simulate(pretrained: TextClassifier, options: SimulationO
   let before = effectiveWeights(state.model, names);
   for (let round = 1; round <= rounds; round++) {
     const timer = new PhaseTimer();
-    const trained = yield* progress.until(trainRound(state, { ...options, round, timer, onProgress: report(round, "training") }));
+    const trained = yield* progress.until(
+      trainRound(state, { ...options, round, timer, onProgress: report(round, "training") }),
+    );
     const after = effectiveWeights(state.model, names);
-    const dynamics = await measureDynamics(state.model, trained.covariance, { before, after, pretrained: origin });
+    const dynamics = await measureDynamics(state.model, trained.covariance, {
+      before,
+      after,
+      pretrained: origin,
+    });
     trained.covariance.dispose();
     disposeAll(before);
     before = after;
@@ -94,7 +118,13 @@ export async function* simulate(pretrained: TextClassifier, options: SimulationO
     const { participants, trainLoss, bytesUp, bytesDown } = trained;
     const { gpu } = state.model.head.weight;
     const roundReport: RoundReport = {
-      round, participants, trainLoss, test: evaluation, bytesUp, bytesDown, ...dynamics,
+      round,
+      participants,
+      trainLoss,
+      test: evaluation,
+      bytesUp,
+      bytesDown,
+      ...dynamics,
       liveBytes: gpu.stats().liveBytes,
       seconds: timer.seconds,
     };
@@ -113,8 +143,20 @@ interface RoundOptions extends SimulationOptions {
 
 /** Broadcast, local training and aggregation of one round. */
 async function trainRound(state: ServerState, options: RoundOptions) {
-  const { method, train, clients, clientsPerRound = clients.length, cohortSize, seed, round, timer, onProgress } = options;
-  const rate = typeof options.learningRate === "number" ? constantSchedule(options.learningRate) : options.learningRate;
+  const {
+    method,
+    train,
+    clients,
+    clientsPerRound = clients.length,
+    cohortSize,
+    seed,
+    round,
+    timer,
+    onProgress,
+  } = options;
+  const rate = typeof options.learningRate === "number"
+    ? constantSchedule(options.learningRate)
+    : options.learningRate;
   const participants = new RandomStream(randomKey(seed, "participants", round))
     .sampleWithoutReplacement(clients.length, clientsPerRound).sort((a, b) => a - b);
   const bytesDown = participants.length * (await encode(method.broadcast(state))).byteLength;
@@ -125,14 +167,20 @@ async function trainRound(state: ServerState, options: RoundOptions) {
   const covariance = new FactorCovariance(state.model);
   const plans = participants.map((client) => planBatches(clients[client]!, { ...options, client }));
   const cohorts = chunk(participants.map((client, i) => ({ client, plan: plans[i]! })), cohortSize);
-  const totalSteps = cohorts.reduce((total, cohort) => total + Math.max(...cohort.map(({ plan }) => plan.length)), 0);
+  const totalSteps = cohorts.reduce(
+    (total, cohort) => total + Math.max(...cohort.map(({ plan }) => plan.length)),
+    0,
+  );
   let doneSteps = 0;
   let trainLoss = 0;
   let bytesUp = 0;
   for (const cohort of cohorts) {
     const batches = packBatches(train, cohort.map(({ plan }) => plan), options.batchSize);
     const result = await trainCohort(state.model, start, {
-      ...options, batches, learningRate: rate(round - 1), onStep: () => onProgress(++doneSteps, totalSteps),
+      ...options,
+      batches,
+      learningRate: rate(round - 1),
+      onStep: () => onProgress(++doneSteps, totalSteps),
     });
     const shares = cohort.map(({ client }) => clients[client]!.length / numExamples);
     const losses = await result.losses.floats();
@@ -163,7 +211,9 @@ async function encode(tensors: ReadonlyMap<string, Tensor>): Promise<Uint8Array>
 /** Bytes of the payloads of a cohort's members, each encoded. */
 async function uploadBytes(values: ReadonlyMap<string, Tensor>, members: number): Promise<number> {
   const host = new Map<string, { shape: readonly number[]; data: Float32Array }>();
-  for (const [name, value] of values) host.set(name, { shape: value.shape.slice(1), data: await value.floats() });
+  for (const [name, value] of values) {
+    host.set(name, { shape: value.shape.slice(1), data: await value.floats() });
+  }
   let bytes = 0;
   for (let member = 0; member < members; member++) {
     const own = new Map([...host].map(([name, { shape, data }]) => {
@@ -213,16 +263,30 @@ function assertFinite(loss: number, client: number, round: number): void {
 
 function checkOptions(options: SimulationOptions): void {
   const { clients, train, rounds, clientsPerRound = clients.length, cohortSize, batchSize, work } = options;
-  const counts = { rounds, clientsPerRound, cohortSize, batchSize, ..."epochs" in work ? { epochs: work.epochs } : { steps: work.steps } };
+  const counts = {
+    rounds,
+    clientsPerRound,
+    cohortSize,
+    batchSize,
+    ..."epochs" in work ? { epochs: work.epochs } : { steps: work.steps },
+  };
   for (const [name, value] of Object.entries(counts)) {
-    if (!Number.isInteger(value) || value < 1) throw new RangeError(`Cannot simulate with ${name} ${value}: expected a positive integer`);
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`Cannot simulate with ${name} ${value}: expected a positive integer`);
+    }
   }
   if (clientsPerRound > clients.length) {
     throw new RangeError(`Cannot sample ${clientsPerRound} clients a round: there are ${clients.length}`);
   }
   clients.forEach((examples, client) => {
-    if (examples.length === 0) throw new RangeError(`Cannot train client ${client}: it has no examples; raise the partition's minimum size`);
+    if (examples.length === 0) {
+      throw new RangeError(
+        `Cannot train client ${client}: it has no examples; raise the partition's minimum size`,
+      );
+    }
     const outside = examples.find((index) => !(index >= 0 && index < train.size));
-    if (outside !== undefined) throw new RangeError(`Cannot train client ${client} on example ${outside}: there are ${train.size}`);
+    if (outside !== undefined) {
+      throw new RangeError(`Cannot train client ${client} on example ${outside}: there are ${train.size}`);
+    }
   });
 }

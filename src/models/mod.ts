@@ -3,7 +3,10 @@
  *
  * @module
  */
+export * from "./dtype.ts";
 export * from "./encoder.ts";
+export * from "./errors.ts";
+export * from "./safetensors.ts";
 export * from "./text_classifier.ts";
 export * from "./use_lite/load.ts";
 export * from "./use_lite/model.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
-import { cacheFolder, withCacheErrors, writeFileAtomically } from "../../src/data/cache_folder.ts";
+import { cacheFolder, withCacheErrors } from "../../src/data/cache_folder.ts";
 
 let folder: string;
 before(async () => {
@@ -24,21 +24,6 @@ test("cacheFolder() follows XDG_CACHE_HOME where it is an absolute path", (t) =>
     process.env["XDG_CACHE_HOME"] = value;
     assert.equal(cacheFolder(), join(homedir(), ".cache", "federa"));
   }
-});
-
-test("writeFileAtomically() makes folders, replaces whole files and leaves no temporary ones", async () => {
-  const path = join(folder, "deep", "er", "file.txt");
-  await writeFileAtomically(path, "one, the longer");
-  await Promise.all(["two", "two", "two"].map((text) => writeFileAtomically(path, text)));
-  assert.equal(await readFile(path, "utf8"), "two");
-  assert.deepEqual(await readdir(join(folder, "deep", "er")), ["file.txt"]);
-});
-
-test("writeFileAtomically() leaves no temporary file when the target cannot be replaced", async () => {
-  const path = join(folder, "taken");
-  await writeFileAtomically(join(path, "inside"), "x");
-  await assert.rejects(writeFileAtomically(path, "y"));
-  assert(!(await readdir(folder)).some((name) => name.endsWith(".tmp")));
 });
 
 test("withCacheErrors() names the folder when the file system refuses, and lets other errors through", async () => {

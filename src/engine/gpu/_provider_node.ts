@@ -1,4 +1,5 @@
 import { create, globals } from "webgpu";
+import { spaceOutPolls } from "./_poll_node.ts";
 
 let gpu: GPU | undefined;
 
@@ -6,6 +7,7 @@ let gpu: GPU | undefined;
 export function webgpu(): GPU | undefined {
   if (gpu === undefined) {
     Object.assign(globalThis, globals);
+    spaceOutPolls();
     gpu = create([]) as GPU;
   }
   return gpu;

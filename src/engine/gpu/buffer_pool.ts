@@ -91,7 +91,12 @@ export class BufferPool {
     const list = this.#idle.get(capacity);
     let buffer = list?.pop();
     if (buffer === undefined) {
-      buffer = { id: nextId++, buffer: this.#device.createBuffer({ size: capacity, usage }), bytes: capacity, lastUse: -1 };
+      buffer = {
+        id: nextId++,
+        buffer: this.#device.createBuffer({ size: capacity, usage }),
+        bytes: capacity,
+        lastUse: -1,
+      };
       this.#created++;
     } else {
       this.#idleBytes -= capacity;

@@ -34,7 +34,11 @@ export class CommandStream {
     this.#device = device;
     this.#queue = device.queue;
     this.#alignWords = Math.max(4, device.limits.minUniformBufferOffsetAlignment / 4);
-    this.params = device.createBuffer({ label: "params", size: ringBytes + paramsWindowBytes, usage: 0x40 | 0x08 });
+    this.params = device.createBuffer({
+      label: "params",
+      size: ringBytes + paramsWindowBytes,
+      usage: 0x40 | 0x08,
+    });
   }
 
   /** Dispatches recorded so far. */
@@ -55,7 +59,9 @@ export class CommandStream {
     params: Uint32Array,
     workgroups: Workgroups,
   ): void {
-    if (this.#usedWords + params.length > this.#staging.length || this.#dispatches >= maxDispatches) this.flush();
+    if (this.#usedWords + params.length > this.#staging.length || this.#dispatches >= maxDispatches) {
+      this.flush();
+    }
     const slot = this.#usedWords;
     this.#staging.set(params, slot);
     this.#usedWords = Math.ceil((slot + params.length) / this.#alignWords) * this.#alignWords;
@@ -72,7 +78,13 @@ export class CommandStream {
   }
 
   /** Records a copy between buffers; offsets and size in bytes, multiples of 4. */
-  copy(source: GPUBuffer, sourceOffset: number, target: GPUBuffer, targetOffset: number, bytes: number): void {
+  copy(
+    source: GPUBuffer,
+    sourceOffset: number,
+    target: GPUBuffer,
+    targetOffset: number,
+    bytes: number,
+  ): void {
     this.#closePass();
     this.#openEncoder().copyBufferToBuffer(source, sourceOffset, target, targetOffset, bytes);
     this.#dispatches++;
@@ -81,14 +93,22 @@ export class CommandStream {
   /** Writes host data; earlier commands that name `target` are submitted first, as a write would overtake them. */
   write(target: PooledBuffer, offset: number, data: Float32Array | Int32Array | Uint32Array): void {
     if (target.lastUse === this.#serial) this.flush();
-    this.#queue.writeBuffer(target.buffer, offset, data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);
+    this.#queue.writeBuffer(
+      target.buffer,
+      offset,
+      data.buffer as ArrayBuffer,
+      data.byteOffset,
+      data.byteLength,
+    );
   }
 
   /** Submits what was recorded. */
   flush(): void {
     if (this.#encoder === null) return;
     this.#closePass();
-    if (this.#usedWords > 0) this.#queue.writeBuffer(this.params, 0, this.#staging.buffer, 0, this.#usedWords * 4);
+    if (this.#usedWords > 0) {
+      this.#queue.writeBuffer(this.params, 0, this.#staging.buffer, 0, this.#usedWords * 4);
+    }
     this.#queue.submit([this.#encoder.finish()]);
     this.#encoder = null;
     this.#usedWords = 0;

@@ -123,7 +123,13 @@ export class Gpu {
     this.#assertUsable();
     const pipeline = this.#pipelines.get(kernel, launch.constants ?? {});
     const group = this.#bindGroups.get(pipeline, launch.buffers);
-    this.#stream.dispatch(pipeline, group, launch.buffers, Uint32Array.from(launch.params), launch.workgroups);
+    this.#stream.dispatch(
+      pipeline,
+      group,
+      launch.buffers,
+      Uint32Array.from(launch.params),
+      launch.workgroups,
+    );
   }
 
   /** Writes host data into a buffer, after every command recorded so far. */
@@ -184,13 +190,17 @@ export class Gpu {
 
   #assertUsable(): void {
     if (this.#lost !== null) {
-      throw new DeviceLostError(`Cannot use the GPU device: ${this.#lost}; open a new one and reload from a checkpoint`);
+      throw new DeviceLostError(
+        `Cannot use the GPU device: ${this.#lost}; open a new one and reload from a checkpoint`,
+      );
     }
     const [first, ...rest] = this.#errors;
     if (first === undefined) return;
     this.#errors = [];
     const more = rest.length > 0 ? ` (and ${rest.length} more)` : "";
-    if (isOutOfMemory(first)) throw new OutOfMemoryError(`Cannot allocate GPU memory: ${first.message}${more}`);
+    if (isOutOfMemory(first)) {
+      throw new OutOfMemoryError(`Cannot allocate GPU memory: ${first.message}${more}`);
+    }
     throw new GpuValidationError(`Cannot trust results since the last readback: ${first.message}${more}`);
   }
 }
@@ -238,7 +248,9 @@ function ownLimits(limits: GPUSupportedLimits): Record<string, number> {
 
 function onlySubgroupSize(adapter: GPUAdapter, device: GPUDevice): { subgroupSize?: number } {
   const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-  return device.features.has("subgroups") && subgroupMinSize === subgroupMaxSize ? { subgroupSize: subgroupMinSize } : {};
+  return device.features.has("subgroups") && subgroupMinSize === subgroupMaxSize
+    ? { subgroupSize: subgroupMinSize }
+    : {};
 }
 
 function isOutOfMemory(error: GPUError): boolean {

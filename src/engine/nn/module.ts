@@ -27,8 +27,11 @@ export abstract class Module {
 
   /** A copy whose modules are replaced by what `replace` gives; it gets children before their parents. */
   mapModules(replace: (name: string, module: Module) => Module, prefix = ""): this {
-    return rebuild(this, prefix, (name, value) =>
-      value instanceof Module ? replace(name, value.mapModules(replace, name)) : value);
+    return rebuild(
+      this,
+      prefix,
+      (name, value) => value instanceof Module ? replace(name, value.mapModules(replace, name)) : value,
+    );
   }
 
   /** A copy whose parameters are replaced by what `replace` gives. */
@@ -49,11 +52,17 @@ function* fields(module: Module, prefix: string): Generator<[string, unknown]> {
   }
 }
 
-function rebuild<M extends Module>(module: M, prefix: string, replace: (name: string, value: unknown) => unknown): M {
+function rebuild<M extends Module>(
+  module: M,
+  prefix: string,
+  replace: (name: string, value: unknown) => unknown,
+): M {
   const copy: Record<string, unknown> = Object.create(Object.getPrototypeOf(module));
   for (const [key, value] of Object.entries(module)) {
     const name = prefix ? `${prefix}.${key}` : key;
-    copy[key] = Array.isArray(value) ? value.map((item, i) => replace(`${name}.${i}`, item)) : replace(name, value);
+    copy[key] = Array.isArray(value)
+      ? value.map((item, i) => replace(`${name}.${i}`, item))
+      : replace(name, value);
   }
   return copy as unknown as M;
 }

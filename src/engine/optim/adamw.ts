@@ -7,7 +7,12 @@ import type { Tensor } from "../tensor.ts";
 import { keep } from "../tidy.ts";
 import { checkGradients, membersOf, type Optimizer, type StepOptions } from "./optimizer.ts";
 
-const kernel = new Kernel({ name: "adamw", source, entry: "adamw", bindings: ["read", "read", "read", "write", "write", "write"] });
+const kernel = new Kernel({
+  name: "adamw",
+  source,
+  entry: "adamw",
+  bindings: ["read", "read", "read", "write", "write", "write"],
+});
 
 /** Options of {@linkcode AdamW}. */
 export interface AdamWOptions {
@@ -34,19 +39,32 @@ export class AdamW implements Optimizer {
     this.#options = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, ...options };
     const { beta1, beta2, epsilon } = this.#options;
     if (!(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1 && epsilon > 0)) {
-      throw new RangeError(`Cannot use betas ${beta1}, ${beta2} and epsilon ${epsilon}: expected 0 <= beta < 1 and epsilon > 0`);
+      throw new RangeError(
+        `Cannot use betas ${beta1}, ${beta2} and epsilon ${epsilon}: expected 0 <= beta < 1 and epsilon > 0`,
+      );
     }
     this.#ones = keep(ones(parameters[0]!.gpu, [membersOf(parameters)]));
     this.#parameters = parameters;
-    this.#moments = parameters.map(({ gpu, shape }) => [keep(zeros(gpu, shape)), keep(zeros(gpu, shape))] as const);
+    this.#moments = parameters.map(({ gpu, shape }) =>
+      [keep(zeros(gpu, shape)), keep(zeros(gpu, shape))] as const
+    );
   }
 
+  /** One step; see {@linkcode Optimizer}. */
   step(gradients: readonly Tensor[], options: StepOptions): void {
     checkGradients(this.#parameters, gradients);
     const { learningRate, active = this.#ones, gradientScale = this.#ones } = options;
     const { beta1, beta2, epsilon, weightDecay } = this.#options;
     this.#steps++;
-    const scalars = [learningRate, weightDecay, beta1, beta2, 1 - beta1 ** this.#steps, 1 - beta2 ** this.#steps, epsilon].map(f32Bits);
+    const scalars = [
+      learningRate,
+      weightDecay,
+      beta1,
+      beta2,
+      1 - beta1 ** this.#steps,
+      1 - beta2 ** this.#steps,
+      epsilon,
+    ].map(f32Bits);
     this.#parameters.forEach((parameter, i) => {
       launch(kernel, {
         tensors: [gradients[i]!, active, gradientScale, parameter, ...this.#moments[i]!],
@@ -56,6 +74,7 @@ export class AdamW implements Optimizer {
     });
   }
 
+  /** Frees the state. */
   dispose(): void {
     for (const each of [this.#ones, ...this.#moments.flat()]) each.dispose();
   }

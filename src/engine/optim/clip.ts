@@ -14,7 +14,9 @@ import { membersOf } from "./optimizer.ts";
  * @throws {RangeError} when `maxNorm` isn't positive.
  */
 export function clipFactors(gradients: readonly Tensor[], maxNorm: number): Tensor {
-  if (!(maxNorm > 0)) throw new RangeError(`Cannot clip gradients to norm ${maxNorm}: expected a positive number`);
+  if (!(maxNorm > 0)) {
+    throw new RangeError(`Cannot clip gradients to norm ${maxNorm}: expected a positive number`);
+  }
   const members = membersOf(gradients);
   return tidy(() =>
     noGrad(() => {

@@ -28,12 +28,16 @@ export interface Optimizer {
  */
 export function checkGradients(parameters: readonly Tensor[], gradients: readonly Tensor[]): void {
   if (gradients.length !== parameters.length) {
-    throw new TypeError(`Cannot step ${parameters.length} parameters with ${gradients.length} gradients: expected one each`);
+    throw new TypeError(
+      `Cannot step ${parameters.length} parameters with ${gradients.length} gradients: expected one each`,
+    );
   }
   parameters.forEach((parameter, i) => {
     if (!sameShape(parameter.shape, gradients[i]!.shape)) {
       throw new TypeError(
-        `Cannot step parameter ${i} of shape ${formatShape(parameter.shape)} with a gradient of shape ${formatShape(gradients[i]!.shape)}`,
+        `Cannot step parameter ${i} of shape ${formatShape(parameter.shape)} with a gradient of shape ${
+          formatShape(gradients[i]!.shape)
+        }`,
       );
     }
   });
@@ -44,7 +48,9 @@ export function membersOf(parameters: readonly Tensor[]): number {
   const members = parameters[0]?.shape[0];
   if (members === undefined || parameters.some((each) => each.shape[0] !== members)) {
     throw new TypeError(
-      `Cannot optimise parameters of shapes ${parameters.map((each) => formatShape(each.shape)).join(", ")}: expected one leading extent`,
+      `Cannot optimise parameters of shapes ${
+        parameters.map((each) => formatShape(each.shape)).join(", ")
+      }: expected one leading extent`,
     );
   }
   return members;

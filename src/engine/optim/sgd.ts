@@ -7,7 +7,12 @@ import type { Tensor } from "../tensor.ts";
 import { keep } from "../tidy.ts";
 import { checkGradients, membersOf, type Optimizer, type StepOptions } from "./optimizer.ts";
 
-const kernel = new Kernel({ name: "sgd", source, entry: "sgd", bindings: ["read", "read", "read", "write", "write"] });
+const kernel = new Kernel({
+  name: "sgd",
+  source,
+  entry: "sgd",
+  bindings: ["read", "read", "read", "write", "write"],
+});
 
 /** Options of {@linkcode Sgd}. */
 export interface SgdOptions {
@@ -38,6 +43,7 @@ export class Sgd implements Optimizer {
     this.#velocities = parameters.map((each) => keep(zeros(each.gpu, each.shape)));
   }
 
+  /** One step; see {@linkcode Optimizer}. */
   step(gradients: readonly Tensor[], options: StepOptions): void {
     checkGradients(this.#parameters, gradients);
     const { learningRate, active = this.#ones, gradientScale = this.#ones } = options;
@@ -46,14 +52,23 @@ export class Sgd implements Optimizer {
       launch(kernel, {
         tensors: [gradients[i]!, active, gradientScale, parameter, this.#velocities[i]!],
         params: [
-          parameter.size, parameter.size / parameter.shape[0]!, f32Bits(learningRate), f32Bits(this.#weightDecay),
-          f32Bits(this.#momentum), 0, 0, 0, 0, isFirst,
+          parameter.size,
+          parameter.size / parameter.shape[0]!,
+          f32Bits(learningRate),
+          f32Bits(this.#weightDecay),
+          f32Bits(this.#momentum),
+          0,
+          0,
+          0,
+          0,
+          isFirst,
         ],
         threads: parameter.size,
       });
     });
   }
 
+  /** Frees the state. */
   dispose(): void {
     for (const each of [this.#ones, ...this.#velocities]) each.dispose();
   }

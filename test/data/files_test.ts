@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { writeFileAtomic } from "../../src/models/files.ts";
+import { writeFileAtomic } from "../../src/data/files.ts";
 
 describe("writeFileAtomic()", () => {
   let folder: string;
