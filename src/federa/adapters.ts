@@ -34,15 +34,23 @@ export interface AttachAdaptersOptions {
  */
 export async function attachAdapters<M extends Module>(model: M, options: AttachAdaptersOptions): Promise<M> {
   const { targets, rank, alpha, initialization, seed = 0, onProgress } = options;
-  if (!(alpha > 0 && Number.isFinite(alpha))) throw new RangeError(`Cannot scale adapters by alpha ${alpha}: expected a positive number`);
+  if (!(alpha > 0 && Number.isFinite(alpha))) {
+    throw new RangeError(`Cannot scale adapters by alpha ${alpha}: expected a positive number`);
+  }
   const names = matchLinears(model, targets);
-  const linears = new Map([...model.namedModules()].flatMap(([name, module]) =>
-    module instanceof Linear && names.includes(name) ? [[name, module]] : []
-  ));
+  const linears = new Map(
+    [...model.namedModules()].flatMap(([name, module]) =>
+      module instanceof Linear && names.includes(name) ? [[name, module]] : []
+    ),
+  );
   for (const [name, { weight }] of linears) {
     const limit = Math.min(...weight.shape);
     if (!Number.isInteger(rank) || rank < 1 || rank > limit) {
-      throw new RangeError(`Cannot adapt ${name} of shape [${weight.shape.join(", ")}] with rank ${rank}: expected an integer from 1 to ${limit}`);
+      throw new RangeError(
+        `Cannot adapt ${name} of shape [${
+          weight.shape.join(", ")
+        }] with rank ${rank}: expected an integer from 1 to ${limit}`,
+      );
     }
   }
   const scaling = alpha / rank;
@@ -57,7 +65,11 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
 
 /** The adapted layers of a model by name. */
 export function adaptersOf(model: Module): Map<string, LowRankLinear> {
-  return new Map([...model.namedModules()].flatMap(([name, module]) => module instanceof LowRankLinear ? [[name, module]] : []));
+  return new Map(
+    [...model.namedModules()].flatMap(([name, module]) =>
+      module instanceof LowRankLinear ? [[name, module]] : []
+    ),
+  );
 }
 
 /** A copy of a model with every adapter multiplied out into an ordinary linear layer. */

@@ -44,9 +44,13 @@ export class LowRankLinear extends Layer {
     this.initial = options.initial;
     const [out, width] = this.weight.shape;
     const rank = this.loraA.shape.at(-2);
-    if (this.loraA.shape.at(-1) !== width || this.loraB.shape.at(-2) !== out || this.loraB.shape.at(-1) !== rank) {
+    if (
+      this.loraA.shape.at(-1) !== width || this.loraB.shape.at(-2) !== out || this.loraB.shape.at(-1) !== rank
+    ) {
       throw new TypeError(
-        `Cannot adapt a weight ${formatShape(this.weight.shape)} by A ${formatShape(this.loraA.shape)} and B ` +
+        `Cannot adapt a weight ${formatShape(this.weight.shape)} by A ${
+          formatShape(this.loraA.shape)
+        } and B ` +
           `${formatShape(this.loraB.shape)}: expected [r, in] and [out, r]`,
       );
     }

@@ -26,13 +26,18 @@ export function matchesPattern(name: string, pattern: string): boolean {
 /**
  * Names of the linear layers that one of the patterns matches, in model order.
  *
- * @throws {PatternError} when a pattern matches none; the message lists the linear layers there are.
+ * @throws {PatternError} when there is no pattern, or one matches no layer; the message lists the linear layers there are.
  */
 export function matchLinears(model: Module, patterns: readonly string[]): string[] {
   const names = [...model.namedModules()].flatMap(([name, module]) => module instanceof Linear ? [name] : []);
+  if (patterns.length === 0) {
+    throw new PatternError(`Cannot attach adapters to no pattern: there are ${names.join(", ")}`);
+  }
   for (const pattern of patterns) {
     if (!names.some((name) => matchesPattern(name, pattern))) {
-      throw new PatternError(`Cannot attach adapters to "${pattern}": it matches no linear layer; there are ${names.join(", ")}`);
+      throw new PatternError(
+        `Cannot attach adapters to "${pattern}": it matches no linear layer; there are ${names.join(", ")}`,
+      );
     }
   }
   return names.filter((name) => patterns.some((pattern) => matchesPattern(name, pattern)));

@@ -56,7 +56,12 @@ export function gemm(options: GemmOptions): void {
   if (m * n * batch[0] * batch[1] === 0) return;
   const { class: adapterClass, subgroupSize } = c.tensor.gpu.adapter;
   const plan = planMatmul({
-    m, n, k, batch: batch[0] * batch[1], transposeA, transposeB,
+    m,
+    n,
+    k,
+    batch: batch[0] * batch[1],
+    transposeA,
+    transposeB,
     vecA: isVectorizable(a, transposeA ? m : k),
     vecB: isVectorizable(b, transposeB ? k : n),
     hasBias: bias !== undefined,
@@ -67,9 +72,17 @@ export function gemm(options: GemmOptions): void {
   launch(kernels[plan.shader], {
     tensors: [a.tensor, b.tensor, c.tensor, bias?.tensor ?? a.tensor],
     params: [
-      m, n, k, batch[1],
-      ...placement(a), ...placement(b), ...placement(c),
-      0, bias?.outer ?? 0, bias?.inner ?? 0, f32Bits(alpha),
+      m,
+      n,
+      k,
+      batch[1],
+      ...placement(a),
+      ...placement(b),
+      ...placement(c),
+      0,
+      bias?.outer ?? 0,
+      bias?.inner ?? 0,
+      f32Bits(alpha),
       batch[0] * batch[1],
     ],
     workgroups: plan.workgroups,

@@ -39,25 +39,41 @@ interface Dimensions {
  *
  * @throws {TypeError} when the shapes don't agree.
  */
-export function scaledDotProductAttention(q: Tensor, k: Tensor, options: AttentionOptions & { readonly v: Tensor }): Tensor {
+export function scaledDotProductAttention(
+  q: Tensor,
+  k: Tensor,
+  options: AttentionOptions & { readonly v: Tensor },
+): Tensor {
   const { v } = options;
   checkOperands("attend over", [q, k, v]);
   const width = q.shape.at(-1)!;
   const sequences = sizeOf(q.shape.slice(0, -2));
-  const fits = q.rank >= 2 && k.rank === q.rank && formatShape(k.shape) === formatShape(v.shape) && k.shape.at(-1) === width &&
+  const fits = q.rank >= 2 && k.rank === q.rank && formatShape(k.shape) === formatShape(v.shape) &&
+    k.shape.at(-1) === width &&
     formatShape(q.shape.slice(0, -2)) === formatShape(k.shape.slice(0, -2));
   if (!fits) {
     throw new TypeError(
-      `Cannot attend with q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${formatShape(v.shape)}: expected [..., T, D], [..., S, D] twice`,
+      `Cannot attend with q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${
+        formatShape(v.shape)
+      }: expected [..., T, D], [..., S, D] twice`,
     );
   }
-  const dimensions = { sequences, queries: q.shape.at(-2)!, keys: k.shape.at(-2)!, ...headsOf(width, options.heads) };
+  const dimensions = {
+    sequences,
+    queries: q.shape.at(-2)!,
+    keys: k.shape.at(-2)!,
+    ...headsOf(width, options.heads),
+  };
   const rows = (tensor: Tensor): Rows => ({ tensor, offset: 0, row: width });
   const views = { q: rows(q), k: rows(k), v: rows(v) };
   const { output, weights } = attend(views, dimensions, options);
   if (!isRecording(q, k, v)) weights.dispose();
   const gradients = onceFor((dy: Tensor) => {
-    const grads = { q: rows(empty(q.gpu, q.shape)), k: rows(empty(k.gpu, k.shape)), v: rows(empty(v.gpu, v.shape)) };
+    const grads = {
+      q: rows(empty(q.gpu, q.shape)),
+      k: rows(empty(k.gpu, k.shape)),
+      v: rows(empty(v.gpu, v.shape)),
+    };
     attendGradient(views, { dimensions, options, weights, dy, grads });
     return grads;
   });
@@ -78,11 +94,18 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   checkOperands("attend over", [qkv]);
   const fused = qkv.shape.at(-1)!;
   if (qkv.rank < 2 || fused % 3 !== 0) {
-    throw new TypeError(`Cannot attend over a fused projection of shape ${formatShape(qkv.shape)}: expected [..., T, 3·D]`);
+    throw new TypeError(
+      `Cannot attend over a fused projection of shape ${formatShape(qkv.shape)}: expected [..., T, 3·D]`,
+    );
   }
   const width = fused / 3;
   const tokens = qkv.shape.at(-2)!;
-  const dimensions = { sequences: sizeOf(qkv.shape.slice(0, -2)), queries: tokens, keys: tokens, ...headsOf(width, options.heads) };
+  const dimensions = {
+    sequences: sizeOf(qkv.shape.slice(0, -2)),
+    queries: tokens,
+    keys: tokens,
+    ...headsOf(width, options.heads),
+  };
   const rows = (tensor: Tensor) => ({
     q: { tensor, offset: 0, row: fused },
     k: { tensor, offset: width, row: fused },
@@ -123,7 +146,11 @@ function attend(views: { q: Rows; k: Rows; v: Rows }, dimensions: Dimensions, op
     a: headView(views.q, { length: queries, headSize }),
     b: headView(views.k, { length: keys, headSize }),
     c: { tensor: scores, ...scoreView },
-    m: queries, n: keys, k: headSize, batch, transposeB: true,
+    m: queries,
+    n: keys,
+    k: headSize,
+    batch,
+    transposeB: true,
   });
   const { mask } = options;
   const weights = softmaxForward(scores, { scale: scaleOf(options, dimensions), ...(mask && { mask }) });
@@ -133,7 +160,10 @@ function attend(views: { q: Rows; k: Rows; v: Rows }, dimensions: Dimensions, op
     a: { tensor: weights, ...scoreView },
     b: headView(views.v, { length: keys, headSize }),
     c: headView({ tensor: output, offset: 0, row: heads * headSize }, { length: queries, headSize }),
-    m: queries, n: headSize, k: keys, batch,
+    m: queries,
+    n: headSize,
+    k: keys,
+    batch,
   });
   return { output, weights };
 }
@@ -153,26 +183,52 @@ function attendGradient(views: { q: Rows; k: Rows; v: Rows }, settings: AttendGr
   const { sequences, heads, queries, keys, headSize } = dimensions;
   const batch = [sequences, heads] as const;
   const scoreView = { row: keys, outer: heads * queries * keys, inner: queries * keys };
-  const outputView = headView({ tensor: dy, offset: 0, row: heads * headSize }, { length: queries, headSize });
+  const outputView = headView({ tensor: dy, offset: 0, row: heads * headSize }, {
+    length: queries,
+    headSize,
+  });
   const ofKeys = (rows: Rows) => headView(rows, { length: keys, headSize });
   const ofQueries = (rows: Rows) => headView(rows, { length: queries, headSize });
   gemm({
-    a: { tensor: weights, ...scoreView }, b: outputView, c: ofKeys(grads.v),
-    m: keys, n: headSize, k: queries, batch, transposeA: true,
+    a: { tensor: weights, ...scoreView },
+    b: outputView,
+    c: ofKeys(grads.v),
+    m: keys,
+    n: headSize,
+    k: queries,
+    batch,
+    transposeA: true,
   });
   const dWeights = empty(dy.gpu, weights.shape);
   gemm({
-    a: outputView, b: ofKeys(views.v), c: { tensor: dWeights, ...scoreView },
-    m: queries, n: keys, k: headSize, batch, transposeB: true,
+    a: outputView,
+    b: ofKeys(views.v),
+    c: { tensor: dWeights, ...scoreView },
+    m: queries,
+    n: keys,
+    k: headSize,
+    batch,
+    transposeB: true,
   });
   const dScores = softmaxGradient(weights, dWeights, { scale: scaleOf(options, dimensions) });
   gemm({
-    a: { tensor: dScores, ...scoreView }, b: ofKeys(views.k), c: ofQueries(grads.q),
-    m: queries, n: headSize, k: keys, batch,
+    a: { tensor: dScores, ...scoreView },
+    b: ofKeys(views.k),
+    c: ofQueries(grads.q),
+    m: queries,
+    n: headSize,
+    k: keys,
+    batch,
   });
   gemm({
-    a: { tensor: dScores, ...scoreView }, b: ofQueries(views.q), c: ofKeys(grads.k),
-    m: keys, n: headSize, k: queries, batch, transposeA: true,
+    a: { tensor: dScores, ...scoreView },
+    b: ofQueries(views.q),
+    c: ofKeys(grads.k),
+    m: keys,
+    n: headSize,
+    k: queries,
+    batch,
+    transposeA: true,
   });
 }
 

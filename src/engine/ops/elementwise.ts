@@ -11,8 +11,16 @@ import { checkOperands, launch } from "./launch.ts";
 import { sumTo } from "./reduce.ts";
 import { broadcastStrides } from "./shape.ts";
 
-const unaryKernel = new Kernel({ name: "unary", source: mathSource + unarySource, bindings: ["read", "write"] });
-const binaryKernel = new Kernel({ name: "binary", source: mathSource + binarySource, bindings: ["read", "read", "write"] });
+const unaryKernel = new Kernel({
+  name: "unary",
+  source: mathSource + unarySource,
+  bindings: ["read", "write"],
+});
+const binaryKernel = new Kernel({
+  name: "binary",
+  source: mathSource + binarySource,
+  bindings: ["read", "read", "write"],
+});
 const broadcastKernel = new Kernel({
   name: "broadcast",
   source: mathSource + binarySource,
@@ -51,14 +59,25 @@ function binary(op: string, a: Tensor, b: Tensor, [p0, p1]: Scalars = [0, 0]): T
   }
   const collapsed = collapseAxes(shape, [broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape)]);
   if (collapsed.shape.length > 4) {
-    throw new TypeError(`Cannot broadcast ${formatShape(a.shape)} and ${formatShape(b.shape)}: more than 4 axes remain after merging`);
+    throw new TypeError(
+      `Cannot broadcast ${formatShape(a.shape)} and ${
+        formatShape(b.shape)
+      }: more than 4 axes remain after merging`,
+    );
   }
-  const pad = (values: readonly number[], by: number) => [...new Array<number>(4 - values.length).fill(by), ...values];
+  const pad = (
+    values: readonly number[],
+    by: number,
+  ) => [...new Array<number>(4 - values.length).fill(by), ...values];
   launch(broadcastKernel, {
     tensors: [a, b, z],
     params: [
-      ...pad(collapsed.shape, 1), ...pad(collapsed.strideLists[0]!, 0), ...pad(collapsed.strideLists[1]!, 0),
-      sizeOf(shape), f32Bits(p0), f32Bits(p1),
+      ...pad(collapsed.shape, 1),
+      ...pad(collapsed.strideLists[0]!, 0),
+      ...pad(collapsed.strideLists[1]!, 0),
+      sizeOf(shape),
+      f32Bits(p0),
+      f32Bits(p1),
     ],
     threads: z.size,
     constants,
@@ -84,14 +103,20 @@ export function sub(a: Tensor, b: Operand): Tensor {
 /** a · b, broadcast. */
 export function mul(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return record(unary("SCALE", a, [b, 0]), [a], [(dy) => mul(dy, b)]);
-  return record(binary("MUL", a, b), [a, b], [(dy) => sumTo(mul(dy, b), a.shape), (dy) => sumTo(mul(dy, a), b.shape)]);
+  return record(binary("MUL", a, b), [a, b], [
+    (dy) => sumTo(mul(dy, b), a.shape),
+    (dy) => sumTo(mul(dy, a), b.shape),
+  ]);
 }
 
 /** a / b, broadcast. */
 export function div(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return record(unary("DIVIDE", a, [b, 0]), [a], [(dy) => div(dy, b)]);
   const z = binary("DIV", a, b);
-  return record(z, [a, b], [(dy) => sumTo(div(dy, b), a.shape), (dy) => sumTo(neg(div(mul(dy, z), b)), b.shape)]);
+  return record(z, [a, b], [
+    (dy) => sumTo(div(dy, b), a.shape),
+    (dy) => sumTo(neg(div(mul(dy, z), b)), b.shape),
+  ]);
 }
 
 /**

@@ -6,8 +6,18 @@ import { empty, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
 import { zeros } from "./create.ts";
 
-const forwardKernel = new Kernel({ name: "embedding", source, entry: "forward", bindings: ["read", "read", "write"] });
-const chainKernel = new Kernel({ name: "embedding_chain", source, entry: "chain", bindings: ["read", "write"] });
+const forwardKernel = new Kernel({
+  name: "embedding",
+  source,
+  entry: "forward",
+  bindings: ["read", "read", "write"],
+});
+const chainKernel = new Kernel({
+  name: "embedding_chain",
+  source,
+  entry: "chain",
+  bindings: ["read", "write"],
+});
 const gradientKernel = new Kernel({
   name: "embedding_gradient",
   source,
@@ -26,7 +36,11 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
   checkOperands("look up by", [ids], "u32");
   const perClient = table.rank === 3;
   if (!(table.rank === 2 || (perClient && table.shape[0] === ids.shape[0]))) {
-    throw new TypeError(`Cannot look up ids ${formatShape(ids.shape)} in a table ${formatShape(table.shape)}: expected [V, D], or [C, V, D] with ids [C, …]`);
+    throw new TypeError(
+      `Cannot look up ids ${formatShape(ids.shape)} in a table ${
+        formatShape(table.shape)
+      }: expected [V, D], or [C, V, D] with ids [C, …]`,
+    );
   }
   const [vocabulary, width] = table.shape.slice(-2) as [number, number];
   const idsPerTable = perClient ? ids.size / table.shape[0]! : ids.size;

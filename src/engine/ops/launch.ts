@@ -46,8 +46,14 @@ function linear(threads: number): Workgroups {
 export function checkOperands(operation: string, tensors: readonly Tensor[], dtype: DType = "f32"): void {
   for (const each of tensors) {
     if (each.dtype !== dtype) {
-      throw new TypeError(`Cannot ${operation} a tensor of dtype ${each.dtype} and shape ${formatShape(each.shape)}: expected ${dtype}`);
+      throw new TypeError(
+        `Cannot ${operation} a tensor of dtype ${each.dtype} and shape ${
+          formatShape(each.shape)
+        }: expected ${dtype}`,
+      );
     }
-    if (each.gpu !== tensors[0]!.gpu) throw new TypeError(`Cannot ${operation} tensors of different GPU devices`);
+    if (each.gpu !== tensors[0]!.gpu) {
+      throw new TypeError(`Cannot ${operation} tensors of different GPU devices`);
+    }
   }
 }

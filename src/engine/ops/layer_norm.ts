@@ -8,7 +8,11 @@ import { checkOperands, launch } from "./launch.ts";
 import { reshape } from "./shape.ts";
 import { sum } from "./reduce.ts";
 
-const forwardKernel = new Kernel({ name: "layer_norm", source, bindings: ["read", "read", "read", "write", "write"] });
+const forwardKernel = new Kernel({
+  name: "layer_norm",
+  source,
+  bindings: ["read", "read", "read", "write", "write"],
+});
 const gradientKernel = new Kernel({
   name: "layer_norm_gradient",
   source,
@@ -47,13 +51,19 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
       (affine.rank === 1 || (affine.rank === 2 && affine.shape[0] === x.shape[0]));
     if (!fits) {
       throw new TypeError(
-        `Cannot normalise ${formatShape(x.shape)} with weight or bias of ${formatShape(affine.shape)}: expected [${columns}] or [${x.shape[0]}, ${columns}]`,
+        `Cannot normalise ${formatShape(x.shape)} with weight or bias of ${
+          formatShape(affine.shape)
+        }: expected [${columns}] or [${x.shape[0]}, ${columns}]`,
       );
     }
     return affine.size / columns;
   });
   if (gammaRows !== betaRows) {
-    throw new TypeError(`Cannot normalise with weight ${formatShape(weight.shape)} and bias ${formatShape(bias.shape)}: shapes must agree`);
+    throw new TypeError(
+      `Cannot normalise with weight ${formatShape(weight.shape)} and bias ${
+        formatShape(bias.shape)
+      }: shapes must agree`,
+    );
   }
   const rows = sizeOf(x.shape.slice(0, -1));
   const params = [rows, columns, Math.max(1, rows / gammaRows!), f32Bits(epsilon)];

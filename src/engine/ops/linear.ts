@@ -27,11 +27,16 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
   const clients = weight.rank === 3 ? weight.shape[0]! : bias?.rank === 2 ? bias.shape[0]! : 1;
   const fits = x.rank >= 1 && x.shape.at(-1) === k && (weight.rank === 2 || weight.rank === 3) &&
     (clients === 1 || x.shape[0] === clients) &&
-    (bias === undefined || (bias.shape.at(-1) === n && (bias.rank === 1 || (bias.rank === 2 && bias.shape[0] === clients))));
+    (bias === undefined ||
+      (bias.shape.at(-1) === n && (bias.rank === 1 || (bias.rank === 2 && bias.shape[0] === clients))));
   if (!fits) {
     throw new TypeError(
-      `Cannot apply a linear layer of weight ${formatShape(weight.shape)}${bias ? ` and bias ${formatShape(bias.shape)}` : ""} to ` +
-        `${formatShape(x.shape)}: expected x [..., in], weight [out, in] or [C, out, in], bias [out] or [C, out]`,
+      `Cannot apply a linear layer of weight ${formatShape(weight.shape)}${
+        bias ? ` and bias ${formatShape(bias.shape)}` : ""
+      } to ` +
+        `${
+          formatShape(x.shape)
+        }: expected x [..., in], weight [out, in] or [C, out, in], bias [out] or [C, out]`,
     );
   }
   const m = sizeOf(x.shape.slice(0, -1)) / clients;
@@ -43,7 +48,11 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
     a: view(x, k),
     b: { tensor: weight, row: k, outer: weightStride },
     c: view(y, n),
-    m, n, k, batch, transposeB: true,
+    m,
+    n,
+    k,
+    batch,
+    transposeB: true,
     ...(bias && { bias: { tensor: bias, outer: bias.rank === 2 ? n : 0 } }),
   });
   return record(y, bias ? [x, weight, bias] : [x, weight], [
@@ -55,7 +64,10 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
         a: { tensor: dy, row: n, outer: rows * n },
         b: { tensor: weight, row: k, outer: weightStride },
         c: { tensor: dx, row: k, outer: rows * k },
-        m: rows, n: k, k: n, batch: [shared ? 1 : clients, 1],
+        m: rows,
+        n: k,
+        k: n,
+        batch: [shared ? 1 : clients, 1],
       });
       return dx;
     },
@@ -66,7 +78,11 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
         a: { tensor: dy, row: n, outer: rows * n },
         b: { tensor: x, row: k, outer: rows * k },
         c: { tensor: dw, row: k, outer: n * k },
-        m: n, n: k, k: rows, batch: [weight.rank === 3 ? clients : 1, 1], transposeA: true,
+        m: n,
+        n: k,
+        k: rows,
+        batch: [weight.rank === 3 ? clients : 1, 1],
+        transposeA: true,
       });
       return dw;
     },

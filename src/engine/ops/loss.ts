@@ -32,12 +32,18 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   const classes = logits.shape.at(-1) ?? 0;
   if (!sameShape(logits.shape.slice(0, -1), labels.shape) || classes === 0) {
     throw new TypeError(
-      `Cannot take the cross-entropy of logits ${formatShape(logits.shape)} against labels ${formatShape(labels.shape)}: expected [..., K] and [...]`,
+      `Cannot take the cross-entropy of logits ${formatShape(logits.shape)} against labels ${
+        formatShape(labels.shape)
+      }: expected [..., K] and [...]`,
     );
   }
   const loss = empty(logits.gpu, labels.shape);
   const dx = empty(logits.gpu, logits.shape);
-  launch(crossEntropyKernel, { tensors: [logits, labels, loss, dx], params: [labels.size, classes], threads: labels.size });
+  launch(crossEntropyKernel, {
+    tensors: [logits, labels, loss, dx],
+    params: [labels.size, classes],
+    threads: labels.size,
+  });
   return record(loss, [logits], [(dy) => mul(dx, reshape(dy, [...labels.shape, 1]))]);
 }
 
@@ -69,6 +75,8 @@ export function meanSquaredError(predictions: Tensor, targets: Tensor): Tensor {
 
 function assertSameShape(operation: string, a: Tensor, b: Tensor): void {
   if (!sameShape(a.shape, b.shape)) {
-    throw new TypeError(`Cannot ${operation} ${formatShape(a.shape)} against ${formatShape(b.shape)}: shapes must agree`);
+    throw new TypeError(
+      `Cannot ${operation} ${formatShape(a.shape)} against ${formatShape(b.shape)}: shapes must agree`,
+    );
   }
 }

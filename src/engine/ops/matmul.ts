@@ -27,12 +27,18 @@ export interface MatmulOptions {
 export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   checkOperands("multiply", [a, b]);
   const { transposeA = false, transposeB = false } = options;
-  if (transposeA && transposeB) throw new TypeError("Cannot multiply matrices with both operands transposed: swap them instead");
+  if (transposeA && transposeB) {
+    throw new TypeError("Cannot multiply matrices with both operands transposed: swap them instead");
+  }
   const [m, k] = lastTwo(a, transposeA);
   const [innerB, n] = lastTwo(b, transposeB);
   if (k !== innerB) {
     const side = (x: Tensor, flag: boolean) => formatShape(x.shape) + (flag ? "ᵀ" : "");
-    throw new TypeError(`Cannot multiply matrices: inner dimensions must agree, got ${side(a, transposeA)} and ${side(b, transposeB)}`);
+    throw new TypeError(
+      `Cannot multiply matrices: inner dimensions must agree, got ${side(a, transposeA)} and ${
+        side(b, transposeB)
+      }`,
+    );
   }
   if (b.rank === 2 && a.rank > 2 && !transposeA) {
     return reshape(matmul(reshape(a, [-1, k]), b, options), [...a.shape.slice(0, -1), n]);
@@ -40,31 +46,52 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const batchShape = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const result = empty(a.gpu, [...batchShape, m, n]);
   const rows = { a: a.shape.at(-1)!, b: b.shape.at(-1)! };
-  const strides = [a, b].map((x) => broadcastStrides(x.shape.slice(0, -2), batchShape).map((s) => s * sizeOf(x.shape.slice(-2))));
+  const strides = [a, b].map((x) =>
+    broadcastStrides(x.shape.slice(0, -2), batchShape).map((s) => s * sizeOf(x.shape.slice(-2)))
+  );
   const collapsed = collapseAxes(batchShape, strides);
   if (collapsed.shape.length > 2) {
     const full = (x: Tensor) => broadcastTo(x, [...batchShape, ...x.shape.slice(-2)]);
     return matmul(full(a), full(b), options);
   }
-  const [outer, inner] = collapsed.shape.length === 2 ? collapsed.shape as [number, number] : [1, collapsed.shape[0]!] as const;
+  const [outer, inner] = collapsed.shape.length === 2
+    ? collapsed.shape as [number, number]
+    : [1, collapsed.shape[0]!] as const;
   const view = (x: Tensor, row: number, [first, second]: readonly number[]): MatrixView =>
-    collapsed.shape.length === 2 ? { tensor: x, row, outer: first!, inner: second! } : { tensor: x, row, inner: first! };
+    collapsed.shape.length === 2
+      ? { tensor: x, row, outer: first!, inner: second! }
+      : { tensor: x, row, inner: first! };
   gemm({
     a: view(a, rows.a, collapsed.strideLists[0]!),
     b: view(b, rows.b, collapsed.strideLists[1]!),
     c: { tensor: result, row: n, outer: inner * m * n, inner: m * n },
-    m, n, k, batch: [outer, inner], transposeA, transposeB,
+    m,
+    n,
+    k,
+    batch: [outer, inner],
+    transposeA,
+    transposeB,
   });
   return record(result, [a, b], [
-    (dy) => sumTo(transposeA ? matmul(b, dy, { transposeB: !transposeB }) : matmul(dy, b, { transposeB: !transposeB }), a.shape),
-    (dy) => sumTo(transposeB ? matmul(dy, a, { transposeA: true }) : matmul(a, dy, { transposeA: !transposeA }), b.shape),
+    (dy) =>
+      sumTo(
+        transposeA ? matmul(b, dy, { transposeB: !transposeB }) : matmul(dy, b, { transposeB: !transposeB }),
+        a.shape,
+      ),
+    (dy) =>
+      sumTo(
+        transposeB ? matmul(dy, a, { transposeA: true }) : matmul(a, dy, { transposeA: !transposeA }),
+        b.shape,
+      ),
   ]);
 }
 
 function lastTwo(x: Tensor, swap: boolean): [number, number] {
   const [rows, columns] = x.shape.slice(-2);
   if (rows === undefined || columns === undefined) {
-    throw new TypeError(`Cannot multiply a tensor of shape ${formatShape(x.shape)}: expected at least 2 axes`);
+    throw new TypeError(
+      `Cannot multiply a tensor of shape ${formatShape(x.shape)}: expected at least 2 axes`,
+    );
   }
   return swap ? [columns, rows] : [rows, columns];
 }

@@ -26,19 +26,31 @@ export interface DropoutOptions {
  */
 export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   const { rate, keys, site } = options;
-  if (!(rate >= 0 && rate < 1)) throw new RangeError(`Cannot drop out at rate ${rate}: expected 0 <= rate < 1`);
+  if (!(rate >= 0 && rate < 1)) {
+    throw new RangeError(`Cannot drop out at rate ${rate}: expected 0 <= rate < 1`);
+  }
   if (rate === 0) return x;
   checkOperands("drop out", [x]);
   checkOperands("drop out by keys", [keys], "u32");
   const clients = keys.shape[0] ?? 0;
   if (keys.rank !== 2 || keys.shape[1] !== 2 || !(clients === 1 || clients === x.shape[0])) {
-    throw new TypeError(`Cannot drop out ${formatShape(x.shape)} by keys ${formatShape(keys.shape)}: expected [1, 2] or [${x.shape[0]}, 2]`);
+    throw new TypeError(
+      `Cannot drop out ${formatShape(x.shape)} by keys ${formatShape(keys.shape)}: expected [1, 2] or [${
+        x.shape[0]
+      }, 2]`,
+    );
   }
   const apply = (input: Tensor) => {
     const y = empty(x.gpu, x.shape);
     launch(dropoutKernel, {
       tensors: [input, keys, y],
-      params: [x.size, Math.max(1, x.size / clients), site, Math.floor(rate * 2 ** 32), f32Bits(1 / (1 - rate))],
+      params: [
+        x.size,
+        Math.max(1, x.size / clients),
+        site,
+        Math.floor(rate * 2 ** 32),
+        f32Bits(1 / (1 - rate)),
+      ],
       threads: x.size,
     });
     return y;

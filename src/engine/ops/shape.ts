@@ -1,14 +1,33 @@
 import source from "../../shaders/strided_copy.wgsl";
 import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
-import { broadcastShapes, collapseAxes, formatShape, normalizeAxis, type Shape, sameShape, sizeOf, stridesOf } from "../shape.ts";
+import {
+  broadcastShapes,
+  collapseAxes,
+  formatShape,
+  normalizeAxis,
+  sameShape,
+  type Shape,
+  sizeOf,
+  stridesOf,
+} from "../shape.ts";
 import { empty, Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 import { zeros } from "./create.ts";
 import { sumTo } from "./reduce.ts";
 
-const gatherKernel = new Kernel({ name: "strided_copy", source, entry: "gather", bindings: ["read", "write"] });
-const scatterKernel = new Kernel({ name: "strided_copy", source, entry: "scatter", bindings: ["read", "write"] });
+const gatherKernel = new Kernel({
+  name: "strided_copy",
+  source,
+  entry: "gather",
+  bindings: ["read", "write"],
+});
+const scatterKernel = new Kernel({
+  name: "strided_copy",
+  source,
+  entry: "scatter",
+  bindings: ["read", "write"],
+});
 const maxAxes = 6;
 
 /** A strided part of a tensor, in elements. */
@@ -21,7 +40,11 @@ export interface StridedView {
 function stridedParams(view: StridedView): number[] {
   const { shape, strideLists: [strides] } = collapseAxes(view.shape, [view.strides]);
   if (shape.length > maxAxes) {
-    throw new TypeError(`Cannot copy a strided view of shape ${formatShape(view.shape)}: more than ${maxAxes} axes remain after merging`);
+    throw new TypeError(
+      `Cannot copy a strided view of shape ${
+        formatShape(view.shape)
+      }: more than ${maxAxes} axes remain after merging`,
+    );
   }
   const extents = new Array<number>(maxAxes).fill(1);
   const steps = new Array<number>(maxAxes).fill(0);
@@ -31,8 +54,12 @@ function stridedParams(view: StridedView): number[] {
     steps[axis] = strides![i]!;
   });
   return [
-    ...extents.slice(0, 4), ...steps.slice(0, 4), ...extents.slice(4), ...steps.slice(4),
-    sizeOf(view.shape), view.offset ?? 0,
+    ...extents.slice(0, 4),
+    ...steps.slice(0, 4),
+    ...extents.slice(4),
+    ...steps.slice(4),
+    sizeOf(view.shape),
+    view.offset ?? 0,
   ];
 }
 
@@ -56,7 +83,10 @@ export function scatterView(x: Tensor, target: Tensor, view: StridedView): void 
 export function reshape(x: Tensor, shape: Shape): Tensor {
   const known = sizeOf(shape.filter((extent) => extent !== -1));
   const resolved = shape.map((extent) => extent === -1 ? x.size / known : extent);
-  if (sizeOf(resolved) !== x.size || !resolved.every(Number.isInteger) || shape.filter((e) => e === -1).length > 1) {
+  if (
+    sizeOf(resolved) !== x.size || !resolved.every(Number.isInteger) ||
+    shape.filter((e) => e === -1).length > 1
+  ) {
     throw new TypeError(`Cannot reshape ${formatShape(x.shape)} to ${formatShape(shape)}: sizes must agree`);
   }
   const result = new Tensor(x.gpu, x.storage, { shape: resolved, dtype: x.dtype, offset: x.offset });
@@ -67,10 +97,15 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   const axes = order.map((axis) => normalizeAxis(axis, x.rank));
   if (axes.length !== x.rank || new Set(axes).size !== x.rank) {
-    throw new TypeError(`Cannot permute ${formatShape(x.shape)} by ${formatShape(order)}: expected each axis once`);
+    throw new TypeError(
+      `Cannot permute ${formatShape(x.shape)} by ${formatShape(order)}: expected each axis once`,
+    );
   }
   const strides = stridesOf(x.shape);
-  const result = gatherView(x, { shape: axes.map((axis) => x.shape[axis]!), strides: axes.map((axis) => strides[axis]!) });
+  const result = gatherView(x, {
+    shape: axes.map((axis) => x.shape[axis]!),
+    strides: axes.map((axis) => strides[axis]!),
+  });
   const inverse = axes.map((_, i) => axes.indexOf(i));
   return record(result, [x], [(dy) => permute(dy, inverse)]);
 }
@@ -102,7 +137,11 @@ export function slice(x: Tensor, options: SliceOptions): Tensor {
   const { start, end } = options;
   const extent = x.shape[axis]!;
   if (!(Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= extent)) {
-    throw new RangeError(`Cannot slice axis ${axis} of ${formatShape(x.shape)} from ${start} to ${end}: expected 0 <= start <= end <= ${extent}`);
+    throw new RangeError(
+      `Cannot slice axis ${axis} of ${
+        formatShape(x.shape)
+      } from ${start} to ${end}: expected 0 <= start <= end <= ${extent}`,
+    );
   }
   const shape = x.shape.map((each, i) => i === axis ? end - start : each);
   const strides = stridesOf(x.shape);
@@ -138,7 +177,11 @@ export function concat(parts: readonly Tensor[], options: ConcatOptions = {}): T
     const fits = part.dtype === first.dtype && part.rank === first.rank &&
       part.shape.every((extent, i) => i === axis || extent === first.shape[i]);
     if (!fits) {
-      throw new TypeError(`Cannot concat ${formatShape(first.shape)} and ${formatShape(part.shape)} along axis ${axis}: other extents must agree`);
+      throw new TypeError(
+        `Cannot concat ${formatShape(first.shape)} and ${
+          formatShape(part.shape)
+        } along axis ${axis}: other extents must agree`,
+      );
     }
   }
   const total = parts.reduce((sum, part) => sum + part.shape[axis]!, 0);
@@ -161,7 +204,9 @@ export function concat(parts: readonly Tensor[], options: ConcatOptions = {}): T
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   if (!sameShape(broadcastShapes(x.shape, shape), shape)) {
-    throw new TypeError(`Cannot broadcast ${formatShape(x.shape)} to ${formatShape(shape)}: extents must be equal or 1`);
+    throw new TypeError(
+      `Cannot broadcast ${formatShape(x.shape)} to ${formatShape(shape)}: extents must be equal or 1`,
+    );
   }
   const result = gatherView(x, { shape, strides: broadcastStrides(x.shape, shape) });
   return record(result, [x], [(dy) => sumTo(dy, x.shape)]);

@@ -7,7 +7,11 @@ import { formatShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
 
-const softmaxKernel = new Kernel({ name: "softmax", source: mathSource + source, bindings: ["read", "read", "write"] });
+const softmaxKernel = new Kernel({
+  name: "softmax",
+  source: mathSource + source,
+  bindings: ["read", "read", "write"],
+});
 const gradientKernel = new Kernel({
   name: "softmax_gradient",
   source: mathSource + source,
@@ -42,13 +46,19 @@ export function softmaxForward(x: Tensor, options: SoftmaxForwardOptions): Tenso
   checkOperands("take the softmax of", mask ? [x, mask] : [x]);
   const columns = x.shape.at(-1);
   if (!columns) {
-    if (x.size === 0 && columns === 0) throw new RangeError(`Cannot take the softmax of ${formatShape(x.shape)} over an empty axis`);
+    if (x.size === 0 && columns === 0) {
+      throw new RangeError(`Cannot take the softmax of ${formatShape(x.shape)} over an empty axis`);
+    }
     throw new TypeError("Cannot take the softmax of a scalar: expected at least one axis");
   }
   const rows = x.size / columns;
   const maskRows = mask ? mask.size / columns : 1;
   if (mask && (mask.shape.at(-1) !== columns || rows % maskRows !== 0)) {
-    throw new TypeError(`Cannot mask ${formatShape(x.shape)} by ${formatShape(mask.shape)}: last axes must agree and rows divide`);
+    throw new TypeError(
+      `Cannot mask ${formatShape(x.shape)} by ${
+        formatShape(mask.shape)
+      }: last axes must agree and rows divide`,
+    );
   }
   const y = empty(x.gpu, x.shape);
   launch(softmaxKernel, {
@@ -61,7 +71,11 @@ export function softmaxForward(x: Tensor, options: SoftmaxForwardOptions): Tenso
 }
 
 /** Gradient of {@linkcode softmaxForward} by x, from its result `y`; not recorded. */
-export function softmaxGradient(y: Tensor, dy: Tensor, options: { readonly log?: boolean; readonly scale?: number }): Tensor {
+export function softmaxGradient(
+  y: Tensor,
+  dy: Tensor,
+  options: { readonly log?: boolean; readonly scale?: number },
+): Tensor {
   const { log = false, scale = 1 } = options;
   const columns = y.shape.at(-1)!;
   const dx = empty(y.gpu, y.shape);

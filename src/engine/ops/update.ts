@@ -13,7 +13,9 @@ import { scatterView } from "./shape.ts";
 export function assign(target: Tensor, source: Tensor): void {
   if (!sameShape(target.shape, source.shape) || target.dtype !== source.dtype) {
     throw new TypeError(
-      `Cannot assign ${source.dtype} ${formatShape(source.shape)} to ${target.dtype} ${formatShape(target.shape)}: expected the same`,
+      `Cannot assign ${source.dtype} ${formatShape(source.shape)} to ${target.dtype} ${
+        formatShape(target.shape)
+      }: expected the same`,
     );
   }
   scatterView(source, target, { shape: source.shape, strides: stridesOf(source.shape), offset: 0 });
@@ -38,7 +40,9 @@ export function addWeighted(target: Tensor, x: Tensor, weights: Tensor): void {
   const expected: Shape = [members, ...target.shape];
   if (!sameShape(x.shape, expected) || !sameShape(weights.shape, [members])) {
     throw new TypeError(
-      `Cannot add ${formatShape(x.shape)} by weights ${formatShape(weights.shape)} to ${formatShape(target.shape)}: expected [C, ...] and [C]`,
+      `Cannot add ${formatShape(x.shape)} by weights ${formatShape(weights.shape)} to ${
+        formatShape(target.shape)
+      }: expected [C, ...] and [C]`,
     );
   }
   const n = target.size;
@@ -46,7 +50,10 @@ export function addWeighted(target: Tensor, x: Tensor, weights: Tensor): void {
     a: { tensor: weights, row: members },
     b: { tensor: x, row: n },
     c: { tensor: target, row: n },
-    m: 1, n, k: members, accumulate: true,
+    m: 1,
+    n,
+    k: members,
+    accumulate: true,
   });
 }
 
@@ -61,8 +68,18 @@ export function addMatmul(target: Tensor, a: Tensor, b: Tensor): void {
   const n = b.shape[1]!;
   if (!sameShape(b.shape, [k, n]) || !sameShape(target.shape, [m, n])) {
     throw new TypeError(
-      `Cannot add ${formatShape(a.shape)} times ${formatShape(b.shape)} to ${formatShape(target.shape)}: expected [m, k], [k, n], [m, n]`,
+      `Cannot add ${formatShape(a.shape)} times ${formatShape(b.shape)} to ${
+        formatShape(target.shape)
+      }: expected [m, k], [k, n], [m, n]`,
     );
   }
-  gemm({ a: { tensor: a, row: k }, b: { tensor: b, row: n }, c: { tensor: target, row: n }, m, n, k, accumulate: true });
+  gemm({
+    a: { tensor: a, row: k },
+    b: { tensor: b, row: n },
+    c: { tensor: target, row: n },
+    m,
+    n,
+    k,
+    accumulate: true,
+  });
 }
