@@ -61,7 +61,7 @@ fn pick(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let t = at % params.outStride;
   let i = id.z * params.count + at / params.outStride;
   var value = 0.0;
-  if (t < params.length) { value = factor[i] * x[(id.z * params.count + order[i]) * params.stride + params.origin + t]; }
+  if (t < params.length) { value = factor[i] * x[id.z * params.size + order[i] * params.stride + params.origin + t]; }
   out[id.z * params.count * params.outStride + at] = value;
 }
 

@@ -1,7 +1,7 @@
 // Householder QR, column by column (Golub & Van Loan 5.2.1), with or without column pivoting (Businger & Golub 1965).
 //
 // columns [N, n, stride]: the columns of N matrices [m, n], each contiguous and padded with zeros to whole vec4s.
-// r [N, k, rStride]:      rows of R, zero to begin with; entry (j, c) belongs to column c wherever it was pivoted to.
+// r [N, rRows, rStride]:  rows of R, zero to begin with; entry (j, c) belongs to column c wherever it was pivoted to.
 // diagonal [N, k]:        R's diagonal, of either sign.
 // state [N, k + 1 + n]:   the pivot key of each step, then for each column whether it has been a pivot; zero to begin with.
 //
@@ -11,7 +11,7 @@
 // apply: y ← H_first·…·H_{last-1}·y for each of the columns y of targets [N, count, stride].
 // A job is one column; LANES threads a job (see lanes.wgsl). workgroup_id.z is the matrix.
 
-struct Params { columns: u32, stride: u32, k: u32, rStride: u32, first: u32, last: u32, count: u32 }
+struct Params { columns: u32, stride: u32, k: u32, rRows: u32, rStride: u32, first: u32, last: u32, count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> columns: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> r: array<f32>;
@@ -78,12 +78,12 @@ fn reflect(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
       columns[a + q] = next;
       remaining = fma(next, next, remaining);
     }
-    if (local.x == 0u) { r[(group.z * params.k + j) * params.rStride + c] = fma(-factor, xj - rjj, aj); }
+    if (local.x == 0u) { r[(group.z * params.rRows + j) * params.rStride + c] = fma(-factor, xj - rjj, aj); }
   }
   if (PIVOTED) { remaining = sum_over_lanes(remaining, local); }
   if (live && local.x == 0u) {
     if (c == p) {
-      r[(group.z * params.k + j) * params.rStride + c] = rjj;
+      r[(group.z * params.rRows + j) * params.rStride + c] = rjj;
       diagonal[group.z * params.k + j] = rjj;
       atomicStore(&state[done + c], 1u);
     } else if (PIVOTED) {

@@ -40,7 +40,7 @@ export interface Reflectors {
 export interface HouseholderOptions {
   /** Length of the columns, m. */
   readonly length: number;
-  /** Zeros of [N, k, at least n]; R is written there, its columns in the order of `columns`. */
+  /** Zeros of [N, at least k, at least n]; R is written there, its columns in the order of `columns`. */
   readonly r: Rows;
   /** Takes the longest remaining column at each step, else they come in order. */
   readonly pivoted?: boolean;
@@ -60,7 +60,7 @@ export function householder(columns: Rows, { length, r, pivoted = false }: House
   const run = (kernel: Kernel, jobs: number, first: number) =>
     launch(kernel, {
       tensors,
-      params: [n, stride / 4, k, r.shape[2]!, first, 0, 0],
+      params: [n, stride / 4, k, ...r.shape.slice(1), first, 0, 0],
       workgroups: [Math.ceil(jobs / lanes.GROUPS), 1, batch],
       constants,
     });
@@ -77,7 +77,7 @@ export function applyReflectors({ columns, diagonal, state, pivoted }: Reflector
   for (let last = k; last > 0; last -= reflectorsALaunch) {
     launch(applyKernel, {
       tensors: [columns, diagonal, state, targets],
-      params: [n, stride / 4, k, 0, Math.max(0, last - reflectorsALaunch), last, count],
+      params: [n, stride / 4, k, 0, 0, Math.max(0, last - reflectorsALaunch), last, count],
       workgroups: [Math.ceil(count / lanes.GROUPS), 1, batch],
       constants: { ...lanes, PIVOTED: pivoted },
     });

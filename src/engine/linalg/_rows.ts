@@ -183,12 +183,13 @@ export interface PickOptions {
   readonly outLength?: number;
 }
 
-/** Part of each row, reordered and scaled. */
+/** Part of some rows, reordered and scaled. */
 export function pick(rows: Rows, { order, factor, origin, length, outLength = length }: PickOptions): Rows {
-  const [batch, count, stride] = extentsOf(rows);
+  const [batch, sourceCount, stride] = extentsOf(rows);
+  const count = order.shape[1]!;
   const outStride = strideOf(outLength);
   const result = empty(rows.gpu, [batch, count, outStride]);
-  const params = [count, stride, length, origin, 0, 0, 0, outStride];
+  const params = [count, stride, length, origin, 0, 0, sourceCount * stride, outStride];
   launch(pickKernel, {
     tensors: [rows, factor, result, order],
     params,

@@ -108,7 +108,7 @@ export async function jacobiSvd(a: Tensor, options: JacobiSvdOptions = {}): Prom
   }
 }
 
-/** Floats of the first half of a row, which holds R; the second half begins there. */
+/** Floats of the first half of a row, which holds R; also the number of rows, as they're rotated by fours. */
 function headOf(n: number): number {
   return Math.ceil(n / 4) * 4;
 }
@@ -128,7 +128,7 @@ function prepare(
       ...(m >= n ? { rowStep: 1, step: n } : { rowStep: n, step: 1 }),
     }, scale);
     const head = headOf(count);
-    const rows = identityRows(zeros(a.gpu, [batch, count, strideOf(head + count)]), head);
+    const rows = identityRows(zeros(a.gpu, [batch, headOf(count), strideOf(head + count)]), head);
     return { rows, reflectors: householder(columns, { length, r: rows, pivoted: true }) };
   });
 }
@@ -137,18 +137,18 @@ function prepare(
 async function orthogonalize(rows: Rows, { maxSweeps, tolerance }: { maxSweeps: number; tolerance: number }) {
   const { gpu } = rows;
   const [batch, n, stride] = extentsOf(rows);
-  const players = n + n % 2;
+  const blocks = n / 2;
   const lanes = laneConstants[gpu.adapter.class];
   const cosines = tensor(gpu, new Uint32Array((maxSweeps + 1) * batch).fill(f32Bits(1), 0, batch));
   try {
     let largestCosine = 0;
     const open = new Set(Array.from({ length: batch }, (_, b) => b));
     for (let sweep = 1; sweep <= maxSweeps; sweep++) {
-      for (let round = 0; round < players - 1; round++) {
+      for (let round = 0; round < blocks - 1; round++) {
         launch(roundKernel, {
           tensors: [rows, cosines],
-          params: [n, players, headOf(n) / 4, stride / 4, round, sweep, f32Bits(tolerance)],
-          workgroups: [Math.ceil(players / 2 / lanes.GROUPS), 1, batch],
+          params: [blocks, n / 4, stride / 4, round, sweep, f32Bits(tolerance)],
+          workgroups: [Math.ceil(blocks / 2 / lanes.GROUPS), 1, batch],
           constants: lanes,
         });
       }
@@ -201,7 +201,7 @@ function assemble(
   const sigma = new Float32Array(batch * count);
   const inverse = new Float32Array(batch * count);
   for (let b = 0; b < batch; b++) {
-    const own = lengths.subarray(b * count, (b + 1) * count);
+    const own = lengths.subarray(b * headOf(count), b * headOf(count) + count);
     order.set(Uint32Array.from(own.keys()).sort((i, j) => own[j]! - own[i]! || i - j), b * count);
     for (let i = b * count; i < (b + 1) * count; i++) {
       const norm = own[order[i]!]!;
