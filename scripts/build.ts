@@ -12,6 +12,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** The source file of each public face; the names are those of the files that `exports` in package.json points to. */
 const FACES: Record<string, string> = {
   index: "src/mod.ts",
+  data: "src/data/mod.ts",
   engine: "src/engine/mod.ts",
   models: "src/models/mod.ts",
   federa: "src/federa/mod.ts",

@@ -65,7 +65,7 @@ function checkShape(value: number, action: string, name: string): void {
 }
 
 /**
- * Derives the key of one stream from a seed and the stream's place: its name, round, client, step, and so on. The key
+ * Derives the key of one stream from a seed and the stream's place: its name, epoch, step, and so on. The key
  * depends on nothing else, so the order in which streams are created or drawn from never matters.
  *
  * Each component is absorbed by one or more Philox blocks under the key so far, with a tag that tells the number 1
@@ -76,7 +76,7 @@ function checkShape(value: number, action: string, name: string): void {
  * @throws {RangeError} if the seed or a number of the path is negative, fractional or above 2^53 - 1
  * @example
  * ```ts
- * const key = randomKey(42, "dropout", round, client, step);
+ * const key = randomKey(42, "dropout", epoch, step);
  * ```
  */
 export function randomKey(seed: number, ...path: readonly (number | string)[]): RandomKey {
@@ -104,8 +104,8 @@ export function randomKey(seed: number, ...path: readonly (number | string)[]): 
  *
  * @example
  * ```ts
- * const stream = new RandomStream(randomKey(42, "sample clients", round));
- * const clients = stream.sampleWithoutReplacement(100, 10);
+ * const stream = new RandomStream(randomKey(42, "sample rows", epoch));
+ * const rows = stream.sampleWithoutReplacement(100, 10);
  * ```
  */
 export class RandomStream {

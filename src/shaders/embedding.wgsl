@@ -1,8 +1,8 @@
 // Rows of a table by index, and the gradient of the table in a fixed order (no atomics).
 //
-// forward:  y[i, d] = table[client(i), ids[i], d] for n ids; client(i) = i / idsPerTable. An id outside the table gives
+// forward:  y[i, d] = table[member(i), ids[i], d] for n ids; member(i) = i / idsPerTable. An id outside the table gives
 //           zeros; the host checks ids that it knows.
-// chain:    next[i] is the next place of ids[i] after i within its client (n where none), and first[i] says whether i
+// chain:    next[i] is the next place of ids[i] after i within its member (n where none), and first[i] says whether i
 //           is the first place of its id. One thread an id.
 // gradient: the thread of a first place adds dy over its chain, in order, into dtable, which is zero before.
 // forward and gradient: one thread a value of d. 64 threads a workgroup; workgroups are counted along x, then y.

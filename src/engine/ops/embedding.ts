@@ -27,15 +27,15 @@ const gradientKernel = new Kernel({
 
 /**
  * Rows of `table` [V, D] by `ids` (u32, any shape): the shape of the ids, then D. A table [C, V, D] goes with ids
- * [C, …]: each client reads its own. An id outside the vocabulary gives zeros. The gradient adds up in a fixed order.
+ * [C, …]: each member reads its own. An id outside the vocabulary gives zeros. The gradient adds up in a fixed order.
  *
  * @throws {TypeError} when the shapes don't agree.
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   checkOperands("look up", [table]);
   checkOperands("look up by", [ids], "u32");
-  const perClient = table.rank === 3;
-  if (!(table.rank === 2 || (perClient && table.shape[0] === ids.shape[0]))) {
+  const perMember = table.rank === 3;
+  if (!(table.rank === 2 || (perMember && table.shape[0] === ids.shape[0]))) {
     throw new TypeError(
       `Cannot look up ids ${formatShape(ids.shape)} in a table ${
         formatShape(table.shape)
@@ -43,7 +43,7 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
     );
   }
   const [vocabulary, width] = table.shape.slice(-2) as [number, number];
-  const idsPerTable = perClient ? ids.size / table.shape[0]! : ids.size;
+  const idsPerTable = perMember ? ids.size / table.shape[0]! : ids.size;
   const params = [ids.size, width, vocabulary, Math.max(1, idsPerTable)];
   const y = empty(table.gpu, [...ids.shape, width]);
   launch(forwardKernel, { tensors: [ids, table, y], params, threads: y.size });

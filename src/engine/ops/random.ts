@@ -32,8 +32,8 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   if (rate === 0) return x;
   checkOperands("drop out", [x]);
   checkOperands("drop out by keys", [keys], "u32");
-  const clients = keys.shape[0] ?? 0;
-  if (keys.rank !== 2 || keys.shape[1] !== 2 || !(clients === 1 || clients === x.shape[0])) {
+  const members = keys.shape[0] ?? 0;
+  if (keys.rank !== 2 || keys.shape[1] !== 2 || !(members === 1 || members === x.shape[0])) {
     throw new TypeError(
       `Cannot drop out ${formatShape(x.shape)} by keys ${formatShape(keys.shape)}: expected [1, 2] or [${
         x.shape[0]
@@ -46,7 +46,7 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
       tensors: [input, keys, y],
       params: [
         x.size,
-        Math.max(1, x.size / clients),
+        Math.max(1, x.size / members),
         site,
         Math.floor(rate * 2 ** 32),
         f32Bits(1 / (1 - rate)),

@@ -1,0 +1,11 @@
+/**
+ * Federated low-rank fine-tuning of pretrained encoders on WebGPU: everything of `federa/engine`, `federa/data`,
+ * `federa/models`, `federa/federa` and `federa/fl`.
+ *
+ * @module
+ */
+export * from "./data/mod.ts";
+export * from "./engine/mod.ts";
+export * from "./federa/mod.ts";
+export * from "./fl/mod.ts";
+export * from "./models/mod.ts";
