@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { NonFiniteError, type Tensor, tensor } from "../../src/engine/mod.ts";
+import { adaptersOf, attachAdapters, federa, merge } from "../../src/federa/mod.ts";
+import { holds, run, testGpu, upload } from "../engine/harness.ts";
+import { F64Array } from "../reference/array.ts";
+import { matmul } from "../reference/matmul.ts";
+import { jacobiSvd } from "../reference/svd.ts";
+import { gammaN, relativeError } from "../support/compare.ts";
+import { linearStack } from "../support/linear_stack.ts";
+import { gaussian, matrixWithSpectrum } from "../support/matrices.ts";
+import { Random } from "../support/random.ts";
+
+const gpu = await testGpu();
+const svds = fc.constantFrom("exact" as const, "randomized" as const);
+const alphas = fc.oneof(fc.double({ min: 0.01, max: 100, noNaN: true }), fc.constantFrom(1e-12, 1, 16, 1e12));
+
+/** 1 to 3 layers of any widths, a rank that fits them all. */
+const models = fc.record({
+  widths: fc.array(fc.constantFrom(1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 33), { minLength: 2, maxLength: 4 }),
+  fraction: fc.double({ min: 0, max: 1, noNaN: true }),
+  alpha: alphas,
+  svd: svds,
+  seed: fc.nat(),
+}).map(({ widths, fraction, ...rest }) => ({
+  widths,
+  rank: Math.max(1, Math.round(fraction * Math.min(...widths))),
+  ...rest,
+}));
+
+async function host(x: Tensor): Promise<F64Array> {
+  return F64Array.from(x.shape, await x.floats());
+}
+
+/** ‖x‖_F. */
+function norm({ data }: F64Array): number {
+  return Math.hypot(...data);
+}
+
+// In norm, the f32 error of a layer is about √(in + r)·u of |W|·|x| + s·|B|·|A|·|x|, which random matrices of these widths
+// keep within some 20 times |y|: below 20·√66·6e-8 = 1e-5. Eight rows of outputs don't all vanish by cancellation.
+test("federa() leaves the output at step 0 as it was, and merge() the output of the adapted model", async () => {
+  await holds(models, async ({ widths, rank, alpha, svd, seed }) => {
+    const model = linearStack(gpu, widths, seed);
+    const x = upload(
+      gpu,
+      F64Array.fromF32([8, widths[0]!], gaussian([8, widths[0]!], new Random(seed + 1)).data),
+    );
+    const adapted = await attachAdapters(model, {
+      targets: ["**"],
+      rank,
+      alpha,
+      initialization: federa({ svd }),
+      seed,
+    });
+    assert.equal(adaptersOf(adapted).size, widths.length - 1);
+    const expected = await run(gpu, () => model.forward(x));
+    const output = await run(gpu, () => adapted.forward(x));
+    assert.ok(relativeError(output, expected) <= 1e-5, `step 0: ${relativeError(output, expected)}`);
+    const merged = merge(adapted);
+    const again = await run(gpu, () => merged.forward(x));
+    assert.ok(relativeError(again, output) <= 1e-5, `merged: ${relativeError(again, output)}`);
+  });
+});
+
+const matrices = fc.record({
+  out: fc.constantFrom(1, 2, 3, 5, 8, 13, 17, 24, 33),
+  width: fc.constantFrom(1, 2, 3, 5, 8, 13, 17, 24, 33),
+  fraction: fc.double({ min: 0, max: 1, noNaN: true }),
+  alpha: alphas,
+  svd: svds,
+  seed: fc.nat(),
+}).map(({ out, width, fraction, ...rest }) => {
+  const size = Math.min(out, width);
+  // A randomized sketch of rank + 10 columns spans all of a matrix no larger, so both must find the exact SVD.
+  const least = rest.svd === "randomized" ? Math.max(1, size - 10) : 1;
+  return { out, width, rank: Math.max(least, Math.round(fraction * size)), ...rest };
+});
+
+test("federa() freezes what the leading r components leave: ‖W_res‖₂ = σ_{r+1}, and trains them: s·‖B₀·A₀‖₂ = σ₁", async () => {
+  await holds(matrices, async ({ out, width, rank, alpha, svd, seed }) => {
+    const w = F64Array.fromF32([out, width], gaussian([out, width], new Random(seed)).data);
+    const scaling = alpha / rank;
+    const { weight, loraA, loraB } = await federa({ svd })(upload(gpu, w), {
+      rank,
+      scaling,
+      seed,
+      name: "x",
+    });
+    const { s } = jacobiSvd(w);
+    // The SVD is asked to be within 1e-5·σ₁; the product and the subtraction round (r + 3) times each part of |B₀|·|A₀| and |W|.
+    const tolerance = 1e-5 * s[0]! + 2 * gammaN(rank + 3) * norm(w) * Math.sqrt(rank);
+    const residual = jacobiSvd(await host(weight)).s[0]!;
+    assert.ok(
+      Math.abs(residual - (s[rank] ?? 0)) <= tolerance,
+      `‖W_res‖₂ = ${residual}, σ_{r+1} = ${s[rank] ?? 0}`,
+    );
+    const [b, a] = [await host(loraB), await host(loraA)];
+    const product = jacobiSvd(matmul(b, a).map((value) => value * scaling)).s;
+    for (let j = 0; j < rank; j++) {
+      assert.ok(Math.abs(product[j]! - s[j]!) <= tolerance, `σ_${j} = ${s[j]} is trained as ${product[j]}`);
+    }
+  });
+});
+
+test("federa() starts from B₀ = U_r·√(S_r/s) and A₀ = √(S_r/s)·V_rᵀ, up to one sign for each component", async () => {
+  await holds(matrices, async ({ out, width, rank, alpha, svd, seed }) => {
+    const size = Math.min(out, width);
+    // Evenly spaced singular values: each vector is determined to (error of W)/(1/size).
+    const spectrum = Array.from({ length: size }, (_, j) => (size - j) / size);
+    const w = matrixWithSpectrum([out, width], spectrum, new Random(seed));
+    const scaling = alpha / rank;
+    const { loraA, loraB, initial } = await federa({ svd })(upload(gpu, w), {
+      rank,
+      scaling,
+      seed,
+      name: "x",
+    });
+    const [b, a] = [await host(loraB), await host(loraA)];
+    assert.deepEqual(await host(initial!.loraB), b);
+    assert.deepEqual(await host(initial!.loraA), a);
+    assert.ok(initial!.loraA !== loraA && initial!.loraB !== loraB);
+    const { u, s, v } = jacobiSvd(w);
+    for (let j = 0; j < rank; j++) {
+      const root = Math.sqrt(s[j]! / scaling);
+      const column = Array.from({ length: out }, (_, i) => b.data[i * rank + j]!);
+      const row = Array.from(a.data.subarray(j * width, (j + 1) * width));
+      const [left, right] = [
+        Array.from({ length: out }, (_, i) => root * u.data[i * size + j]!),
+        Array.from({ length: width }, (_, i) => root * v.data[i * size + j]!),
+      ];
+      const sign = Math.sign(column.reduce((total, value, i) => total + value * left[i]!, 0));
+      // Wedin: a decomposition exact for W + E turns a vector by at most 2·‖E‖₂ over the gap; ‖E‖₂ <= 1e-5·σ₁, and √σ moves
+      // by half the relative error of σ.
+      const tolerance = 1e-5 * s[0]! * (2 * size + 0.5 / s[j]!);
+      for (const [found, wanted] of [[column, left], [row, right]] as const) {
+        const error = relativeError(found.map((value) => sign * value), wanted);
+        assert.ok(error <= tolerance, `component ${j}: error ${error}, tolerance ${tolerance}`);
+      }
+    }
+  });
+});
+
+test("federa() gives the same bits for the same seed, with either decomposition", async () => {
+  const w = upload(gpu, F64Array.fromF32([19, 23], gaussian([19, 23], new Random(1)).data));
+  for (const svd of ["exact", "randomized"] as const) {
+    const draw = async (seed: number) => {
+      const { weight, loraA, loraB } = await federa({ svd })(w, { rank: 3, scaling: 2, seed, name: "x" });
+      return [await weight.floats(), await loraA.floats(), await loraB.floats()];
+    };
+    assert.deepEqual(await draw(1), await draw(1));
+  }
+});
+
+test("federa() takes a zero weight apart into zeros", async () => {
+  const zero = tensor(gpu, new Float32Array(12), { shape: [3, 4] });
+  for (const svd of ["exact", "randomized"] as const) {
+    const { weight, loraA, loraB } = await federa({ svd })(zero, { rank: 2, scaling: 1, seed: 0, name: "x" });
+    for (const part of [weight, loraA, loraB]) assert.ok((await part.floats()).every((value) => value === 0));
+  }
+});
+
+test("federa() refuses a weight that isn't finite and leaks nothing", async () => {
+  const broken = tensor(gpu, [1, NaN, 3, 4], { shape: [2, 2] });
+  const before = gpu.stats().liveBytes;
+  for (const svd of ["exact", "randomized"] as const) {
+    await assert.rejects(
+      federa({ svd })(broken, { rank: 1, scaling: 1, seed: 0, name: "x" }),
+      NonFiniteError,
+    );
+  }
+  assert.equal(gpu.stats().liveBytes, before);
+});
+
+test("attachAdapters() by federa() keeps the residual, the factors and their start, and nothing else", async () => {
+  const model = linearStack(gpu, [64, 64, 64], 1);
+  const before = gpu.stats().liveBytes;
+  const adapted = await attachAdapters(model, {
+    targets: ["**"],
+    rank: 4,
+    alpha: 4,
+    initialization: federa({ svd: "exact" }),
+  });
+  // 64·64 and four times 64·4 elements are powers of two of bytes, so the pool adds no rounding.
+  assert.equal(gpu.stats().liveBytes - before, adaptersOf(adapted).size * 4 * (64 * 64 + 4 * 64 * 4));
+});
