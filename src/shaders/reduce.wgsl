@@ -1,8 +1,9 @@
 // Reduces the middle axis of x [outer, length, inner], OP being one of the names below.
 //
 // main: y [outer, chunks, inner]: chunk c reduces the `chunk` entries from c·chunk on, in order. With chunks = 1
-//       that is the whole reduction; otherwise a second launch reduces the chunks. The order thus depends on the length
-//       alone. ARGMAX (chunks = 1) gives the first index of the largest entry.
+//       that is the whole reduction; otherwise a second launch reduces the chunks. Chunks are always of one length, so
+//       zeros after the real entries change no bit of a sum.
+// argmax: index [outer, inner] is the first of the largest entry.
 // max_gradient: y [outer, length, inner] is dy at the first entry equal to the maximum m, and 0 elsewhere.
 // One thread an output; 64 threads a workgroup; workgroups are counted along x, then y.
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after } from "node:test";
 import fc from "fast-check";
 import { backward } from "../../src/engine/backward.ts";
-import { type AdapterClass, type Gpu, openGpu } from "../../src/engine/gpu/device.ts";
+import { type AdapterClass, Gpu, openGpu } from "../../src/engine/gpu/device.ts";
 import { mul } from "../../src/engine/ops/elementwise.ts";
 import { sum } from "../../src/engine/ops/reduce.ts";
 import { type Tensor, tensor } from "../../src/engine/tensor.ts";
@@ -101,4 +101,29 @@ export async function holds<Case>(
   numRuns = 60,
 ): Promise<void> {
   await fc.assert(fc.asyncProperty(cases, property), { numRuns });
+}
+
+/** The kernel families a matrix product may take; all on the one adapter of this machine. */
+export async function testFamilies(): Promise<Record<string, Gpu>> {
+  const [cpu, gpu] = [await testGpu("cpu"), await testGpu("gpu")];
+  const { subgroupSize: _, ...adapter } = cpu.adapter;
+  return { cpu, "cpu without subgroups": new Gpu(cpu.device, adapter, 2 ** 28), gpu };
+}
+
+/** Evaluates on every family and proves that all give the same bits, which are those of the result. */
+export async function evaluateEverywhere(
+  families: Readonly<Record<string, Gpu>>,
+  f: (gpu: Gpu, inputs: Tensor[]) => Tensor,
+  options: EvaluateOptions,
+): Promise<Evaluation> {
+  let first: Evaluation | undefined;
+  for (const [name, gpu] of Object.entries(families)) {
+    const found = await evaluate(gpu, (...inputs) => f(gpu, inputs), options);
+    first ??= found;
+    assert.deepEqual(bitsOf(found.y), bitsOf(first.y), `result of family ${name}`);
+    found.gradients.forEach((each, i) => {
+      assert.deepEqual(bitsOf(each), bitsOf(first!.gradients[i]!), `gradient ${i} of family ${name}`);
+    });
+  }
+  return first!;
 }

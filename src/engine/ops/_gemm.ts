@@ -58,7 +58,7 @@ export function gemm(options: GemmOptions): void {
   const plan = planMatmul({
     m,
     n,
-    k,
+    k: Math.max(k, 1), // an empty sum is 0, which the kernels start at
     batch: batch[0] * batch[1],
     transposeA,
     transposeB,

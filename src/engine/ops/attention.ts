@@ -1,5 +1,5 @@
 import { isRecording, record } from "../autograd.ts";
-import { formatShape, sizeOf } from "../shape.ts";
+import { formatShape, sameShape, type Shape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm } from "./_gemm.ts";
 import { checkOperands } from "./launch.ts";
@@ -153,6 +153,7 @@ function attend(views: { q: Rows; k: Rows; v: Rows }, dimensions: Dimensions, op
     transposeB: true,
   });
   const { mask } = options;
+  if (mask) assertMaskFits(mask, [...shape.slice(0, -2), heads, queries, keys]);
   const weights = softmaxForward(scores, { scale: scaleOf(options, dimensions), ...(mask && { mask }) });
   scores.dispose();
   const output = empty(gpu, [...shape.slice(0, -1), heads * headSize]);
@@ -166,6 +167,17 @@ function attend(views: { q: Rows; k: Rows; v: Rows }, dimensions: Dimensions, op
     batch,
   });
   return { output, weights };
+}
+
+/** A mask of another shape, as [T, S], would be spread over the wrong rows. */
+function assertMaskFits(mask: Tensor, scores: Shape): void {
+  const perSequence = [...scores.slice(0, -3), scores.at(-1)!];
+  if (sameShape(mask.shape, perSequence) || sameShape(mask.shape, scores)) return;
+  throw new TypeError(
+    `Cannot mask attention scores ${formatShape(scores)} by ${
+      formatShape(mask.shape)
+    }: expected that shape or ${formatShape(perSequence)}`,
+  );
 }
 
 interface AttendGradientOptions {

@@ -27,7 +27,10 @@ export interface ReduceOptions {
 
 type Reduction = "SUM" | "MAX" | "SUM_OF_SQUARES";
 
-/** Longest run that one thread adds up; longer ones are reduced in chunks of this, then the chunks. */
+/**
+ * Longest run that one thread adds up; longer ones are reduced in chunks of this, then the chunks. Always the same, so
+ * that zeros after the real terms leave the order of these, and so the bits of the sum, as they are.
+ */
 const chunkLength = 256;
 
 /** Reduces the middle of [outer, length, inner]. */
@@ -36,12 +39,11 @@ function reduceMiddle(
   { op, extents }: { op: Reduction; extents: readonly [number, number, number] },
 ): Tensor {
   const [outer, length, inner] = extents;
-  const chunk = length <= 2 * chunkLength ? Math.max(1, length) : chunkLength;
-  const chunks = Math.max(1, Math.ceil(length / chunk));
+  const chunks = Math.max(1, Math.ceil(length / chunkLength));
   const partial = empty(x.gpu, [outer, chunks, inner]);
   launch(reduceKernel, {
     tensors: [x, partial],
-    params: [outer, length, inner, chunks, chunk],
+    params: [outer, length, inner, chunks, chunkLength],
     threads: partial.size,
     constants: { OP: op },
   });

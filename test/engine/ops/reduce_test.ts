@@ -95,7 +95,10 @@ const RULES: Record<ReductionName, Rule> = {
   mean: {
     run: mean,
     values: LARGE,
-    error: (each) => sumError(each, lengthOf(each) + 2).map((value) => value / lengthOf(each)).data,
+    error: (each) => {
+      const n = lengthOf(each);
+      return sumError(each, n + 2).map((value) => value / n).data;
+    },
     slopeError: (each) => F64Array.full(each.x.shape, 2 * U / lengthOf(each)).data,
   },
   max: {
@@ -176,6 +179,28 @@ test("sum() of a row has the same bits whatever stands beside it", async () => {
     const alone = await run(gpu, () => sum(tensor(gpu, x.slice(row * length, (row + 1) * length))));
     assert.equal(bitsOf(together)[row], bitsOf(alone)[0]);
   }, 30);
+});
+
+test("sum() of a run padded by zeros keeps every bit", async () => {
+  // Both sides of a chunk of 256, and of 256 chunks.
+  for (
+    const [n, padding] of [[1, 1], [200, 100], [256, 1], [300, 300], [512, 1], [65_000, 1000], [
+      65_536,
+      70_000,
+    ]] as const
+  ) {
+    const x = new Float32Array(gaussian([n], new Random(n)).data);
+    const padded = new Float32Array(n + padding);
+    padded.set(x);
+    for (const f of [sum, sumOfSquares]) {
+      const plain = await run(gpu, () => f(tensor(gpu, x)));
+      assert.deepEqual(
+        bitsOf(await run(gpu, () => f(tensor(gpu, padded)))),
+        bitsOf(plain),
+        `${n} and ${padding}`,
+      );
+    }
+  }
 });
 
 test("max() gives its gradient to the first of equal elements", async () => {

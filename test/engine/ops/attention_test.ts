@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { scaledDotProductAttention, selfAttention } from "../../../src/engine/ops/attention.ts";
+import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
+import { F64Array, sizeOf } from "../../reference/array.ts";
+import {
+  scaledDotProductAttention as reference,
+  scaledDotProductAttentionGradient,
+} from "../../reference/attention.ts";
+import { concat, reshape, slice } from "../../reference/shape.ts";
+import { assertClose, gammaN } from "../../support/compare.ts";
+import { gaussian } from "../../support/matrices.ts";
+import { Random } from "../../support/random.ts";
+import { bitsOf, evaluate, evaluateEverywhere, holds, run, testFamilies, upload } from "../harness.ts";
+
+const families = await testFamilies();
+const random = (shape: readonly number[], seed: number, scale = 1) =>
+  F64Array.fromF32(shape, gaussian(shape, new Random(seed)).map((value) => value * scale).data);
+
+interface Case {
+  readonly leading: number[];
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  readonly headSize: number;
+  readonly mask: "none" | "keys" | "scores";
+  readonly scale: number | undefined;
+  readonly seed: number;
+}
+
+const cases: fc.Arbitrary<Case> = fc.record({
+  leading: fc.array(fc.constantFrom(1, 2, 3), { maxLength: 2 }),
+  heads: fc.constantFrom(1, 2, 3, 8),
+  queries: fc.constantFrom(1, 3, 8, 17, 33),
+  keys: fc.constantFrom(1, 2, 7, 16, 19, 65),
+  headSize: fc.constantFrom(1, 4, 5, 16),
+  mask: fc.constantFrom("none", "keys", "scores"),
+  scale: fc.constantFrom(undefined, 0.25),
+  seed: fc.nat(),
+});
+
+/**
+ * A mask that hides some keys but never all of a row (keys of index 0 stay), shaped as asked for, and as the oracle
+ * wants it.
+ */
+function maskOf(
+  { leading, heads, queries, keys, mask, seed }: Case,
+): { own: F64Array; wide: F64Array } | undefined {
+  if (mask === "none") return undefined;
+  const shape = mask === "keys" ? [...leading, keys] : [...leading, heads, queries, keys];
+  const values = new Random(seed + 9);
+  const own = F64Array.full(shape).map((_, i) =>
+    i % keys > 0 && values.uniform() < 0.3 ? Math.fround(-1e30) : Math.fround(values.normal())
+  );
+  return { own, wide: mask === "keys" ? reshape(own, [...leading, 1, 1, keys]) : own };
+}
+
+/**
+ * Scores of order 1 with headSize roundings, handed on by the softmax as relative errors; the sums over keys and over
+ * queries round once a term. With values of order 1 the magnitudes multiply up to about the bound below, in units of
+ * the largest element; exponentials and division add 1e-6.
+ */
+function tolerance({ queries, keys, headSize }: Case, expected: F64Array): number {
+  const largest = expected.data.reduce((max, value) => Math.max(max, Math.abs(value)), 1);
+  return largest * (1e-6 + 16 * gammaN(headSize + keys + queries + 8));
+}
+
+async function check(each: Case, fused: boolean): Promise<void> {
+  const { leading, heads, queries, headSize, scale, seed } = each;
+  const keys = fused ? queries : each.keys;
+  const settled = { ...each, keys };
+  const width = heads * headSize;
+  const [q, k, v] = [queries, keys, keys].map((length, i) =>
+    random([...leading, length, width], seed + i)
+  ) as [F64Array, F64Array, F64Array];
+  const mask = maskOf(settled);
+  const options = { heads, ...(scale !== undefined && { scale }) };
+  const inputs = fused ? [concat([q, k, v], -1)] : [q, k, v];
+  const { y, shape, dy, gradients } = await evaluateEverywhere(families, (gpu, [first, second, third]) => {
+    const own = { ...options, ...(mask && { mask: upload(gpu, mask.own) }) };
+    return fused
+      ? selfAttention(first!, own)
+      : scaledDotProductAttention(first!, second!, { ...own, v: third! });
+  }, { inputs });
+  const theirs = { ...options, ...(mask && { mask: mask.wide }) };
+  const expected = reference(q, k, v, theirs);
+  assert.deepEqual(shape, expected.shape);
+  assertClose(y, expected, { absolute: tolerance(settled, expected) });
+  const wanted = scaledDotProductAttentionGradient(q, k, v, dy, theirs);
+  const parts = fused ? [concat([wanted.q, wanted.k, wanted.v], -1)] : [wanted.q, wanted.k, wanted.v];
+  parts.forEach((part, i) => assertClose(gradients[i]!, part, { absolute: tolerance(settled, part) }));
+}
+
+test("scaledDotProductAttention() with heads and masks agrees with the oracle, and every kernel family gives the same bits", async () => {
+  await holds(cases, (each) => check(each, false), 30);
+});
+
+test("selfAttention() on a fused projection agrees with the oracle, and every kernel family gives the same bits", async () => {
+  await holds(cases, (each) => check(each, true), 30);
+});
+
+test("selfAttention() at 64 and 128 tokens, as an encoder uses it, agrees with the oracle", async () => {
+  for (const queries of [64, 128]) {
+    await check({
+      leading: [2],
+      heads: 8,
+      queries,
+      keys: queries,
+      headSize: 16,
+      mask: "keys",
+      scale: undefined,
+      seed: 5,
+    }, true);
+  }
+});
+
+test("selfAttention() of a sequence padded by masked tokens keeps every bit, and so do its gradients", async () => {
+  const sizes = fc.record({
+    tokens: fc.constantFrom(1, 5, 16, 31),
+    padding: fc.constantFrom(1, 3, 16, 40),
+    heads: fc.constantFrom(1, 3),
+    headSize: fc.constantFrom(3, 8),
+    seed: fc.nat(),
+  });
+  await holds(sizes, async ({ tokens, padding, heads, headSize, seed }) => {
+    const width = heads * headSize;
+    const long = tokens + padding;
+    const wide = random([1, long, 3 * width], seed);
+    const dyWide = random([1, long, width], seed + 1).map((value, i) => i < tokens * width ? value : 0);
+    const head = (x: F64Array) => slice(x, [0, 0, 0], [1, tokens, x.shape[2]!]);
+    const mask = (length: number) => Float32Array.from({ length }, (_, i) => i < tokens ? 0 : -1e30);
+    for (const gpu of Object.values(families)) {
+      const attend = (length: number) => (qkv: Tensor) =>
+        selfAttention(qkv, { heads, mask: tensor(gpu, mask(length), { shape: [1, length] }) });
+      const padded = await evaluate(gpu, attend(long), { inputs: [wide], dy: () => dyWide });
+      const plain = await evaluate(gpu, attend(tokens), { inputs: [head(wide)], dy: () => head(dyWide) });
+      assert.deepEqual(bitsOf(padded.y.slice(0, tokens * width)), bitsOf(plain.y));
+      assert.deepEqual(
+        bitsOf(padded.gradients[0]!.slice(0, tokens * 3 * width)),
+        bitsOf(plain.gradients[0]!),
+      );
+      assert.ok(
+        padded.gradients[0]!.subarray(tokens * 3 * width).every((value) => value === 0),
+        "masked tokens have no gradient",
+      );
+    }
+  }, 20);
+});
+
+test("selfAttention() of a sequence has the same bits whatever sequences stand beside it", async () => {
+  const [sequences, tokens, heads, headSize] = [5, 13, 2, 6];
+  const qkv = random([sequences, tokens, 3 * heads * headSize], 1);
+  const mask = random([sequences, tokens], 2);
+  for (const gpu of Object.values(families)) {
+    const together = await run(
+      gpu,
+      () => selfAttention(upload(gpu, qkv), { heads, mask: upload(gpu, mask) }),
+    );
+    for (let s = 0; s < sequences; s++) {
+      const own = (x: F64Array) => {
+        const size = x.size / sequences;
+        return upload(
+          gpu,
+          F64Array.from([1, ...x.shape.slice(1)], x.data.subarray(s * size, (s + 1) * size)),
+        );
+      };
+      const alone = await run(gpu, () => selfAttention(own(qkv), { heads, mask: own(mask) }));
+      assert.deepEqual(bitsOf(together.slice(s * alone.length, (s + 1) * alone.length)), bitsOf(alone));
+    }
+  }
+});
+
+test("selfAttention() with every key hidden averages over them instead of giving NaN", async () => {
+  const gpu = families.cpu!;
+  const y = await run(
+    gpu,
+    () =>
+      selfAttention(tensor(gpu, [0, 0, 1, 0, 0, 3], { shape: [1, 2, 3] }), {
+        heads: 1,
+        mask: tensor(gpu, [-1e30, -1e30], { shape: [1, 2] }),
+      }),
+  );
+  assert.deepEqual([...y], [2, 2]);
+});
+
+test("scaledDotProductAttention() and selfAttention() refuse shapes that do not fit", () => {
+  const gpu = families.cpu!;
+  const make = (...shape: number[]) => tensor(gpu, new Float32Array(sizeOf(shape)), { shape });
+  using q = make(2, 3, 4);
+  using v = make(2, 5, 4);
+  using short = make(2, 5, 3);
+  assert.throws(() => scaledDotProductAttention(q, short, { heads: 1, v }), {
+    name: "TypeError",
+    message: /q \[2, 3, 4\], k \[2, 5, 3\], v \[2, 5, 4\]/,
+  });
+  assert.throws(() => scaledDotProductAttention(q, v, { heads: 3, v }), {
+    name: "TypeError",
+    message: /Cannot split width 4 into 3 heads/,
+  });
+  assert.throws(() => selfAttention(q, { heads: 1 }), {
+    name: "TypeError",
+    message: /\[2, 3, 4\]: expected \[\.\.\., T, 3·D\]/,
+  });
+  // A causal mask [T, S] would be spread over the wrong rows.
+  using causal = make(3, 5);
+  assert.throws(() => scaledDotProductAttention(q, v, { heads: 2, v, mask: causal }), {
+    name: "TypeError",
+    message: /scores \[2, 2, 3, 5\] by \[3, 5\]: expected that shape or \[2, 5\]/,
+  });
+});
