@@ -5,7 +5,16 @@ import type { Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { applyReflectors, householder } from "./_householder.ts";
-import { exponentsOf, identityRows, matrixExtents, pack, powersOfTwo, type Rows, strideOf, unpack } from "./_rows.ts";
+import {
+  exponentsOf,
+  identityRows,
+  matrixExtents,
+  pack,
+  powersOfTwo,
+  type Rows,
+  strideOf,
+  unpack,
+} from "./_rows.ts";
 
 /** A thin QR decomposition a = q·r, k = min(m, n); the caller disposes its tensors. */
 export interface Qr {
@@ -39,7 +48,10 @@ export async function qr(a: Tensor): Promise<Qr> {
     const scales = mul(signs, reshape(powersOfTwo(a, exponents), [batch, 1]));
     return {
       q: columnsOf(basis, { factor: signs, m, shape: [...leading, m, k] }),
-      r: unpack(rows, { count: k, length: n, rowStep: n, step: 1 }, { factor: scales, shape: [...leading, k, n] }),
+      r: unpack(rows, { count: k, length: n, rowStep: n, step: 1 }, {
+        factor: scales,
+        shape: [...leading, k, n],
+      }),
     };
   });
 }

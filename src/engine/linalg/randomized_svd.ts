@@ -3,11 +3,19 @@ import { full } from "../ops/create.ts";
 import { mul } from "../ops/elementwise.ts";
 import { matmul } from "../ops/matmul.ts";
 import { reshape } from "../ops/shape.ts";
-import { RandomStream, randomKey } from "../random.ts";
+import { randomKey, RandomStream } from "../random.ts";
 import { formatShape } from "../shape.ts";
 import { type Tensor, tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { exponentsOf, type MatrixExtents, matrixExtents, pack, powersOfTwo, signsOf, unpack } from "./_rows.ts";
+import {
+  exponentsOf,
+  type MatrixExtents,
+  matrixExtents,
+  pack,
+  powersOfTwo,
+  signsOf,
+  unpack,
+} from "./_rows.ts";
 import { jacobiSvd, type Svd } from "./jacobi_svd.ts";
 import { orthonormalize } from "./qr.ts";
 
@@ -49,7 +57,9 @@ export async function randomizedSvd(a: Tensor, options: RandomizedSvdOptions): P
   const { rank, oversampling = 10, powerIterations = 4, seed = 0 } = options;
   const smaller = Math.min(extents.m, extents.n);
   if (!Number.isInteger(rank) || rank < 1 || rank > smaller) {
-    throw new RangeError(`Cannot decompose ${formatShape(a.shape)} to rank ${rank}: expected an integer from 1 to ${smaller}`);
+    throw new RangeError(
+      `Cannot decompose ${formatShape(a.shape)} to rank ${rank}: expected an integer from 1 to ${smaller}`,
+    );
   }
   for (const [name, value] of Object.entries({ oversampling, powerIterations })) {
     if (!Number.isInteger(value) || value < 0) {
@@ -64,7 +74,13 @@ export async function randomizedSvd(a: Tensor, options: RandomizedSvdOptions): P
     try {
       const s = leadingValues(await small.s.floats(), { rank, width, exponents });
       const { u, vt } = tidy(() => expand(extents, { q, small, rank }));
-      return { u, s: tensor(a.gpu, s, { shape: [...extents.leading, rank] }), vt, sweeps: small.sweeps, largestCosine: small.largestCosine };
+      return {
+        u,
+        s: tensor(a.gpu, s, { shape: [...extents.leading, rank] }),
+        vt,
+        sweeps: small.sweeps,
+        largestCosine: small.largestCosine,
+      };
     } finally {
       for (const each of [small.u, small.s, small.vt]) each.dispose();
     }
@@ -82,12 +98,17 @@ interface Projection {
 }
 
 /** Q [m, ℓ], which spans nearly the leading left singular vectors of `a` scaled, and b = aᵀQ [n, ℓ]. */
-function project(a: Tensor, { width, powerIterations, seed, exponents }: Projection): { q: Tensor; b: Tensor } {
+function project(
+  a: Tensor,
+  { width, powerIterations, seed, exponents }: Projection,
+): { q: Tensor; b: Tensor } {
   const n = a.shape.at(-1)!;
   const scale = powersOfTwo(a, exponents.map((exponent) => -exponent));
   const scaled = mul(a.detach(), a.rank === 3 ? reshape(scale, [-1, 1, 1]) : scale);
   const random = new RandomStream(randomKey(seed, "randomized svd"));
-  const sketch = tensor(a.gpu, Float32Array.from({ length: n * width }, () => random.normal()), { shape: [n, width] });
+  const sketch = tensor(a.gpu, Float32Array.from({ length: n * width }, () => random.normal()), {
+    shape: [n, width],
+  });
   let q = orthonormalize(matmul(scaled, sketch));
   for (let i = 0; i < powerIterations; i++) {
     q = orthonormalize(matmul(scaled, orthonormalize(matmul(scaled, q, { transposeA: true }))));
@@ -105,20 +126,32 @@ function leadingValues(
     for (let i = 0; i < rank; i++) s[b * rank + i] = values[b * width + i]! * 2 ** exponent;
   });
   if (!s.every(Number.isFinite)) {
-    throw new NonFiniteError(`Cannot decompose: a singular value is ${Math.max(...s)}, over the range of f32; scale the matrix down`);
+    throw new NonFiniteError(
+      `Cannot decompose: a singular value is ${Math.max(...s)}, over the range of f32; scale the matrix down`,
+    );
   }
   return s;
 }
 
 /** a ≈ Q·b with bᵀ = u′·s·v′ᵀ: u = Q·v′ and vt = u′ᵀ, of which the leading rows are taken and signed. */
-function expand({ batch, m, n, leading }: MatrixExtents, { q, small, rank }: { q: Tensor; small: Svd; rank: number }) {
+function expand(
+  { batch, m, n, leading }: MatrixExtents,
+  { q, small, rank }: { q: Tensor; small: Svd; rank: number },
+) {
   const width = q.shape.at(-1)!;
   const ones = full(q.gpu, [batch], 1);
-  const columnsOf = (x: Tensor, length: number) => pack(x, { count: rank, length, rowStep: 1, step: width, size: length * width }, ones);
+  const columnsOf = (x: Tensor, length: number) =>
+    pack(x, { count: rank, length, rowStep: 1, step: width, size: length * width }, ones);
   const left = columnsOf(matmul(q, small.vt, { transposeB: true }), m);
   const factor = signsOf(left, m);
   return {
-    u: unpack(left, { count: rank, length: m, rowStep: 1, step: rank }, { factor, shape: [...leading, m, rank] }),
-    vt: unpack(columnsOf(small.u, n), { count: rank, length: n, rowStep: n, step: 1 }, { factor, shape: [...leading, rank, n] }),
+    u: unpack(left, { count: rank, length: m, rowStep: 1, step: rank }, {
+      factor,
+      shape: [...leading, m, rank],
+    }),
+    vt: unpack(columnsOf(small.u, n), { count: rank, length: n, rowStep: n, step: 1 }, {
+      factor,
+      shape: [...leading, rank, n],
+    }),
   };
 }

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { qr } from "../../../src/engine/linalg/mod.ts";
+import { type Gpu } from "../../../src/engine/gpu/device.ts";
+import { tensor } from "../../../src/engine/tensor.ts";
+import { F64Array } from "../../reference/array.ts";
+import { matmul } from "../../reference/matmul.ts";
+import { householderQr } from "../../reference/qr.ts";
+import { extents, f32Arrays } from "../../support/arbitraries.ts";
+import { assertClose } from "../../support/compare.ts";
+import { gaussian, matrixCases, matrixWithSpectrum } from "../../support/matrices.ts";
+import { Random } from "../../support/random.ts";
+import { holds, testGpu, upload } from "../harness.ts";
+import { frobenius, orthonormalityError } from "./check.ts";
+
+const gpu = await testGpu();
+const gpuClass = await testGpu("gpu");
+
+async function factor(a: F64Array, on: Gpu = gpu): Promise<{ q: F64Array; r: F64Array }> {
+  const before = on.stats().liveBytes;
+  const x = upload(on, a);
+  const result = await qr(x);
+  const host = {
+    q: F64Array.from(result.q.shape, await result.q.floats()),
+    r: F64Array.from(result.r.shape, await result.r.floats()),
+  };
+  for (const each of [x, result.q, result.r]) each.dispose();
+  assert.equal(on.stats().liveBytes, before, "bytes alive afterwards");
+  return host;
+}
+
+/** Orthonormal q, upper triangular r with a diagonal of no negatives, and a = q·r. */
+function assertQr(a: F64Array, { q, r }: { q: F64Array; r: F64Array }): void {
+  const [m, n] = a.shape as [number, number];
+  const k = Math.min(m, n);
+  assert.deepEqual([q.shape, r.shape], [[m, k], [k, n]]);
+  assert.ok(orthonormalityError(q) <= 1e-5, `‖QᵀQ − I‖ is ${orthonormalityError(q)}`);
+  r.data.forEach((value, i) => {
+    const [row, column] = [Math.floor(i / n), i % n];
+    if (row > column) assert.ok(value === 0, `r[${row}, ${column}] is ${value}`);
+    if (row === column) assert.ok(value >= 0, `r[${row}, ${row}] is ${value}`);
+  });
+  const product = matmul(q, r);
+  const error = frobenius(a.map((value, i) => value - product.data[i]!));
+  assert.ok(error <= 1e-5 * frobenius(a), `‖A − QR‖_F is ${error}, ‖A‖_F is ${frobenius(a)}`);
+}
+
+const matrices = fc.tuple(extents(80), extents(80)).chain((shape) =>
+  f32Arrays(shape, { classes: ["ordinary", "tiny", "huge", "zero", "equal", "mixed"] })
+);
+
+test("qr() decomposes any shape and scale", async () => {
+  await holds(matrices, async (a) => assertQr(a, await factor(a)), 60);
+});
+
+test("qr() decomposes any shape and scale in the kernels for GPUs", async () => {
+  await holds(matrices, async (a) => assertQr(a, await factor(a, gpuClass)), 15);
+});
+
+test("qr() decomposes graded, rank-deficient, repeated and zero spectra", async () => {
+  for (const shape of [[1, 17], [65, 33], [33, 130]] as const) {
+    for (const { matrix } of matrixCases(shape, 3)) assertQr(matrix, await factor(matrix));
+  }
+});
+
+test("qr() has orthonormal columns at 512×512 and 700×512 of rank 300", async () => {
+  const random = new Random(1);
+  const full = F64Array.fromF32([512, 512], gaussian([512, 512], random).data);
+  const deficient = F64Array.fromF32(
+    [700, 512],
+    matmul(gaussian([700, 300], random), gaussian([300, 512], random)).data,
+  );
+  for (const matrix of [full, deficient]) assertQr(matrix, await factor(matrix));
+});
+
+test("qr() agrees with the float64 oracle, which full rank makes unique", async () => {
+  // The factors move by about the condition of the matrix, here 2, times the backward error, under 1e-6 relative.
+  for (const [m, n] of [[61, 33], [40, 40]] as const) {
+    const a = matrixWithSpectrum([m, n], Array.from({ length: n }, (_, j) => j % 2 + 1), new Random(m));
+    const [found, expected] = [await factor(a), householderQr(a)];
+    assertClose(found.q.data, expected.q, { absolute: 1e-5 });
+    assertClose(found.r.data, expected.r, { absolute: 1e-5 });
+  }
+});
+
+test("qr() decomposes a batch with the bits of its members alone", async () => {
+  const [m, n] = [21, 30];
+  const members = matrixCases([m, n], 5).map(({ matrix }) => matrix);
+  const data = new Float32Array(members.flatMap((each) => Array.from(each.data)));
+  const { q, r } = await qr(tensor(gpu, data, { shape: [members.length, m, n] }));
+  assert.deepEqual([q.shape, r.shape], [[members.length, m, m], [members.length, m, n]]);
+  const [allQ, allR] = [await q.floats(), await r.floats()];
+  for (const [b, member] of members.entries()) {
+    const alone = await factor(member);
+    assert.deepEqual(allQ.subarray(b * m * m, (b + 1) * m * m), alone.q.toF32());
+    assert.deepEqual(allR.subarray(b * m * n, (b + 1) * m * n), alone.r.toF32());
+  }
+});
+
+test("qr() refuses non-finite elements and other shapes", async () => {
+  await assert.rejects(qr(tensor(gpu, [1, 2, 3, NaN], { shape: [2, 2] })), {
+    name: "NonFiniteError",
+    message: "Cannot factor a matrix with a non-finite element: the first of [2, 2] is at [1, 1]",
+  });
+  await assert.rejects(qr(tensor(gpu, [1])), TypeError);
+});
