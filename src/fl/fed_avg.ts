@@ -1,5 +1,11 @@
 import { addWeighted, assign, keep, type Tensor, zeros } from "../engine/mod.ts";
-import type { Aggregation, CohortUpdate } from "./method.ts";
+import {
+  type Aggregation,
+  type CohortUpdate,
+  type FederatedMethod,
+  type ServerState,
+  trainableParameters,
+} from "./method.ts";
 
 /**
  * Federated averaging (McMahan et al., arXiv 1602.05629): each global value becomes Σ p_k·(value of client k), added up
@@ -27,4 +33,17 @@ export class FedAvg implements Aggregation {
       total.dispose();
     }
   }
+}
+
+/** A method whose clients download, train and upload the same parameters, and whose server averages them. */
+export function averagingMethod(
+  method: Pick<FederatedMethod, "name" | "summary" | "init" | "trainable">,
+): FederatedMethod {
+  const trained = ({ model }: ServerState) => trainableParameters(model, method.trainable);
+  return {
+    ...method,
+    broadcast: trained,
+    aggregate: (state) => new FedAvg(trained(state)),
+    evaluationModel: ({ model }) => model,
+  };
 }

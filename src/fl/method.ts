@@ -1,4 +1,4 @@
-import type { Tensor } from "../engine/mod.ts";
+import { clone, type Tensor } from "../engine/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
 
 /** What every method is given at the start of a run. */
@@ -47,19 +47,30 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
   /** Whether clients train and upload the parameter of this name. */
   trainable(name: string): boolean;
   /**
-   * What every client of a round downloads. The state of `init` needs no download: it follows from public weights and the
-   * seed.
+   * What a client downloads that last took part in round `lastRound`; rounds count from 1, and 0 is the state of `init`,
+   * which needs no download: it follows from public weights and the seed.
    */
-  broadcast(state: State): Map<string, Tensor>;
+  broadcast(state: State, lastRound: number): Map<string, Tensor>;
   /** Starts the aggregation of a round. */
   aggregate(state: State): Aggregation;
   /** The model that is evaluated. */
   evaluationModel(state: State): TextClassifier;
 }
 
-/** The parameters that a method's clients train, in model order. */
-export function trainableParameters(method: FederatedMethod, model: TextClassifier): Map<string, Tensor> {
-  return new Map([...model.namedParameters()].filter(([name]) => method.trainable(name)));
+/** The parameters of a model that clients train, in model order. */
+export function trainableParameters(
+  model: TextClassifier,
+  isTrainable: (name: string) => boolean,
+): Map<string, Tensor> {
+  return new Map([...model.namedParameters()].filter(([name]) => isTrainable(name)));
+}
+
+/**
+ * A copy of a model with its own copy of the parameters to be trained: those are overwritten in place, and the pretrained
+ * model may serve other runs.
+ */
+export function withOwnParameters(model: TextClassifier, isOwn: (name: string) => boolean): TextClassifier {
+  return model.mapParameters((name, parameter) => isOwn(name) ? clone(parameter) : parameter);
 }
 
 /** Whether a parameter belongs to the classification head, which every method here federates too. */

@@ -17,4 +17,5 @@ export * from "./methods/mod.ts";
 export * from "./metrics.ts";
 export * from "./partition/mod.ts";
 export * from "./simulation.ts";
+export * from "./traffic.ts";
 export * from "./wire.ts";

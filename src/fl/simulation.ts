@@ -18,7 +18,7 @@ import { FactorCovariance } from "./factor_covariance.ts";
 import { type LocalOptimizer, trainCohort } from "./local_training.ts";
 import { type FederatedMethod, type ServerState, trainableParameters } from "./method.ts";
 import { EventQueue } from "./_event_queue.ts";
-import { encodePayload, type WireTensor } from "./wire.ts";
+import { downloadBytes, uploadBytes } from "./traffic.ts";
 
 /** Options of {@linkcode simulate}. */
 export interface SimulationOptions {
@@ -90,7 +90,7 @@ export async function* simulate(
   yield {
     type: "initialized",
     method: method.name,
-    trainableParameters: sizeOfAll(trainableParameters(method, state.model).values()),
+    trainableParameters: sizeOfAll(trainableParameters(state.model, method.trainable).values()),
     totalParameters: sizeOfAll([...state.model.namedParameters()].map(([, parameter]) => parameter)),
     test: initial,
     seconds: (performance.now() - started) / 1000,
@@ -98,10 +98,11 @@ export async function* simulate(
   const names = matchLinears(pretrained, targets);
   const origin = effectiveWeights(pretrained, names);
   let before = effectiveWeights(state.model, names);
+  const lastRounds = new Array<number>(options.clients.length).fill(0);
   for (let round = 1; round <= rounds; round++) {
     const timer = new PhaseTimer();
     const trained = yield* progress.until(
-      trainRound(state, { ...options, round, timer, onProgress: report(round, "training") }),
+      trainRound(state, { ...options, round, lastRounds, timer, onProgress: report(round, "training") }),
     );
     const after = effectiveWeights(state.model, names);
     const dynamics = await measureDynamics(state.model, trained.covariance, {
@@ -136,6 +137,8 @@ export async function* simulate(
 }
 
 interface RoundOptions extends SimulationOptions {
+  /** The last round that each client took part in; 0 for never. */
+  readonly lastRounds: number[];
   readonly round: number;
   readonly timer: PhaseTimer;
   readonly onProgress: (done: number, total: number) => void;
@@ -151,6 +154,7 @@ async function trainRound(state: ServerState, options: RoundOptions) {
     cohortSize,
     seed,
     round,
+    lastRounds,
     timer,
     onProgress,
   } = options;
@@ -159,9 +163,10 @@ async function trainRound(state: ServerState, options: RoundOptions) {
     : options.learningRate;
   const participants = new RandomStream(randomKey(seed, "participants", round))
     .sampleWithoutReplacement(clients.length, clientsPerRound).sort((a, b) => a - b);
-  const bytesDown = participants.length * (await encode(method.broadcast(state))).byteLength;
+  const bytesDown = await downloadBytes(state, { method, participants, lastRounds });
+  for (const client of participants) lastRounds[client] = round;
   timer.lap("broadcast");
-  const start = trainableParameters(method, state.model);
+  const start = trainableParameters(state.model, method.trainable);
   const numExamples = participants.reduce((total, client) => total + clients[client]!.length, 0);
   const aggregation = method.aggregate(state);
   const covariance = new FactorCovariance(state.model);
@@ -199,30 +204,6 @@ async function trainRound(state: ServerState, options: RoundOptions) {
   }
   aggregation.finish();
   return { participants, trainLoss, bytesUp, bytesDown, covariance };
-}
-
-/** Encodes tensors as they would cross the wire. */
-async function encode(tensors: ReadonlyMap<string, Tensor>): Promise<Uint8Array> {
-  const payload = new Map<string, WireTensor>();
-  for (const [name, value] of tensors) payload.set(name, { shape: value.shape, data: await value.floats() });
-  return encodePayload(payload, { codec: "f32" });
-}
-
-/** Bytes of the payloads of a cohort's members, each encoded. */
-async function uploadBytes(values: ReadonlyMap<string, Tensor>, members: number): Promise<number> {
-  const host = new Map<string, { shape: readonly number[]; data: Float32Array }>();
-  for (const [name, value] of values) {
-    host.set(name, { shape: value.shape.slice(1), data: await value.floats() });
-  }
-  let bytes = 0;
-  for (let member = 0; member < members; member++) {
-    const own = new Map([...host].map(([name, { shape, data }]) => {
-      const size = data.length / members;
-      return [name, { shape, data: data.subarray(member * size, (member + 1) * size) }];
-    }));
-    bytes += encodePayload(own, { codec: "f32" }).byteLength;
-  }
-  return bytes;
 }
 
 /** Adds wall-clock time to the phase that has just ended. */

@@ -1,13 +1,17 @@
 import { attachAdapters, federa } from "../../federa/mod.ts";
-import type { FederatedMethod } from "../method.ts";
+import { averagingMethod } from "../fed_avg.ts";
+import { isHead, withOwnParameters } from "../method.ts";
 import { fedIt } from "./fed_it.ts";
 
 /** FeDeRA (arXiv 2404.18848): FedIT from factors that the SVD of the pretrained weights gives. */
-export const feDeRa: FederatedMethod = {
-  ...fedIt,
+export const feDeRa = averagingMethod({
   name: "federa",
   summary: "LoRA from the SVD of the pretrained weights; A and B averaged separately (arXiv 2404.18848)",
   init: async (pretrained, options) => ({
-    model: await attachAdapters(pretrained, { ...options, initialization: federa({ svd: options.svd }) }),
+    model: await attachAdapters(withOwnParameters(pretrained, isHead), {
+      ...options,
+      initialization: federa({ svd: options.svd }),
+    }),
   }),
-};
+  trainable: fedIt.trainable,
+});

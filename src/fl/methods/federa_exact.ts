@@ -1,6 +1,20 @@
-import { add, assign, mul, tidy } from "../../engine/mod.ts";
-import { adaptersOf } from "../../federa/mod.ts";
-import { FactorCovariance } from "../factor_covariance.ts";
+import {
+  add,
+  addWeighted,
+  assign,
+  clone,
+  concat,
+  keep,
+  matmul,
+  mul,
+  permute,
+  reshape,
+  sub,
+  type Tensor,
+  tidy,
+  zeros,
+} from "../../engine/mod.ts";
+import { adaptersOf, type LowRankLinear } from "../../federa/mod.ts";
 import { FedAvg } from "../fed_avg.ts";
 import {
   type Aggregation,
@@ -11,58 +25,136 @@ import {
 } from "../method.ts";
 import { feDeRa } from "./federa.ts";
 
-/** FeDeRA-Exact's server also knows whether its residuals are still those of the start. */
-export interface ExactState extends ServerState {
-  /** Rounds aggregated so far. */
-  rounds: number;
+/** A round's change of one frozen residual, as the product b·a of b [out, K·r] and a [K·r, in]. */
+interface Correction {
+  readonly b: Tensor;
+  readonly a: Tensor;
 }
 
-/** FedAvg of the factors, and the error of that average into the frozen residual. */
+/** FeDeRA-Exact's server also knows what its residuals went through lately. */
+export interface ExactState extends ServerState {
+  /** Rounds aggregated so far. */
+  round: number;
+  /** Corrections by round, then layer; the oldest go once sending the residuals whole is cheaper. */
+  readonly corrections: Map<number, ReadonlyMap<string, Correction>>;
+}
+
+/** One cohort's factor updates of one layer, and its weights. */
+interface Updates {
+  readonly dA: Tensor;
+  readonly dB: Tensor;
+  readonly weights: Tensor;
+}
+
+/**
+ * FedAvg of the factors, and the error of that average into the frozen residual:
+ * E = Σ p_k·B_k·A_k − B̄·Ā = Σ p_k·(dB_k − dB̄)·dA_k, d being counted from the start of the round. The mean dB̄ is known only
+ * after the last cohort, so unlike plain averaging this rule holds every participant's factors until then.
+ */
 class ExactAggregation implements Aggregation {
   readonly #state: ExactState;
   readonly #average: FedAvg;
-  readonly #covariance: FactorCovariance;
+  readonly #start: ReadonlyMap<
+    string,
+    { adapter: LowRankLinear; loraA: Tensor; loraB: Tensor; updates: Updates[] }
+  >;
 
   constructor(state: ExactState) {
     this.#state = state;
-    this.#average = new FedAvg(trainableParameters(feDeRaExact as FederatedMethod, state.model));
-    this.#covariance = new FactorCovariance(state.model);
+    this.#average = new FedAvg(trainableParameters(state.model, feDeRa.trainable));
+    this.#start = new Map([...adaptersOf(state.model)].map(([name, adapter]) => [name, {
+      adapter,
+      loraA: keep(clone(adapter.loraA)),
+      loraB: keep(clone(adapter.loraB)),
+      updates: [],
+    }]));
   }
 
+  /** Adds a cohort. */
   add(update: CohortUpdate): void {
     this.#average.add(update);
-    this.#covariance.add(update);
+    for (const [name, { loraA, loraB, updates }] of this.#start) {
+      updates.push({
+        dA: keep(sub(update.values.get(`${name}.loraA`)!, loraA)),
+        dB: keep(sub(update.values.get(`${name}.loraB`)!, loraB)),
+        weights: keep(clone(update.weights)),
+      });
+    }
   }
 
+  /** Averages, and corrects the residuals. */
   finish(): void {
-    const adapters = adaptersOf(this.#state.model);
-    tidy(() => {
-      for (const [name, { error }] of this.#covariance.aggregates()) {
-        const { weight, scaling } = adapters.get(name)!;
-        assign(weight, add(weight, mul(error, scaling)));
+    const corrections = new Map<string, Correction>();
+    for (const [name, { adapter, loraA, loraB, updates }] of this.#start) {
+      const correction = tidy(() => correctionOf(adapter, updates));
+      tidy(() => assign(adapter.weight, add(adapter.weight, matmul(correction.b, correction.a))));
+      corrections.set(name, { b: keep(correction.b), a: keep(correction.a) });
+      for (const each of [loraA, loraB, ...updates.flatMap(({ dA, dB, weights }) => [dA, dB, weights])]) {
+        each.dispose();
       }
-    });
-    this.#covariance.dispose();
+    }
     this.#average.finish();
-    this.#state.rounds++;
+    this.#state.round++;
+    remember(this.#state, corrections);
+  }
+}
+
+/** s·E of one layer as a product of stacks; the clients in their order, however they were grouped. */
+function correctionOf({ weight, scaling }: LowRankLinear, updates: readonly Updates[]): Correction {
+  const [out, width] = weight.shape as [number, number];
+  const meanB = zeros(weight.gpu, updates[0]!.dB.shape.slice(1));
+  for (const { dB, weights } of updates) addWeighted(meanB, dB, weights);
+  const columns = updates.map(({ dB, weights }) => {
+    const weighted = mul(sub(dB, meanB), mul(reshape(weights, [-1, 1, 1]), scaling));
+    return reshape(permute(weighted, [1, 0, 2]), [out, -1]);
+  });
+  return {
+    b: concat(columns, { axis: 1 }),
+    a: concat(updates.map(({ dA }) => reshape(dA, [-1, width]))),
+  };
+}
+
+/** Keeps a round's corrections, and forgets those from which on the residuals themselves are smaller. */
+function remember(state: ExactState, corrections: ReadonlyMap<string, Correction>): void {
+  state.corrections.set(state.round, corrections);
+  const dense = [...adaptersOf(state.model).values()].reduce((total, { weight }) => total + weight.size, 0);
+  let size = 0;
+  for (const [round, layers] of [...state.corrections].reverse()) {
+    for (const { a, b } of layers.values()) size += a.size + b.size;
+    if (size < dense) continue;
+    state.corrections.delete(round);
+    for (const { a, b } of layers.values()) [a, b].forEach((each) => each.dispose());
   }
 }
 
 /**
  * FeDeRA with exact aggregation (FedEx-LoRA's correction, arXiv 2410.09432, on FeDeRA's start): A and B are averaged
- * separately and the lost part s·E = s·(Σ p_k·B_k·A_k − B̄·Ā) is added to the frozen residual, so the global weights change
- * by exactly the average of the clients' changes. Clients download the residual they don't have yet, whole: its bytes count.
+ * separately and what that loses, s·(Σ p_k·B_k·A_k − B̄·Ā), is added to the frozen residual, so the global weights change
+ * by exactly the average of the clients' changes. A client downloads the corrections of the rounds since it last took
+ * part as factors of rank K·r, or the residuals themselves where those are smaller; their bytes count.
  */
 export const feDeRaExact: FederatedMethod<ExactState> = {
   ...feDeRa,
   name: "federa-exact",
   summary:
-    "FeDeRA; the error of averaging factors is folded into the frozen residual (arXiv 2404.18848, 2410.09432)",
-  init: async (pretrained, options) => ({ model: (await feDeRa.init(pretrained, options)).model, rounds: 0 }),
-  broadcast: (state) => {
-    const payload = trainableParameters(feDeRaExact as FederatedMethod, state.model);
-    // Every round changes the residual, so even a client of the last one misses a change.
-    if (state.rounds > 0) {
+    "FeDeRA; what averaging factors loses is folded into the frozen residual (arXiv 2404.18848, 2410.09432)",
+  init: async (pretrained, options) => ({
+    model: (await feDeRa.init(pretrained, options)).model,
+    round: 0,
+    corrections: new Map(),
+  }),
+  broadcast: (state, lastRound) => {
+    const payload = trainableParameters(state.model, feDeRa.trainable);
+    // A client of round q downloaded the residuals as they were before the correction of round q.
+    const firstMissed = Math.max(1, lastRound);
+    const missed = Array.from({ length: state.round - firstMissed + 1 }, (_, i) => firstMissed + i);
+    if (missed.every((round) => state.corrections.has(round))) {
+      for (const round of missed) {
+        for (const [name, { a, b }] of state.corrections.get(round)!) {
+          payload.set(`${name}.correction.${round}.a`, a).set(`${name}.correction.${round}.b`, b);
+        }
+      }
+    } else {
       for (const [name, { weight }] of adaptersOf(state.model)) payload.set(`${name}.weight`, weight);
     }
     return payload;
