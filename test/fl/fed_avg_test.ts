@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { tensor } from "../../src/engine/mod.ts";
+import { FedAvg } from "../../src/fl/mod.ts";
+import { bitsOf, holds, testGpu, upload } from "../engine/harness.ts";
+import { F64Array } from "../reference/array.ts";
+import { extents, f32Arrays, shapes } from "../support/arbitraries.ts";
+import { assertClose, gammaN } from "../support/compare.ts";
+import { gaussian } from "../support/matrices.ts";
+import { Random } from "../support/random.ts";
+
+const gpu = await testGpu();
+
+/** Averages clients' values, given in cohorts of at most `cohortSize`. */
+async function average(
+  clients: readonly F64Array[],
+  shares: readonly number[],
+  cohortSize: number,
+): Promise<Float32Array> {
+  const shape = clients[0]!.shape;
+  const target = upload(gpu, F64Array.full(shape, 7));
+  const aggregation = new FedAvg(new Map([["x", target]]));
+  for (let start = 0; start < clients.length; start += cohortSize) {
+    const members = clients.slice(start, start + cohortSize);
+    const values = upload(
+      gpu,
+      F64Array.from([members.length, ...shape], members.flatMap(({ data }) => [...data])),
+    );
+    const weights = tensor(gpu, shares.slice(start, start + cohortSize));
+    aggregation.add({ values: new Map([["x", values]]), weights });
+    values.dispose();
+    weights.dispose();
+  }
+  aggregation.finish();
+  const result = await target.floats();
+  target.dispose();
+  return result;
+}
+
+/** n_k / n, as the simulation gives them. */
+function sharesOf(counts: readonly number[]): number[] {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return counts.map((count) => count / total);
+}
+
+const counts = fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 1, maxLength: 24 });
+
+test("FedAvg gives Σ p_k·x_k, the same bits whatever the cohorts, and leaks nothing", async () => {
+  const before = gpu.stats().liveBytes;
+  const cases = fc.tuple(shapes({ maxRank: 3, maxSize: 2000 }), counts, extents(25), fc.nat());
+  await holds(cases, async ([shape, counts, cohortSize, seed]) => {
+    const random = new Random(seed);
+    const clients = counts.map(() => F64Array.fromF32(shape, gaussian(shape, random).data));
+    const shares = sharesOf(counts);
+    const found = await average(clients, shares, cohortSize);
+    assert.deepEqual(bitsOf(found), bitsOf(await average(clients, shares, 1)));
+    assert.deepEqual(bitsOf(found), bitsOf(await average(clients, shares, clients.length)));
+    const sum = (f: (value: number) => number) =>
+      Array.from(
+        found,
+        (_, i) => clients.reduce((total, { data }, k) => total + shares[k]! * f(data[i]!), 0),
+      );
+    // One rounding of p_k, one of the product, K of the sum.
+    const bound = sum(Math.abs).map((value) => gammaN(counts.length + 2) * value);
+    assertClose(found, sum((value) => value), { absolute: bound });
+  });
+  assert.equal(gpu.stats().liveBytes, before);
+});
+
+test("FedAvg of identical clients is the identity to K + 2 roundings, of ordinary, huge and tiny values", async () => {
+  const cases = fc.tuple(counts, f32Arrays([37], { huge: 1e37 }), fc.integer({ min: 1, max: 7 }));
+  await holds(cases, async ([counts, x, cohortSize]) => {
+    // Every term has the sign of x, so the error is γ_{K+2}·|x|; shares add up to 1 within K·2⁻⁵³.
+    const found = await average(counts.map(() => x), sharesOf(counts), cohortSize);
+    assertClose(found, x, { relative: gammaN(counts.length + 2), absolute: counts.length * 2 ** -126 });
+  });
+});
+
+test("FedAvg of one client is the identity bit for bit", async () => {
+  await holds(f32Arrays([33], { classes: ["ordinary", "huge", "zero", "equal"] }), async (x) => {
+    const found = await average([x], [1], 1);
+    assert.deepEqual(Array.from(found, (value) => value + 0), Array.from(x.data, (value) => value + 0));
+  }, 20);
+});

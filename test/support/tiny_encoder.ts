@@ -1,0 +1,113 @@
+import {
+  add,
+  div,
+  Embedding,
+  type Gpu,
+  LayerNorm,
+  Linear,
+  matmul,
+  maximum,
+  ones,
+  reshape,
+  sum,
+  tanh,
+  type Tensor,
+} from "../../src/engine/mod.ts";
+import type { TokenizedSet } from "../../src/fl/mod.ts";
+import { TextEncoder, type TokenTensors } from "../../src/models/encoder.ts";
+import { TextClassifier } from "../../src/models/text_classifier.ts";
+import { upload } from "../engine/harness.ts";
+import { F64Array } from "../reference/array.ts";
+import { gaussian } from "./matrices.ts";
+import { Random } from "./random.ts";
+
+/** Sizes of a {@link TinyEncoder}. */
+export interface TinyEncoderOptions {
+  readonly vocabulary?: number;
+  readonly width?: number;
+  readonly inner?: number;
+  readonly seed?: number;
+}
+
+/** An encoder of a few dimensions with one layer of each kind: h = norm(embedding), h + outer(tanh(inner(h))), mean pool. */
+export class TinyEncoder extends TextEncoder {
+  override readonly hiddenSize: number;
+  override readonly maxTokens = 16;
+  readonly embedding: Embedding;
+  readonly norm: LayerNorm;
+  readonly inner: Linear;
+  readonly outer: Linear;
+
+  constructor(gpu: Gpu, options: TinyEncoderOptions = {}) {
+    super();
+    const { vocabulary = 11, width = 6, inner = 5, seed = 1 } = options;
+    const random = new Random(seed);
+    const draw = (shape: readonly number[], scale: number) =>
+      upload(gpu, F64Array.fromF32(shape, gaussian(shape, random).map((value) => value * scale).data));
+    this.hiddenSize = width;
+    this.embedding = new Embedding(draw([vocabulary, width], 1));
+    this.norm = new LayerNorm(ones(gpu, [width]), draw([width], 0.1), { epsilon: 1e-6 });
+    this.inner = new Linear(draw([inner, width], 1 / Math.sqrt(width)), draw([inner], 0.1));
+    this.outer = new Linear(draw([width, inner], 1 / Math.sqrt(inner)), draw([width], 0.1));
+  }
+
+  override encode({ ids }: TokenTensors): Tensor {
+    const h = this.norm.forward(this.embedding.forward(ids));
+    return add(h, this.outer.forward(tanh(this.inner.forward(h))));
+  }
+
+  override pool(states: Tensor, mask: Tensor): Tensor {
+    const [length, width] = states.shape.slice(-2) as [number, number];
+    const counts = maximum(sum(mask, { axes: [-1], keepDims: true }), ones(mask.gpu, [1]));
+    const weights = reshape(div(mask, counts), [-1, 1, length]);
+    return reshape(matmul(weights, reshape(states, [-1, length, width])), [
+      ...states.shape.slice(0, -2),
+      width,
+    ]);
+  }
+}
+
+/** A {@link TinyEncoder} with a head of two or more classes. */
+export function tinyClassifier(
+  gpu: Gpu,
+  options: TinyEncoderOptions & { readonly classes?: number } = {},
+): TextClassifier {
+  const { classes = 3, seed = 1 } = options;
+  const labels = Array.from({ length: classes }, (_, k) => `class ${k}`);
+  return TextClassifier.create(gpu, new TinyEncoder(gpu, options), { labels, seed });
+}
+
+/** Options of {@link tinyTask}. */
+export interface TinyTaskOptions {
+  readonly size: number;
+  readonly length?: number;
+  readonly vocabulary?: number;
+  readonly classes?: number;
+  readonly seed?: number;
+}
+
+/** Texts of random tokens and lengths; an example's class is that of its first token, modulo the classes. */
+export function tinyTask(options: TinyTaskOptions): TokenizedSet {
+  const { size, length = 4, vocabulary = 11, classes = 3, seed = 1 } = options;
+  const random = new Random(seed);
+  const ids = new Uint32Array(size * length);
+  const mask = new Float32Array(size * length);
+  const labels = new Int32Array(size);
+  for (let i = 0; i < size; i++) {
+    const tokens = 1 + random.integer(length);
+    for (let t = 0; t < tokens; t++) {
+      ids[i * length + t] = random.integer(vocabulary);
+      mask[i * length + t] = 1;
+    }
+    labels[i] = ids[i * length]! % classes;
+  }
+  return { size, length, ids, mask, labels };
+}
+
+/** Splits examples 0 to size among clients of random sizes, each at least 1. */
+export function randomClients(size: number, clients: number, seed: number): number[][] {
+  const random = new Random(seed);
+  const groups: number[][] = Array.from({ length: clients }, (_, client) => [client]);
+  for (let i = clients; i < size; i++) groups[random.integer(clients)]!.push(i);
+  return groups;
+}
