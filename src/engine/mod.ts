@@ -15,6 +15,7 @@ export {
   openGpu,
   type OpenGpuOptions,
 } from "./gpu/device.ts";
+export * from "./linalg/mod.ts";
 export * from "./nn/mod.ts";
 export * from "./ops/mod.ts";
 export * from "./optim/mod.ts";
