@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { noGrad, record } from "../../src/engine/autograd.ts";
+import { backward } from "../../src/engine/backward.ts";
+import { add, exp, mul, relu, square } from "../../src/engine/ops/elementwise.ts";
+import { layerNorm } from "../../src/engine/ops/layer_norm.ts";
+import { linear } from "../../src/engine/ops/linear.ts";
+import { mean, sum } from "../../src/engine/ops/reduce.ts";
+import { reshape } from "../../src/engine/ops/shape.ts";
+import { type Tensor, tensor } from "../../src/engine/tensor.ts";
+import { tidy } from "../../src/engine/tidy.ts";
+import { testGpu } from "./harness.ts";
+
+const gpu = await testGpu();
+const leaf = (data: number[], shape: number[] = [data.length]) => tensor(gpu, data, { shape }).requireGrad();
+
+/** The gradients as numbers; everything is freed, and proved to be. */
+async function gradients(body: () => [Tensor, Tensor[]]): Promise<number[][]> {
+  const before = gpu.stats().liveBytes;
+  const found = tidy(() => backward(...body()));
+  const data = [];
+  for (const each of found) data.push([...await each.data()]);
+  for (const each of found) each.dispose();
+  assert.equal(gpu.stats().liveBytes, before, "bytes alive after backward()");
+  return data;
+}
+
+test("backward() adds up over a diamond and over a leaf used twice", async () => {
+  // f = Σ (x²·x + x) has the gradient 3x² + 1; both ways of the diamond meet in x².
+  const diamond = await gradients(() => {
+    const x = leaf([1, -2, 3]);
+    const s = square(x);
+    return [sum(add(mul(s, x), add(mul(s, 0), x))), [x]];
+  });
+  assert.deepEqual(diamond, [[4, 13, 28]]);
+  // f = (2x)·(2x + 1), x = 3: 8x + 2 = 26.
+  const shared = await gradients(() => {
+    const x = leaf([3]);
+    const h = mul(x, 2);
+    return [sum(mul(h, add(h, 1))), [x]];
+  });
+  assert.deepEqual(shared, [[26]]);
+});
+
+test("backward() runs a node's rules once, after all its consumers", () => {
+  tidy(() => {
+    const x = leaf([1, 2]);
+    let calls = 0;
+    const h = record(mul(x.detach(), 1), [x], [(dy) => {
+      calls++;
+      return dy;
+    }]);
+    // The longer way to the loss must be done first.
+    backward(sum(add(mul(mul(mul(h, 2), 2), 2), h)), [x]);
+    assert.equal(calls, 1);
+  });
+});
+
+test("backward() gives gradients in the order of the leaves, of an intermediate and of the loss itself", async () => {
+  const found = await gradients(() => {
+    const [x, y] = [leaf([2, 3]), leaf([5, 7])];
+    const product = mul(x, y);
+    const loss = sum(product);
+    return [loss, [y, product, loss, x]];
+  });
+  assert.deepEqual(found, [[2, 3], [1, 1], [1], [5, 7]]);
+});
+
+test("backward() twice over one graph gives the same gradients", () => {
+  tidy(() => {
+    const x = leaf([1, 2]);
+    const loss = sum(exp(x));
+    const [first] = backward(loss, [x]);
+    const [second] = backward(loss, [x]);
+    assert.notEqual(first, second);
+    assert.deepEqual(first!.shape, second!.shape);
+  });
+});
+
+test("backward() computes nothing for a frozen weight", () => {
+  const dispatches = (train: readonly ("x" | "weight" | "bias")[]) =>
+    tidy(() => {
+      const inputs = {
+        x: tensor(gpu, new Float32Array(2 * 5 * 3), { shape: [2, 5, 3] }),
+        weight: tensor(gpu, new Float32Array(12), { shape: [4, 3] }),
+        bias: tensor(gpu, new Float32Array(4)),
+      };
+      for (const name of train) inputs[name].requireGrad();
+      const loss = sum(linear(inputs.x, inputs));
+      const before = gpu.stats().dispatches;
+      backward(loss, train.map((name) => inputs[name]));
+      return gpu.stats().dispatches - before;
+    });
+  // ones, and the gradient of sum spread over the result, which all of them need.
+  const [x, weight, bias] = [dispatches(["x"]), dispatches(["weight"]), dispatches(["bias"])];
+  assert.deepEqual([x, weight, bias], [3, 3, 3]);
+  assert.equal(dispatches(["x", "weight", "bias"]), 5);
+});
+
+test("backward() computes no gradient of a trainable leaf that is not asked for", () => {
+  tidy(() => {
+    const [x, weight] = [leaf([1, 2], [1, 2]), leaf([1, 2, 3, 4], [2, 2])];
+    const loss = sum(linear(x, { weight }));
+    const count = (leaves: Tensor[]) => {
+      const before = gpu.stats().dispatches;
+      backward(loss, leaves);
+      return gpu.stats().dispatches - before;
+    };
+    assert.equal(count([x]), count([x, weight]) - 1);
+  });
+});
+
+test("backward() skips the whole graph below a frozen part", () => {
+  tidy(() => {
+    const x = tensor(gpu, new Float32Array(8), { shape: [2, 4] });
+    const head = leaf([1, 2, 3, 4], [1, 4]);
+    const deep = Array.from({ length: 20 }).reduce<Tensor>((h) => relu(mul(h, 2)), x);
+    assert.equal(deep.node, null, "nothing is recorded where nothing is trainable");
+    const loss = sum(linear(deep, { weight: head }));
+    const before = gpu.stats().dispatches;
+    backward(loss, [head]);
+    assert.equal(gpu.stats().dispatches - before, 3);
+  });
+});
+
+test("noGrad() and detach() record nothing, and recording resumes after an error", () => {
+  tidy(() => {
+    const x = leaf([1]);
+    assert.equal(noGrad(() => mul(x, 2)).node, null);
+    assert.equal(mul(x.detach(), 2).node, null);
+    assert.throws(() =>
+      noGrad(() => {
+        throw new Error("broken");
+      })
+    );
+    assert.notEqual(mul(x, 2).node, null);
+  });
+});
+
+test("backward() refuses a loss that isn't a scalar and leaves it does not depend on", () => {
+  tidy(() => {
+    const [x, other, plain] = [leaf([1, 2]), leaf([1]), tensor(gpu, [1, 2])];
+    assert.throws(() => backward(mul(x, 2), [x]), {
+      name: "TypeError",
+      message: /from shape \[2\]: expected a scalar/,
+    });
+    assert.throws(() => backward(sum(x), [x, other]), {
+      name: "TypeError",
+      message: /gradient of leaf 1 of shape \[1\]/,
+    });
+    assert.throws(() => backward(sum(mul(plain, plain)), [plain]), {
+      name: "TypeError",
+      message: /leaf 0 of shape \[2\].*requireGrad/,
+    });
+  });
+});
+
+test("backward() refuses a rule that gives another shape", () => {
+  tidy(() => {
+    const x = leaf([1, 2]);
+    const y = record(reshape(x.detach(), [2, 1]), [x], [(dy) => dy]);
+    assert.throws(() => backward(sum(y), [x]), {
+      name: "TypeError",
+      message: /gave shape \[2, 1\] for an input of shape \[2\]/,
+    });
+  });
+});
+
+test("backward() frees everything when a rule throws", () => {
+  const before = gpu.stats().liveBytes;
+  tidy(() => {
+    const x = leaf([1, 2]);
+    const y = record(mul(x.detach(), 2), [x], [() => {
+      throw new Error("broken rule");
+    }]);
+    assert.throws(() => backward(sum(exp(y)), [x]), /broken rule/);
+  });
+  assert.equal(gpu.stats().liveBytes, before);
+});
+
+test("backward() goes through a chain of thousands of operations", async () => {
+  const found = await gradients(() => {
+    const x = leaf([1]);
+    let h: Tensor = x;
+    for (let i = 0; i < 5000; i++) h = add(h, 1);
+    return [sum(h), [x]];
+  });
+  assert.deepEqual(found, [[1]]);
+});
+
+test("backward() of a sum of clients' means keeps each client's gradient its own", async () => {
+  // Two clients with weights [2, 1, 2]; the loss of client 1 is not finite, client 0 must not see it.
+  const found = await gradients(() => {
+    const weight = leaf([1, 1, 2, 3], [2, 1, 2]);
+    const x = tensor(gpu, [1, 2, 3, 4, Infinity, 1, 1, 1], { shape: [2, 2, 2] });
+    return [sum(mean(linear(x, { weight }), { axes: [1, 2] })), [weight]];
+  });
+  assert.deepEqual(found[0]!.slice(0, 2), [2, 3]);
+});
+
+test("backward() through layerNorm() of a frozen layer needs no parameter gradients", () => {
+  tidy(() => {
+    const x = leaf([1, 2, 3, 4], [2, 2]);
+    const frozen = { weight: tensor(gpu, [1, 1]), bias: tensor(gpu, [0, 0]) };
+    const loss = sum(layerNorm(x, frozen));
+    const before = gpu.stats().dispatches;
+    backward(loss, [x]);
+    assert.equal(gpu.stats().dispatches - before, 3);
+  });
+});

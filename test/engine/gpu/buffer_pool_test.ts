@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type PooledBuffer, sizeClass } from "../../../src/engine/gpu/buffer_pool.ts";
+import { openGpu } from "../../../src/engine/gpu/device.ts";
+import { ones } from "../../../src/engine/ops/create.ts";
+import { add, mul } from "../../../src/engine/ops/elementwise.ts";
+import { tensor } from "../../../src/engine/tensor.ts";
+import { tidy } from "../../../src/engine/tidy.ts";
+import { testGpu } from "../harness.ts";
+
+const gpu = await testGpu();
+
+test("sizeClass() holds the request, wastes at most an eighth, and is its own class", () => {
+  fc.assert(fc.property(fc.integer({ min: 0, max: 2 ** 31 }), (bytes) => {
+    const size = sizeClass(bytes);
+    assert.ok(size >= bytes && size % 256 === 0 && sizeClass(size) === size);
+    // Below 2 KiB the step of 256 bytes is coarser than an eighth.
+    assert.ok(size <= Math.max(bytes * 1.125, bytes + 255, 256), `${bytes} → ${size}`);
+  }));
+});
+
+test("BufferPool never lends one buffer twice, and counts what is out", async () => {
+  const commands = fc.array(
+    fc.record({ bytes: fc.constantFrom(0, 4, 256, 300, 1000, 5000), release: fc.boolean(), pick: fc.nat() }),
+    { maxLength: 40 },
+  );
+  await fc.assert(fc.asyncProperty(commands, async (steps) => {
+    const before = gpu.stats().liveBytes;
+    const lent: PooledBuffer[] = [];
+    for (const { bytes, release, pick } of steps) {
+      if (release && lent.length > 0) {
+        gpu.release(lent.splice(pick % lent.length, 1)[0]!);
+      } else {
+        const buffer = gpu.acquire(bytes, () => "test");
+        assert.ok(!lent.includes(buffer));
+        assert.ok(buffer.bytes >= bytes && buffer.buffer.size === buffer.bytes);
+        lent.push(buffer);
+      }
+      const out = lent.reduce((sum, each) => sum + each.bytes, 0);
+      assert.equal(gpu.stats().liveBytes - before, out);
+      assert.ok(gpu.stats().peakBytes >= gpu.stats().liveBytes);
+    }
+    for (const each of lent) gpu.release(each);
+  }));
+});
+
+test("BufferPool reuses a released buffer instead of making one", () => {
+  tidy(() => ones(gpu, [1000]));
+  const { created } = gpu.stats();
+  for (let i = 0; i < 10; i++) tidy(() => ones(gpu, [1000 - i]));
+  assert.equal(gpu.stats().created, created);
+});
+
+test("BufferPool keeps at most maxIdleBytes, and results survive the buffers it destroys", async () => {
+  const maxIdleBytes = 64 * 1024;
+  using small = await openGpu({ maxIdleBytes });
+  using y = tidy(() => {
+    let sum = tensor(small, new Float32Array(5000));
+    // Each step releases other sizes while its commands still wait.
+    for (let i = 0; i < 100; i++) {
+      sum = tidy(() => add(sum, mul(ones(small, [5000 + 50 * i]), 1 / (i + 1)).detach().size > 0 ? 1 : 0));
+    }
+    return sum;
+  });
+  assert.ok(small.stats().idleBytes <= maxIdleBytes, `${small.stats().idleBytes} idle bytes`);
+  assert.ok((await y.floats()).every((value) => value === 100));
+  small.trim();
+  assert.equal(small.stats().idleBytes, 0);
+  assert.ok((await y.floats()).every((value) => value === 100), "a tensor alive is not trimmed");
+});
+
+test("tensor() over the adapter's binding limit is refused by name, and nothing is lost", async () => {
+  const limit = Math.min(gpu.device.limits.maxStorageBufferBindingSize, gpu.device.limits.maxBufferSize);
+  const before = gpu.stats();
+  const rows = Math.floor(limit / 4096) + 1;
+  assert.throws(() => ones(gpu, [rows, 1024]), (error: Error) => {
+    assert.equal(error.name, "OutOfMemoryError");
+    assert.ok(
+      error.message.includes(`tensor [${rows}, 1024] of f32`) && error.message.includes(String(limit)),
+      error.message,
+    );
+    return true;
+  });
+  assert.deepEqual(gpu.stats(), before);
+  using x = tensor(gpu, [1]);
+  assert.equal(await x.item(), 1);
+});
