@@ -1,6 +1,7 @@
 import { embedding } from "../ops/embedding.ts";
 import { layerNorm } from "../ops/layer_norm.ts";
 import { linear } from "../ops/linear.ts";
+import { broadcastTo } from "../ops/shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
 
@@ -32,7 +33,7 @@ export class Linear extends Layer {
 export class LayerNorm extends Layer {
   /** [D], or [C, D]. */
   readonly weight: Tensor;
-  /** Shaped as the weight. */
+  /** [D], or [C, D]. */
   readonly bias: Tensor;
   readonly epsilon: number;
 
@@ -44,7 +45,11 @@ export class LayerNorm extends Layer {
   }
 
   override forward(x: Tensor): Tensor {
-    return layerNorm(x, this);
+    const { weight, bias, epsilon } = this;
+    if (weight.rank === bias.rank) return layerNorm(x, this);
+    // One of them is trained member by member, the other is shared.
+    const { shape } = weight.rank > bias.rank ? weight : bias;
+    return layerNorm(x, { weight: broadcastTo(weight, shape), bias: broadcastTo(bias, shape), epsilon });
   }
 }
 
