@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { adaptersOf, attachAdapters, federa, lora } from "../../src/federa/mod.ts";
+import {
+  type CohortResult,
+  evaluate,
+  type LocalOptimizer,
+  methods,
+  packBatches,
+  trainableParameters,
+  trainCohort,
+} from "../../src/fl/mod.ts";
+import type { TextClassifier } from "../../src/models/text_classifier.ts";
+import { bitsOf, holds, testGpu, upload } from "../engine/harness.ts";
+import { relativeError } from "../support/compare.ts";
+import { gaussian } from "../support/matrices.ts";
+import { Random } from "../support/random.ts";
+import { tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
+import { tinyGradient, tinyLoss, tinyParameters } from "../support/tiny_oracle.ts";
+
+const gpu = await testGpu();
+const data = tinyTask({ size: 40, length: 4 });
+const batchSize = 4;
+type Plan = readonly (readonly number[])[];
+
+/** What a member ended with: the bits of each parameter and of its mean loss. */
+interface Member {
+  readonly values: ReadonlyMap<string, Uint32Array>;
+  readonly loss: number;
+}
+
+interface TrainOptions {
+  readonly trainable: (name: string) => boolean;
+  readonly optimizer: LocalOptimizer;
+  readonly learningRate: number;
+  readonly clipNorm?: number | undefined;
+}
+
+async function train(
+  model: TextClassifier,
+  plans: readonly Plan[],
+  options: TrainOptions,
+): Promise<Member[]> {
+  const { trainable, ...rest } = options;
+  const start = trainableParameters(model, trainable);
+  const result = await trainCohort(model, start, { ...rest, batches: packBatches(data, plans, batchSize) });
+  const members = await membersOf(result, plans.length);
+  for (const each of [...result.values.values(), result.losses]) each.dispose();
+  return members;
+}
+
+async function membersOf({ values, losses }: CohortResult, count: number): Promise<Member[]> {
+  const lossOf = await losses.floats();
+  const host = await Promise.all(
+    [...values].map(async ([name, each]) => [name, bitsOf(await each.floats())] as const),
+  );
+  return Array.from({ length: count }, (_, k) => ({
+    values: new Map(
+      host.map(([name, bits]) => [name, bits.slice(k * bits.length / count, (k + 1) * bits.length / count)]),
+    ),
+    loss: lossOf[k]!,
+  }));
+}
+
+const plain = tinyClassifier(gpu, { seed: 3 });
+const targets = ["encoder.inner", "encoder.outer"];
+const adapted = await attachAdapters(plain, { targets, rank: 2, alpha: 3, initialization: lora });
+const decomposed = await attachAdapters(plain, {
+  targets,
+  rank: 2,
+  alpha: 3,
+  initialization: federa({ svd: "exact" }),
+});
+const models = new Map([["fft", plain], ["fedbf", plain], ["fedit", adapted], ["ffa-lora", adapted], [
+  "federa",
+  decomposed,
+]]);
+
+const batch = fc.array(fc.nat({ max: data.size - 1 }), { minLength: 1, maxLength: batchSize });
+const plan = fc.array(batch, { minLength: 1, maxLength: 4 });
+const options = fc.record({
+  method: fc.constantFrom(...models.keys()),
+  optimizer: fc.constantFrom<LocalOptimizer[]>(
+    { name: "sgd" },
+    { name: "sgd", momentum: 0.9, weightDecay: 0.1 },
+    { name: "adamw", weightDecay: 0.01 },
+  ),
+  clipNorm: fc.constantFrom(undefined, 0.1, 10),
+  learningRate: fc.constantFrom(0.003, 0.3),
+});
+
+function prepare({ method, ...rest }: { method: string } & Omit<TrainOptions, "trainable">) {
+  return { model: models.get(method)!, train: { ...rest, trainable: methods.get(method)!.trainable } };
+}
+
+test("trainCohort() gives each member the bits it has alone, with any numbers of steps, and frees all else", async () => {
+  const before = gpu.stats().liveBytes;
+  await holds(fc.tuple(fc.array(plan, { minLength: 1, maxLength: 5 }), options), async ([plans, each]) => {
+    const { model, train: settings } = prepare(each);
+    const together = await train(model, plans, settings);
+    for (const [k, alone] of plans.entries()) {
+      assert.deepEqual(together[k], (await train(model, [alone], settings))[0]);
+    }
+  }, 30);
+  assert.equal(gpu.stats().liveBytes, before);
+});
+
+test("trainCohort() lets no neighbour's data, place or work change a bit of a member", async () => {
+  const cases = fc.tuple(
+    plan,
+    fc.array(plan, { minLength: 1, maxLength: 3 }),
+    fc.array(plan, { minLength: 1, maxLength: 3 }),
+    options,
+  );
+  await holds(cases, async ([mine, some, others, each]) => {
+    const { model, train: settings } = prepare(each);
+    const first = (await train(model, [mine, ...some], settings))[0];
+    assert.deepEqual((await train(model, [...others, mine], settings)).at(-1), first);
+  }, 25);
+});
+
+test("trainCohort() moves a member by its own steps only: a finished one rests while others go on", async () => {
+  const settings = {
+    trainable: methods.get("fft")!.trainable,
+    optimizer: { name: "adamw", weightDecay: 0.1 } as const,
+    learningRate: 0.1,
+  };
+  const short = [[1, 2]];
+  const [once] = await train(plain, [short], settings);
+  const long = Array.from({ length: 12 }, (_, i) => [i, i + 1]);
+  const [rested, went] = await train(plain, [short, long], settings);
+  // Momentum and weight decay would move it even with a gradient of zero.
+  assert.deepEqual(rested, once);
+  assert.notDeepEqual(went!.values.get("head.weight"), once!.values.get("head.weight"));
+});
+
+function floats(bits: Uint32Array): Float32Array {
+  return new Float32Array(bits.buffer, bits.byteOffset, bits.length);
+}
+
+test("trainCohort() steps along the float64 gradient of each member's own mean loss", async () => {
+  const random = new Random(5);
+  const model = adapted.mapParameters((name, each) =>
+    name.endsWith("loraB") || name === "head.weight" ? upload(gpu, gaussian(each.shape, random)) : each
+  );
+  const parameters = await tinyParameters(model);
+  const rate = 0.5;
+  const plans = [[[0, 1, 2, 3]], [[4, 5]], [[6]]];
+  // Everything at once, the frozen weights of the adapted layers too.
+  const members = await train(model, plans, {
+    trainable: () => true,
+    optimizer: { name: "sgd" },
+    learningRate: rate,
+  });
+  for (const [k, [examples]] of plans.entries()) {
+    const loss = tinyLoss(parameters, data, examples!);
+    // As in evaluate_test.ts.
+    assert.ok(
+      Math.abs(members[k]!.loss - loss) <= 2e-6 * (1 + loss),
+      `loss of member ${k}: ${members[k]!.loss}, oracle ${loss}`,
+    );
+    for (const [name, start] of parameters.values) {
+      const gradient = tinyGradient(parameters, name, data, examples!);
+      const moved = floats(members[k]!.values.get(name)!);
+      // p − rate·g rounds to u·|p|; a gradient passes some 60 roundings of terms that cancel up to 10 times; differences are
+      // exact to 1e-9.
+      const scale = Math.max(...gradient.map(Math.abs));
+      for (const [i, value] of gradient.entries()) {
+        const tolerance = 2 ** -24 * (Math.abs(start.data[i]!) + rate * scale) +
+          rate * (600 * 2 ** -24 * scale + 1e-8);
+        const expected = start.data[i]! - rate * value;
+        assert.ok(
+          Math.abs(moved[i]! - expected) <= tolerance,
+          `${name}[${i}] of member ${k}: ${moved[i]}, oracle ${expected}`,
+        );
+      }
+    }
+  }
+});
+
+test("trainCohort() starts from a loss that is evaluate()'s on the same examples", async () => {
+  const examples = [3, 1, 4, 15];
+  const pick = (source: Uint32Array | Float32Array) =>
+    examples.flatMap((i) => [...source.slice(i * 4, i * 4 + 4)]);
+  const { loss } = await evaluate(decomposed, {
+    size: 4,
+    length: 4,
+    ids: Uint32Array.from(pick(data.ids)),
+    mask: Float32Array.from(pick(data.mask)),
+    labels: Int32Array.from(examples, (i) => data.labels[i]!),
+  });
+  const [member] = await train(decomposed, [[examples]], {
+    trainable: methods.get("federa")!.trainable,
+    optimizer: { name: "sgd" },
+    learningRate: 0,
+  });
+  // Two f32 log-sum-exps and a mean.
+  assert.ok(Math.abs(member!.loss - loss) <= 1e-6, `${member!.loss}, ${loss}`);
+});
+
+test("trainCohort() clips each member by its own gradient's norm over all that it trains", async () => {
+  const plans = [[[0, 1, 2, 3]], [[4, 5]], [[6]]];
+  const trainable = methods.get("fft")!.trainable;
+  const start = new Map(
+    await Promise.all(
+      [...plain.namedParameters()].map(async ([name, each]) => [name, await each.floats()] as const),
+    ),
+  );
+  const names = [...start.keys()];
+  const rate = 1024;
+  const updates = async (clipNorm?: number) =>
+    (await train(plain, plans, { trainable, optimizer: { name: "sgd" }, learningRate: rate, clipNorm })).map((
+      { values },
+    ) =>
+      names.flatMap((name) =>
+        Array.from(floats(values.get(name)!), (value, i) => (start.get(name)![i]! - value) / rate)
+      )
+    );
+  const free = await updates();
+  const norms = free.map((update) => Math.hypot(...update));
+  const [least, middle, most] = [...norms].sort((a, b) => a - b) as [number, number, number];
+  const limit = (least + middle) / 2;
+  const clipped = await updates(limit);
+  for (const [k, update] of clipped.entries()) {
+    const factor = Math.min(1, limit / (norms[k]! + 1e-6));
+    // The update is read off p − rate·g, whose rounding is u·(|p|/rate + |g|) an element.
+    const error = relativeError(update, free[k]!.map((value) => factor * value));
+    assert.ok(error <= 1e-5, `member ${k}: error ${error}`);
+    if (norms[k] === least) assert.deepEqual(update, free[k], "a gradient within the limit keeps its bits");
+  }
+  assert.ok(most > limit);
+});
+
+test("trainCohort() leaves the model's own tensors as they are", async () => {
+  const before = await Promise.all([...adapted.namedParameters()].map(([, each]) => each.floats()));
+  await train(adapted, [[[1, 2]], [[3]]], {
+    trainable: () => true,
+    optimizer: { name: "adamw" },
+    learningRate: 0.1,
+  });
+  assert.deepEqual(
+    await Promise.all([...adapted.namedParameters()].map(([, each]) => each.floats())),
+    before,
+  );
+  assert.equal(adaptersOf(adapted).size, 2);
+});
