@@ -2,23 +2,23 @@ import type { ConfigInput } from "./config.ts";
 import { demoTuning } from "./demo_tuning.ts";
 
 /** The rates that the tuning script tries for each method. */
-export const learningRateGrid: readonly number[] = [3e-4, 1e-3, 3e-3, 1e-2, 3e-2];
+export const learningRateGrid: readonly number[] = [0.01, 0.03, 0.1, 0.3, 1];
 
 /** The demonstration without its methods' learning rates: mail over 24 clients of very different kinds. */
 export const demoBase = {
   name: "demo",
   seed: 1,
   data: { kind: "spam-assassin", maxExamples: 1500, validationShare: 0.2, testShare: 0.2 },
-  maxLength: 32,
+  maxLength: 24,
   partition: { kind: "dirichlet", numClients: 24, alpha: 0.3, minSize: 8 },
-  rounds: 6,
-  clientsPerRound: 8,
-  cohortSize: 8,
+  rounds: 8,
+  clientsPerRound: 16,
+  cohortSize: 16,
   local: { steps: 2 },
-  batchSize: 8,
-  optimizer: { name: "adamw" },
-  evaluateEvery: 1,
-  target: { metric: "accuracy", value: 0.9 },
+  batchSize: 4,
+  optimizer: { name: "sgd" },
+  evaluateEvery: 2,
+  target: { metric: "accuracy", value: 0.85 },
 } satisfies Partial<ConfigInput>;
 
 /** The methods of the demonstration; all else is equal for them. */

