@@ -19,3 +19,7 @@ fn sum_over_lanes(value: vec4f, local: vec3u) -> vec4f {
 }
 
 fn sum4(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+
+// The first index from `head` on that is the lane's: vec4 q is always lane q mod LANES's, so that kernels whose sums begin at
+// another head each time need no barriers but those of the sums.
+fn first_of_lane(head: u32, lane: u32) -> u32 { return head + (lane + LANES - head % LANES) % LANES; }

@@ -8,10 +8,9 @@
 // reflect: H_j = I − v·vᵀ/(−r_jj·v_j), v = x − r_jj·e_j, for the pivot column x; applied to every column not yet a pivot. Rows
 //        of R leave the columns as they are finished and leave zeros, so later sums need no mask. The pivot of step j + 1 is
 //        the largest remaining norm by an atomic maximum over keys: the norm's upper 16 bits, then the lowest column.
-// apply: y ← H_first·…·H_{last-1}·y for each of the columns y of targets [N, count, stride].
 // A job is one column; LANES threads a job (see lanes.wgsl). workgroup_id.z is the matrix.
 
-struct Params { columns: u32, stride: u32, k: u32, rRows: u32, rStride: u32, first: u32, last: u32, count: u32 }
+struct Params { columns: u32, stride: u32, k: u32, rRows: u32, rStride: u32, step: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> columns: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> r: array<f32>;
@@ -20,9 +19,6 @@ struct Params { columns: u32, stride: u32, k: u32, rRows: u32, rStride: u32, fir
 
 fn pivot_key(squares: f32, column: u32) -> u32 { return (bitcast<u32>(squares) & 0xffff0000u) | (0xffffu - column); }
 fn pivot_of(key: u32) -> u32 { return 0xffffu - (key & 0xffffu); }
-
-// A vec4 stays with one lane from step to step, so lanes need no barrier between them but those of the sums.
-fn first_of_lane(head: u32, lane: u32) -> u32 { return head + (lane + LANES - head % LANES) % LANES; }
 
 // The keys of the first step.
 @compute @workgroup_size(LANES, GROUPS)
@@ -41,7 +37,7 @@ fn start(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) loca
 
 @compute @workgroup_size(LANES, GROUPS)
 fn reflect(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let j = params.first;
+  let j = params.step;
   let c = group.x * GROUPS + local.y + select(j, 0u, PIVOTED);
   let keys = group.z * (params.k + 1u + params.columns);
   let done = keys + params.k + 1u;
@@ -88,43 +84,6 @@ fn reflect(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
       atomicStore(&state[done + c], 1u);
     } else if (PIVOTED) {
       atomicMax(&state[keys + j + 1u], pivot_key(sum4(remaining), c));
-    }
-  }
-}
-
-@group(0) @binding(1) var<storage, read> reflectors: array<vec4f>;
-@group(0) @binding(2) var<storage, read> diagonal_: array<f32>;
-@group(0) @binding(3) var<storage, read> pivots: array<u32>;
-@group(0) @binding(4) var<storage, read_write> targets: array<vec4f>;
-
-@compute @workgroup_size(LANES, GROUPS)
-fn apply(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  let c = group.x * GROUPS + local.y;
-  let live = c < params.count;
-  let end = select(0u, params.stride, live);
-  let y = (group.z * params.count + c) * params.stride;
-  for (var after = params.last; after > params.first; after--) {
-    let j = after - 1u;
-    var p = j;
-    if (PIVOTED) { p = pivot_of(pivots[group.z * (params.k + 1u + params.columns) + j]); }
-    let x = (group.z * params.columns + p) * params.stride;
-    let rjj = diagonal_[group.z * params.k + j];
-    let head = j / 4u;
-    let begin = first_of_lane(head, local.x);
-    var products = vec4f(0);
-    for (var q = begin; q < end; q += LANES) { products = fma(reflectors[x + q], targets[y + q], products); }
-    var own = 0.0;
-    if (begin == head && live) { own = targets[y + head][j % 4u]; }
-    let sums = sum_over_lanes(vec4f(sum4(products), own, 0, 0), local);
-    if (live && rjj != 0.0) {
-      let yj = sums.y;
-      let xj = reflectors[x + head][j % 4u];
-      let factor = (sums.x - rjj * yj) / (abs(rjj) * (abs(rjj) + abs(xj)));
-      for (var q = begin; q < end; q += LANES) {
-        var next = fma(vec4f(-factor), reflectors[x + q], targets[y + q]);
-        if (q == head) { next = select(next, vec4f(fma(-factor, xj - rjj, yj)), vec4u(0, 1, 2, 3) == vec4u(j % 4u)); }
-        targets[y + q] = next;
-      }
     }
   }
 }

@@ -1,24 +1,20 @@
 import lanesSource from "../../shaders/lanes.wgsl";
-import source from "../../shaders/qr.wgsl";
+import qrSource from "../../shaders/qr.wgsl";
+import reflectorsSource from "../../shaders/reflectors.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
 import { launch } from "../ops/launch.ts";
 import { fill } from "../ops/create.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { extentsOf, laneConstants, type Rows } from "./_rows.ts";
+import { extentsOf, identityRows, laneConstants, type Rows } from "./_rows.ts";
 
-const text = lanesSource + source;
 const factorBindings = ["write", "write", "write", "write"] as const;
-const startKernel = new Kernel({ name: "qr_start", source: text, entry: "start", bindings: factorBindings });
-const reflectKernel = new Kernel({
-  name: "qr_reflect",
-  source: text,
-  entry: "reflect",
-  bindings: factorBindings,
-});
+const factorKernel = (entry: string) =>
+  new Kernel({ name: `qr_${entry}`, source: lanesSource + qrSource, entry, bindings: factorBindings });
+const startKernel = factorKernel("start");
+const reflectKernel = factorKernel("reflect");
 const applyKernel = new Kernel({
-  name: "qr_apply",
-  source: text,
-  entry: "apply",
+  name: "reflectors",
+  source: lanesSource + reflectorsSource,
   bindings: ["read", "read", "read", "write"],
 });
 
@@ -57,10 +53,10 @@ export function householder(columns: Rows, { length, r, pivoted = false }: House
   const lanes = laneConstants[columns.gpu.adapter.class];
   const constants = { ...lanes, PIVOTED: pivoted };
   const tensors = [columns, r, diagonal, state];
-  const run = (kernel: Kernel, jobs: number, first: number) =>
+  const run = (kernel: Kernel, jobs: number, step: number) =>
     launch(kernel, {
       tensors,
-      params: [n, stride / 4, k, ...r.shape.slice(1), first, 0, 0],
+      params: [n, stride / 4, k, ...r.shape.slice(1), step],
       workgroups: [Math.ceil(jobs / lanes.GROUPS), 1, batch],
       constants,
     });
@@ -70,16 +66,29 @@ export function householder(columns: Rows, { length, r, pivoted = false }: House
 }
 
 /** Overwrites each row y of `targets` by Q·y. */
-export function applyReflectors({ columns, diagonal, state, pivoted }: Reflectors, targets: Rows): void {
+export function applyReflectors(reflectors: Reflectors, targets: Rows): void {
+  apply(reflectors, targets, false);
+}
+
+/** The first `count` columns of Q, as rows. */
+export function basisOf(reflectors: Reflectors, count: number): Rows {
+  const { columns } = reflectors;
+  const [batch, , stride] = extentsOf(columns);
+  const basis = identityRows(empty(columns.gpu, [batch, count, stride]));
+  apply(reflectors, basis, true);
+  return basis;
+}
+
+function apply({ columns, diagonal, state, pivoted }: Reflectors, targets: Rows, ofIdentity: boolean): void {
   const [batch, count, stride] = extentsOf(targets);
   const [k, n] = [diagonal.shape[1]!, columns.shape[1]!];
   const lanes = laneConstants[columns.gpu.adapter.class];
   for (let last = k; last > 0; last -= reflectorsALaunch) {
     launch(applyKernel, {
       tensors: [columns, diagonal, state, targets],
-      params: [n, stride / 4, k, 0, 0, Math.max(0, last - reflectorsALaunch), last, count],
+      params: [n, stride / 4, k, Math.max(0, last - reflectorsALaunch), last, count],
       workgroups: [Math.ceil(count / lanes.GROUPS), 1, batch],
-      constants: { ...lanes, PIVOTED: pivoted },
+      constants: { ...lanes, PIVOTED: pivoted, OF_IDENTITY: ofIdentity },
     });
   }
 }

@@ -1,19 +1,13 @@
-import jacobiSource from "../../shaders/jacobi.wgsl";
-import lanesSource from "../../shaders/lanes.wgsl";
 import { NonFiniteError } from "../errors.ts";
-import { f32Bits } from "../gpu/device.ts";
-import { Kernel } from "../gpu/kernel.ts";
-import { launch } from "../ops/launch.ts";
 import { zeros } from "../ops/create.ts";
 import { where } from "../ops/select.ts";
-import { empty, type Tensor, tensor } from "../tensor.ts";
+import { type Tensor, tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { applyReflectors, householder, type Reflectors } from "./_householder.ts";
+import { applyReflectors, basisOf, householder, type Reflectors } from "./_householder.ts";
 import {
   exponentsOf,
   extentsOf,
   identityRows,
-  laneConstants,
   type MatrixExtents,
   matrixExtents,
   normsOf,
@@ -25,13 +19,7 @@ import {
   strideOf,
   unpack,
 } from "./_rows.ts";
-import { ConvergenceError } from "./errors.ts";
-
-const roundKernel = new Kernel({
-  name: "jacobi_round",
-  source: lanesSource + jacobiSource,
-  bindings: ["write", "write"],
-});
+import { orthogonalize } from "./_jacobi.ts";
 
 /** Rows shorter than this, where the largest element is 1 to 2, are zero: see jacobi.wgsl. */
 const negligible = 2 ** -50;
@@ -133,46 +121,6 @@ function prepare(
   });
 }
 
-/** Sweeps until the first halves of the rows are orthogonal. */
-async function orthogonalize(rows: Rows, { maxSweeps, tolerance }: { maxSweeps: number; tolerance: number }) {
-  const { gpu } = rows;
-  const [batch, n, stride] = extentsOf(rows);
-  const blocks = n / 2;
-  const lanes = laneConstants[gpu.adapter.class];
-  const cosines = tensor(gpu, new Uint32Array((maxSweeps + 1) * batch).fill(f32Bits(1), 0, batch));
-  try {
-    let largestCosine = 0;
-    const open = new Set(Array.from({ length: batch }, (_, b) => b));
-    for (let sweep = 1; sweep <= maxSweeps; sweep++) {
-      for (let round = 0; round < blocks - 1; round++) {
-        launch(roundKernel, {
-          tensors: [rows, cosines],
-          params: [blocks, n / 4, stride / 4, round, sweep, f32Bits(tolerance)],
-          workgroups: [Math.ceil(blocks / 2 / lanes.GROUPS), 1, batch],
-          constants: lanes,
-        });
-      }
-      const found = new Float32Array(await gpu.read(cosines.storage.buffer, sweep * batch * 4, batch * 4));
-      for (const b of open) {
-        if (found[b]! > Math.fround(tolerance)) continue;
-        open.delete(b);
-        largestCosine = Math.max(largestCosine, found[b]!);
-      }
-      if (open.size === 0) return { sweeps: sweep, largestCosine };
-      if (sweep === maxSweeps) {
-        throw new ConvergenceError(
-          `Cannot decompose: after ${maxSweeps} sweeps the largest cosine is ${
-            Math.max(...found)
-          }, expected at most ${tolerance}`,
-        );
-      }
-    }
-    throw new ConvergenceError("Cannot decompose in no sweeps");
-  } finally {
-    cosines.dispose();
-  }
-}
-
 async function readNorms(rows: Rows, length: number): Promise<Float32Array> {
   const norms = normsOf(rows, length);
   try {
@@ -259,8 +207,7 @@ function complete(
 ): Rows {
   const [batch, count, stride] = extentsOf(scratch);
   const reflectors = householder(scratch, { length, r: zeros(scratch.gpu, [batch, count, stride]) });
-  const basis = identityRows(empty(scratch.gpu, [batch, count, stride]));
-  applyReflectors(reflectors, basis);
+  const basis = basisOf(reflectors, count);
   return where(tensor(scratch.gpu, known, { shape: [batch, count, 1] }), {
     then: original,
     otherwise: basis,

@@ -2,19 +2,10 @@ import { full, zeros } from "../ops/create.ts";
 import { add, less, mul } from "../ops/elementwise.ts";
 import { reshape } from "../ops/shape.ts";
 import type { Shape } from "../shape.ts";
-import { empty, type Tensor } from "../tensor.ts";
+import type { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { applyReflectors, householder } from "./_householder.ts";
-import {
-  exponentsOf,
-  identityRows,
-  matrixExtents,
-  pack,
-  powersOfTwo,
-  type Rows,
-  strideOf,
-  unpack,
-} from "./_rows.ts";
+import { basisOf, householder } from "./_householder.ts";
+import { exponentsOf, matrixExtents, pack, powersOfTwo, type Rows, strideOf, unpack } from "./_rows.ts";
 
 /** A thin QR decomposition a = q·r, k = min(m, n); the caller disposes its tensors. */
 export interface Qr {
@@ -75,8 +66,7 @@ function factor(a: Tensor, scale: Tensor): { basis: Rows; rows: Rows; signs: Ten
   const columns = pack(a, { count: n, length: m, rowStep: 1, step: n }, scale);
   const rows = zeros(a.gpu, [batch, k, strideOf(n)]);
   const reflectors = householder(columns, { length: m, r: rows });
-  const basis = identityRows(empty(a.gpu, [batch, k, strideOf(m)]));
-  applyReflectors(reflectors, basis);
+  const basis = basisOf(reflectors, k);
   const isNegative = less(reflectors.diagonal, zeros(a.gpu, [1]));
   return { basis, rows, signs: add(mul(isNegative, -2), 1) };
 }
