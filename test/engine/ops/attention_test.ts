@@ -9,10 +9,11 @@ import {
   scaledDotProductAttentionGradient,
 } from "../../reference/attention.ts";
 import { concat, reshape, slice } from "../../reference/shape.ts";
-import { assertClose, gammaN } from "../../support/compare.ts";
+import { assertClose } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
 import { bitsOf, evaluate, evaluateEverywhere, holds, run, testFamilies, upload } from "../harness.ts";
+import { attentionBounds } from "./attention_bounds.ts";
 
 const families = await testFamilies();
 const random = (shape: readonly number[], seed: number, scale = 1) =>
@@ -56,16 +57,6 @@ function maskOf(
   return { own, wide: mask === "keys" ? reshape(own, [...leading, 1, 1, keys]) : own };
 }
 
-/**
- * Scores of order 1 with headSize roundings, handed on by the softmax as relative errors; the sums over keys and over
- * queries round once a term. With values of order 1 the magnitudes multiply up to about the bound below, in units of
- * the largest element; exponentials and division add 1e-6.
- */
-function tolerance({ queries, keys, headSize }: Case, expected: F64Array): number {
-  const largest = expected.data.reduce((max, value) => Math.max(max, Math.abs(value)), 1);
-  return largest * (1e-6 + 16 * gammaN(headSize + keys + queries + 8));
-}
-
 async function check(each: Case, fused: boolean): Promise<void> {
   const { leading, heads, queries, headSize, scale, seed } = each;
   const keys = fused ? queries : each.keys;
@@ -86,10 +77,33 @@ async function check(each: Case, fused: boolean): Promise<void> {
   const theirs = { ...options, ...(mask && { mask: mask.wide }) };
   const expected = reference(q, k, v, theirs);
   assert.deepEqual(shape, expected.shape);
-  assertClose(y, expected, { absolute: tolerance(settled, expected) });
+  const flat = (x: F64Array) => reshape(x, [sizeOf(leading), ...x.shape.slice(-2)]);
+  const bounds = attentionBounds({
+    q: flat(q),
+    k: flat(k),
+    v: flat(v),
+    dy: flat(dy),
+    heads,
+    scale: scale ?? 1 / Math.sqrt(headSize),
+    mask(sequence, head, query, key) {
+      if (mask === undefined) return 0;
+      const row = mask.own.shape.length === leading.length + 1
+        ? sequence
+        : (sequence * heads + head) * queries + query;
+      return mask.own.data[row * keys + key]!;
+    },
+  });
+  assertClose(y, expected, { absolute: bounds.y.data });
   const wanted = scaledDotProductAttentionGradient(q, k, v, dy, theirs);
-  const parts = fused ? [concat([wanted.q, wanted.k, wanted.v], -1)] : [wanted.q, wanted.k, wanted.v];
-  parts.forEach((part, i) => assertClose(gradients[i]!, part, { absolute: tolerance(settled, part) }));
+  if (fused) {
+    const join = (parts: { q: F64Array; k: F64Array; v: F64Array }) =>
+      concat([parts.q, parts.k, parts.v], -1);
+    assertClose(gradients[0]!, join(wanted), { absolute: join(bounds).data });
+  } else {
+    for (const [i, name] of (["q", "k", "v"] as const).entries()) {
+      assertClose(gradients[i]!, wanted[name], { absolute: bounds[name].data });
+    }
+  }
 }
 
 test("scaledDotProductAttention() with heads and masks agrees with the oracle, and every kernel family gives the same bits", async () => {

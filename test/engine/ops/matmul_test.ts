@@ -42,7 +42,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
 });
 
 /**
- * A chain of k fused multiply-adds is within γₖ·|a|·|b|; an adapter that flushes denormal products loses at most the
+ * A chain of k multiply-adds, fused or not, is within γₖ·|a|·|b|; an adapter that flushes denormal products loses at most the
  * smallest normal number of each. A gradient sums over the broadcast batches too.
  */
 async function check({ a, b, layout }: Case): Promise<void> {
