@@ -28,10 +28,11 @@ export class FedAvg implements Aggregation {
 
   /** Overwrites the global values with the sums. */
   finish(): void {
-    for (const [name, total] of this.#sums) {
-      assign(this.#targets.get(name)!, total);
-      total.dispose();
-    }
+    for (const [name, total] of this.#sums) assign(this.#targets.get(name)!, total);
+  }
+
+  dispose(): void {
+    for (const total of this.#sums.values()) total.dispose();
   }
 }
 

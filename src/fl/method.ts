@@ -33,6 +33,8 @@ export interface Aggregation {
   add(update: CohortUpdate): void;
   /** Makes the sum of what was added the new global values. */
   finish(): void;
+  /** Frees what it holds, whether finished or given up. */
+  dispose(): void;
 }
 
 /**

@@ -99,46 +99,60 @@ export async function* simulate(
   const origin = effectiveWeights(pretrained, names);
   let before = effectiveWeights(state.model, names);
   const lastRounds = new Array<number>(options.clients.length).fill(0);
-  for (let round = 1; round <= rounds; round++) {
-    const timer = new PhaseTimer();
-    const trained = yield* progress.until(
-      trainRound(state, { ...options, round, lastRounds, timer, onProgress: report(round, "training") }),
-    );
-    const after = effectiveWeights(state.model, names);
-    const dynamics = await measureDynamics(state.model, trained.covariance, {
-      before,
-      after,
-      pretrained: origin,
-    });
-    trained.covariance.dispose();
+  let covariance: FactorCovariance | undefined;
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      const timer = new PhaseTimer();
+      covariance = new FactorCovariance(state.model);
+      const trained = yield* progress.until(
+        trainRound(state, {
+          ...options,
+          round,
+          lastRounds,
+          covariance,
+          timer,
+          onProgress: report(round, "training"),
+        }),
+      );
+      const after = effectiveWeights(state.model, names);
+      const dynamics = await measureDynamics(state.model, covariance, {
+        before,
+        after,
+        pretrained: origin,
+      });
+      covariance.dispose();
+      disposeAll(before);
+      before = after;
+      timer.lap("aggregation");
+      const evaluation = yield* progress.until(test(round));
+      timer.lap("evaluation");
+      const { participants, trainLoss, bytesUp, bytesDown } = trained;
+      const { gpu } = state.model.head.weight;
+      const roundReport: RoundReport = {
+        round,
+        participants,
+        trainLoss,
+        test: evaluation,
+        bytesUp,
+        bytesDown,
+        ...dynamics,
+        liveBytes: gpu.stats().liveBytes,
+        seconds: timer.seconds,
+      };
+      yield { type: "round", report: roundReport };
+    }
+  } finally {
+    covariance?.dispose();
     disposeAll(before);
-    before = after;
-    timer.lap("aggregation");
-    const evaluation = yield* progress.until(test(round));
-    timer.lap("evaluation");
-    const { participants, trainLoss, bytesUp, bytesDown } = trained;
-    const { gpu } = state.model.head.weight;
-    const roundReport: RoundReport = {
-      round,
-      participants,
-      trainLoss,
-      test: evaluation,
-      bytesUp,
-      bytesDown,
-      ...dynamics,
-      liveBytes: gpu.stats().liveBytes,
-      seconds: timer.seconds,
-    };
-    yield { type: "round", report: roundReport };
+    disposeAll(origin);
   }
-  disposeAll(before);
-  disposeAll(origin);
   yield { type: "finished", model: method.evaluationModel(state) };
 }
 
 interface RoundOptions extends SimulationOptions {
   /** The last round that each client took part in; 0 for never. */
   readonly lastRounds: number[];
+  readonly covariance: FactorCovariance;
   readonly round: number;
   readonly timer: PhaseTimer;
   readonly onProgress: (done: number, total: number) => void;
@@ -155,6 +169,7 @@ async function trainRound(state: ServerState, options: RoundOptions) {
     seed,
     round,
     lastRounds,
+    covariance,
     timer,
     onProgress,
   } = options;
@@ -169,7 +184,6 @@ async function trainRound(state: ServerState, options: RoundOptions) {
   const start = trainableParameters(state.model, method.trainable);
   const numExamples = participants.reduce((total, client) => total + clients[client]!.length, 0);
   const aggregation = method.aggregate(state);
-  const covariance = new FactorCovariance(state.model);
   const plans = participants.map((client) => planBatches(clients[client]!, { ...options, client }));
   const cohorts = chunk(participants.map((client, i) => ({ client, plan: plans[i]! })), cohortSize);
   const totalSteps = cohorts.reduce(
@@ -179,31 +193,40 @@ async function trainRound(state: ServerState, options: RoundOptions) {
   let doneSteps = 0;
   let trainLoss = 0;
   let bytesUp = 0;
-  for (const cohort of cohorts) {
-    const batches = packBatches(train, cohort.map(({ plan }) => plan), options.batchSize);
-    const result = await trainCohort(state.model, start, {
-      ...options,
-      batches,
-      learningRate: rate(round - 1),
-      onStep: () => onProgress(++doneSteps, totalSteps),
-    });
-    const shares = cohort.map(({ client }) => clients[client]!.length / numExamples);
-    const losses = await result.losses.floats();
-    cohort.forEach(({ client }, i) => assertFinite(losses[i]!, client, round));
-    trainLoss += shares.reduce((total, share, i) => total + share * losses[i]!, 0);
-    timer.lap("training");
-    const weights = tensor(result.losses.gpu, shares);
-    const update = { values: result.values, weights };
-    covariance.add(update);
-    aggregation.add(update);
-    bytesUp += await uploadBytes(result.values, cohort.length);
-    weights.dispose();
-    result.losses.dispose();
-    disposeAll(result.values);
-    timer.lap("aggregation");
+  try {
+    for (const cohort of cohorts) {
+      const batches = packBatches(train, cohort.map(({ plan }) => plan), options.batchSize);
+      const result = await trainCohort(state.model, start, {
+        ...options,
+        batches,
+        learningRate: rate(round - 1),
+        onStep: () => onProgress(++doneSteps, totalSteps),
+      });
+      const members = cohort.map(({ client }) => client);
+      const shares = members.map((client) => clients[client]!.length / numExamples);
+      const weights = tensor(result.losses.gpu, shares);
+      try {
+        const losses = await result.losses.floats();
+        members.forEach((client, i) => assertFinite(losses[i]!, client, round));
+        // Client by client, so that the sum doesn't depend on the cohorts.
+        trainLoss = shares.reduce((total, share, i) => total + share * losses[i]!, trainLoss);
+        timer.lap("training");
+        bytesUp += await uploadBytes(result.values, members);
+        const update = { values: result.values, weights };
+        covariance.add(update);
+        aggregation.add(update);
+      } finally {
+        weights.dispose();
+        result.losses.dispose();
+        disposeAll(result.values);
+      }
+      timer.lap("aggregation");
+    }
+    aggregation.finish();
+  } finally {
+    aggregation.dispose();
   }
-  aggregation.finish();
-  return { participants, trainLoss, bytesUp, bytesDown, covariance };
+  return { participants, trainLoss, bytesUp, bytesDown };
 }
 
 /** Adds wall-clock time to the phase that has just ended. */
@@ -265,7 +288,7 @@ function checkOptions(options: SimulationOptions): void {
         `Cannot train client ${client}: it has no examples; raise the partition's minimum size`,
       );
     }
-    const outside = examples.find((index) => !(index >= 0 && index < train.size));
+    const outside = examples.find((index) => !(Number.isInteger(index) && index >= 0 && index < train.size));
     if (outside !== undefined) {
       throw new RangeError(`Cannot train client ${client} on example ${outside}: there are ${train.size}`);
     }

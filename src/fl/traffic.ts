@@ -1,4 +1,4 @@
-import type { Tensor } from "../engine/mod.ts";
+import { NonFiniteError, type Tensor } from "../engine/mod.ts";
 import type { FederatedMethod, ServerState } from "./method.ts";
 import { encodePayload, type WireTensor } from "./wire.ts";
 
@@ -30,17 +30,32 @@ export async function downloadBytes(state: ServerState, options: DownloadOptions
   return bytes;
 }
 
-/** Bytes of what the members of a cohort upload, from their trained parameters [C, ...]; each payload is encoded. */
-export async function uploadBytes(values: ReadonlyMap<string, Tensor>, members: number): Promise<number> {
+/**
+ * Bytes of what the members of a cohort, `clients` of the federation, upload; each payload is encoded.
+ *
+ * @param values trained parameters [C, ...] by name.
+ * @throws {NonFiniteError} when a client would upload NaN or infinity.
+ */
+export async function uploadBytes(
+  values: ReadonlyMap<string, Tensor>,
+  clients: readonly number[],
+): Promise<number> {
   const host = new Map<string, WireTensor>();
   for (const [name, value] of values) {
     host.set(name, { shape: value.shape.slice(1), data: await value.floats() });
   }
   let bytes = 0;
-  for (let member = 0; member < members; member++) {
+  for (const [member, client] of clients.entries()) {
     const own = [...host].map(([name, { shape, data }]): [string, WireTensor] => {
-      const size = data.length / members;
-      return [name, { shape, data: data.subarray(member * size, (member + 1) * size) }];
+      const size = data.length / clients.length;
+      const part = data.subarray(member * size, (member + 1) * size);
+      const bad = part.find((value) => !Number.isFinite(value));
+      if (bad !== undefined) {
+        throw new NonFiniteError(
+          `Cannot upload ${name} of client ${client}: it holds ${bad}; lower the learning rate or clip gradients`,
+        );
+      }
+      return [name, { shape, data: part }];
     });
     bytes += encodePayload(new Map(own), { codec: "f32" }).byteLength;
   }

@@ -85,17 +85,24 @@ class ExactAggregation implements Aggregation {
   /** Averages, and corrects the residuals. */
   finish(): void {
     const corrections = new Map<string, Correction>();
-    for (const [name, { adapter, loraA, loraB, updates }] of this.#start) {
+    for (const [name, { adapter, updates }] of this.#start) {
       const correction = tidy(() => correctionOf(adapter, updates));
       tidy(() => assign(adapter.weight, add(adapter.weight, matmul(correction.b, correction.a))));
       corrections.set(name, { b: keep(correction.b), a: keep(correction.a) });
-      for (const each of [loraA, loraB, ...updates.flatMap(({ dA, dB, weights }) => [dA, dB, weights])]) {
-        each.dispose();
-      }
     }
     this.#average.finish();
     this.#state.round++;
     remember(this.#state, corrections);
+  }
+
+  /** Frees the clients' factors and the sums. */
+  dispose(): void {
+    for (const { loraA, loraB, updates } of this.#start.values()) {
+      for (const each of [loraA, loraB, ...updates.flatMap(({ dA, dB, weights }) => [dA, dB, weights])]) {
+        each.dispose();
+      }
+    }
+    this.#average.dispose();
   }
 }
 
