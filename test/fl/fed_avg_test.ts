@@ -33,6 +33,7 @@ async function average(
     weights.dispose();
   }
   aggregation.finish();
+  aggregation.dispose();
   const result = await target.floats();
   target.dispose();
   return result;

@@ -60,6 +60,7 @@ function aggregate(
     aggregation.add({ values, weights: tensor(gpu, members.map((k) => shares[k]!)) });
   }
   aggregation.finish();
+  aggregation.dispose();
 }
 
 const clients = { [`${layer}.loraA`]: clientA, [`${layer}.loraB`]: clientB, "head.weight": heads };

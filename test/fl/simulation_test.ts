@@ -1,0 +1,386 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { type Tensor } from "../../src/engine/mod.ts";
+import {
+  evaluate,
+  type FederatedMethod,
+  methods,
+  type RoundReport,
+  simulate,
+  type SimulationEvent,
+  type SimulationOptions,
+  trainableParameters,
+} from "../../src/fl/mod.ts";
+import type { TextClassifier } from "../../src/models/text_classifier.ts";
+import { bitsOf, holds, testGpu } from "../engine/harness.ts";
+import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
+
+const gpu = await testGpu();
+const train = tinyTask({ size: 60, length: 4, seed: 1 });
+const testSet = tinyTask({ size: 20, length: 4, seed: 2 });
+const pretrained = tinyClassifier(gpu, { seed: 7 });
+const names = [...methods.keys()];
+
+const defaults: SimulationOptions = {
+  method: methods.get("federa")!,
+  targets: ["encoder.inner", "encoder.outer"],
+  rank: 2,
+  alpha: 3,
+  svd: "exact",
+  train,
+  test: testSet,
+  clients: randomClients(train.size, 7, 1),
+  rounds: 2,
+  clientsPerRound: 5,
+  cohortSize: 3,
+  work: { epochs: 1 },
+  batchSize: 4,
+  optimizer: { name: "adamw" },
+  learningRate: 0.01,
+  clipNorm: 1,
+  seed: 1,
+};
+
+interface Run {
+  readonly reports: readonly RoundReport[];
+  readonly events: readonly SimulationEvent[];
+  readonly model: TextClassifier;
+}
+
+async function run(changes: Partial<SimulationOptions> = {}): Promise<Run> {
+  const events: SimulationEvent[] = [];
+  for await (const event of simulate(pretrained, { ...defaults, ...changes })) events.push(event);
+  const last = events.at(-1)!;
+  assert.equal(last.type, "finished");
+  return {
+    events,
+    reports: events.flatMap((event) => event.type === "round" ? [event.report] : []),
+    model: (last as Extract<SimulationEvent, { type: "finished" }>).model,
+  };
+}
+
+/** All that is the same in two runs of one seed: the reports but for time and memory, and the bits of every parameter. */
+async function outcome({ reports, model }: Run) {
+  const parameters = await Promise.all(
+    [...model.namedParameters()].map(async ([name, each]) => [name, bitsOf(await each.floats())]),
+  );
+  return { reports: reports.map(({ seconds: _, liveBytes: __, ...rest }) => rest), parameters };
+}
+
+/** Frees what a run made; what it shares with the pretrained model stays. */
+function release({ model }: Run): void {
+  const shared = new Set<Tensor>([...pretrained.namedParameters()].map(([, each]) => each));
+  for (const [, each] of model.namedParameters()) if (!shared.has(each)) each.dispose();
+}
+
+test("simulate() gives the same bits whatever the cohort size, and when repeated, with every method", async () => {
+  const cases = fc.record({
+    method: fc.constantFrom(...names),
+    seed: fc.nat(),
+    clients: fc.integer({ min: 2, max: 9 }),
+    cohortSizes: fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })),
+    steps: fc.integer({ min: 1, max: 3 }),
+    work: fc.constantFrom("steps", "epochs"),
+  });
+  let first = true;
+  await holds(cases, async ({ method, seed, clients, cohortSizes, steps, work }) => {
+    const options = {
+      method: methods.get(method)!,
+      seed,
+      clients: randomClients(train.size, clients, seed),
+      clientsPerRound: Math.max(1, clients - 1),
+      work: work === "steps" ? { steps } : { epochs: 1 },
+    };
+    const runs = [];
+    for (const cohortSize of [...cohortSizes, ...first ? [cohortSizes[0]] : []]) {
+      runs.push(await outcome(await run({ ...options, cohortSize })));
+    }
+    for (const other of runs) assert.deepEqual(other, runs[0]);
+    first = false;
+  }, 12);
+});
+
+test("simulate() repeats bit for bit, and another seed gives other bits", async () => {
+  for (const name of names) {
+    const method = methods.get(name)!;
+    const once = await outcome(await run({ method, rounds: 1 }));
+    assert.deepEqual(await outcome(await run({ method, rounds: 1 })), once, name);
+    assert.notDeepEqual(
+      (await outcome(await run({ method, rounds: 1, seed: 2 }))).parameters,
+      once.parameters,
+      name,
+    );
+  }
+});
+
+test("simulate() leaves the pretrained model as it was, so that methods can be compared side by side", async () => {
+  const bits = () =>
+    Promise.all([...pretrained.namedParameters()].map(async ([, each]) => bitsOf(await each.floats())));
+  const before = await bits();
+  for (const method of methods.values()) await run({ method, rounds: 1 });
+  assert.deepEqual(await bits(), before);
+});
+
+test("simulate() holds the same memory after every round from the second on, whatever the number of clients", async () => {
+  for (const name of names) {
+    const options = { method: methods.get(name)!, rounds: 3, cohortSize: 3, batchSize: 16 };
+    const live = async (count: number) => {
+      const before = gpu.stats().liveBytes;
+      const result = await run({
+        ...options,
+        clients: randomClients(train.size, count, 3),
+        clientsPerRound: count,
+      });
+      const held = result.reports.map(({ liveBytes }) => liveBytes - before);
+      release(result);
+      return held;
+    };
+    const few = await live(3);
+    assert.equal(new Set(few.slice(1)).size, 1, `${name}: ${few}`);
+    assert.deepEqual(await live(10), few, `${name}: 10 clients beside 3`);
+  }
+});
+
+test("simulate() gives all memory back but what the finished model owns", async () => {
+  for (const name of names) {
+    const before = gpu.stats().liveBytes;
+    const result = await run({ method: methods.get(name)!, rounds: 1 });
+    const after = gpu.stats().liveBytes - before;
+    const shared = new Set<Tensor>([...pretrained.namedParameters()].map(([, each]) => each));
+    const owned = [...result.model.namedParameters()].filter(([, each]) => !shared.has(each));
+    // FeDeRA also keeps A₀ and B₀ for export; a buffer takes at least 256 bytes and at most twice its tensor.
+    const initial = name.startsWith("federa") ? 4 : 0;
+    const most = owned.reduce((total, [, { size }]) => total + Math.max(256, 8 * size), initial * 256);
+    assert.ok(after <= most, `${name}: ${after} bytes are alive, ${most} expected`);
+  }
+});
+
+/** Length of a safetensors file of f32 tensors, straight from the format. */
+function payloadLength(tensors: ReadonlyMap<string, readonly number[]>): number {
+  const sorted = [...tensors].sort(([a], [b]) => a < b ? -1 : 1);
+  let offset = 0;
+  const header: Record<string, unknown> = { __metadata__: { codec: "f32" } };
+  for (const [name, shape] of sorted) {
+    const bytes = 4 * shape.reduce((product, extent) => product * extent, 1);
+    header[name] = { dtype: "F32", shape, data_offsets: [offset, offset + bytes] };
+    offset += bytes;
+  }
+  return 8 + Math.ceil(JSON.stringify(header).length / 8) * 8 + offset;
+}
+
+test("simulate() counts the bytes of encoded payloads, up and down, for each participant", async () => {
+  for (const name of names.filter((name) => name !== "federa-exact")) {
+    const method = methods.get(name)!;
+    const { model, reports } = await run({ method });
+    const trained = new Map(
+      [...trainableParameters(model, method.trainable)].map(([key, { shape }]) => [key, shape]),
+    );
+    for (const { bytesUp, bytesDown } of reports) {
+      assert.equal(bytesUp, 5 * payloadLength(trained), name);
+      assert.equal(bytesDown, 5 * payloadLength(trained), name);
+    }
+  }
+});
+
+test("simulate() counts what FeDeRA-Exact sends beside the factors: corrections or whole residuals", async () => {
+  const method = methods.get("federa-exact")!;
+  const { model, reports } = await run({ method, clientsPerRound: 7 });
+  const trained = new Map(
+    [...trainableParameters(model, method.trainable)].map(([key, { shape }]) => [key, shape]),
+  );
+  // Seven clients of rank 2 make corrections larger than the layers of 5×6.
+  const dense = new Map([...trained, ["encoder.inner.weight", [5, 6]], ["encoder.outer.weight", [6, 5]]]);
+  assert.deepEqual(
+    reports.map(({ bytesUp }) => bytesUp),
+    [7, 7].map((clients) => clients * payloadLength(trained)),
+  );
+  assert.deepEqual(reports.map(({ bytesDown }) => bytesDown), [
+    7 * payloadLength(trained),
+    7 * payloadLength(dense),
+  ]);
+});
+
+test("simulate() shows which methods aggregate exactly", async () => {
+  const reports = async (name: string) =>
+    (await run({ method: methods.get(name)!, learningRate: 0.1, clientsPerRound: 7 })).reports;
+  for (const name of ["fedit", "federa"]) {
+    for (const { aggregationError, appliedError } of await reports(name)) {
+      assert.ok(aggregationError! > 1e-3, `${name}: ${aggregationError}`);
+      // The change that FedAvg applies misses exactly E, up to the rounding below.
+      assert.ok(
+        Math.abs(appliedError! - aggregationError!) <= 1e-5,
+        `${name}: ${appliedError}, ${aggregationError}`,
+      );
+    }
+  }
+  for (const { aggregationError, appliedError } of await reports("federa-exact")) {
+    assert.ok(aggregationError! > 1e-3);
+    // f32 rounding of the weights, some 4 times u·‖W‖, beside a change of about ‖W‖/10.
+    assert.ok(appliedError! <= 40 * 2 ** -24, `federa-exact: ${appliedError}`);
+  }
+  for (const { aggregationError, appliedError } of await reports("ffa-lora")) {
+    assert.equal(aggregationError, 0);
+    assert.ok(appliedError! <= 40 * 2 ** -24, `ffa-lora: ${appliedError}`);
+  }
+  for (const name of ["fft", "fedbf"]) {
+    for (const { aggregationError, appliedError } of await reports(name)) {
+      assert.deepEqual([aggregationError, appliedError], [null, null]);
+    }
+  }
+  for (const { fromPretrained } of await reports("fedbf")) {
+    assert.deepEqual(fromPretrained, { magnitude: 0, direction: 0 });
+  }
+});
+
+test("simulate() samples participants anew each round, in ascending order, and evaluates when asked", async () => {
+  const { reports, events } = await run({ rounds: 5, clientsPerRound: 3, evaluateEvery: 2 });
+  for (const { participants } of reports) {
+    assert.equal(new Set(participants).size, 3);
+    assert.deepEqual([...participants].sort((a, b) => a - b), participants);
+    assert.ok(participants.every((client) => client >= 0 && client < 7));
+  }
+  assert.ok(new Set(reports.map(({ participants }) => String(participants))).size > 1);
+  assert.deepEqual(reports.map(({ test }) => test !== null), [false, true, false, true, true]);
+  const never = await run({ rounds: 1, evaluateEvery: 0 });
+  assert.equal(never.reports[0]!.test, null);
+  const initialized = events.find((event) => event.type === "initialized")!;
+  // Step 0 is the pretrained model; federa_test.ts bounds the difference.
+  const wanted = await evaluate(pretrained, testSet);
+  assert.ok(Math.abs(initialized.test!.loss - wanted.loss) <= 1e-5 * wanted.loss);
+  assert.equal(initialized.trainableParameters, 2 * (2 * (5 + 6)) + 3 * 6 + 3);
+});
+
+test("simulate() tells progress in order, up to each phase's total", async () => {
+  const { events } = await run({ work: { steps: 2 } });
+  for (const round of [1, 2]) {
+    const steps = events.filter((event) =>
+      event.type === "progress" && event.round === round && event.phase === "training"
+    );
+    // Cohorts of 3 and 2 members take two steps each.
+    assert.deepEqual(
+      steps.map((event) => event.type === "progress" && [event.done, event.total]),
+      [1, 2, 3, 4].map((done) => [done, 4]),
+    );
+  }
+  const order = events.flatMap((event) => event.type === "progress" ? [] : [event.type]);
+  assert.deepEqual(order, ["initialized", "round", "round", "finished"]);
+});
+
+test("simulate() weighs each client's loss by its examples, and the weights sum to one", async () => {
+  // A learning rate of 0 leaves every loss that of the pretrained model: over whole epochs, the mean over all examples.
+  const clients = Array.from(
+    { length: 6 },
+    (_, k) => Array.from({ length: 4 * (k + 1) }, (_, i) => 2 * k * (k + 1) + i),
+  ).slice(0, 5);
+  const size = clients.flat().length;
+  const { reports } = await run({
+    clients,
+    clientsPerRound: 5,
+    learningRate: 0,
+    rounds: 1,
+    method: methods.get("fedit")!,
+  });
+  const part = {
+    ...train,
+    size,
+    ids: train.ids.slice(0, size * 4),
+    mask: train.mask.slice(0, size * 4),
+    labels: train.labels.slice(0, size),
+  };
+  const wanted = await evaluate(pretrained, part);
+  // f32 log-sum-exps and means: a few times 2⁻²⁴.
+  assert.ok(
+    Math.abs(reports[0]!.trainLoss - wanted.loss) <= 1e-6,
+    `${reports[0]!.trainLoss}, ${wanted.loss}`,
+  );
+});
+
+test("simulate() learns a task that its model can express, with every method", async () => {
+  const easy = { ...train, labels: train.labels.map((_, i) => train.ids[i * 4]! < 5 ? 0 : 1) };
+  for (const [name, method] of methods) {
+    const { reports } = await run({
+      method,
+      train: easy,
+      test: easy,
+      rounds: 8,
+      batchSize: 8,
+      cohortSize: 7,
+      clientsPerRound: 7,
+      learningRate: 0.05,
+      evaluateEvery: 8,
+    });
+    assert.ok(reports.at(-1)!.test!.loss < 0.8 * Math.log(3), `${name}: ${reports.at(-1)!.test!.loss}`);
+  }
+});
+
+test("simulate() names the client and round of a loss that isn't finite", async () => {
+  await assert.rejects(
+    run({ learningRate: 1e30, optimizer: { name: "sgd" }, clipNorm: undefined, work: { steps: 4 } }),
+    {
+      name: "NonFiniteError",
+      message: /round 1: the training loss of client \d+ is (NaN|Infinity|-Infinity)/,
+    },
+  );
+});
+
+test("simulate() never makes values that aren't finite global, even where nothing is evaluated", async () => {
+  // One step: its loss is that of the start, finite, and what it leaves is not.
+  const options = {
+    learningRate: 3e38,
+    optimizer: { name: "sgd", weightDecay: 1e3 } as const,
+    clipNorm: undefined,
+    work: { steps: 1 },
+    evaluateEvery: 0,
+    rounds: 1,
+  };
+  await assert.rejects(run({ ...options, method: methods.get("fft")! }), {
+    name: "NonFiniteError",
+    message: /Cannot upload .+ of client \d+: it holds/,
+  });
+});
+
+test("simulate() frees what it made when it fails or is left early", async () => {
+  const owned = async (f: () => Promise<unknown>) => {
+    const start = gpu.stats().liveBytes;
+    await f().catch(() => {});
+    return gpu.stats().liveBytes - start;
+  };
+  const failed = await owned(() =>
+    run({ learningRate: 1e30, optimizer: { name: "sgd" }, clipNorm: undefined, work: { steps: 4 } })
+  );
+  const left = await owned(async () => {
+    for await (const event of simulate(pretrained, defaults)) if (event.type === "round") break;
+  });
+  // Head and factors, A₀ and B₀, and two residuals, which nobody can reach any more.
+  const most = 256 * (2 + 4 + 4 + 2);
+  assert.ok(failed <= most, `${failed} bytes after a failure`);
+  assert.ok(left <= most, `${left} bytes after an early end`);
+});
+
+test("simulate() refuses options that don't fit the data before anything is trained", async () => {
+  const refuses = (changes: Partial<SimulationOptions>, message: RegExp) =>
+    assert.rejects(run(changes), (error: Error) => {
+      assert.equal(error.name, "RangeError", String(error));
+      assert.match(error.message, message);
+      return true;
+    });
+  await refuses({ clientsPerRound: 8 }, /sample 8 clients a round: there are 7/);
+  for (const value of [0, -1, 1.5, NaN]) {
+    await refuses({ batchSize: value }, new RegExp(`batchSize ${value}`));
+    await refuses({ cohortSize: value }, /cohortSize/);
+    await refuses({ rounds: value }, /rounds/);
+    await refuses({ clientsPerRound: value }, /clientsPerRound/);
+    await refuses({ work: { epochs: value } }, /epochs/);
+    await refuses({ work: { steps: value } }, /steps/);
+  }
+  await refuses({ clients: [[1, 2], []], clientsPerRound: 2 }, /client 1: it has no examples/);
+  await refuses({ clients: [[1, 60]], clientsPerRound: 1 }, /client 0 on example 60: there are 60/);
+  await refuses({ clients: [[1.5]], clientsPerRound: 1 }, /client 0 on example 1\.5/);
+  await refuses({ rank: 7 }, /rank 7/);
+  await refuses({ alpha: 0 }, /alpha 0/);
+  await assert.rejects(run({ targets: ["nothing"] }), { name: "PatternError" });
+  await assert.rejects(run({ targets: ["nothing"], method: methods.get("fft") as FederatedMethod }), {
+    name: "PatternError",
+  });
+});
