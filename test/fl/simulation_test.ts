@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type Tensor } from "../../src/engine/mod.ts";
+import { decodeAdapter, encodeAdapter } from "../../src/federa/mod.ts";
 import {
   evaluate,
   type FederatedMethod,
@@ -311,6 +312,19 @@ test("simulate() learns a task that its model can express, with every method", a
       evaluateEvery: 8,
     });
     assert.ok(reports.at(-1)!.test!.loss < 0.8 * Math.log(3), `${name}: ${reports.at(-1)!.test!.loss}`);
+  }
+});
+
+test("simulate() leaves a model that adapter files carry over bit for bit, exact aggregation's residual too", async () => {
+  for (const name of ["fedit", "federa", "ffa-lora", "federa-exact"]) {
+    const { model } = await run({ method: methods.get(name)!, rounds: 1, learningRate: 0.1 });
+    const loaded = await decodeAdapter(pretrained, await encodeAdapter(model, { pretrained }));
+    const bits = (each: TextClassifier) =>
+      Promise.all(
+        [...each.namedParameters()].map(async ([name, value]) => [name, bitsOf(await value.floats())]),
+      );
+    assert.deepEqual(await bits(loaded), await bits(model), name);
+    assert.deepEqual(await evaluate(loaded, testSet), await evaluate(model, testSet), name);
   }
 });
 

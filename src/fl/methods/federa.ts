@@ -1,6 +1,6 @@
-import { attachAdapters, federa } from "../../federa/mod.ts";
+import { federa } from "../../federa/mod.ts";
 import { averagingMethod } from "../fed_avg.ts";
-import { isHead, withOwnParameters } from "../method.ts";
+import { adaptEncoder } from "./_adapt.ts";
 import { fedIt } from "./fed_it.ts";
 
 /** FeDeRA (arXiv 2404.18848): FedIT from factors that the SVD of the pretrained weights gives. */
@@ -8,10 +8,7 @@ export const feDeRa = averagingMethod({
   name: "federa",
   summary: "LoRA from the SVD of the pretrained weights; A and B averaged separately (arXiv 2404.18848)",
   init: async (pretrained, options) => ({
-    model: await attachAdapters(withOwnParameters(pretrained, isHead), {
-      ...options,
-      initialization: federa({ svd: options.svd }),
-    }),
+    model: await adaptEncoder(pretrained, { ...options, initialization: federa({ svd: options.svd }) }),
   }),
   trainable: fedIt.trainable,
 });

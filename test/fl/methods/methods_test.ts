@@ -183,6 +183,16 @@ test("init() leaves the pretrained model alone, whatever the method trains", asy
   }
 });
 
+test("init() refuses to adapt the head, which low-rank methods train whole", async () => {
+  for (const name of ["fedit", "federa", "ffa-lora", "federa-exact"]) {
+    const options = { targets: ["**"], rank: 1, alpha: 4, svd: "exact", seed: 1 } as const;
+    await assert.rejects(async () => methods.get(name)!.init(pretrained(), options), {
+      name: "RangeError",
+      message: /Cannot adapt the head by "\*\*"/,
+    });
+  }
+});
+
 test("methods holds each method under its own name, with a summary", () => {
   assert.deepEqual([...methods.keys()].sort(), [
     "fedbf",
