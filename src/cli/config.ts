@@ -1,6 +1,10 @@
 import { z } from "zod";
 import { methods } from "../fl/mod.ts";
 
+const name = z.string().regex(
+  /^[\w-][\w.-]*$/,
+  "expected letters, digits, dots, dashes and underscores, no dot in front",
+);
 const count = z.int().min(1);
 const seed = z.int().min(0).max(2 ** 53 - 1);
 const share = z.number().min(0).max(0.9);
@@ -73,7 +77,7 @@ const schedule = z.discriminatedUnion("kind", [
 const method = z.strictObject({
   method: z.enum([...methods.keys()]),
   /** Names the method's folder and its row in the table; the method's name by default. */
-  label: z.string().regex(/^[\w.-]+$/, "expected letters, digits, dots, dashes and underscores").optional(),
+  label: name.optional(),
   learningRate: rate,
   rank: count.default(8),
   alpha: rate.default(8),
@@ -93,7 +97,7 @@ const local = z.strictObject({ epochs: count.optional(), steps: count.optional()
  */
 export const configSchema = z.strictObject({
   /** Names the run's folder. */
-  name: z.string().regex(/^[\w-][\w.-]*$/, "expected letters, digits, dots, dashes and underscores"),
+  name,
   seed: seed.default(1),
   model: z.discriminatedUnion("kind", [z.strictObject({ kind: z.literal("use-lite") })]).default({
     kind: "use-lite",
@@ -125,7 +129,7 @@ export const configSchema = z.strictObject({
   schedule: schedule.default({ kind: "constant" }),
   /** Longest gradient of one client; unclipped by default. */
   clipNorm: rate.optional(),
-  /** Evaluates every so many rounds and after the last; 0 for the last alone. */
+  /** Evaluates every so many rounds and after the last; 0 for before the first and after the last alone. */
   evaluateEvery: z.int().min(0).default(1),
   /** The held-out part to evaluate on. Settings are chosen on validation, reported on test. */
   evaluateOn: z.enum(["test", "validation"]).default("test"),

@@ -21,6 +21,13 @@ export const demoBase = {
   target: { metric: "accuracy", value: 0.85 },
 } satisfies Partial<ConfigInput>;
 
+/** What a person reads first. */
+export const demoIntroduction =
+  `A pretrained sentence encoder learns to tell spam from mail that lies on simulated clients,
+first by plain LoRA (fedit), then by FeDeRA (federa). Rounds, bytes and data are equal; the
+learning rate of each was chosen on a validation set. The test set is scored as they go.
+`;
+
 /** The methods of the demonstration; all else is equal for them. */
 export const demoMethods = ["fedit", "federa"] as const;
 

@@ -3,11 +3,11 @@ import process from "node:process";
 import { Command } from "commander";
 import { methods } from "../fl/mod.ts";
 import type { Config } from "./config.ts";
-import { demoConfig } from "./demo.ts";
+import { demoConfig, demoIntroduction } from "./demo.ts";
 import { describeFailure } from "./failure.ts";
 import { InterruptedError, interruptSignal } from "./interrupt.ts";
 import { parseConfig, readConfig } from "./parse_config.ts";
-import { createReporter } from "./reporter.ts";
+import { createReporter, type Reporter } from "./reporter.ts";
 import { run } from "./run.ts";
 import { formatTable } from "./table.ts";
 import { versions } from "./version.ts";
@@ -26,7 +26,12 @@ program.command("demo")
     "after",
     "\nDownloads 26 MB of weights and 20 MB of mail into the user cache, the first time only.",
   )
-  .action(({ output }: { output: string }) => start(() => ({ ...parseConfig(demoConfig()), output })));
+  .action(({ output }: { output: string }) =>
+    start((reporter) => {
+      reporter.line(demoIntroduction);
+      return { ...parseConfig(demoConfig()), output };
+    })
+  );
 
 program.command("run")
   .description("runs the methods of a configuration file and prints one table")
@@ -49,11 +54,11 @@ program.command("methods")
 await program.parseAsync();
 
 /** Runs a configuration, and ends the process: background work on a closed device would only hold it up. */
-async function start(configure: () => Config | Promise<Config>): Promise<void> {
+async function start(configure: (reporter: Reporter) => Config | Promise<Config>): Promise<void> {
   const reporter = createReporter(process.stdout);
   const signal = interruptSignal(() => reporter.line("Stopping; Ctrl-C again ends at once"));
   try {
-    await run(await configure(), { reporter, signal });
+    await run(await configure(reporter), { reporter, signal });
   } catch (error) {
     reporter.endProgress();
     if (error instanceof InterruptedError) process.exit(130);

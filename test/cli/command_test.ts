@@ -97,7 +97,8 @@ test("federa run without a GPU says what to install", async (t) => {
   const nothing = { VK_DRIVER_FILES: "/dev/null", VK_ICD_FILENAMES: "/dev/null" };
   const { code, stderr } = await ended(start(["run", join(folder, "config.json")], nothing));
   assert.equal(code, 1);
-  assert.match(stderr, /^Cannot find a WebGPU adapter; install .*\n$/);
+  assert.match(stderr, /^Cannot find a WebGPU adapter; install .*\n$/m);
+  assert.doesNotMatch(stderr, /openGpu/);
   assert.ok(!(await readdir(folder)).includes("runs"));
 });
 
@@ -123,7 +124,12 @@ for (
       /label "phishing" is unknown/,
     ],
     [
-      "a client without examples",
+      "a partition that may leave a client without examples",
+      { partition: { kind: "dirichlet", numClients: 3, alpha: 0.3, minSize: 0 } },
+      /partition\.minSize: expected at least 1, got 0/,
+    ],
+    [
+      "a partition by a key that examples have not",
       { partition: { kind: "by-key" } },
       /Cannot partition by key: set data\.keyColumn/,
     ],

@@ -98,7 +98,7 @@ test("parseConfig() refuses what fits no schema", () => {
     ],
   );
   assert.deepEqual(problemsOf({ ...minimal, name: "../elsewhere" }), [
-    "name: expected letters, digits, dots, dashes and underscores",
+    "name: expected letters, digits, dots, dashes and underscores, no dot in front",
   ]);
 });
 
