@@ -1,0 +1,41 @@
+import type { Gpu } from "../src/engine/mod.ts";
+import type { Peer } from "./peers/mod.ts";
+
+/** One way of doing the work of a row. */
+export interface Contender {
+  readonly name: string;
+  /** Does the work once and waits until the device has done it. */
+  run(): Promise<void>;
+}
+
+/** What one row of a suite measured. */
+export interface Row {
+  readonly name: string;
+  /** Milliseconds of every sample, by contender, in the order they were taken. */
+  readonly samples: Readonly<Record<string, readonly number[]>>;
+  /** Floating-point operations of the row's work, where its rate is of interest. */
+  readonly flops?: number;
+  /** Floating-point operations of the contender `ceiling`, which does nothing but multiply-adds. */
+  readonly ceilingFlops?: number;
+  /** What else was found, such as the sweeps of an SVD. */
+  readonly note?: string;
+}
+
+/** Rows that belong together. */
+export interface Suite {
+  readonly name: string;
+  /** What is compared, in a line. */
+  readonly title: string;
+  /** The contender that the others' times are divided by. */
+  readonly subject: string;
+  /** Measures the rows one after another. */
+  rows(context: BenchContext): AsyncIterable<Row>;
+}
+
+/** What every suite is given. */
+export interface BenchContext {
+  readonly gpu: Gpu;
+  readonly peers: readonly Peer[];
+  /** Told what is wrong with a peer's row; repeated at the end of the run. */
+  complain(what: string): void;
+}

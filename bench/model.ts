@@ -1,0 +1,117 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { npmPackageFolder } from "../src/data/npm_package.ts";
+import {
+  type Gpu,
+  randomKey,
+  RandomStream,
+  type Tensor,
+} from "../src/engine/mod.ts";
+import {
+  fedIt,
+  fullFineTuning,
+  type TokenizedSet,
+  trainableParameters,
+} from "../src/fl/mod.ts";
+import {
+  loadUseLite,
+  TextClassifier,
+  USE_LITE_PACKAGE,
+  UseLite,
+} from "../src/models/mod.ts";
+import { randomValues } from "./inputs.ts";
+
+/** A model and what is trained of it. */
+export interface BenchModel {
+  readonly model: TextClassifier;
+  readonly trainable: ReadonlyMap<string, Tensor>;
+}
+
+const vocabularySize = 8002;
+const methods = { lora: fedIt, full: fullFineTuning };
+
+/**
+ * Universal Sentence Encoder lite under a head of two classes, its attention adapted by LoRA of rank 8 or trained whole.
+ */
+export async function createModel(
+  gpu: Gpu,
+  encoder: UseLite,
+  kind: keyof typeof methods,
+): Promise<BenchModel> {
+  const method = methods[kind];
+  const { model } = await method.init(
+    TextClassifier.create(gpu, encoder, { labels: ["ham", "spam"], seed: 0 }),
+    {
+      targets: ["**.attention.*"],
+      rank: 8,
+      alpha: 8,
+      svd: "randomized",
+      seed: 0,
+    },
+  );
+  return { model, trainable: trainableParameters(model, method.trainable) };
+}
+
+/** The encoder with its real weights where they are in the user cache; a benchmark downloads nothing for it. */
+export async function createEncoder(
+  gpu: Gpu,
+): Promise<{ encoder: UseLite; weights: string }> {
+  if (existsSync(join(npmPackageFolder(USE_LITE_PACKAGE), "package.tgz"))) {
+    return {
+      encoder: (await loadUseLite(gpu)).encoder,
+      weights: "pretrained weights",
+    };
+  }
+  const parameters = Object.entries(shapes()).map(([name, shape]) => {
+    const data = name.endsWith("Norm.weight")
+      ? new Float32Array(shape[0]!).fill(1)
+      : randomValues(shape, 1 / Math.sqrt(shape.at(-1)!));
+    return [name, { shape, data }] as const;
+  });
+  return {
+    encoder: new UseLite(gpu, new Map(parameters)),
+    weights: "random weights",
+  };
+}
+
+function shapes(): Record<string, number[]> {
+  const linear = (name: string, out: number, width: number) => ({
+    [`${name}.weight`]: [out, width],
+    [`${name}.bias`]: [out],
+  });
+  const norm = (name: string, width: number) => ({
+    [`${name}.weight`]: [width],
+    [`${name}.bias`]: [width],
+  });
+  const layer = (name: string, width: number) => ({
+    ...norm(`${name}.attentionNorm`, width),
+    ...linear(`${name}.attention.qkv`, 3 * width, width),
+    ...linear(`${name}.attention.output`, 512, width),
+    ...norm(`${name}.feedForwardNorm`, 512),
+    ...linear(`${name}.feedForward.inner`, 1536, 512),
+    ...linear(`${name}.feedForward.outer`, 512, 1536),
+  });
+  return {
+    "embedding.weight": [vocabularySize, 256],
+    "timing.inverseFrequencies": [128],
+    ...linear("layers.0.residual", 512, 256),
+    ...layer("layers.0", 256),
+    ...layer("layers.1", 512),
+    ...linear("pooler", 512, 512),
+  };
+}
+
+/** Texts of random tokens, all of one length, every second one of the other class. */
+export function randomTexts(size: number, length: number): TokenizedSet {
+  const stream = new RandomStream(randomKey(0, "texts", size, length));
+  return {
+    size,
+    length,
+    ids: Uint32Array.from(
+      { length: size * length },
+      () => Math.floor(stream.uniform(24) * vocabularySize),
+    ),
+    mask: new Float32Array(size * length).fill(1),
+    labels: Int32Array.from({ length: size }, (_, i) => i % 2),
+  };
+}

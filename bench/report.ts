@@ -1,0 +1,128 @@
+import type { Row, Suite } from "./contender.ts";
+import { geometricMean, median } from "./measure.ts";
+
+/** A row as it is printed and recorded. */
+export interface RowReport {
+  readonly name: string;
+  /** Samples of each contender. */
+  readonly samples: number;
+  /** Milliseconds by contender. */
+  readonly medians: Readonly<Record<string, number>>;
+  /** Each other contender's median over the subject's: above 1 the subject is faster. */
+  readonly ratios: Readonly<Record<string, number>>;
+  /** The subject's rate. */
+  readonly gflops?: number;
+  /** The rate of nothing but multiply-adds, measured between the same samples. */
+  readonly ceilingGflops?: number;
+  readonly note?: string;
+}
+
+/** A suite as it is printed and recorded. */
+export interface SuiteReport {
+  readonly suite: string;
+  readonly title: string;
+  readonly subject: string;
+  readonly rows: readonly RowReport[];
+  /** Geometric mean over the rows of the best peer's time over ours; null without peers. */
+  readonly geomeanOverBestPeer: number | null;
+}
+
+/** Medians, ratios and rates of a row. */
+export function reportRow(row: Row, subject: string): RowReport {
+  const { name, note, flops, ceilingFlops, samples } = row;
+  const all = Object.entries(samples).map(([contender, times]) =>
+    [contender, median(times)] as const
+  );
+  const timeOf = (contender: string) =>
+    all.find(([each]) => each === contender)![1];
+  const own = timeOf(subject);
+  const others = all.filter(([contender]) =>
+    contender !== subject && contender !== "ceiling"
+  );
+  return {
+    name,
+    samples: samples[subject]!.length,
+    medians: Object.fromEntries([[subject, own], ...others]),
+    ratios: Object.fromEntries(
+      others.map(([contender, time]) => [contender, time / own]),
+    ),
+    ...(flops !== undefined && { gflops: flops / own / 1e6 }),
+    ...(ceilingFlops !== undefined &&
+      { ceilingGflops: ceilingFlops / timeOf("ceiling") / 1e6 }),
+    ...(note !== undefined && { note }),
+  };
+}
+
+/** The rows of a suite and how they stand to the best of the peers. */
+export function reportSuite(
+  { name, title, subject }: Suite,
+  rows: readonly RowReport[],
+  peers: readonly string[],
+): SuiteReport {
+  const best = rows.flatMap(({ ratios }) => {
+    const met = Object.entries(ratios).flatMap(([contender, ratio]) =>
+      peers.includes(contender) ? [ratio] : []
+    );
+    return met.length > 0 ? [Math.min(...met)] : [];
+  });
+  const geomeanOverBestPeer = best.length > 0 ? geometricMean(best) : null;
+  return { suite: name, title, subject, rows, geomeanOverBestPeer };
+}
+
+/** A suite as a table for a terminal. */
+export function formatSuite(report: SuiteReport): string {
+  const { title, suite, subject, rows, geomeanOverBestPeer } = report;
+  const others = [
+    ...new Set(rows.flatMap(({ ratios }) => Object.keys(ratios))),
+  ];
+  const hasRate = rows.some(({ gflops }) => gflops !== undefined);
+  const header = [
+    "",
+    `${subject} ms`,
+    ...(hasRate ? ["GFLOP/s", "of ceiling"] : []),
+    ...others.flatMap((contender) => [`${contender} ms`, "ratio"]),
+    "samples",
+  ];
+  const cells = rows.map((row) => [
+    row.name,
+    formatNumber(row.medians[subject]),
+    ...(hasRate ? [formatNumber(row.gflops), formatShare(row)] : []),
+    ...others.flatMap((contender) => [
+      formatNumber(row.medians[contender]),
+      row.ratios[contender] === undefined
+        ? "–"
+        : `${row.ratios[contender].toFixed(2)}×`,
+    ]),
+    String(row.samples),
+  ]);
+  const widths = header.map((_, column) =>
+    Math.max(...[header, ...cells].map((line) => line[column]!.length))
+  );
+  const lines = [header, ...cells].map((line, i) => {
+    const note = i > 0 ? rows[i - 1]!.note : undefined;
+    const padded = line.map((cell, column) =>
+      column === 0
+        ? cell.padEnd(widths[column]!)
+        : cell.padStart(widths[column]!)
+    );
+    return `${padded.join("  ")}${note === undefined ? "" : `  ${note}`}`
+      .trimEnd();
+  });
+  const summary = geomeanOverBestPeer === null ? [] : [
+    `Best peer's time over ours, geometric mean: ${
+      geomeanOverBestPeer.toFixed(2)
+    }×`,
+  ];
+  return [`${suite}: ${title}`, ...lines, ...summary].join("\n");
+}
+
+function formatNumber(value: number | undefined): string {
+  return value === undefined ? "–" : value.toPrecision(value < 1000 ? 3 : 4);
+}
+
+function formatShare({ gflops, ceilingGflops }: RowReport): string {
+  if (gflops === undefined || ceilingGflops === undefined) return "–";
+  return `${(100 * gflops / ceilingGflops).toFixed(0)} % of ${
+    ceilingGflops.toFixed(0)
+  }`;
+}

@@ -1,0 +1,111 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { writeFileAtomic } from "../src/data/files.ts";
+import { openGpu } from "../src/engine/mod.ts";
+import type { Suite } from "./contender.ts";
+import { describeEnvironment, formatEnvironment } from "./environment.ts";
+import { loadPeers } from "./peers/mod.ts";
+import {
+  formatSuite,
+  reportRow,
+  reportSuite,
+  type RowReport,
+  type SuiteReport,
+} from "./report.ts";
+import { suites } from "./suites/mod.ts";
+
+const HISTORY = fileURLToPath(new URL("history.jsonl", import.meta.url));
+
+const options = {
+  json: { type: "boolean" },
+  record: { type: "boolean" },
+} as const;
+
+await main();
+
+async function main() {
+  let arguments_;
+  try {
+    arguments_ = readArguments(process.argv.slice(2));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exitCode = 2;
+    return;
+  }
+  const { chosen, json, record } = arguments_;
+  // With --json nothing but the JSON goes to the standard output.
+  const print = json ? console.error : console.log;
+  using gpu = await openGpu({ powerPreference: "high-performance" });
+  const complaints: string[] = [];
+  const complain = (what: string) => {
+    complaints.push(what);
+    print(`! ${what}`);
+  };
+  const peers = await loadPeers(gpu.adapter.description, complain);
+  const environment = describeEnvironment(gpu, peers);
+  print(`${formatEnvironment(environment)}\n`);
+  const reports: SuiteReport[] = [];
+  for (const suite of chosen) {
+    const rows: RowReport[] = [];
+    for await (const row of suite.rows({ gpu, peers, complain })) {
+      rows.push(reportRow(row, suite.subject));
+      if (process.stderr.isTTY) {
+        process.stderr.write(
+          `\r${suite.name}: ${rows.length} rows measured\x1b[K`,
+        );
+      }
+    }
+    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+    const report = reportSuite(suite, rows, peers.map(({ name }) => name));
+    reports.push(report);
+    print(`${formatSuite(report)}\n`);
+  }
+  const result = { ...environment, suites: reports, complaints };
+  if (json) console.log(JSON.stringify(result, null, 2));
+  if (record) await appendHistory(result);
+  if (complaints.length > 0) {
+    print(
+      `NOT EVERYTHING WAS COMPARED:\n${
+        complaints.map((each) => `! ${each}`).join("\n")
+      }`,
+    );
+  }
+}
+
+/** @throws {TypeError} when an argument is unknown. */
+function readArguments(
+  args: readonly string[],
+): { chosen: readonly Suite[]; json: boolean; record: boolean } {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options,
+    allowPositionals: true,
+  });
+  const { json = false, record = false } = values;
+  const unknown = positionals.find((name) =>
+    !suites.some((suite) => suite.name === name)
+  );
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `Cannot run suite ${unknown}: there are ${
+        suites.map((suite) => suite.name).join(", ")
+      }`,
+    );
+  }
+  const chosen = positionals.length === 0
+    ? suites
+    : suites.filter(({ name }) => positionals.includes(name));
+  return { chosen, json, record };
+}
+
+/** Adds one line to the record of earlier runs. */
+async function appendHistory(entry: object): Promise<void> {
+  const before = await readFile(HISTORY, "utf8").catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return "";
+      throw error;
+    },
+  );
+  await writeFileAtomic(HISTORY, `${before}${JSON.stringify(entry)}\n`);
+}

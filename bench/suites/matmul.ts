@@ -1,0 +1,121 @@
+import { randomKey, RandomStream } from "../../src/engine/mod.ts";
+import { createCeiling } from "../ceiling.ts";
+import type { BenchContext, Contender, Row, Suite } from "../contender.ts";
+import { measure } from "../measure.ts";
+import { federaPeer } from "../peers/federa.ts";
+import type { PreparedProduct, Product } from "../peers/mod.ts";
+
+const products: readonly Product[] = [
+  { m: 256, k: 256, n: 256 },
+  { m: 512, k: 512, n: 512 },
+  { m: 1024, k: 1024, n: 1024 },
+  { m: 1024, k: 384, n: 1536 },
+  { m: 1024, k: 384, n: 1536, transposeB: true },
+  { m: 1024, k: 384, n: 1536, transposeA: true },
+  { m: 4096, k: 768, n: 8 },
+  { m: 8, k: 768, n: 768 },
+  { batch: 48, m: 64, k: 64, n: 64 },
+  { m: 509, k: 251, n: 383 },
+];
+
+const tolerance = 1e-4;
+const checkedEntries = 64;
+
+/** Matrix products beside other libraries, each with its operands on the device. */
+export const matmulSuite: Suite = {
+  name: "matmul",
+  title: "matrix products, f32, operands on the device",
+  subject: "federa",
+  async *rows(context) {
+    const ceiling = await createCeiling(context.gpu);
+    for (const product of products) {
+      yield await measureProduct(product, ceiling, context);
+    }
+  },
+};
+
+async function measureProduct(
+  product: Product,
+  ceiling: Contender & { readonly flops: number },
+  { gpu, peers, complain }: BenchContext,
+): Promise<Row> {
+  const { m, k, n, batch = 1 } = product;
+  const name = nameOf(product);
+  const stream = new RandomStream(randomKey(0, "matmul", m, k, n));
+  // Positive numbers, so that a sum's relative error says something.
+  const positive = (size: number) =>
+    Float32Array.from({ length: size }, () => stream.uniform(24));
+  const operands = { a: positive(batch * m * k), b: positive(batch * k * n) };
+  const contenders: Contender[] = [];
+  const prepared: PreparedProduct[] = [];
+  for (const peer of [federaPeer(gpu), ...peers]) {
+    try {
+      const ready = await peer.prepare(product, operands);
+      prepared.push(ready);
+      check(await ready.result(), product, operands);
+      contenders.push({ name: peer.name, run: () => ready.run() });
+    } catch (error) {
+      if (peer.name === "federa") throw error;
+      complain(
+        `${peer.name} has no time for ${name}: ${
+          error instanceof Error ? error.message : error
+        }`,
+      );
+    }
+  }
+  try {
+    const samples = await measure([...contenders, ceiling]);
+    return {
+      name,
+      samples,
+      flops: 2 * batch * m * k * n,
+      ceilingFlops: ceiling.flops,
+    };
+  } finally {
+    for (const each of prepared) each.dispose();
+  }
+}
+
+function nameOf({ m, k, n, batch, transposeA, transposeB }: Product): string {
+  if (m === k && k === n && batch === undefined) return `${m}³`;
+  const a = transposeA ? `[${k}×${m}]ᵀ` : `[${m}×${k}]`;
+  const b = transposeB ? `[${n}×${k}]ᵀ` : `[${k}×${n}]`;
+  return `${batch === undefined ? "" : `${batch} × `}${a}·${b}`;
+}
+
+/** Compares entries spread over the result with sums in float64. */
+function check(
+  c: ArrayLike<number>,
+  product: Product,
+  operands: { a: Float32Array; b: Float32Array },
+): void {
+  const { m, k, n, batch = 1, transposeA = false, transposeB = false } =
+    product;
+  const size = batch * m * n;
+  if (c.length !== size) {
+    throw new RangeError(
+      `wrong result: expected ${size} numbers, got ${c.length}`,
+    );
+  }
+  for (let entry = 0; entry < checkedEntries; entry++) {
+    const at = Math.floor((entry + 0.5) / checkedEntries * size);
+    const [z, i, j] = [
+      Math.floor(at / (m * n)),
+      Math.floor(at / n) % m,
+      at % n,
+    ];
+    let expected = 0;
+    for (let p = 0; p < k; p++) {
+      const a = operands.a[z * m * k + (transposeA ? p * m + i : i * k + p)]!;
+      const b = operands.b[z * k * n + (transposeB ? j * k + p : p * n + j)]!;
+      expected += a * b;
+    }
+    if (!(Math.abs(c[at]! - expected) <= tolerance * expected)) {
+      throw new RangeError(
+        `wrong result at [${z}, ${i}, ${j}]: expected ${expected}, got ${
+          c[at]
+        }`,
+      );
+    }
+  }
+}
