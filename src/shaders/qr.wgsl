@@ -17,6 +17,9 @@ struct Params { columns: u32, stride: u32, k: u32, rRows: u32, rStride: u32, ste
 @group(0) @binding(3) var<storage, read_write> diagonal: array<f32>;
 @group(0) @binding(4) var<storage, read_write> state: array<atomic<u32>>;
 
+// A pivot column shorter than 2^-50 is left as it is: its squares would be too inexact for an orthogonal reflection.
+const negligible = 0x1p-100f;
+
 fn pivot_key(squares: f32, column: u32) -> u32 { return (bitcast<u32>(squares) & 0xffff0000u) | (0xffffu - column); }
 fn pivot_of(key: u32) -> u32 { return 0xffffu - (key & 0xffffu); }
 
@@ -61,7 +64,7 @@ fn reflect(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) lo
   if (begin == head && live) { own = columns[a + head][j % 4u]; }
   let sums = sum_over_lanes(vec4f(sum4(squares), sum4(products), own, 0), local);
   let xj = columns[x + head][j % 4u];
-  let norm = sqrt(sums.x);
+  let norm = select(0.0, sqrt(sums.x), sums.x > negligible);
   let rjj = select(-norm, norm, xj < 0.0);
   var remaining = vec4f(0);
   if (live && c != p) {

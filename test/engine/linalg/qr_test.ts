@@ -64,6 +64,13 @@ test("qr() decomposes graded, rank-deficient, repeated and zero spectra", async 
   }
 });
 
+test("qr() has orthonormal columns where squares of elements vanish", async () => {
+  const [m, n] = [20, 18];
+  const scaled = gaussian([m, n], new Random(9)).map((value, i) => value * 10 ** (-2 * (i % n)));
+  const a = F64Array.fromF32([m, n], scaled.data);
+  for (const on of [gpu, gpuClass]) assertQr(a, await factor(a, on));
+});
+
 test("qr() has orthonormal columns at 512×512 and 700×512 of rank 300", async () => {
   const random = new Random(1);
   const full = F64Array.fromF32([512, 512], gaussian([512, 512], random).data);
