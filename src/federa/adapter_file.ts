@@ -74,8 +74,8 @@ export async function encodeAdapter(
 }
 
 /**
- * Puts a file of {@linkcode encodeAdapter} on the pretrained model it was made with; every bit is that of the model that
- * was saved. The copy shares all other tensors with `pretrained`.
+ * Puts a file of {@linkcode encodeAdapter} on the pretrained model it was made with; on the same adapter every bit is that
+ * of the model that was saved. The copy shares all other tensors with `pretrained`.
  *
  * @throws {CorruptFileError} when the file is broken.
  * @throws {AdapterMismatchError} when the file belongs to another model; lists all that is missing, misshapen or different.

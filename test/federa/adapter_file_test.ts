@@ -238,6 +238,34 @@ describe("encodeAdapter(), decodeAdapter()", () => {
     });
   });
 
+  test("decodeAdapter() meets altered bytes with one of its two errors, or with a model that works", async () => {
+    const { pretrained, model } = await adapted();
+    const bytes = await encodeAdapter(model, { pretrained });
+    const changes = fc.array(fc.tuple(fc.nat({ max: bytes.length - 1 }), fc.nat({ max: 255 })), {
+      minLength: 1,
+      maxLength: 4,
+    });
+    let refused = 0;
+    await holds(changes, async (changes) => {
+      const altered = bytes.slice();
+      for (const [at, value] of changes) altered[at] = value;
+      try {
+        assert.equal(adaptersOf(await decodeAdapter(pretrained, altered)).size, 2);
+      } catch (error) {
+        assert.ok(error instanceof CorruptFileError || error instanceof AdapterMismatchError, String(error));
+        refused++;
+      }
+    }, 200);
+    assert.ok(refused > 0);
+  });
+
+  test("encodeAdapter() leaks nothing", async () => {
+    const { pretrained, model } = await adapted();
+    const before = gpu.stats().liveBytes;
+    await encodeAdapter(model, { pretrained });
+    assert.equal(gpu.stats().liveBytes, before);
+  });
+
   test("decodeAdapter() refuses any truncation with a CorruptFileError and leaks nothing", async () => {
     const { pretrained, model } = await adapted();
     const bytes = await encodeAdapter(model, { pretrained });
