@@ -1,0 +1,116 @@
+import fc from "fast-check";
+import { assign, type Gpu, type Tensor, tensor } from "../../src/engine/mod.ts";
+import { adaptersOf, attachAdapters, lora } from "../../src/federa/mod.ts";
+import type { CohortUpdate } from "../../src/fl/mod.ts";
+import type { TextClassifier } from "../../src/models/text_classifier.ts";
+import { upload } from "../engine/harness.ts";
+import { F64Array } from "../reference/array.ts";
+import { matmul } from "../reference/matmul.ts";
+import { gaussian } from "./matrices.ts";
+import { Random } from "./random.ts";
+import { tinyClassifier } from "./tiny_encoder.ts";
+
+/** The layer [5, 7] that {@link federation} adapts. */
+export const adaptedLayer = "encoder.inner";
+
+/** One round of a federation. */
+export interface FederationCase {
+  /** Examples of each client. */
+  readonly counts: readonly number[];
+  readonly rank: number;
+  /** Length of the updates beside factors of length 1. */
+  readonly scale: number;
+  readonly trained: "both" | "A" | "B";
+  readonly cohortSize: number;
+  readonly seed: number;
+}
+
+/** Rounds of up to nine clients. */
+export const federationCases: fc.Arbitrary<FederationCase> = fc.record({
+  counts: fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 9 }),
+  rank: fc.integer({ min: 1, max: 5 }),
+  scale: fc.constantFrom(1e-4, 0.01, 1, 10),
+  trained: fc.constantFrom("both", "A", "B"),
+  cohortSize: fc.integer({ min: 1, max: 9 }),
+  seed: fc.nat(),
+});
+
+/** The two factors of the adapted layer. */
+export interface Factors {
+  readonly a: F64Array;
+  readonly b: F64Array;
+}
+
+/** A round on the host: where it starts, and what each client made of it. */
+export interface Federation {
+  readonly model: TextClassifier;
+  readonly start: Factors;
+  readonly clients: readonly Factors[];
+  readonly shares: readonly number[];
+}
+
+/** A model of random factors, moved by each client at random. */
+export async function federation(
+  gpu: Gpu,
+  { counts, rank, scale, trained, seed }: FederationCase,
+): Promise<Federation> {
+  const random = new Random(seed);
+  const draw = (shape: readonly number[]) => F64Array.fromF32(shape, gaussian(shape, random).data);
+  const model = await attachAdapters(tinyClassifier(gpu, { width: 7, inner: 5, seed }), {
+    targets: [adaptedLayer],
+    rank,
+    alpha: 3 * rank,
+    initialization: lora,
+  });
+  const start = { a: draw([rank, 7]), b: draw([5, rank]) };
+  const { loraA, loraB } = adaptersOf(model).get(adaptedLayer)!;
+  assign(loraA, upload(gpu, start.a));
+  assign(loraB, upload(gpu, start.b));
+  const move = (x: F64Array) =>
+    F64Array.fromF32(x.shape, draw(x.shape).map((value, i) => x.data[i]! + scale * value).data);
+  const clients = counts.map(() => ({
+    a: trained === "B" ? start.a : move(start.a),
+    b: trained === "A" ? start.b : move(start.b),
+  }));
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return { model, start, clients, shares: counts.map((count) => count / total) };
+}
+
+/** The clients' updates, cohort by cohort. */
+export function* updates(
+  gpu: Gpu,
+  { clients, shares }: Federation,
+  options: FederationCase,
+): Generator<CohortUpdate> {
+  const { cohortSize, trained } = options;
+  for (let from = 0; from < clients.length; from += cohortSize) {
+    const members = clients.slice(from, from + cohortSize);
+    const values = new Map<string, Tensor>();
+    for (const [key, name] of [["a", "loraA"], ["b", "loraB"]] as const) {
+      if (trained !== "both" && trained !== key.toUpperCase()) continue;
+      const stacked = members.flatMap((each) => [...each[key].data]);
+      const shape = [members.length, ...members[0]![key].shape];
+      values.set(`${adaptedLayer}.${name}`, upload(gpu, F64Array.from(shape, stacked)));
+    }
+    yield { values, weights: tensor(gpu, shares.slice(from, from + cohortSize)) };
+  }
+}
+
+/** Σ w_k·x_k. */
+export function mix(xs: readonly F64Array[], weights: readonly number[]): F64Array {
+  return xs[0]!.map((_, i) => xs.reduce((total, x, k) => total + weights[k]! * x.data[i]!, 0));
+}
+
+/** x − y. */
+export function subtract(x: F64Array, y: F64Array): F64Array {
+  return x.map((value, i) => value - y.data[i]!);
+}
+
+/** E = Σ p·B·A − B̄·Ā and the exact change Σ p·B·A − B·A in float64, straight from their definitions. */
+export function aggregateOracle(
+  { start, clients, shares }: Federation,
+): { error: F64Array; change: F64Array } {
+  const products = mix(clients.map(({ a, b }) => matmul(b, a)), shares);
+  const averaged = matmul(mix(clients.map(({ b }) => b), shares), mix(clients.map(({ a }) => a), shares));
+  return { error: subtract(products, averaged), change: subtract(products, matmul(start.b, start.a)) };
+}
