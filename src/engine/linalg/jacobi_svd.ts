@@ -47,15 +47,18 @@ export interface Svd {
 }
 
 /**
- * Thin singular value decomposition by one-sided Jacobi rotations, of one matrix or of a batch at once.
+ * Thin singular value decomposition by one-sided Jacobi rotations, of one matrix or of a batch at once. No gradient is
+ * recorded.
  *
  * The matrix (transposed where m < n) is scaled by a power of two and factored by a QR with column pivoting; the
- * rotations then work on the rows of R, which converges in few sweeps (Drmač & Veselić, SIAM J. Matrix Anal. Appl. 29,
- * 2008). A sweep is a tournament of n − 1 rounds, each one launch over n/2 disjoint pairs. It ends when a whole sweep
- * meets no |cosine| above the tolerance, relative to the columns' own lengths, so small singular values are found as
- * exactly as their columns allow. u and vt are orthonormal whatever the rank: the left vectors (right ones where m < n) are
- * products of rotations, and where a singular value is below 2^-50 of the largest element, it's reported as 0 and the
- * opposite vectors are completed by the Householder basis of the others.
+ * rotations then work on the rows of R (Drmač & Veselić, SIAM J. Matrix Anal. Appl. 29, 2008). A sweep is a tournament of
+ * blocks of two rows, all of them paired off in one launch a round. The iteration ends when a whole sweep meets no
+ * |cosine| above the tolerance. That is relative to the rows' own lengths, so small singular values are found as exactly
+ * as the columns of `a` allow.
+ *
+ * u and vt are orthonormal whatever the rank. The left vectors (right ones where m < n) are products of rotations and
+ * reflections. Where a singular value is below 2⁻⁵⁰ of the largest element, it's reported as 0 and the opposite vectors are
+ * completed by the Householder basis of the others.
  *
  * @throws {TypeError} unless `a` is f32 and [m, n] or [N, m, n], none of them 0.
  * @throws {NonFiniteError} when an element is NaN or infinite, or a singular value over the range of f32.

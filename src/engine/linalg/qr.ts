@@ -18,6 +18,7 @@ export interface Qr {
 /**
  * Thin QR decomposition by Householder reflections (Golub & Van Loan 5.2.1), of one matrix or of a batch at once. The
  * columns of q are orthonormal whatever the rank of `a`. At full rank the signs make the decomposition unique.
+ * No gradient is recorded.
  *
  * @throws {TypeError} unless `a` is f32 and [m, n] or [N, m, n], none of them 0.
  * @throws {NonFiniteError} when an element is NaN or infinite.

@@ -147,3 +147,18 @@ test("jacobiSvd() refuses what it can't decompose", async () => {
   await assert.rejects(jacobiSvd(x([1], [1, 1]), { maxSweeps: 0 }), RangeError);
   await assert.rejects(jacobiSvd(x([1], [1, 1]), { tolerance: NaN }), RangeError);
 });
+
+test("jacobiSvd() frees what it used when it fails", async () => {
+  const cases = [
+    { data: [3e38, 3e38, 3e38, 3e38], error: NonFiniteError },
+    { data: [1, NaN, 3, 4], error: NonFiniteError },
+    { data: [1, 2, 3, 4], error: ConvergenceError },
+  ];
+  for (const { data, error } of cases) {
+    const x = tensor(gpu, data, { shape: [2, 2] });
+    const before = gpu.stats().liveBytes;
+    await assert.rejects(jacobiSvd(x, { maxSweeps: 1 }), error);
+    assert.equal(gpu.stats().liveBytes, before, `bytes alive after ${error.name} of ${data}`);
+    x.dispose();
+  }
+});
