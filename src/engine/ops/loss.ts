@@ -1,11 +1,12 @@
 import mathSource from "../../shaders/math.wgsl";
 import source from "../../shaders/cross_entropy.wgsl";
-import { record } from "../autograd.ts";
+import { isRecording, record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
+import { scoped } from "./_scoped.ts";
 import { abs, add, mul, neg, relu, sigmoid, softplus, square, sub } from "./elementwise.ts";
 import { mean } from "./reduce.ts";
 import { reshape } from "./shape.ts";
@@ -44,6 +45,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
     params: [labels.size, classes],
     threads: labels.size,
   });
+  if (!isRecording(logits)) dx.dispose();
   return record(loss, [logits], [(dy) => mul(dx, reshape(dy, [...labels.shape, 1]))]);
 }
 
@@ -70,7 +72,7 @@ export function binaryCrossEntropy(logits: Tensor, targets: Tensor): Tensor {
  */
 export function meanSquaredError(predictions: Tensor, targets: Tensor): Tensor {
   assertSameShape("take the squared error of", predictions, targets);
-  return mean(square(sub(predictions, targets)));
+  return scoped([predictions, targets], () => mean(square(sub(predictions, targets))));
 }
 
 function assertSameShape(operation: string, a: Tensor, b: Tensor): void {

@@ -3,6 +3,7 @@ import { broadcastShapes, collapseAxes, formatShape, sizeOf } from "../shape.ts"
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm, type MatrixView } from "./_gemm.ts";
 import { checkOperands } from "./launch.ts";
+import { scoped } from "./_scoped.ts";
 import { sumTo } from "./reduce.ts";
 import { broadcastStrides, broadcastTo, reshape } from "./shape.ts";
 
@@ -41,10 +42,12 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
     );
   }
   if (b.rank === 2 && a.rank > 2 && !transposeA) {
-    return reshape(matmul(reshape(a, [-1, k]), b, options), [...a.shape.slice(0, -1), n]);
+    return scoped(
+      [a, b],
+      () => reshape(matmul(reshape(a, [-1, k]), b, options), [...a.shape.slice(0, -1), n]),
+    );
   }
   const batchShape = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  const result = empty(a.gpu, [...batchShape, m, n]);
   const rows = { a: a.shape.at(-1)!, b: b.shape.at(-1)! };
   const strides = [a, b].map((x) =>
     broadcastStrides(x.shape.slice(0, -2), batchShape).map((s) => s * sizeOf(x.shape.slice(-2)))
@@ -52,8 +55,9 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   const collapsed = collapseAxes(batchShape, strides);
   if (collapsed.shape.length > 2) {
     const full = (x: Tensor) => broadcastTo(x, [...batchShape, ...x.shape.slice(-2)]);
-    return matmul(full(a), full(b), options);
+    return scoped([a, b], () => matmul(full(a), full(b), options));
   }
+  const result = empty(a.gpu, [...batchShape, m, n]);
   const [outer, inner] = collapsed.shape.length === 2
     ? collapsed.shape as [number, number]
     : [1, collapsed.shape[0]!] as const;

@@ -5,6 +5,7 @@ import { formatShape, normalizeAxis, type Shape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
+import { scoped } from "./_scoped.ts";
 import { add, exp, log, mul, sub } from "./elementwise.ts";
 import { broadcastTo, reshape } from "./shape.ts";
 
@@ -122,7 +123,7 @@ export function sumOfSquares(x: Tensor, options: ReduceOptions = {}): Tensor {
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = axesOf(x, options);
   assertNotEmpty("mean", x, axes);
-  return mul(sum(x, options), 1 / sizeOf(axes.map((axis) => x.shape[axis]!)));
+  return scoped([x], () => mul(sum(x, options), 1 / sizeOf(axes.map((axis) => x.shape[axis]!))));
 }
 
 /**
@@ -135,7 +136,11 @@ export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = axesOf(x, options);
   assertNotEmpty("maximum", x, axes);
   if (axes.length === 0) return reshape(x, x.shape);
-  // Runs of neighbouring axes are reduced one after the other, each with its own rule.
+  return scoped([x], () => maxOver(x, axes, options));
+}
+
+/** Runs of neighbouring axes are reduced one after the other, each with its own rule. */
+function maxOver(x: Tensor, axes: readonly number[], options: ReduceOptions): Tensor {
   let first = axes.length - 1;
   while (first > 0 && axes[first - 1] === axes[first]! - 1) first--;
   const run = axes.slice(first);

@@ -52,6 +52,18 @@ test("dropout() keeps exactly what the host's Philox keeps, and its gradient rep
   });
 });
 
+test("dropout() keeps an element whose draw is exactly the rate, and drops it one step above", async () => {
+  const key = randomKey(7);
+  const [word] = philox4x32([0, 3, 0, 0], key);
+  for (const [rate, kept] of [[word / 2 ** 32, true], [(word + 1) / 2 ** 32, false]] as const) {
+    const y = await run(
+      gpu,
+      () => dropout(tensor(gpu, [1], { shape: [1, 1] }), { rate, site: 3, keys: uploadKeys([key]) }),
+    );
+    assert.equal(y[0] !== 0, kept);
+  }
+});
+
 test("dropout() of a member has the same bits whoever trains beside it", async () => {
   const cases = fc.record({
     members: fc.integer({ min: 2, max: 6 }),

@@ -121,6 +121,14 @@ test("slice() of a slice reads, writes and computes at its own offset", async ()
   assert.ok(after.every((value, i) => value === (i >= 6 * 256 && i < 7 * 256 ? -1 : i)));
 });
 
+test("slice() of equal parts of one buffer gives each its own elements", async () => {
+  using x = tensor(gpu, Float32Array.from({ length: 8 * 64 }, (_, i) => i), { shape: [8, 64] });
+  for (let row = 0; row < 8; row++) {
+    const y = await run(gpu, () => neg(slice(x, { start: row, end: row + 1 })));
+    assert.deepEqual([...y], Array.from({ length: 64 }, (_, i) => -(row * 64 + i)));
+  }
+});
+
 test("slice() of an unaligned start is a copy with the same elements", async () => {
   using x = tensor(gpu, Float32Array.from({ length: 15 }, (_, i) => i), { shape: [5, 3] });
   assert.deepEqual([...await run(gpu, () => mul(slice(x, { start: 1, end: 3 }), 2))], [6, 8, 10, 12, 14, 16]);
