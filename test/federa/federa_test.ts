@@ -61,7 +61,7 @@ test("federa() leaves the output at step 0 as it was, and merge() the output of 
     const merged = merge(adapted);
     const again = await run(gpu, () => merged.forward(x));
     assert.ok(relativeError(again, output) <= 1e-5, `merged: ${relativeError(again, output)}`);
-  });
+  }, 40);
 });
 
 const matrices = fc.record({
@@ -101,7 +101,7 @@ test("federa() freezes what the leading r components leave: ‖W_res‖₂ = σ_
     for (let j = 0; j < rank; j++) {
       assert.ok(Math.abs(product[j]! - s[j]!) <= tolerance, `σ_${j} = ${s[j]} is trained as ${product[j]}`);
     }
-  });
+  }, 40);
 });
 
 test("federa() starts from B₀ = U_r·√(S_r/s) and A₀ = √(S_r/s)·V_rᵀ, up to one sign for each component", async () => {
@@ -139,7 +139,7 @@ test("federa() starts from B₀ = U_r·√(S_r/s) and A₀ = √(S_r/s)·V_rᵀ,
         assert.ok(error <= tolerance, `component ${j}: error ${error}, tolerance ${tolerance}`);
       }
     }
-  });
+  }, 40);
 });
 
 test("federa() gives the same bits for the same seed, with either decomposition", async () => {

@@ -54,7 +54,7 @@ test("measureDynamics() measures aggregation, its application, and how far weigh
       });
       const norm = ({ data }: F64Array) => Math.hypot(...data);
       const expected = norm(error) / norm(change);
-      // Sums of squares round 35 times, half of which a root leaves; E itself is as exact as the test above says, relative to ‖ΔW‖.
+      // Sums of squares round 35 times, half of which a root leaves; E itself: see factor_covariance_test.ts.
       assert.ok(
         Math.abs(found.aggregationError! - expected) <= 1e-5 * (1 + expected),
         `${found.aggregationError} for ${expected}`,

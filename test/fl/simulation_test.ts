@@ -99,7 +99,7 @@ test("simulate() gives the same bits whatever the cohort size, and when repeated
     }
     for (const other of runs) assert.deepEqual(other, runs[0]);
     first = false;
-  }, 12);
+  }, 8);
 });
 
 test("simulate() repeats bit for bit, and another seed gives other bits", async () => {
