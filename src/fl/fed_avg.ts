@@ -31,6 +31,7 @@ export class FedAvg implements Aggregation {
     for (const [name, total] of this.#sums) assign(this.#targets.get(name)!, total);
   }
 
+  /** Frees the sums. */
   dispose(): void {
     for (const total of this.#sums.values()) total.dispose();
   }
