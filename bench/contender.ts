@@ -28,6 +28,8 @@ export interface Suite {
   readonly title: string;
   /** The contender that the others' times are divided by. */
   readonly subject: string;
+  /** Whether other libraries do the same work. */
+  readonly comparesPeers?: boolean;
   /** Measures the rows one after another. */
   rows(context: BenchContext): AsyncIterable<Row>;
 }

@@ -1,5 +1,6 @@
 import type { Row, Suite } from "./contender.ts";
 import { geometricMean, median } from "./measure.ts";
+import { peerNames } from "./peers/mod.ts";
 
 /** A row as it is printed and recorded. */
 export interface RowReport {
@@ -22,7 +23,11 @@ export interface SuiteReport {
   readonly suite: string;
   readonly title: string;
   readonly subject: string;
+  /** Libraries that it compares with, each a column even where it could not be timed. */
+  readonly peers: readonly string[];
   readonly rows: readonly RowReport[];
+  /** Why a peer has no times. */
+  readonly remarks: readonly string[];
   /** Geometric mean over the rows of the best peer's time over ours; null without peers. */
   readonly geomeanOverBestPeer: number | null;
 }
@@ -55,38 +60,53 @@ export function reportRow(row: Row, subject: string): RowReport {
 
 /** The rows of a suite and how they stand to the best of the peers. */
 export function reportSuite(
-  { name, title, subject }: Suite,
+  { name, title, subject, comparesPeers = false }: Suite,
   rows: readonly RowReport[],
-  peers: readonly string[],
+  remarks: readonly string[],
 ): SuiteReport {
+  const peers = comparesPeers ? peerNames : [];
   const best = rows.flatMap(({ ratios }) => {
-    const met = Object.entries(ratios).flatMap(([contender, ratio]) =>
-      peers.includes(contender) ? [ratio] : []
-    );
+    const met = peers.flatMap((peer) => ratios[peer] ?? []);
     return met.length > 0 ? [Math.min(...met)] : [];
   });
-  const geomeanOverBestPeer = best.length > 0 ? geometricMean(best) : null;
-  return { suite: name, title, subject, rows, geomeanOverBestPeer };
+  return {
+    suite: name,
+    title,
+    subject,
+    peers,
+    rows,
+    remarks: comparesPeers ? remarks : [],
+    geomeanOverBestPeer: best.length > 0 ? geometricMean(best) : null,
+  };
 }
 
 /** A suite as a table for a terminal. */
 export function formatSuite(report: SuiteReport): string {
-  const { title, suite, subject, rows, geomeanOverBestPeer } = report;
+  const { title, suite, subject, peers, rows, remarks, geomeanOverBestPeer } =
+    report;
   const others = [
-    ...new Set(rows.flatMap(({ ratios }) => Object.keys(ratios))),
+    ...new Set([
+      ...peers,
+      ...rows.flatMap(({ ratios }) => Object.keys(ratios)),
+    ]),
   ];
   const hasRate = rows.some(({ gflops }) => gflops !== undefined);
+  const hasCeiling = rows.some(({ ceilingGflops }) =>
+    ceilingGflops !== undefined
+  );
   const header = [
     "",
     `${subject} ms`,
-    ...(hasRate ? ["GFLOP/s", "of ceiling"] : []),
+    ...(hasRate ? ["GFLOP/s"] : []),
+    ...(hasCeiling ? ["of ceiling"] : []),
     ...others.flatMap((contender) => [`${contender} ms`, "ratio"]),
     "samples",
   ];
   const cells = rows.map((row) => [
     row.name,
     formatNumber(row.medians[subject]),
-    ...(hasRate ? [formatNumber(row.gflops), formatShare(row)] : []),
+    ...(hasRate ? [formatNumber(row.gflops)] : []),
+    ...(hasCeiling ? [formatShare(row)] : []),
     ...others.flatMap((contender) => [
       formatNumber(row.medians[contender]),
       row.ratios[contender] === undefined
@@ -113,7 +133,12 @@ export function formatSuite(report: SuiteReport): string {
       geomeanOverBestPeer.toFixed(2)
     }×`,
   ];
-  return [`${suite}: ${title}`, ...lines, ...summary].join("\n");
+  return [
+    `${suite}: ${title}`,
+    ...lines,
+    ...remarks.map((each) => `! ${each}`),
+    ...summary,
+  ].join("\n");
 }
 
 function formatNumber(value: number | undefined): string {

@@ -57,7 +57,7 @@ async function main() {
       }
     }
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-    const report = reportSuite(suite, rows, peers.map(({ name }) => name));
+    const report = reportSuite(suite, rows, complaints);
     reports.push(report);
     print(`${formatSuite(report)}\n`);
   }

@@ -7,6 +7,9 @@ export type { Peer, PreparedProduct, Product } from "./peer.ts";
 
 const loaders = { "jax-js": loadJaxJs, tfjs: loadTfjs };
 
+/** The libraries that there is something to compare with, installed or not. */
+export const peerNames: readonly string[] = Object.keys(loaders);
+
 /**
  * Loads every peer that is installed and runs here. They look for WebGPU where browsers have it, so `navigator.gpu` becomes
  * the same implementation, in the same process, that the engine runs on.

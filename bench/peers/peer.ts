@@ -27,7 +27,7 @@ export interface Peer {
   prepare(
     product: Product,
     operands: { a: Float32Array; b: Float32Array },
-  ): Promise<PreparedProduct>;
+  ): PreparedProduct | Promise<PreparedProduct>;
 }
 
 /** Shapes of A and B as they are stored, without a batch axis where there is one product only. */

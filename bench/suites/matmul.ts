@@ -26,6 +26,7 @@ export const matmulSuite: Suite = {
   name: "matmul",
   title: "matrix products, f32, operands on the device",
   subject: "federa",
+  comparesPeers: true,
   async *rows(context) {
     const ceiling = await createCeiling(context.gpu);
     for (const product of products) {

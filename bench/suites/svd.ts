@@ -1,4 +1,5 @@
 import {
+  div,
   type Gpu,
   matmul,
   mul,
