@@ -22,4 +22,4 @@ export * from "./optim/mod.ts";
 export * from "./random.ts";
 export { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 export { type DType, Tensor, tensor, type TensorData, type TensorOptions } from "./tensor.ts";
-export { keep, tidy } from "./tidy.ts";
+export { disposeAll, keep, tidy } from "./tidy.ts";

@@ -49,6 +49,11 @@ export function keep(tensor: Tensor): Tensor {
   return tensor;
 }
 
+/** Disposes several tensors. */
+export function disposeAll(tensors: Iterable<Tensor>): void {
+  for (const tensor of tensors) tensor.dispose();
+}
+
 function* tensorsIn(value: unknown): Generator<Tensor> {
   if (typeof value !== "object" || value === null) return;
   if ("storage" in value && "gpu" in value) yield value as Tensor;

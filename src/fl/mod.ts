@@ -16,6 +16,7 @@ export * from "./method.ts";
 export * from "./methods/mod.ts";
 export * from "./metrics.ts";
 export * from "./partition/mod.ts";
-export * from "./simulation.ts";
+export { simulate } from "./simulation.ts";
+export { type SimulationOptions } from "./simulation_options.ts";
 export * from "./traffic.ts";
 export * from "./wire.ts";
