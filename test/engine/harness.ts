@@ -103,9 +103,14 @@ export async function holds<Case>(
   await fc.assert(fc.asyncProperty(cases, property), { numRuns });
 }
 
-/** The kernel families a matrix product may take; all on the one adapter of this machine. */
+/** The two kernel families of a matrix product, both on the one adapter of this machine. */
 export async function testFamilies(): Promise<Record<string, Gpu>> {
-  const [cpu, gpu] = [await testGpu("cpu"), await testGpu("gpu")];
+  return { cpu: await testGpu("cpu"), gpu: await testGpu("gpu") };
+}
+
+/** As {@link testFamilies}, and the CPU's kernels as they are where the size of a subgroup is not known. */
+export async function testAllFamilies(): Promise<Record<string, Gpu>> {
+  const { cpu, gpu } = await testFamilies() as { cpu: Gpu; gpu: Gpu };
   const { subgroupSize: _, ...adapter } = cpu.adapter;
   return { cpu, "cpu without subgroups": new Gpu(cpu.device, adapter, 2 ** 28), gpu };
 }

@@ -244,15 +244,15 @@ const BINARY_CASES: Record<string, BinaryCase> = {
   },
   maximum: { oracle: "maximum", run: ops.maximum, error: 0, slopeErrors: [0, 0] },
   minimum: { oracle: "minimum", run: ops.minimum, error: 0, slopeErrors: [0, 0] },
-  // a^b = e^(b·log a): |b·log a| <= 4·28 is off by 2e-7 and a rounding, and so is the exponential. The bounds keep
+  // a^b = e^(b·log a): |b·log a| <= 3.5·21 is off by 2e-7 and a rounding, and so is the exponential. The bounds keep
   // a^b·log a inside float32.
   pow: {
     oracle: "pow",
     run: ops.pow,
-    a: { min: 1e-10, classes: ["ordinary", "tiny", "huge", "equal"], tiny: 1e-9, huge: 1e9 },
-    b: { min: -3, max: 3, classes: ["ordinary", "zero", "equal", "mixed"], tiny: 0.01, huge: 2 },
-    error: 4 * 28 * (2e-7 + U) + EXP,
-    slopeErrors: [4 * 28 * (2e-7 + 2 * U) + EXP + U, 4 * 28 * (2e-7 + 2 * U) + EXP + 3e-7],
+    a: { min: 1e-9, classes: ["ordinary", "tiny", "huge", "equal"], tiny: 1e-8, huge: 1e8 },
+    b: { min: -2.5, max: 2.5, classes: ["ordinary", "zero", "equal", "mixed"], tiny: 0.01, huge: 2 },
+    error: 3.5 * 21 * (2e-7 + U) + EXP,
+    slopeErrors: [3.5 * 21 * (2e-7 + 2 * U) + EXP + U, 3.5 * 21 * (2e-7 + 2 * U) + EXP + 3e-7],
   },
 };
 

@@ -56,7 +56,7 @@ test("linear() with weight and bias shared or per member agrees with the oracle,
     assertClose(gradients[0]!, wanted.x, { absolute: magnitudes.x.map(bound(n)).data });
     assertClose(gradients[1]!, wanted.weight, { absolute: magnitudes.weight.map(bound(rows)).data });
     if (bias) assertClose(gradients[2]!, wanted.bias!, { absolute: magnitudes.bias!.map(bound(rows)).data });
-  });
+  }, 30);
 });
 
 test("linear() of a member and its gradients have the same bits in a cohort as alone", async () => {

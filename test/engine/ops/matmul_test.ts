@@ -10,9 +10,9 @@ import { broadcastPairs, extents, f32Arrays } from "../../support/arbitraries.ts
 import { assertClose, F32_MIN_NORMAL, gammaN } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
-import { bitsOf, evaluate, evaluateEverywhere, holds, run, testFamilies, upload } from "../harness.ts";
+import { bitsOf, evaluate, evaluateEverywhere, holds, run, testAllFamilies, upload } from "../harness.ts";
 
-const families = await testFamilies();
+const families = await testAllFamilies();
 const absolute = (x: F64Array) => x.map(Math.abs);
 const flags = (layout: MatmulLayout) => ({ transposeA: layout === "TN", transposeB: layout === "NT" });
 const random = (shape: readonly number[], seed: number) =>
