@@ -92,3 +92,10 @@ export function collapseAxes(shape: Shape, strideLists: readonly (readonly numbe
   }
   return { shape: kept, strideLists: lists };
 }
+
+/** Strides that read a tensor of shape `from` as if it had shape `to`: 0 along broadcast axes. */
+export function broadcastStrides(from: Shape, to: Shape): number[] {
+  const own = stridesOf(from);
+  const missing = to.length - from.length;
+  return to.map((_, axis) => axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]!);
+}

@@ -1,4 +1,5 @@
-import type { KernelConstant } from "./kernel.ts";
+/** A value of a kernel's `const` header: a number, a truth value, or the name of another WGSL constant. */
+export type KernelConstant = number | boolean | string;
 
 /**
  * Turns the text of a `.wgsl` file and a set of constants into a whole WGSL module. Three things happen, and nothing

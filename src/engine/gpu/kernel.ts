@@ -1,7 +1,6 @@
-import { expandShader } from "./_expand.ts";
+import { expandShader, type KernelConstant } from "./_expand.ts";
 
-/** A value of a kernel's `const` header: a number, a truth value, or the name of another WGSL constant. */
-export type KernelConstant = number | boolean | string;
+export type { KernelConstant };
 
 /** How a kernel touches a storage binding. */
 export type BindingAccess = "read" | "write";

@@ -4,12 +4,11 @@ import unarySource from "../../shaders/unary.wgsl";
 import { record } from "../autograd.ts";
 import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
-import { broadcastShapes, collapseAxes, formatShape, sameShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, broadcastStrides, collapseAxes, formatShape, sameShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
-import { sumTo } from "./reduce.ts";
-import { broadcastStrides } from "./shape.ts";
+import { sumTo } from "./_reduction.ts";
 
 const unaryKernel = new Kernel({
   name: "unary",

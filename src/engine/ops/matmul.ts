@@ -1,11 +1,11 @@
 import { record } from "../autograd.ts";
-import { broadcastShapes, collapseAxes, formatShape, sizeOf } from "../shape.ts";
+import { broadcastShapes, broadcastStrides, collapseAxes, formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm, type MatrixView } from "./_gemm.ts";
 import { checkOperands } from "./launch.ts";
 import { scoped } from "./_scoped.ts";
-import { sumTo } from "./reduce.ts";
-import { broadcastStrides, broadcastTo, reshape } from "./shape.ts";
+import { sumTo } from "./_reduction.ts";
+import { broadcastTo, reshape } from "./shape.ts";
 
 /** Options of {@linkcode matmul}. */
 export interface MatmulOptions {

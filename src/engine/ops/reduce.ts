@@ -1,15 +1,15 @@
 import source from "../../shaders/reduce.wgsl";
 import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
-import { formatShape, normalizeAxis, type Shape, sizeOf } from "../shape.ts";
+import { formatShape, normalizeAxis, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
+import { reduceAxes, reduceMiddle } from "./_reduction.ts";
 import { scoped } from "./_scoped.ts";
 import { add, exp, log, mul, sub } from "./elementwise.ts";
 import { broadcastTo, reshape } from "./shape.ts";
 
-const reduceKernel = new Kernel({ name: "reduce", source, bindings: ["read", "write"] });
 const argmaxKernel = new Kernel({ name: "argmax", source, entry: "argmax", bindings: ["read", "write"] });
 const maxGradientKernel = new Kernel({
   name: "max_gradient",
@@ -26,32 +26,6 @@ export interface ReduceOptions {
   readonly keepDims?: boolean;
 }
 
-type Reduction = "SUM" | "MAX" | "SUM_OF_SQUARES";
-
-/**
- * Longest run that one thread adds up; longer ones are reduced in chunks of this, then the chunks. Always the same, so
- * that zeros after the real terms leave the order of these, and so the bits of the sum, as they are.
- */
-const chunkLength = 256;
-
-/** Reduces the middle of [outer, length, inner]. */
-function reduceMiddle(
-  x: Tensor,
-  { op, extents }: { op: Reduction; extents: readonly [number, number, number] },
-): Tensor {
-  const [outer, length, inner] = extents;
-  const chunks = Math.max(1, Math.ceil(length / chunkLength));
-  const partial = empty(x.gpu, [outer, chunks, inner]);
-  launch(reduceKernel, {
-    tensors: [x, partial],
-    params: [outer, length, inner, chunks, chunkLength],
-    threads: partial.size,
-    constants: { OP: op },
-  });
-  if (chunks === 1) return partial;
-  return reduceMiddle(partial, { op: op === "MAX" ? "MAX" : "SUM", extents: [outer, chunks, inner] });
-}
-
 function axesOf(x: Tensor, options: ReduceOptions): number[] {
   const axes = (options.axes ?? x.shape.map((_, i) => i)).map((axis) => normalizeAxis(axis, x.rank));
   if (new Set(axes).size !== axes.length) {
@@ -64,29 +38,6 @@ function axesOf(x: Tensor, options: ReduceOptions): number[] {
 function reducedShapes(x: Tensor, axes: readonly number[], options: ReduceOptions) {
   const kept = x.shape.map((extent, i) => axes.includes(i) ? 1 : extent);
   return { kept, shape: options.keepDims ? kept : x.shape.filter((_, i) => !axes.includes(i)) };
-}
-
-/** Reduces each run of neighbouring axes at once, the last first. */
-function reduceAxes(x: Tensor, axes: readonly number[], op: Reduction): Tensor {
-  const shape = [...x.shape];
-  let result = x;
-  let step = op;
-  for (let last = axes.length - 1; last >= 0;) {
-    let first = last;
-    while (first > 0 && axes[first - 1] === axes[first]! - 1) first--;
-    const from = axes[first]!;
-    const to = axes[last]! + 1;
-    const extents = [
-      sizeOf(shape.slice(0, from)),
-      sizeOf(shape.slice(from, to)),
-      sizeOf(shape.slice(to)),
-    ] as const;
-    result = reduceMiddle(result, { op: step, extents });
-    shape.fill(1, from, to);
-    if (step === "SUM_OF_SQUARES") step = "SUM";
-    last = first - 1;
-  }
-  return result;
 }
 
 function assertNotEmpty(operation: string, x: Tensor, axes: readonly number[]): void {
@@ -203,14 +154,4 @@ export function argmax(x: Tensor, options: { readonly axis?: number } = {}): Ten
     constants: { OP: "MAX" },
   });
   return result;
-}
-
-/** Sums a gradient over the axes along which `shape` was broadcast to it. */
-export function sumTo(dy: Tensor, shape: Shape): Tensor {
-  const missing = dy.rank - shape.length;
-  const axes = dy.shape.flatMap((extent, i) =>
-    i < missing || (shape[i - missing] === 1 && extent !== 1) ? [i] : []
-  );
-  if (axes.length === 0) return reshape(dy, shape);
-  return reshape(sum(dy, { axes }), shape);
 }

@@ -3,6 +3,7 @@ import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import {
   broadcastShapes,
+  broadcastStrides,
   collapseAxes,
   formatShape,
   normalizeAxis,
@@ -14,7 +15,7 @@ import {
 import { empty, Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 import { zeros } from "./create.ts";
-import { sumTo } from "./reduce.ts";
+import { sumTo } from "./_reduction.ts";
 
 const gatherKernel = new Kernel({
   name: "strided_copy",
@@ -210,11 +211,4 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   }
   const result = gatherView(x, { shape, strides: broadcastStrides(x.shape, shape) });
   return record(result, [x], [(dy) => sumTo(dy, x.shape)]);
-}
-
-/** Strides that read a tensor of shape `from` as if it had shape `to`: 0 along broadcast axes. */
-export function broadcastStrides(from: Shape, to: Shape): number[] {
-  const own = stridesOf(from);
-  const missing = to.length - from.length;
-  return to.map((_, axis) => axis < missing || from[axis - missing] === 1 ? 0 : own[axis - missing]!);
 }

@@ -9,8 +9,8 @@ import {
   type ReduceOptions,
   sum,
   sumOfSquares,
-  sumTo,
 } from "../../../src/engine/ops/reduce.ts";
+import { sumTo } from "../../../src/engine/ops/_reduction.ts";
 import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
 import { F64Array, sumToShape } from "../../reference/array.ts";
 import { reduce, reduceGradient, type ReductionName } from "../../reference/reduce.ts";
