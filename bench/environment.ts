@@ -58,9 +58,7 @@ export function formatEnvironment(
 ): string {
   const { processor, cores, gigabytes, load, platform } = machine;
   return [
-    `${adapter} on ${processor}, ${cores} cores, ${gigabytes} GiB, ${platform}; load ${
-      load.toFixed(1)
-    }`,
+    `${adapter} on ${processor}, ${cores} cores, ${gigabytes} GiB, ${platform}; load ${load.toFixed(1)}`,
     Object.entries(versions).map(([name, version]) => `${name} ${version}`)
       .join(", "),
   ].join("\n");

@@ -1,24 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { npmPackageFolder } from "../src/data/npm_package.ts";
-import {
-  type Gpu,
-  randomKey,
-  RandomStream,
-  type Tensor,
-} from "../src/engine/mod.ts";
-import {
-  fedIt,
-  fullFineTuning,
-  type TokenizedSet,
-  trainableParameters,
-} from "../src/fl/mod.ts";
-import {
-  loadUseLite,
-  TextClassifier,
-  USE_LITE_PACKAGE,
-  UseLite,
-} from "../src/models/mod.ts";
+import { type Gpu, randomKey, RandomStream, type Tensor } from "../src/engine/mod.ts";
+import { fedIt, fullFineTuning, type TokenizedSet, trainableParameters } from "../src/fl/mod.ts";
+import { loadUseLite, TextClassifier, USE_LITE_PACKAGE, UseLite } from "../src/models/mod.ts";
 import { randomValues } from "./inputs.ts";
 
 /** A model and what is trained of it. */

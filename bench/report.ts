@@ -35,15 +35,10 @@ export interface SuiteReport {
 /** Medians, ratios and rates of a row. */
 export function reportRow(row: Row, subject: string): RowReport {
   const { name, note, flops, ceilingFlops, samples } = row;
-  const all = Object.entries(samples).map(([contender, times]) =>
-    [contender, median(times)] as const
-  );
-  const timeOf = (contender: string) =>
-    all.find(([each]) => each === contender)![1];
+  const all = Object.entries(samples).map(([contender, times]) => [contender, median(times)] as const);
+  const timeOf = (contender: string) => all.find(([each]) => each === contender)![1];
   const own = timeOf(subject);
-  const others = all.filter(([contender]) =>
-    contender !== subject && contender !== "ceiling"
-  );
+  const others = all.filter(([contender]) => contender !== subject && contender !== "ceiling");
   return {
     name,
     samples: samples[subject]!.length,
@@ -82,8 +77,7 @@ export function reportSuite(
 
 /** A suite as a table for a terminal. */
 export function formatSuite(report: SuiteReport): string {
-  const { title, suite, subject, peers, rows, remarks, geomeanOverBestPeer } =
-    report;
+  const { title, suite, subject, peers, rows, remarks, geomeanOverBestPeer } = report;
   const others = [
     ...new Set([
       ...peers,
@@ -91,9 +85,7 @@ export function formatSuite(report: SuiteReport): string {
     ]),
   ];
   const hasRate = rows.some(({ gflops }) => gflops !== undefined);
-  const hasCeiling = rows.some(({ ceilingGflops }) =>
-    ceilingGflops !== undefined
-  );
+  const hasCeiling = rows.some(({ ceilingGflops }) => ceilingGflops !== undefined);
   const header = [
     "",
     `${subject} ms`,
@@ -109,9 +101,7 @@ export function formatSuite(report: SuiteReport): string {
     ...(hasCeiling ? [formatShare(row)] : []),
     ...others.flatMap((contender) => [
       formatNumber(row.medians[contender]),
-      row.ratios[contender] === undefined
-        ? "–"
-        : `${row.ratios[contender].toFixed(2)}×`,
+      row.ratios[contender] === undefined ? "–" : `${row.ratios[contender].toFixed(2)}×`,
     ]),
     String(row.samples),
   ]);
@@ -121,17 +111,13 @@ export function formatSuite(report: SuiteReport): string {
   const lines = [header, ...cells].map((line, i) => {
     const note = i > 0 ? rows[i - 1]!.note : undefined;
     const padded = line.map((cell, column) =>
-      column === 0
-        ? cell.padEnd(widths[column]!)
-        : cell.padStart(widths[column]!)
+      column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)
     );
     return `${padded.join("  ")}${note === undefined ? "" : `  ${note}`}`
       .trimEnd();
   });
   const summary = geomeanOverBestPeer === null ? [] : [
-    `Best peer's time over ours, geometric mean: ${
-      geomeanOverBestPeer.toFixed(2)
-    }×`,
+    `Best peer's time over ours, geometric mean: ${geomeanOverBestPeer.toFixed(2)}×`,
   ];
   return [
     `${suite}: ${title}`,
@@ -147,7 +133,5 @@ function formatNumber(value: number | undefined): string {
 
 function formatShare({ gflops, ceilingGflops }: RowReport): string {
   if (gflops === undefined || ceilingGflops === undefined) return "–";
-  return `${(100 * gflops / ceilingGflops).toFixed(0)} % of ${
-    ceilingGflops.toFixed(0)
-  }`;
+  return `${(100 * gflops / ceilingGflops).toFixed(0)} % of ${ceilingGflops.toFixed(0)}`;
 }

@@ -6,13 +6,7 @@ import { openGpu } from "../src/engine/mod.ts";
 import type { Suite } from "./contender.ts";
 import { describeEnvironment, formatEnvironment } from "./environment.ts";
 import { loadPeers } from "./peers/mod.ts";
-import {
-  formatSuite,
-  reportRow,
-  reportSuite,
-  type RowReport,
-  type SuiteReport,
-} from "./report.ts";
+import { formatSuite, reportRow, reportSuite, type RowReport, type SuiteReport } from "./report.ts";
 import { suites } from "./suites/mod.ts";
 
 const HISTORY = fileURLToPath(new URL("history.jsonl", import.meta.url));
@@ -66,9 +60,7 @@ async function main() {
   if (record) await appendHistory(result);
   if (complaints.length > 0) {
     print(
-      `NOT EVERYTHING WAS COMPARED:\n${
-        complaints.map((each) => `! ${each}`).join("\n")
-      }`,
+      `NOT EVERYTHING WAS COMPARED:\n${complaints.map((each) => `! ${each}`).join("\n")}`,
     );
   }
 }
@@ -83,19 +75,13 @@ function readArguments(
     allowPositionals: true,
   });
   const { json = false, record = false } = values;
-  const unknown = positionals.find((name) =>
-    !suites.some((suite) => suite.name === name)
-  );
+  const unknown = positionals.find((name) => !suites.some((suite) => suite.name === name));
   if (unknown !== undefined) {
     throw new TypeError(
-      `Cannot run suite ${unknown}: there are ${
-        suites.map((suite) => suite.name).join(", ")
-      }`,
+      `Cannot run suite ${unknown}: there are ${suites.map((suite) => suite.name).join(", ")}`,
     );
   }
-  const chosen = positionals.length === 0
-    ? suites
-    : suites.filter(({ name }) => positionals.includes(name));
+  const chosen = positionals.length === 0 ? suites : suites.filter(({ name }) => positionals.includes(name));
   return { chosen, json, record };
 }
 

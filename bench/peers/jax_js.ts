@@ -38,11 +38,8 @@ export async function loadJaxJs(): Promise<Peer> {
     adapter: jax.getWebGPUDevice().adapterInfo.description,
     prepare: async (product, operands) => {
       const shapes = storedShapes(product);
-      const swap = (x: JaxArray, flag = false) =>
-        flag ? np.swapaxes(x, -1, -2) : x;
-      const multiply = jax.jit((a, b) =>
-        np.matmul(swap(a, product.transposeA), swap(b, product.transposeB))
-      );
+      const swap = (x: JaxArray, flag = false) => flag ? np.swapaxes(x, -1, -2) : x;
+      const multiply = jax.jit((a, b) => np.matmul(swap(a, product.transposeA), swap(b, product.transposeB)));
       const a = np.array(operands.a, { shape: shapes.a });
       const b = np.array(operands.b, { shape: shapes.b });
       await Promise.all([a.blockUntilReady(), b.blockUntilReady()]);

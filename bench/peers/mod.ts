@@ -33,9 +33,7 @@ export async function loadPeers(
         );}
     } catch (error) {
       complain(
-        `${name} cannot be run: ${
-          error instanceof Error ? error.message : String(error)
-        }`,
+        `${name} cannot be run: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
   }

@@ -32,8 +32,7 @@ export interface Peer {
 
 /** Shapes of A and B as they are stored, without a batch axis where there is one product only. */
 export function storedShapes(product: Product): { a: number[]; b: number[] } {
-  const { m, k, n, batch = 1, transposeA = false, transposeB = false } =
-    product;
+  const { m, k, n, batch = 1, transposeA = false, transposeB = false } = product;
   const leading = batch === 1 ? [] : [batch];
   return {
     a: [...leading, ...(transposeA ? [k, m] : [m, k])],

@@ -1,11 +1,4 @@
-import {
-  backward,
-  type Gpu,
-  selfAttention,
-  sum,
-  type Tensor,
-  tidy,
-} from "../../src/engine/mod.ts";
+import { backward, type Gpu, selfAttention, sum, type Tensor, tidy } from "../../src/engine/mod.ts";
 import type { Row, Suite } from "../contender.ts";
 import { randomTensor } from "../inputs.ts";
 import { measure } from "../measure.ts";

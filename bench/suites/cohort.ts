@@ -1,12 +1,7 @@
 import { packBatches, planBatches, trainCohort } from "../../src/fl/mod.ts";
 import type { BenchContext, Row, Suite } from "../contender.ts";
 import { measure } from "../measure.ts";
-import {
-  type BenchModel,
-  createEncoder,
-  createModel,
-  randomTexts,
-} from "../model.ts";
+import { type BenchModel, createEncoder, createModel, randomTexts } from "../model.ts";
 import { settle } from "../settle.ts";
 
 const shapes = [

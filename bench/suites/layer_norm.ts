@@ -1,13 +1,4 @@
-import {
-  backward,
-  type Gpu,
-  layerNorm,
-  ones,
-  sum,
-  type Tensor,
-  tidy,
-  zeros,
-} from "../../src/engine/mod.ts";
+import { backward, type Gpu, layerNorm, ones, sum, type Tensor, tidy, zeros } from "../../src/engine/mod.ts";
 import type { Row, Suite } from "../contender.ts";
 import { randomTensor } from "../inputs.ts";
 import { measure } from "../measure.ts";
@@ -41,8 +32,7 @@ async function measureLayerNorm(
     Tensor,
     Tensor,
   ];
-  const normalize = ([x, weight, bias]: [Tensor, Tensor, Tensor]) =>
-    layerNorm(x, { weight, bias });
+  const normalize = ([x, weight, bias]: [Tensor, Tensor, Tensor]) => layerNorm(x, { weight, bias });
   const run = async (body: () => Tensor | Tensor[]) => {
     for (const each of [tidy(body)].flat()) each.dispose();
     await settle(gpu);
@@ -52,10 +42,7 @@ async function measureLayerNorm(
       { name: "forward", run: () => run(() => normalize(frozen)) },
       {
         name: "forward+backward",
-        run: () =>
-          run(() =>
-            backward(sum(normalize([x, weight, bias])), [x, weight, bias])
-          ),
+        run: () => run(() => backward(sum(normalize([x, weight, bias])), [x, weight, bias])),
       },
     ]);
     return { name: `[${rows}, ${columns}]`, samples };

@@ -12,12 +12,7 @@ import {
 } from "../../src/engine/mod.ts";
 import type { Contender, Suite } from "../contender.ts";
 import { measure } from "../measure.ts";
-import {
-  type BenchModel,
-  createEncoder,
-  createModel,
-  randomTexts,
-} from "../model.ts";
+import { type BenchModel, createEncoder, createModel, randomTexts } from "../model.ts";
 import { settle } from "../settle.ts";
 
 const batch = 16;
@@ -27,8 +22,7 @@ const learningRate = 1e-4;
 /** One step of training the encoder: forward, backward and AdamW. */
 export const loraStepSuite: Suite = {
   name: "lora_step",
-  title:
-    "one training step of Universal Sentence Encoder lite, LoRA of rank 8 on its attention, AdamW",
+  title: "one training step of Universal Sentence Encoder lite, LoRA of rank 8 on its attention, AdamW",
   subject: "LoRA step",
   async *rows({ gpu }) {
     const { encoder, weights } = await createEncoder(gpu);
@@ -62,9 +56,7 @@ function createStep(
     [...trainable].map(([key, value]) => [key, asClient(value)]),
   );
   const parameters = [...values.values()];
-  const bound = model.mapParameters((key, parameter) =>
-    values.get(key) ?? parameter
-  );
+  const bound = model.mapParameters((key, parameter) => values.get(key) ?? parameter);
   const optimizer = new AdamW(parameters);
   return {
     name,

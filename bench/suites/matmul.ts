@@ -44,8 +44,7 @@ async function measureProduct(
   const name = nameOf(product);
   const stream = new RandomStream(randomKey(0, "matmul", m, k, n));
   // Positive numbers, so that a sum's relative error says something.
-  const positive = (size: number) =>
-    Float32Array.from({ length: size }, () => stream.uniform(24));
+  const positive = (size: number) => Float32Array.from({ length: size }, () => stream.uniform(24));
   const operands = { a: positive(batch * m * k), b: positive(batch * k * n) };
   const contenders: Contender[] = [];
   const prepared: PreparedProduct[] = [];
@@ -58,9 +57,7 @@ async function measureProduct(
     } catch (error) {
       if (peer.name === "federa") throw error;
       complain(
-        `${peer.name} has no time for ${name}: ${
-          error instanceof Error ? error.message : error
-        }`,
+        `${peer.name} has no time for ${name}: ${error instanceof Error ? error.message : error}`,
       );
     }
   }
@@ -90,8 +87,7 @@ function check(
   product: Product,
   operands: { a: Float32Array; b: Float32Array },
 ): void {
-  const { m, k, n, batch = 1, transposeA = false, transposeB = false } =
-    product;
+  const { m, k, n, batch = 1, transposeA = false, transposeB = false } = product;
   const size = batch * m * n;
   if (c.length !== size) {
     throw new RangeError(
@@ -113,9 +109,7 @@ function check(
     }
     if (!(Math.abs(c[at]! - expected) <= tolerance * expected)) {
       throw new RangeError(
-        `wrong result at [${z}, ${i}, ${j}]: expected ${expected}, got ${
-          c[at]
-        }`,
+        `wrong result at [${z}, ${i}, ${j}]: expected ${expected}, got ${c[at]}`,
       );
     }
   }

@@ -10,11 +10,7 @@ import {
   type Tensor,
   tidy,
 } from "../../src/engine/mod.ts";
-import {
-  jacobiSvd,
-  randomizedSvd,
-  type Svd,
-} from "../../src/engine/linalg/mod.ts";
+import { jacobiSvd, randomizedSvd, type Svd } from "../../src/engine/linalg/mod.ts";
 import type { Row, Suite } from "../contender.ts";
 import { randomTensor } from "../inputs.ts";
 import { measure } from "../measure.ts";
@@ -25,8 +21,7 @@ const shapes = [[128, 128], [256, 256], [384, 384]] as const;
 /** Singular value decompositions of random matrices. */
 export const svdSuite: Suite = {
   name: "svd",
-  title:
-    `randomized SVD of rank ${rank}, and the exact one by Jacobi rotations`,
+  title: `randomized SVD of rank ${rank}, and the exact one by Jacobi rotations`,
   subject: `rank ${rank}`,
   async *rows({ gpu }) {
     for (const shape of shapes) yield await measureSvd(gpu, shape);
@@ -42,8 +37,7 @@ async function measureSvd(
   const { sweeps, ...factors } = await exact();
   const error = await relativeError(a, factors);
   release(factors);
-  const run = (decompose: () => Promise<Svd>) => async () =>
-    release(await decompose());
+  const run = (decompose: () => Promise<Svd>) => async () => release(await decompose());
   const samples = await measure([
     { name: `rank ${rank}`, run: run(() => randomizedSvd(a, { rank })) },
     { name: "exact", run: run(exact) },
