@@ -1,5 +1,6 @@
 import { clone, type Tensor } from "../engine/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
+import type { WireTensor } from "./wire.ts";
 
 /** What every method is given at the start of a run. */
 export interface MethodOptions {
@@ -32,7 +33,7 @@ export interface Aggregation {
   /** Adds a cohort. */
   add(update: CohortUpdate): void;
   /** Makes the sum of what was added the new global values. */
-  finish(): void;
+  finish(): void | Promise<void>;
   /** Frees what it holds, whether finished or given up. */
   dispose(): void;
 }
@@ -52,7 +53,7 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
    * What a client downloads that last took part in round `lastRound`; rounds count from 1, and 0 is the state of `init`,
    * which needs no download: it follows from public weights and the seed.
    */
-  broadcast(state: State, lastRound: number): Map<string, Tensor>;
+  broadcast(state: State, lastRound: number): ReadonlyMap<string, Tensor | WireTensor>;
   /** Starts the aggregation of a round. */
   aggregate(state: State): Aggregation;
   /** The model that is evaluated. */

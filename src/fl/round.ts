@@ -88,7 +88,7 @@ export async function trainRound(state: ServerState, options: RoundOptions) {
       }
       timer.lap("aggregation");
     }
-    aggregation.finish();
+    await aggregation.finish();
   } finally {
     aggregation.dispose();
   }

@@ -1,4 +1,4 @@
-import { NonFiniteError, type Tensor } from "../engine/mod.ts";
+import { NonFiniteError, Tensor } from "../engine/mod.ts";
 import type { FederatedMethod, ServerState } from "./method.ts";
 import { encodePayload, type WireTensor } from "./wire.ts";
 
@@ -21,7 +21,10 @@ export async function downloadBytes(state: ServerState, options: DownloadOptions
     if (size === undefined) {
       const payload = new Map<string, WireTensor>();
       for (const [name, value] of method.broadcast(state, lastRound)) {
-        payload.set(name, { shape: value.shape, data: await value.floats() });
+        payload.set(
+          name,
+          value instanceof Tensor ? { shape: value.shape, data: await value.floats() } : value,
+        );
       }
       sizes.set(lastRound, size = encodePayload(payload, { codec: "f32" }).byteLength);
     }

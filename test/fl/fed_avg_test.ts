@@ -32,7 +32,7 @@ async function average(
     values.dispose();
     weights.dispose();
   }
-  aggregation.finish();
+  await aggregation.finish();
   aggregation.dispose();
   const result = await target.floats();
   target.dispose();

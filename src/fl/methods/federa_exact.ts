@@ -23,20 +23,24 @@ import {
   type ServerState,
   trainableParameters,
 } from "../method.ts";
+import type { WireTensor } from "../wire.ts";
 import { feDeRa } from "./federa.ts";
 
 /** A round's change of one frozen residual, as the product b·a of b [out, K·r] and a [K·r, in]. */
-interface Correction {
-  readonly b: Tensor;
-  readonly a: Tensor;
+interface Correction<T> {
+  readonly b: T;
+  readonly a: T;
 }
 
 /** FeDeRA-Exact's server also knows what its residuals went through lately. */
 export interface ExactState extends ServerState {
   /** Rounds aggregated so far. */
   round: number;
-  /** Corrections by round, then layer; the oldest go once sending the residuals whole is cheaper. */
-  readonly corrections: Map<number, ReadonlyMap<string, Correction>>;
+  /**
+   * Corrections by round, then layer, on the host: they are there to be sent. The oldest go once sending the residuals
+   * whole is cheaper.
+   */
+  readonly corrections: Map<number, ReadonlyMap<string, Correction<WireTensor>>>;
 }
 
 /** One cohort's factor updates of one layer, and its weights. */
@@ -83,12 +87,12 @@ class ExactAggregation implements Aggregation {
   }
 
   /** Averages, and corrects the residuals. */
-  finish(): void {
-    const corrections = new Map<string, Correction>();
+  async finish(): Promise<void> {
+    const corrections = new Map<string, Correction<WireTensor>>();
     for (const [name, { adapter, updates }] of this.#start) {
-      const correction = tidy(() => correctionOf(adapter, updates));
-      tidy(() => assign(adapter.weight, add(adapter.weight, matmul(correction.b, correction.a))));
-      corrections.set(name, { b: keep(correction.b), a: keep(correction.a) });
+      const { a, b } = tidy(() => correctionOf(adapter, updates));
+      tidy(() => assign(adapter.weight, add(adapter.weight, matmul(b, a))));
+      corrections.set(name, { b: await takeToHost(b), a: await takeToHost(a) });
     }
     this.#average.finish();
     this.#state.round++;
@@ -107,7 +111,7 @@ class ExactAggregation implements Aggregation {
 }
 
 /** s·E of one layer as a product of stacks; the clients in their order, however they were grouped. */
-function correctionOf({ weight, scaling }: LowRankLinear, updates: readonly Updates[]): Correction {
+function correctionOf({ weight, scaling }: LowRankLinear, updates: readonly Updates[]): Correction<Tensor> {
   const [out, width] = weight.shape as [number, number];
   const meanB = zeros(weight.gpu, updates[0]!.dB.shape.slice(1));
   for (const { dB, weights } of updates) addWeighted(meanB, dB, weights);
@@ -121,16 +125,22 @@ function correctionOf({ weight, scaling }: LowRankLinear, updates: readonly Upda
   };
 }
 
+async function takeToHost(x: Tensor): Promise<WireTensor> {
+  try {
+    return { shape: x.shape, data: await x.floats() };
+  } finally {
+    x.dispose();
+  }
+}
+
 /** Keeps a round's corrections, and forgets those from which on the residuals themselves are smaller. */
-function remember(state: ExactState, corrections: ReadonlyMap<string, Correction>): void {
+function remember(state: ExactState, corrections: ReadonlyMap<string, Correction<WireTensor>>): void {
   state.corrections.set(state.round, corrections);
   const dense = [...adaptersOf(state.model).values()].reduce((total, { weight }) => total + weight.size, 0);
   let size = 0;
   for (const [round, layers] of [...state.corrections].reverse()) {
-    for (const { a, b } of layers.values()) size += a.size + b.size;
-    if (size < dense) continue;
-    state.corrections.delete(round);
-    for (const { a, b } of layers.values()) [a, b].forEach((each) => each.dispose());
+    for (const { a, b } of layers.values()) size += a.data.length + b.data.length;
+    if (size >= dense) state.corrections.delete(round);
   }
 }
 
@@ -151,7 +161,7 @@ export const feDeRaExact: FederatedMethod<ExactState> = {
     corrections: new Map(),
   }),
   broadcast: (state, lastRound) => {
-    const payload = trainableParameters(state.model, feDeRa.trainable);
+    const payload = new Map<string, Tensor | WireTensor>(trainableParameters(state.model, feDeRa.trainable));
     // A client of round q downloaded the residuals as they were before the correction of round q.
     const firstMissed = Math.max(1, lastRound);
     const missed = Array.from({ length: state.round - firstMissed + 1 }, (_, i) => firstMissed + i);

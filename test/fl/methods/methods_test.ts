@@ -44,12 +44,12 @@ const clientB = [[1, 0], [1, 4]];
 const heads = [[8, 0, 4, -4], [0, 4, 4, 12]];
 
 /** Aggregates the two clients: whatever isn't given moves to 1 and 5, whose mean is 2. */
-function aggregate(
+async function aggregate(
   method: FederatedMethod,
   state: ServerState,
   given: Record<string, number[][]>,
   cohorts: number[][],
-): void {
+): Promise<void> {
   const aggregation = method.aggregate(state);
   for (const members of cohorts) {
     const values = new Map<string, Tensor>();
@@ -59,7 +59,7 @@ function aggregate(
     }
     aggregation.add({ values, weights: tensor(gpu, members.map((k) => shares[k]!)) });
   }
-  aggregation.finish();
+  await aggregation.finish();
   aggregation.dispose();
 }
 
@@ -89,7 +89,7 @@ async function check(
     const state = await start(method);
     const before = await valuesOf(state);
     const bytes = gpu.stats().liveBytes;
-    aggregate(method, state, given, cohorts);
+    await aggregate(method, state, given, cohorts);
     const after = await valuesOf(state);
     assert.deepEqual(after, { ...before, ...expected }, `${method.name}, cohorts ${JSON.stringify(cohorts)}`);
     const uploaded = [...trainableParameters(state.model, method.trainable).keys()];
@@ -143,7 +143,7 @@ test("feDeRaExact sends what a client missed: nothing, corrections as factors, o
   const state = await start(method);
   assert.deepEqual(names(state, 0), factors);
   // Two clients of rank 1 make factors of 4 + 4 values, more than the 4 of the residual.
-  aggregate(method, state, clients, [[0, 1]]);
+  await aggregate(method, state, clients, [[0, 1]]);
   for (const lastRound of [0, 1]) {
     assert.deepEqual(names(state, lastRound), [...factors, `${layer}.weight`].sort());
   }
@@ -177,7 +177,7 @@ test("init() leaves the pretrained model alone, whatever the method trains", asy
     const model = pretrained();
     const before = await Promise.all([...model.namedParameters()].map(([, each]) => each.floats()));
     const state = await method.init(model, { targets: [layer], rank: 1, alpha: 4, svd: "exact", seed: 1 });
-    aggregate(method, state, clients, [[0, 1]]);
+    await aggregate(method, state, clients, [[0, 1]]);
     const after = await Promise.all([...model.namedParameters()].map(([, each]) => each.floats()));
     assert.deepEqual(after, before, method.name);
   }
