@@ -48,6 +48,8 @@ export interface GpuStats extends PoolStats {
   readonly bindGroups: number;
 }
 
+const lossNoticeMilliseconds = 500;
+
 const bitsView = new DataView(new ArrayBuffer(4));
 
 /** The bits of a float as an unsigned integer, for {@linkcode Launch.params}. */
@@ -168,8 +170,11 @@ export class Gpu {
       this.#assertUsable();
       return staging.getMappedRange().slice(0, bytes);
     } catch (error) {
-      this.#assertUsable();
-      await this.device.lost.then((info) => (this.#lost ??= info.message || info.reason)).catch(() => {});
+      // A lost device fails the mapping before it says that it is lost, and why.
+      await Promise.race([
+        this.device.lost,
+        new Promise((resolve) => setTimeout(resolve, lossNoticeMilliseconds)),
+      ]);
       this.#assertUsable();
       throw error;
     } finally {
