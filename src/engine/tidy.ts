@@ -1,15 +1,22 @@
 import type { Tensor } from "./tensor.ts";
 
-let scope: Set<Tensor> | null = null;
+/** Tensors made in a {@linkcode tidy}, and the scope around it. */
+interface Scope {
+  readonly tensors: Set<Tensor>;
+  readonly outer: Scope | null;
+}
+
+let scope: Scope | null = null;
 
 /** Puts a new tensor into the innermost scope. */
 export function track(tensor: Tensor): void {
-  scope?.add(tensor);
+  scope?.tensors.add(tensor);
 }
 
-/** Takes a tensor out of the innermost scope. */
+/** Takes a tensor out of the scope that holds it. */
 export function untrack(tensor: Tensor): void {
-  scope?.delete(tensor);
+  let each = scope;
+  while (each !== null && !each.tensors.delete(tensor)) each = each.outer;
 }
 
 /**
@@ -25,7 +32,7 @@ export function untrack(tensor: Tensor): void {
 export function tidy<T>(body: () => T): T {
   const outer = scope;
   const inner = new Set<Tensor>();
-  scope = inner;
+  scope = { tensors: inner, outer };
   let kept: Set<Tensor> | null = null;
   try {
     const result = body();
@@ -37,7 +44,7 @@ export function tidy<T>(body: () => T): T {
   } finally {
     scope = outer;
     for (const tensor of inner) {
-      if (kept?.has(tensor)) outer?.add(tensor);
+      if (kept?.has(tensor)) outer?.tensors.add(tensor);
       else tensor.dispose();
     }
   }

@@ -54,7 +54,7 @@ function insertById(list: PooledBuffer[], buffer: PooledBuffer): void {
  * order, so the next owner's commands come after the last owner's. The idle buffer of the lowest id goes first, so a
  * repeated training step, which starts from the same idle buffers each time, meets the same bind groups too.
  *
- * Idle buffers are bounded by `maxIdleBytes`; beyond it the oldest are destroyed after `flush` has submitted
+ * Idle buffers are bounded by `maxIdleBytes`; beyond it the largest are destroyed after `flush` has submitted
  * every command that names them.
  */
 export class BufferPool {

@@ -48,7 +48,7 @@ export interface GpuStats extends PoolStats {
   readonly bindGroups: number;
 }
 
-const lossNoticeMilliseconds = 500;
+const lossNoticeMilliseconds = 100;
 
 const bitsView = new DataView(new ArrayBuffer(4));
 
@@ -166,20 +166,21 @@ export class Gpu {
     try {
       if (padded > 0) this.#stream.copy(source.buffer, offset, staging, 0, padded);
       this.#stream.flush();
-      await staging.mapAsync(1);
+      await staging.mapAsync(1).catch((error) => this.#explain(error));
       this.#assertUsable();
       return staging.getMappedRange().slice(0, bytes);
-    } catch (error) {
-      // A lost device fails the mapping before it says that it is lost, and why.
-      await Promise.race([
-        this.device.lost,
-        new Promise((resolve) => setTimeout(resolve, lossNoticeMilliseconds)),
-      ]);
-      this.#assertUsable();
-      throw error;
     } finally {
       staging.destroy();
     }
+  }
+
+  /** Throws what stands behind a failed readback; the news of a lost device may come a little after the failure. */
+  async #explain(error: unknown): Promise<never> {
+    this.#assertUsable();
+    const patience = new Promise((resolve) => setTimeout(resolve, lossNoticeMilliseconds));
+    await Promise.race([this.device.lost, patience]);
+    this.#assertUsable();
+    throw error;
   }
 
   /** Releases the device; later calls throw {@linkcode DeviceLostError}. */

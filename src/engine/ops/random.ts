@@ -5,6 +5,7 @@ import { Kernel } from "../gpu/kernel.ts";
 import { formatShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
+import { reshape } from "./shape.ts";
 
 const dropoutKernel = new Kernel({ name: "dropout", source, bindings: ["read", "read", "write"] });
 
@@ -29,7 +30,7 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   if (!(rate >= 0 && rate < 1)) {
     throw new RangeError(`Cannot drop out at rate ${rate}: expected 0 <= rate < 1`);
   }
-  if (rate === 0) return x;
+  if (rate === 0) return reshape(x, x.shape);
   checkOperands("drop out", [x]);
   checkOperands("drop out by keys", [keys], "u32");
   const members = keys.shape[0] ?? 0;

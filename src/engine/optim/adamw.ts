@@ -43,7 +43,8 @@ export class AdamW implements Optimizer {
         `Cannot use betas ${beta1}, ${beta2} and epsilon ${epsilon}: expected 0 <= beta < 1 and epsilon > 0`,
       );
     }
-    this.#ones = keep(ones(parameters[0]!.gpu, [membersOf(parameters)]));
+    const members = membersOf(parameters);
+    this.#ones = keep(ones(parameters[0]!.gpu, [members]));
     this.#parameters = parameters;
     this.#moments = parameters.map(({ gpu, shape }) =>
       [keep(zeros(gpu, shape)), keep(zeros(gpu, shape))] as const
@@ -54,7 +55,9 @@ export class AdamW implements Optimizer {
   step(gradients: readonly Tensor[], options: StepOptions): void {
     checkGradients(this.#parameters, gradients);
     const { learningRate, active = this.#ones, gradientScale = this.#ones } = options;
-    const { beta1, beta2, epsilon, weightDecay } = this.#options;
+    const { epsilon, weightDecay } = this.#options;
+    // The kernel has the betas in f32: its 1 − β and these corrections must be of the same number.
+    const [beta1, beta2] = [Math.fround(this.#options.beta1), Math.fround(this.#options.beta2)];
     this.#steps++;
     const scalars = [
       learningRate,

@@ -38,7 +38,8 @@ export class Sgd implements Optimizer {
     if (!(this.#momentum >= 0 && this.#momentum < 1)) {
       throw new RangeError(`Cannot use momentum ${this.#momentum}: expected 0 <= momentum < 1`);
     }
-    this.#ones = keep(ones(parameters[0]!.gpu, [membersOf(parameters)]));
+    const members = membersOf(parameters);
+    this.#ones = keep(ones(parameters[0]!.gpu, [members]));
     this.#parameters = parameters;
     this.#velocities = parameters.map((each) => keep(zeros(each.gpu, each.shape)));
   }
