@@ -398,3 +398,18 @@ test("simulate() refuses options that don't fit the data before anything is trai
     name: "PatternError",
   });
 });
+
+test("simulate() says so when the device is lost in the middle of a round", async () => {
+  const doomed = await testGpu();
+  const model = tinyClassifier(doomed, { seed: 7 });
+  const rounds: number[] = [];
+  await assert.rejects(async () => {
+    for await (const event of simulate(model, { ...defaults, rounds: 3 })) {
+      if (event.type === "round") rounds.push(event.report.round);
+      if (event.type === "progress" && event.round === 2 && event.phase === "training") {
+        doomed.device.destroy();
+      }
+    }
+  }, { name: "DeviceLostError", message: /Cannot use the GPU device: .+; open a new one/ });
+  assert.deepEqual(rounds, [1]);
+});
