@@ -2,29 +2,39 @@
 export class EventQueue<E> {
   #events: E[] = [];
   #wake: () => void = () => {};
+  #abandoned = false;
 
-  /** Adds an event. */
+  /**
+   * Adds an event.
+   *
+   * @throws {Error} when the generator was left: work that nobody waits for ends at its next report.
+   */
   push(event: E): void {
+    if (this.#abandoned) throw new Error("Cannot report progress: the run was left");
     this.#events.push(event);
     this.#wake();
   }
 
-  /** Yields events as they come until `work` is done, and gives its result. */
+  /** Yields events as they come until `work` is done, and gives its result. Leaving early ends the work first. */
   async *until<T>(work: Promise<T>): AsyncGenerator<E, T> {
     let done = false;
     const settled = work.then(() => {}, () => {}).then(() => {
       done = true;
       this.#wake();
     });
-    for (;;) {
-      yield* this.#events.splice(0);
-      if (done) break;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        if (done || this.#events.length > 0) resolve();
-      });
+    try {
+      for (;;) {
+        yield* this.#events.splice(0);
+        if (done) break;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          if (done || this.#events.length > 0) resolve();
+        });
+      }
+    } finally {
+      this.#abandoned = !done;
+      await settled;
     }
-    await settled;
     return await work;
   }
 }
