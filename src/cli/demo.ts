@@ -11,7 +11,7 @@ export const demoBase = {
   data: { kind: "spam-assassin", maxExamples: 1500, validationShare: 0.2, testShare: 0.2 },
   maxLength: 24,
   partition: { kind: "dirichlet", numClients: 24, alpha: 0.3, minSize: 8 },
-  rounds: 8,
+  rounds: 6,
   clientsPerRound: 16,
   cohortSize: 16,
   local: { steps: 2 },
