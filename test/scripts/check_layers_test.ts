@@ -20,7 +20,7 @@ test("findLayerViolations() accepts imports that point down or stay in their lay
       ["src/engine/mod.ts", "./nn/mod.ts"],
       ["src/engine/nn/linear.ts", "../ops/matmul.ts"],
       ["src/engine/ops/matmul.ts", "../tensor.ts"],
-      ["src/engine/ops/matmul.ts", "./launch.ts"],
+      ["src/engine/ops/matmul.ts", "./_gemm.ts"],
       ["src/engine/tensor.ts", "./gpu/device.ts"],
       ["src/engine/gpu/device.ts", "../errors.ts"],
       ["src/engine/gpu/_provider_node.ts", "webgpu"],
@@ -41,7 +41,7 @@ test("findLayerViolations() reports imports that point up, sideways or at privat
       ["src/engine/gpu/device.ts", "../tensor.ts", "engine/gpu does not stand above engine/core"],
       ["src/engine/tensor.ts", "./ops/matmul.ts", "engine/core does not stand above engine/ops"],
       ["src/engine/optim/sgd.ts", "../nn/module.ts", "engine/optim does not stand above engine/nn"],
-      ["src/engine/nn/linear.ts", "../ops/launch.ts", "the file is private to its folder"],
+      ["src/engine/nn/linear.ts", "../ops/_gemm.ts", "the file is private to its folder"],
       ["src/engine/tensor.ts", "node:fs", "only the engine's *_node.ts files may use Node"],
       ["src/shaders/a.ts", "./b.ts", "shaders import nothing"],
     ] as const
