@@ -29,7 +29,7 @@ const columns: readonly Column<Row>[] = [
   number("MB up", ({ summary }) => summary && megabytes(summary.bytesUp)),
   number("MB down", ({ summary }) => summary && megabytes(summary.bytesDown)),
   number("seconds", ({ summary }) => summary?.seconds.toFixed(0)),
-  number("aggregation error", ({ summary }) => summary?.aggregationError?.toFixed(3)),
+  number("aggregation error", ({ summary }) => summary?.appliedError?.toFixed(3)),
 ];
 
 function number(title: string, value: (row: Row) => string | undefined): Column<Row> {

@@ -25,8 +25,10 @@ export interface MethodSummary {
   readonly bytesDown: number;
   /** Wall-clock seconds from initialisation to the last evaluation. */
   readonly seconds: number;
-  /** Mean over the rounds of ‖E‖/‖ΔW‖; null without adapters. */
+  /** Mean over the rounds of what averaging factors apart loses, ‖E‖/‖ΔW‖; null without adapters. */
   readonly aggregationError: number | null;
+  /** Mean over the rounds of what the global weights lost in the end; null without adapters. */
+  readonly appliedError: number | null;
 }
 
 /** Sums up a method from its events. */
@@ -39,7 +41,6 @@ export function summarize(
   },
 ): MethodSummary {
   const reached = target && reports.find(({ test }) => test !== null && test[target.metric] >= target.value);
-  const errors = reports.flatMap(({ aggregationError }) => aggregationError ?? []);
   return {
     label: methodLabel(method),
     method: method.method,
@@ -52,8 +53,15 @@ export function summarize(
     bytesUp: total(reports.map(({ bytesUp }) => bytesUp)),
     bytesDown: total(reports.map(({ bytesDown }) => bytesDown)),
     seconds: started.seconds + total(reports.map(({ seconds }) => total(Object.values(seconds)))),
-    aggregationError: errors.length > 0 ? total(errors) / errors.length : null,
+    aggregationError: mean(reports.map(({ aggregationError }) => aggregationError)),
+    appliedError: mean(reports.map(({ appliedError }) => appliedError)),
   };
+}
+
+/** Mean of the values there are. */
+function mean(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length > 0 ? total(known) / known.length : null;
 }
 
 /** Scores of always answering with the class that is the most frequent among the training examples. */

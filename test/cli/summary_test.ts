@@ -32,7 +32,7 @@ function report(round: number, accuracy: number | null, aggregationError: number
     bytesUp: 1_500_000,
     bytesDown: 1_000_000,
     aggregationError,
-    appliedError: aggregationError,
+    appliedError: aggregationError && aggregationError / 2,
     fromLastRound: { magnitude: 0, direction: 0 },
     fromPretrained: { magnitude: 0, direction: 0 },
     liveBytes: 0,
@@ -59,6 +59,7 @@ test("summarize() adds up rounds and finds the first that reached the target", (
   assert.equal(summary.bytesDown, 4_000_000);
   assert.equal(summary.seconds, 17);
   assert.ok(Math.abs(summary.aggregationError! - 0.4) < 1e-12);
+  assert.ok(Math.abs(summary.appliedError! - 0.2) < 1e-12);
   assert.deepEqual(summary.after, { loss: 0.6, accuracy: 0.95, macroF1: 0.95 - 0.1 });
   assert.equal(
     summarize(method, { metric: "macroF1", value: 0.9 }, { started, reports }).roundsToTarget,
@@ -91,7 +92,7 @@ test("resultsTable() shows the baseline, the start and each method", () => {
       "---------------  --------  --------  ----------------  -----  -------  -------  -----------------",
       'always "ham"        0.700     0.410                 –      –        –        –                  –',
       "before training     0.500     0.400                 –      –        –        –                  –",
-      "fedit               0.950     0.850                 1    1.5      1.0        5              0.250",
+      "fedit               0.950     0.850                 1    1.5      1.0        5              0.125",
     ].join("\n"),
   );
 });
