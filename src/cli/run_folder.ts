@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../data/mod.ts";
+import { makeFolder, writeFileAtomic } from "../data/mod.ts";
 import type { Config } from "./config.ts";
 
 /** The folder of a run cannot be made or written. */
@@ -17,7 +17,7 @@ export class RunFolderError extends Error {
 export async function createRunFolder(config: Config): Promise<string> {
   const { output, name } = config;
   try {
-    await mkdir(output, { recursive: true });
+    await makeFolder(output);
     for (let number = 1;; number++) {
       const folder = join(output, `${name}-${String(number).padStart(3, "0")}`);
       if (!await isMade(folder)) continue;

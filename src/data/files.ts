@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
@@ -29,5 +29,26 @@ export async function writeFileAtomic(path: string, bytes: Uint8Array | string):
     await rm(temporary, { force: true }).catch(() => {});
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(`Cannot write ${path} in folder ${dirname(path)}: ${reason}`, { cause });
+  }
+}
+
+/**
+ * Makes a folder and the folders above it, where they are missing (Node only). Unlike `mkdir` with `recursive`, which
+ * tries for ever where a file system such as /proc refuses new folders by saying that the path is missing.
+ *
+ * @throws what the file system answers.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await mkdir(path).catch((second) => {
+      // Another process may have made it in between.
+      if (second.code !== "EEXIST") throw second;
+    });
   }
 }

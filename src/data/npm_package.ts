@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { unpackTar } from "modern-tar";
 import { cacheFolder, errorCode, withCacheErrors } from "./cache_folder.ts";
 import { CorruptFileError } from "./errors.ts";
+import { makeFolder } from "./files.ts";
 import { npmPack } from "./npm_pack.ts";
 
 /** One version of an npm package, pinned by content. */
@@ -109,7 +110,7 @@ async function download(pkg: NpmPackage, path: string, options: NpmPackageOption
   const { onProgress, npmCommand, signal } = options;
   const root = dirname(dirname(path));
   await rm(path, { force: true });
-  await mkdir(root, { recursive: true });
+  await makeFolder(root);
   await removeLeftovers(root);
   const temporary = await mkdtemp(join(root, TEMPORARY));
   try {
@@ -129,7 +130,7 @@ async function download(pkg: NpmPackage, path: string, options: NpmPackageOption
           `with ${pkg.integrity}, got ${bytes.byteLength} bytes with ${integrity}`,
       );
     }
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await rename(tarball, path);
     await removeOtherVersions(pkg, dirname(path));
     return bytes;

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { after, before, describe, it } from "node:test";
-import { writeFileAtomic } from "../../src/data/files.ts";
+import { makeFolder, writeFileAtomic } from "../../src/data/files.ts";
 
 describe("writeFileAtomic()", () => {
   let folder: string;
@@ -62,5 +63,32 @@ describe("writeFileAtomic()", () => {
     await mkdir(taken);
     await assert.rejects(writeFileAtomic(taken, "x"), /Cannot write .*(EISDIR|EPERM|EEXIST|ENOTEMPTY)/);
     assert.deepEqual((await readdir(folder)).filter((name) => name.endsWith(".tmp")), []);
+  });
+});
+
+describe("makeFolder()", () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "federa-folders-"));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  it("makeFolder() makes what is missing, and lets be what is there, several at once too", async () => {
+    const path = join(folder, "a", "b", "c");
+    await Promise.all([1, 2, 3, 4].map(() => makeFolder(path)));
+    await makeFolder(path);
+    assert.deepEqual(await readdir(join(folder, "a", "b")), ["c"]);
+  });
+
+  it("makeFolder() refuses a path through a file, and a file in its place", async () => {
+    await writeFile(join(folder, "file"), "");
+    await assert.rejects(makeFolder(join(folder, "file")), { code: "EEXIST" });
+    await assert.rejects(makeFolder(join(folder, "file", "below")), { code: "ENOTDIR" });
+  });
+
+  it("makeFolder() ends where a file system lets nobody make folders", {
+    skip: process.platform !== "linux" && "/proc is Linux's",
+  }, async () => {
+    await assert.rejects(makeFolder("/proc/federa/runs"), { code: "ENOENT" });
   });
 });
