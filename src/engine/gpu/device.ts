@@ -233,8 +233,10 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
     requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
     requiredLimits: ownLimits(adapter.limits),
   });
-  const { vendor, device: name, description } = adapter.info;
-  const looksLikeCpu = /llvmpipe|lavapipe|swiftshader|cpu/i.test(`${vendor} ${name} ${description}`);
+  const { vendor, device: name, description, architecture } = adapter.info;
+  // Browsers name a software adapter by its architecture alone, or as the one they fall back on.
+  const looksLikeCpu = adapter.info.isFallbackAdapter === true ||
+    /llvmpipe|lavapipe|swiftshader|cpu/i.test(`${vendor} ${name} ${description} ${architecture}`);
   const adapterClass = options.adapterClass ?? (looksLikeCpu ? "cpu" : "gpu");
   return new Gpu(
     device,
