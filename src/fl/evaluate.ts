@@ -88,7 +88,7 @@ function assertFinite(row: Float32Array, example: number): void {
     throw new NonFiniteError(
       `Cannot evaluate example ${example}: its logits are ${
         row.join(", ")
-      }; the model has diverged, lower the learning rate`,
+      }; the model has diverged (lower the learning rate) or a token id is outside its vocabulary`,
     );
   }
 }

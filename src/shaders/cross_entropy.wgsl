@@ -36,6 +36,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var c = 0u; c < params.classes; c++) {
     dx[base + c] = dx[base + c] * factor - select(0.0, 1.0, i32(c) == label);
   }
-  if (label < 0 || u32(label) >= params.classes) { loss[row] = bitcast<f32>(0x7fc00000u + params.rows - params.rows); }
+  // WGSL takes no constant NaN, so its bits pass through a value that is known at run time.
+  if (label < 0 || u32(label) >= params.classes) { loss[row] = bitcast<f32>(0x7fc00000u | (params.rows & 0u)); }
   else { loss[row] = log_(vec4f(total)).x - (x[base + u32(label)] - peak); }
 }

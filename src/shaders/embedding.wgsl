@@ -1,7 +1,7 @@
 // Rows of a table by index, and the gradient of the table in a fixed order (no atomics).
 //
 // forward:  y[i, d] = table[member(i), ids[i], d] for n ids; member(i) = i / idsPerTable. An id outside the table gives
-//           zeros; the host checks ids that it knows.
+//           NaN, so that it can't go unseen.
 // chain:    next[i] is the next place of ids[i] after i within its member (n where none), and first[i] says whether i
 //           is the first place of its id. One thread an id.
 // gradient: the thread of a first place adds dy over its chain, in order, into dtable, which is zero before.
@@ -24,7 +24,9 @@ fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
   let i = at / params.width;
   let row = ids[i];
   let base = ((i / params.idsPerTable) * params.vocabulary + row) * params.width;
-  y[at] = select(0.0, table[base + at % params.width], row < params.vocabulary);
+  // WGSL takes no constant NaN, so its bits pass through a value that is known at run time.
+  let unknown = bitcast<f32>(0x7fc00000u | (params.n & 0u));
+  y[at] = select(unknown, table[base + at % params.width], row < params.vocabulary);
 }
 
 @compute @workgroup_size(64)

@@ -1,6 +1,6 @@
 // Picks entries of x [outer, length, inner] along the middle axis by index [outer, picks, inner], and its gradient.
 //
-// forward:  y[o, p, i] = x[o, index[o, p, i], i]; an index outside gives 0. One thread a value of y.
+// forward:  y[o, p, i] = x[o, index[o, p, i], i]; an index outside gives NaN. One thread a value of y.
 // gradient: dx[o, r, i] = Σ_p dy[o, p, i] where index[o, p, i] = r, p in order. One thread a value of dx.
 // 64 threads a workgroup; workgroups are counted along x, then y.
 
@@ -16,7 +16,9 @@ fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
   if (at >= params.outer * params.picks * params.inner) { return; }
   let o = at / (params.picks * params.inner);
   let r = index[at];
-  target_[at] = select(0.0, source[(o * params.length + r) * params.inner + at % params.inner], r < params.length);
+  // WGSL takes no constant NaN, so its bits pass through a value that is known at run time.
+  let outside = bitcast<f32>(0x7fc00000u | (params.outer & 0u));
+  target_[at] = select(outside, source[(o * params.length + r) * params.inner + at % params.inner], r < params.length);
 }
 
 @compute @workgroup_size(64)

@@ -74,3 +74,12 @@ test("evaluate() refuses an empty set and names the first example whose logits a
     message: /example 1: its logits are NaN/,
   });
 });
+
+test("evaluate() doesn't take a token id outside the vocabulary for a word", async () => {
+  const ids = data.ids.slice();
+  ids[3 * data.length] = 1e6;
+  await assert.rejects(evaluate(model, { ...data, ids }), {
+    name: "NonFiniteError",
+    message: /example 3: .* or a token id is outside its vocabulary/,
+  });
+});

@@ -66,7 +66,7 @@ export interface GatherOptions {
 
 /**
  * Picks elements along an axis: `y[…, p, …] = x[…, index[…, p, …], …]`. `index` is u32 with the shape of `x` but for
- * that axis. An index outside the axis gives 0.
+ * that axis. An index outside the axis gives NaN.
  *
  * @throws {TypeError} when the shapes don't agree.
  */

@@ -60,14 +60,14 @@ test("embedding() of many equal ids adds every gradient", async () => {
   assert.deepEqual(bitsOf(dTable!), bitsOf(orderedGradient([2, 3], ids, dy)));
 });
 
-test("embedding() of an id outside the vocabulary gives zeros and no gradient", async () => {
+test("embedding() of an id outside the vocabulary gives NaN, so that it is seen, and no gradient", async () => {
   const ids = F64Array.from([4], [1, 2, 0xffffffff, 1]);
   const table = F64Array.fromF32([2, 2], [1, 2, 3, 4]);
   const { y, gradients: [dTable] } = await evaluate(gpu, (t) => embedding(t, uploadIntegers(gpu, ids)), {
     inputs: [table],
     dy: (shape) => F64Array.full(shape, 1),
   });
-  assert.deepEqual([...y], [3, 4, 0, 0, 0, 0, 3, 4]);
+  assert.deepEqual([...y], [3, 4, NaN, NaN, NaN, NaN, 3, 4]);
   assert.deepEqual([...dTable!], [0, 0, 2, 2]);
 });
 
