@@ -39,7 +39,7 @@ fn apply(u: vec4f, v: vec4f) -> vec4f {
     case SIGMOID_GRADIENT: { return u * (1.0 - u) * v; }
     case RELU_GRADIENT: { return select(vec4f(0), v, u > vec4f(0)); }
     case SILU_GRADIENT: { let s = sigmoid_(u); return s * (1.0 + u * (1.0 - s)) * v; }
-    case GELU_GRADIENT: { return (normal_cdf(u) + u * 0.3989422804014327 * exp_(-0.5 * u * u)) * v; }
+    case GELU_GRADIENT: { return gelu_and_slope_(u).slope * v; }
     case GELU_TANH_GRADIENT: {
       // gelu(u) = u·σ(2g) with g = √(2/π)(u + 0.044715u³), so its derivative is σ + 2u·σ(1 − σ)·g'.
       // The derivative has saturated long before |u| = 64; beyond, u² would overflow.

@@ -25,7 +25,7 @@ fn apply(v: vec4f) -> vec4f {
     case SIGMOID: { return sigmoid_(v); }
     case RELU: { return max(v, vec4f(0)); }
     case SILU: { return v * sigmoid_(v); }
-    case GELU: { return v * normal_cdf(v); }
+    case GELU: { return gelu_and_slope_(v).value; }
     case GELU_TANH: { return v * sigmoid_(2.0 * gelu_tanh_inner(v)); }
     case CLAMP: { return clamp(v, vec4f(params.p0), vec4f(params.p1)); }
     case POW: { return pow_(v, vec4f(params.p0)); }

@@ -40,9 +40,12 @@ const exact = () => 0;
 
 /** e^(−x²/2)'s exponent carries the roundings of x/√2 and its square: 4u·x²/2, so its error grows with x². */
 const gaussianTail = (x: number) => EXP + 2 * U * x * x;
-/** Φ: Numerical Recipes' polynomial (1.2e-7) under the exponential; its ten terms add up to 8, each rounded twice. */
-const normalCdfError = (x: number) =>
-  (gaussianTail(x) + 1.2e-7 + 20 * U + DIVISION) * normalCdf(-Math.abs(x)) + U + F32_MIN_NORMAL;
+/**
+ * Φ: math.wgsl's fit (5e-8); its terms, each rounded twice as often as its power, add up to 17u; t is off by a division
+ * and two roundings, of which the ratio of Φ and the exponential takes 2.3 times as much; two products.
+ */
+const CDF = 5e-8 + 17 * U + 2.3 * (DIVISION + 2 * U) + 2 * U;
+const normalCdfError = (x: number) => (gaussianTail(x) + CDF) * normalCdf(-Math.abs(x)) + U + F32_MIN_NORMAL;
 
 /** The sigmoid form of the tanh gelu: its argument 2u has a relative error of 6u, which e^2u turns into 6u·|2u|. */
 const geluArgument = (x: number) => 2 * Math.sqrt(2 / Math.PI) * (Math.abs(x) + 0.044715 * Math.abs(x) ** 3);
@@ -109,9 +112,8 @@ const UNARY_CASES: Record<string, UnaryCase> = {
     run: ops.gelu,
     error: (x, y) =>
       Math.abs(x) *
-        (x < 0
-          ? (gaussianTail(x) + 1.2e-7 + 20 * U + DIVISION) * normalCdf(x) + F32_MIN_NORMAL
-          : normalCdfError(x)) + U * Math.abs(y),
+        (x < 0 ? (gaussianTail(x) + CDF) * normalCdf(x) + F32_MIN_NORMAL : normalCdfError(x)) +
+      U * Math.abs(y),
     slopeError: (x) =>
       normalCdfError(x) + Math.abs(x) * normalPdf(x) * (gaussianTail(x) + 5 * U) +
       Math.abs(x) * F32_MIN_NORMAL + 2 * U,
