@@ -1,14 +1,41 @@
 import type { Tensor } from "./tensor.ts";
 
-/** Gives the gradient of one input from the gradient of the output. */
-export type GradientRule = (dy: Tensor) => Tensor;
+/**
+ * Gives the gradient of one input from the gradient `dy` of the output.
+ *
+ * `into`, where it is given, has the input's shape and undefined contents. A rule whose last kernel can write there does
+ * so and returns `into` itself, as in `const dw = into ?? empty(gpu, shape)`; any other may ignore it, and its result
+ * is copied.
+ */
+export type GradientRule = (dy: Tensor, into?: Tensor) => Tensor;
+
+/**
+ * Gives the gradients of several inputs at once, from the gradient `dy` of the output: of those that `wanted` names by
+ * index, in its order. `into[i]` is, as in a {@linkcode GradientRule}, where the gradient of `wanted[i]` may be written.
+ */
+export type JointGradientRule = (
+  dy: Tensor,
+  wanted: readonly number[],
+  into: readonly (Tensor | undefined)[],
+) => Tensor[];
+
+/** How a tensor came to be: the inputs of the operation, and a rule for each or one for all. */
+export interface GradientNode {
+  readonly inputs: readonly Tensor[];
+  readonly rules: readonly GradientRule[] | JointGradientRule;
+}
 
 let recording = true;
 
 /** Runs `body` without recording gradients. */
 export function noGrad<T>(body: () => T): T {
+  return withRecording(false, body);
+}
+
+/** Runs `body` with recording on or off. */
+export function withRecording<T>(on: boolean, body: () => T): T {
   const outer = recording;
-  recording = false;
+  recording = on;
   try {
     return body();
   } finally {
@@ -17,10 +44,14 @@ export function noGrad<T>(body: () => T): T {
 }
 
 /**
- * Notes how `output` was made, where a gradient may be asked for: one rule an input. A rule runs only if its input
- * leads to a wanted leaf, so a frozen weight costs nothing.
+ * Notes how `output` was made, where a gradient may be asked for: one rule an input, or a joint one. A rule runs only if
+ * its input leads to a wanted leaf, so a frozen weight costs nothing.
  */
-export function record(output: Tensor, inputs: readonly Tensor[], rules: readonly GradientRule[]): Tensor {
+export function record(
+  output: Tensor,
+  inputs: readonly Tensor[],
+  rules: readonly GradientRule[] | JointGradientRule,
+): Tensor {
   if (recording && inputs.some((input) => input.tracked)) output.node = { inputs, rules };
   return output;
 }

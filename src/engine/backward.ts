@@ -1,9 +1,19 @@
 import { noGrad } from "./autograd.ts";
 import { ones } from "./ops/create.ts";
 import { add } from "./ops/elementwise.ts";
+import { accumulate, assign } from "./ops/update.ts";
 import { formatShape, sameShape } from "./shape.ts";
-import type { GradientNode, Tensor } from "./tensor.ts";
+import type { Tensor } from "./tensor.ts";
 import { tidy } from "./tidy.ts";
+
+/** Options of {@linkcode backward}. */
+export interface BackwardOptions {
+  /**
+   * Tensors that the gradients are written to, one a leaf; they are what is returned. With those of `emptyPacked` an
+   * optimiser takes all of them in one launch.
+   */
+  readonly into?: readonly Tensor[];
+}
 
 /**
  * The gradient of a scalar `loss` with respect to each of `leaves`, in their order and shapes.
@@ -15,83 +25,157 @@ import { tidy } from "./tidy.ts";
  * const [dw] = backward(sum(mul(w, w)), [w]); // 2, 4, 6
  * ```
  */
-export function backward(loss: Tensor, leaves: readonly Tensor[]): Tensor[] {
+export function backward(loss: Tensor, leaves: readonly Tensor[], options: BackwardOptions = {}): Tensor[] {
   if (loss.size !== 1) {
     throw new TypeError(`Cannot run backward from shape ${formatShape(loss.shape)}: expected a scalar loss`);
   }
+  return tidy(() => backpropagate(loss, ones(loss.gpu, loss.shape), { ...options, leaves }));
+}
+
+/** Options of {@linkcode backpropagate}. */
+export interface BackpropagateOptions extends BackwardOptions {
+  readonly leaves: readonly Tensor[];
+  /** Whether to stop at leaves that are results of operations themselves; off by default. */
+  readonly stopAtLeaves?: boolean;
+}
+
+/** The gradients Σ dy·∂output/∂leaf of several leaves. */
+export function backpropagate(output: Tensor, dy: Tensor, options: BackpropagateOptions): Tensor[] {
+  const { leaves, into = [], stopAtLeaves = false } = options;
   const wanted = new Set(leaves);
-  const order = orderToward(loss, wanted);
-  const reached = new Set(order);
+  const order = orderToward(output, wanted, stopAtLeaves);
+  const gradients = new Gradients(order);
   leaves.forEach((leaf, i) => {
-    if (!reached.has(leaf)) {
+    if (!gradients.reach(leaf)) {
       throw new TypeError(
         `Cannot give the gradient of leaf ${i} of shape ${
           formatShape(leaf.shape)
         }: the loss does not depend on it, or requireGrad() was not called`,
       );
     }
+    const target = into[i];
+    if (target === undefined) return;
+    if (!sameShape(target.shape, leaf.shape)) {
+      throw new TypeError(
+        `Cannot write the gradient of leaf ${i} of shape ${formatShape(leaf.shape)} into shape ${
+          formatShape(target.shape)
+        }`,
+      );
+    }
+    // The gradient of a result is read by the rules below it, which must not write to the same storage.
+    if (leaf.node === null) gradients.target(leaf, target);
   });
   return tidy(() =>
     noGrad(() => {
-      const gradients = new Map<Tensor, Tensor>([[loss, ones(loss.gpu, loss.shape)]]);
+      gradients.add(output, dy.detach());
       for (let i = order.length - 1; i >= 0; i--) {
-        const output = order[i]!;
-        const dy = gradients.get(output);
-        if (dy === undefined || output.node === null) continue;
-        propagate(output.node, dy, { gradients, reached });
-        if (!wanted.has(output)) {
-          gradients.delete(output);
-          dy.dispose();
-        }
+        const result = order[i]!;
+        const isLeaf = wanted.has(result);
+        if (result.node === null || (isLeaf && stopAtLeaves)) continue;
+        propagate(result, gradients);
+        if (!isLeaf) gradients.drop(result);
       }
-      return leaves.map((leaf) => gradients.get(leaf)!);
+      return leaves.map((leaf, i) => {
+        const gradient = gradients.get(leaf);
+        const target = into[i] ?? gradient;
+        if (target !== gradient) assign(target, gradient);
+        return target;
+      });
     })
   );
 }
 
-function propagate(
-  { inputs, rules }: GradientNode,
-  dy: Tensor,
-  { gradients, reached }: { gradients: Map<Tensor, Tensor>; reached: ReadonlySet<Tensor> },
-): void {
-  const parts = tidy(() =>
-    inputs.map((input, i) => {
-      if (!reached.has(input)) return null;
-      const part = rules[i]!(dy);
-      if (!sameShape(part.shape, input.shape)) {
-        throw new TypeError(
-          `Gradient rule gave shape ${formatShape(part.shape)} for an input of shape ${
-            formatShape(input.shape)
-          }`,
-        );
-      }
-      // A rule may pass dy itself on; each holder needs a handle of its own to dispose.
-      return part.detach();
-    })
-  );
-  inputs.forEach((input, i) => {
-    const part = parts[i];
-    if (!part) return;
-    const before = gradients.get(input);
-    if (before === undefined) {
-      gradients.set(input, part);
-    } else {
-      gradients.set(input, add(before, part));
-      before.dispose();
-      part.dispose();
+/** The gradients of tensors on the way, each the sum of what its users have given so far. */
+class Gradients {
+  readonly #reached: ReadonlySet<Tensor>;
+  readonly #targets = new Map<Tensor, Tensor>();
+  readonly #sums = new Map<Tensor, Tensor>();
+
+  constructor(reached: readonly Tensor[]) {
+    this.#reached = new Set(reached);
+  }
+
+  /** Whether a tensor leads to a wanted leaf. */
+  reach(tensor: Tensor): boolean {
+    return this.#reached.has(tensor);
+  }
+
+  /** Has the gradient of a leaf end in `target`. */
+  target(leaf: Tensor, target: Tensor): void {
+    this.#targets.set(leaf, target);
+  }
+
+  /** Where the next gradient of `tensor` may be written: its target, until that is taken. */
+  freeTarget(tensor: Tensor): Tensor | undefined {
+    return this.#sums.has(tensor) ? undefined : this.#targets.get(tensor);
+  }
+
+  get(tensor: Tensor): Tensor {
+    return this.#sums.get(tensor)!;
+  }
+
+  /** Adds a user's share, which is given away; in place where nobody else sees the memory. */
+  add(tensor: Tensor, part: Tensor): void {
+    const before = this.#sums.get(tensor);
+    const target = this.#targets.get(tensor);
+    let total = part;
+    if (before !== undefined) {
+      if (before === target || !before.storage.isShared) accumulate(total = before, part);
+      else if (!part.storage.isShared) accumulate(part, before);
+      else total = add(before, part);
+    } else if (target !== undefined && part !== target) {
+      assign(total = target, part);
     }
+    this.#sums.set(tensor, total);
+    for (const each of [before, part]) if (each !== total) each?.dispose();
+  }
+
+  /** Forgets and frees the gradient of a tensor whose inputs have theirs. */
+  drop(tensor: Tensor): void {
+    this.#sums.get(tensor)!.dispose();
+    this.#sums.delete(tensor);
+  }
+}
+
+/** Runs the rules behind a tensor for those inputs that lead to wanted leaves. */
+function propagate(output: Tensor, gradients: Gradients): void {
+  const { inputs, rules } = output.node!;
+  const dy = gradients.get(output);
+  const wanted = [...inputs.keys()].filter((i) => gradients.reach(inputs[i]!));
+  // An input that is named twice has one target.
+  const into = wanted.map((i) =>
+    inputs.indexOf(inputs[i]!) === i ? gradients.freeTarget(inputs[i]!) : undefined
+  );
+  const parts = tidy(() => {
+    const found = typeof rules === "function"
+      ? rules(dy, wanted, into)
+      : wanted.map((i, k) => rules[i]!(dy, into[k]));
+    // A rule may pass dy itself on; each holder needs a handle of its own to dispose.
+    return found.map((part, k) => part === into[k] ? part : part.detach());
+  });
+  wanted.forEach((i, k) => {
+    const [input, part] = [inputs[i]!, parts[k]!];
+    if (!sameShape(part.shape, input.shape)) {
+      throw new TypeError(
+        `Gradient rule gave shape ${formatShape(part.shape)} for an input of shape ${
+          formatShape(input.shape)
+        }`,
+      );
+    }
+    gradients.add(input, part);
   });
 }
 
-/** Tensors between the wanted leaves and the loss, inputs first. */
-function orderToward(loss: Tensor, wanted: ReadonlySet<Tensor>): Tensor[] {
+/** Tensors between the wanted leaves and the output, inputs first. */
+function orderToward(output: Tensor, wanted: ReadonlySet<Tensor>, stopAtLeaves: boolean): Tensor[] {
   const leads = new Map<Tensor, boolean>();
   const order: Tensor[] = [];
-  const stack: { tensor: Tensor; next: number }[] = [{ tensor: loss, next: 0 }];
-  leads.set(loss, wanted.has(loss));
+  const stack: { tensor: Tensor; next: number }[] = [{ tensor: output, next: 0 }];
+  const inputsOf = (tensor: Tensor) => stopAtLeaves && wanted.has(tensor) ? undefined : tensor.node?.inputs;
+  leads.set(output, wanted.has(output));
   while (stack.length > 0) {
     const frame = stack.at(-1)!;
-    const input = frame.tensor.node?.inputs[frame.next++];
+    const input = inputsOf(frame.tensor)?.[frame.next++];
     if (input !== undefined) {
       if (!leads.has(input)) {
         leads.set(input, wanted.has(input));
@@ -100,7 +184,7 @@ function orderToward(loss: Tensor, wanted: ReadonlySet<Tensor>): Tensor[] {
       continue;
     }
     stack.pop();
-    if (frame.tensor.node?.inputs.some((each) => leads.get(each))) leads.set(frame.tensor, true);
+    if (inputsOf(frame.tensor)?.some((each) => leads.get(each))) leads.set(frame.tensor, true);
     if (leads.get(frame.tensor)) order.push(frame.tensor);
   }
   return order;

@@ -1,3 +1,4 @@
+import type { GradientNode } from "./autograd.ts";
 import type { BufferRange } from "./gpu/bind_group_cache.ts";
 import type { PooledBuffer } from "./gpu/buffer_pool.ts";
 import type { Gpu } from "./gpu/device.ts";
@@ -11,12 +12,6 @@ export type DType = "f32" | "i32" | "u32";
 /** Host data of a tensor. */
 export type TensorData = Float32Array | Int32Array | Uint32Array;
 
-/** How a tensor came to be: the inputs of the operation and, for each, the rule that gives its gradient. */
-export interface GradientNode {
-  readonly inputs: readonly Tensor[];
-  readonly rules: readonly ((dy: Tensor) => Tensor)[];
-}
-
 /** A pooled buffer shared by the tensors that view it; returned to the pool with the last of them. */
 export class Storage {
   readonly buffer: PooledBuffer;
@@ -26,6 +21,11 @@ export class Storage {
   constructor(gpu: Gpu, buffer: PooledBuffer) {
     this.#gpu = gpu;
     this.buffer = buffer;
+  }
+
+  /** Whether more than one tensor views it. */
+  get isShared(): boolean {
+    return this.#references > 1;
   }
 
   /** Counts one more tensor. */

@@ -1,9 +1,31 @@
+import source from "../../shaders/accumulate.wgsl";
+import { Kernel } from "../gpu/kernel.ts";
 import { formatShape, sameShape, type Shape, stridesOf } from "../shape.ts";
-
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm } from "./_gemm.ts";
-import { checkOperands } from "./launch.ts";
+import { checkOperands, launch } from "./launch.ts";
 import { scatterView } from "./shape.ts";
+
+const accumulateKernel = new Kernel({ name: "accumulate", source, bindings: ["read", "write"] });
+
+/**
+ * target += x, in place and outside the gradient graph.
+ *
+ * @throws {TypeError} when the shapes differ.
+ */
+export function accumulate(target: Tensor, x: Tensor): void {
+  checkOperands("add up", [target, x]);
+  if (!sameShape(target.shape, x.shape)) {
+    throw new TypeError(
+      `Cannot add ${formatShape(x.shape)} to ${formatShape(target.shape)}: expected the same`,
+    );
+  }
+  launch(accumulateKernel, {
+    tensors: [x, target],
+    params: [target.size],
+    threads: Math.ceil(target.size / 4),
+  });
+}
 
 /**
  * Overwrites a tensor with another of the same shape and type, in place and outside the gradient graph.
