@@ -1,73 +1,118 @@
 // Layer normalisation over the last axis of x [rows, columns]: y = x̂·γ + β, x̂ = (x − μ)/√(σ² + ε), with the variance
-// by a second pass over x − μ. γ and β are [rows / rowsPerAffine, columns]: one row each for rowsPerAffine rows of x.
+// by a second pass over x − μ. γ and β are [affines, columns]: one row each for rowsPerAffine rows of x.
 //
-// main:         y, and the row's statistics (μ, 1/√(σ² + ε)) in stats [rows, 2].
-// gradient:     dx = r·(g − mean(g) − x̂·mean(g·x̂)), g = dy·γ, r = 1/√(σ² + ε).
-// gamma_terms:  dy·x̂, whose sum over rows is dγ.
-// main and gradient: one thread a row; gamma_terms: one thread a value. 64 threads a workgroup; workgroups are counted
-// along x, then y.
+// main:            y, and the row's statistics (μ, 1/√(σ² + ε)) in stats [rows, 2].
+// gradient:        dx = r·(g − mean(g) − x̂·mean(g·x̂)), g = dy·γ, r = 1/√(σ² + ε).
+// affine_gradient: parts [2, affines, chunks, columns], whose sums over the chunks are dγ = Σ dy·x̂ and
+//                  dβ = Σ dy: chunk c takes `chunk` rows from c·chunk on, in order.
+// main and gradient: a job is one row, LANES threads a job (see rows.wgsl). affine_gradient: one thread four columns of a
+// chunk, 64 threads a workgroup; workgroups are counted along x, then y.
 
-struct Params { rows: u32, columns: u32, rowsPerAffine: u32, epsilon: f32 }
+struct Params { rows: u32, columns: u32, rowsPerAffine: u32, epsilon: f32, affines: u32, chunks: u32, chunk: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> gamma: array<f32>;
-@group(0) @binding(3) var<storage, read> beta: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Element>;
+@group(0) @binding(2) var<storage, read> gamma: array<Element>;
+@group(0) @binding(3) var<storage, read> beta: array<Element>;
+@group(0) @binding(4) var<storage, read_write> y: array<Element>;
 @group(0) @binding(5) var<storage, read_write> stats: array<vec2f>;
 @group(0) @binding(3) var<storage, read> savedStats: array<vec2f>;
-@group(0) @binding(4) var<storage, read> dy: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(2) var<storage, read> statsOfTerms: array<vec2f>;
-@group(0) @binding(3) var<storage, read> dyOfTerms: array<f32>;
-@group(0) @binding(4) var<storage, read_write> terms: array<f32>;
+@group(0) @binding(4) var<storage, read> dy: array<Element>;
+@group(0) @binding(5) var<storage, read_write> dx: array<Element>;
+@group(0) @binding(2) var<storage, read_write> parts: array<Element>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.x + id.y * groups.x * 64;
-  if (row >= params.rows) { return; }
-  let base = row * params.columns;
-  let affine = (row / params.rowsPerAffine) * params.columns;
-  var total = 0.0;
-  for (var c = 0u; c < params.columns; c++) { total += x[base + c]; }
-  let mean = total / f32(params.columns);
-  var squares = 0.0;
-  for (var c = 0u; c < params.columns; c++) {
-    let centred = x[base + c] - mean;
+//@for array in x, gamma, beta, dy
+fn {array}_at(start: u32, q: u32) -> vec4f {
+//@if VEC
+  return {array}[start / 4u + q];
+//@else
+  let i = start + 4u * q;
+  return within(vec4f({array}[i], {array}[i + 1u], {array}[i + 2u], {array}[i + 3u]), q, 0);
+//@end
+}
+//@end
+
+//@for array in y, dx, parts
+fn set_{array}(start: u32, q: u32, v: vec4f) {
+//@if VEC
+  {array}[start / 4u + q] = v;
+//@else
+//@for c in 0..4
+  if (4u * q + {c}u < params.columns) { {array}[start + 4u * q + {c}u] = v[{c}]; }
+//@end
+//@end
+}
+//@end
+
+@compute @workgroup_size(LANES, GROUPS)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let row = row_of(group, groups, local);
+  let quads = quads_of(row);
+  let start = row * params.columns;
+  let affine = row / params.rowsPerAffine * params.columns;
+  let n = f32(params.columns);
+  var total = vec4f(0);
+  for (var q = local.x; q < quads; q += LANES) { total += x_at(start, q); }
+  let mean = sum4(sum_over_lanes(total, local)) / n;
+  var squares = vec4f(0);
+  for (var q = local.x; q < quads; q += LANES) {
+    let centred = within(x_at(start, q) - mean, q, 0);
     squares = fma(centred, centred, squares);
   }
-  let r = 1.0 / sqrt(squares / f32(params.columns) + params.epsilon);
-  for (var c = 0u; c < params.columns; c++) {
-    y[base + c] = fma((x[base + c] - mean) * r, gamma[affine + c], beta[affine + c]);
+  let r = 1.0 / sqrt(sum4(sum_over_lanes(squares, local)) / n + params.epsilon);
+  for (var q = local.x; q < quads; q += LANES) {
+    set_y(start, q, fma((x_at(start, q) - mean) * r, gamma_at(affine, q), beta_at(affine, q)));
   }
-  stats[row] = vec2f(mean, r);
+  if (quads > 0u && local.x == 0u) { stats[row] = vec2f(mean, r); }
 }
 
-@compute @workgroup_size(64)
-fn gradient(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.x + id.y * groups.x * 64;
-  if (row >= params.rows) { return; }
-  let base = row * params.columns;
-  let affine = (row / params.rowsPerAffine) * params.columns;
+@compute @workgroup_size(LANES, GROUPS)
+fn gradient(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+) {
+  let row = row_of(group, groups, local);
+  let quads = quads_of(row);
+  let start = row * params.columns;
+  let affine = row / params.rowsPerAffine * params.columns;
   let mean = savedStats[row].x;
   let r = savedStats[row].y;
-  var sumG = 0.0;
-  var sumGx = 0.0;
-  for (var c = 0u; c < params.columns; c++) {
-    let g = dy[base + c] * gamma[affine + c];
+  var sumG = vec4f(0);
+  var sumGx = vec4f(0);
+  for (var q = local.x; q < quads; q += LANES) {
+    let g = dy_at(start, q) * gamma_at(affine, q);
     sumG += g;
-    sumGx = fma(g, (x[base + c] - mean) * r, sumGx);
+    sumGx = fma(g, (x_at(start, q) - mean) * r, sumGx);
   }
-  let n = f32(params.columns);
-  for (var c = 0u; c < params.columns; c++) {
-    let g = dy[base + c] * gamma[affine + c];
-    dx[base + c] = r * (g - sumG / n - (x[base + c] - mean) * r * (sumGx / n));
+  let means = sum_over_lanes(vec4f(sum4(sumG), sum4(sumGx), 0, 0), local) / f32(params.columns);
+  for (var q = local.x; q < quads; q += LANES) {
+    let g = dy_at(start, q) * gamma_at(affine, q);
+    set_dx(start, q, r * (g - means.x - (x_at(start, q) - mean) * r * means.y));
   }
 }
 
 @compute @workgroup_size(64)
-fn gamma_terms(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.x + id.y * groups.x * 64;
-  if (i >= params.rows * params.columns) { return; }
-  let row = statsOfTerms[i / params.columns];
-  terms[i] = dyOfTerms[i] * (x[i] - row.x) * row.y;
+fn affine_gradient(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let quads = (params.columns + 3u) / 4u;
+  let i = id.x + id.y * groups.x * 64u;
+  let q = i % quads;
+  let part = i / quads;
+  if (part >= params.affines * params.chunks) { return; }
+  let affine = part / params.chunks;
+  let first = affine * params.rowsPerAffine + part % params.chunks * params.chunk;
+  let last = min(first + params.chunk, min((affine + 1u) * params.rowsPerAffine, params.rows));
+  var dGamma = vec4f(0);
+  var dBeta = vec4f(0);
+  for (var row = first; row < last; row++) {
+    let g = dy_at(row * params.columns, q);
+    let normalized = (x_at(row * params.columns, q) - savedStats[row].x) * savedStats[row].y;
+    dGamma = fma(g, normalized, dGamma);
+    dBeta += g;
+  }
+  set_parts(part * params.columns, q, dGamma);
+  set_parts((params.affines * params.chunks + part) * params.columns, q, dBeta);
 }

@@ -6,12 +6,14 @@ export type KernelConstant = number | boolean | string;
  * else: directives (`enable`, `requires`, `diagnostic`) move to the front, where WGSL wants them; the constants follow
  * as `const NAME = value;` lines; and comment commands, one a line, are carried out in the rest:
  *
- * - `//@for i in 0..LIMIT` … `//@end` repeats its lines with every `{i}` replaced by 0, 1, … LIMIT − 1;
+ * - `//@for i in 0..LIMIT` … `//@end` repeats its lines with every `{i}` replaced by 0, 1, … LIMIT − 1, and
+ *   `//@for name in a, b` … `//@end` with every `{name}` replaced by a, then b;
  * - `//@if FLAG` … `//@else` … `//@end` keeps one of two blocks.
  *
  * A limit is a whole number or the name of a constant; a flag is the name of a constant, and 0 counts as false.
  * Loops exist to hold a register tile in named variables: a private array that a driver fails to unroll spills to
- * memory, and `subgroupBroadcast` demands a lane number that is known at compile time.
+ * memory, and `subgroupBroadcast` demands a lane number that is known at compile time. Those over names give several
+ * bindings the same access functions, as not every browser lets a function take a binding.
  *
  * @throws {RangeError} A command is unknown, names an unknown constant, or its block is not closed.
  *
@@ -65,16 +67,20 @@ class Expander {
   }
 
   #loop(line: string): string[] {
-    const match = /^\s*\/\/@for (\w+) in 0\.\.(\w+)\s*$/.exec(line);
-    if (!match) throw this.#error("must read //@for NAME in 0..LIMIT");
-    const [, name, limit] = match as unknown as [string, string, string];
-    const count = /^\d+$/.test(limit) ? Number(limit) : Number(this.#constant(limit));
-    if (!Number.isInteger(count) || count < 0) throw this.#error(`needs a whole limit, got ${count}`);
+    const match = /^\s*\/\/@for (\w+) in (?:0\.\.(\w+)|(\w+(?:, \w+)+))\s*$/.exec(line);
+    if (!match) throw this.#error("must read //@for NAME in 0..LIMIT or //@for NAME in A, B");
+    const [, name, limit, list] = match as unknown as [string, string, string?, string?];
+    const values = list?.split(", ") ?? this.#range(limit!);
     const opening = this.#next++;
     const block = this.#block();
     this.#close(opening);
-    return Array.from({ length: count }, (_, i) => block.map((text) => text.replaceAll(`{${name}}`, `${i}`)))
-      .flat();
+    return values.flatMap((value) => block.map((text) => text.replaceAll(`{${name}}`, value)));
+  }
+
+  #range(limit: string): string[] {
+    const count = /^\d+$/.test(limit) ? Number(limit) : Number(this.#constant(limit));
+    if (!Number.isInteger(count) || count < 0) throw this.#error(`needs a whole limit, got ${count}`);
+    return Array.from({ length: count }, (_, i) => `${i}`);
   }
 
   #choice(flag: string): string[] {

@@ -5,26 +5,36 @@ import { Kernel } from "../gpu/kernel.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
-import { reshape } from "./shape.ts";
-import { sum } from "./reduce.ts";
+import { onceFor } from "./_once_for.ts";
+import { reduceMiddle } from "./_reduction.ts";
+import { launchRows, rowConstants, rowSource } from "./_row_launch.ts";
+import { reshape, slice } from "./shape.ts";
 
+const text = rowSource + source;
 const forwardKernel = new Kernel({
   name: "layer_norm",
-  source,
+  source: text,
   bindings: ["read", "read", "read", "write", "write"],
 });
 const gradientKernel = new Kernel({
   name: "layer_norm_gradient",
-  source,
+  source: text,
   entry: "gradient",
   bindings: ["read", "read", "read", "read", "write"],
 });
-const termsKernel = new Kernel({
-  name: "layer_norm_gamma_terms",
-  source,
-  entry: "gamma_terms",
-  bindings: ["read", "read", "read", "write"],
+const affineKernel = new Kernel({
+  name: "layer_norm_affine_gradient",
+  source: text,
+  entry: "affine_gradient",
+  bindings: ["read", "write", "read", "read"],
 });
+
+/**
+ * Rows that one thread adds up for the gradients of γ and β. Always the same, counted from the first row that the
+ * parameters apply to: the order of a member's sums depends on its own rows alone, and rows appended with a gradient of
+ * zero change nothing.
+ */
+const chunkRows = 32;
 
 /** Parameters of {@linkcode layerNorm}. */
 export interface LayerNormOptions {
@@ -65,30 +75,38 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
       }: shapes must agree`,
     );
   }
+  const affines = gammaRows!;
   const rows = sizeOf(x.shape.slice(0, -1));
-  const params = [rows, columns, Math.max(1, rows / gammaRows!), f32Bits(epsilon)];
+  const rowsPerAffine = Math.max(1, rows / affines);
+  const chunks = Math.ceil(rowsPerAffine / chunkRows);
+  const params = [rows, columns, rowsPerAffine, f32Bits(epsilon), affines, chunks, chunkRows] as const;
   const y = empty(x.gpu, x.shape);
   const stats = empty(x.gpu, [rows, 2]);
-  launch(forwardKernel, { tensors: [x, weight, bias, y, stats], params, threads: rows });
+  launchRows(forwardKernel, { tensors: [x, weight, bias, y, stats], params });
   if (!isRecording(x, weight, bias)) {
     stats.dispose();
     return y;
   }
-  const perRow = (terms: Tensor) => {
-    const grouped = reshape(terms, [gammaRows!, rows / gammaRows!, columns]);
-    return reshape(sum(grouped, { axes: [1] }), weight.shape);
-  };
+  const affineGradient = onceFor((dy: Tensor) => {
+    const parts = empty(x.gpu, [2 * affines, chunks, columns]);
+    launch(affineKernel, {
+      tensors: [x, parts, stats, dy],
+      params,
+      threads: affines * chunks * Math.ceil(columns / 4),
+      constants: rowConstants(x, columns),
+    });
+    const extents = [2 * affines, chunks, columns] as const;
+    return chunks === 1 ? parts : reduceMiddle(parts, { op: "SUM", extents });
+  });
+  const half = (dy: Tensor, index: number) =>
+    reshape(slice(reshape(affineGradient(dy), [2, -1]), { start: index, end: index + 1 }), weight.shape);
   return record(y, [x, weight, bias], [
     (dy) => {
       const dx = empty(x.gpu, x.shape);
-      launch(gradientKernel, { tensors: [x, weight, stats, dy, dx], params, threads: rows });
+      launchRows(gradientKernel, { tensors: [x, weight, stats, dy, dx], params });
       return dx;
     },
-    (dy) => {
-      const terms = empty(x.gpu, x.shape);
-      launch(termsKernel, { tensors: [x, stats, dy, terms], params, threads: x.size });
-      return perRow(terms);
-    },
-    perRow,
+    (dy) => half(dy, 0),
+    (dy) => half(dy, 1),
   ]);
 }

@@ -20,6 +20,14 @@ test("expandShader() repeats nested loops, inner index fastest", () => {
   );
 });
 
+test("expandShader() repeats a block for each of a list of names", () => {
+  const source = "//@for array in x, dy\nfn {array}_at(i: u32) -> f32 { return {array}[i]; }\n//@end";
+  assert.equal(
+    expandShader(source, {}),
+    "fn x_at(i: u32) -> f32 { return x[i]; }\nfn dy_at(i: u32) -> f32 { return dy[i]; }\n",
+  );
+});
+
 test("expandShader() keeps one branch, and only that branch's directives", () => {
   const source = "//@if ON\nenable subgroups;\nyes\n//@else\nno\n//@end\nlast";
   assert.equal(expandShader(source, { ON: true }), "enable subgroups;\nconst ON = true;\nyes\nlast\n");
@@ -51,6 +59,7 @@ test("expandShader() refuses what it cannot carry out, with the line", () => {
   refuses("x\n//@for i in 0..B\n//@end", /line 2, .*unknown constant "B"/);
   refuses("//@for i in 0..A\n//@end", /whole limit, got 1\.5/);
   refuses("//@for i in 1..2\n//@end", /must read/);
+  refuses("//@for i in a b\n//@end", /must read/);
   refuses("//@if B\n//@end", /unknown constant "B"/);
   refuses("x\n//@if A\nx", /line 2, .*not closed/);
   refuses("//@for i in 0..2\n//@else\n//@end", /line 1, .*not closed/);
