@@ -1,5 +1,5 @@
 import type { Gpu } from "../src/engine/mod.ts";
-import type { Peer } from "./peers/mod.ts";
+import type { Jax, Tfjs } from "./peers/mod.ts";
 
 /** One way of doing the work of a row. */
 export interface Contender {
@@ -37,7 +37,10 @@ export interface Suite {
 /** What every suite is given. */
 export interface BenchContext {
   readonly gpu: Gpu;
-  readonly peers: readonly Peer[];
+  /** jax-js to write a program with; undefined where it can't be run, which was complained of. */
+  readonly jax: Jax | undefined;
+  /** TensorFlow.js, likewise. */
+  readonly tfjs: Tfjs | undefined;
   /** Told what is wrong with a peer's row; repeated at the end of the run. */
   complain(what: string): void;
 }

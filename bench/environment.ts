@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { arch, cpus, loadavg, platform, totalmem } from "node:os";
 import type { Gpu } from "../src/engine/mod.ts";
-import type { Peer } from "./peers/mod.ts";
+import type { Peers } from "./peers/mod.ts";
 
 /** What the numbers of a run depend on. */
 export interface Environment {
@@ -21,7 +21,7 @@ export interface Environment {
 /** Describes the machine, its adapter, and the versions of all that is compared. */
 export function describeEnvironment(
   gpu: Gpu,
-  peers: readonly Peer[],
+  peers: Peers,
 ): Environment {
   const processors = cpus();
   const { vendor, device, description } = gpu.adapter;
@@ -39,7 +39,7 @@ export function describeEnvironment(
     ),
     versions: {
       federa: versionIn("../package.json"),
-      ...Object.fromEntries(peers.map(({ name, version }) => [name, version])),
+      ...peers.versions,
       webgpu: versionIn("../node_modules/webgpu/package.json"),
       node: process.versions.node,
     },

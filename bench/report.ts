@@ -59,7 +59,7 @@ export function reportSuite(
   rows: readonly RowReport[],
   remarks: readonly string[],
 ): SuiteReport {
-  const peers = comparesPeers ? peerNames : [];
+  const peers: readonly string[] = comparesPeers ? peerNames : [];
   const best = rows.flatMap(({ ratios }) => {
     const met = peers.flatMap((peer) => ratios[peer] ?? []);
     return met.length > 0 ? [Math.min(...met)] : [];

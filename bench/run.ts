@@ -42,7 +42,7 @@ async function main() {
   const reports: SuiteReport[] = [];
   for (const suite of chosen) {
     const rows: RowReport[] = [];
-    for await (const row of suite.rows({ gpu, peers, complain })) {
+    for await (const row of suite.rows({ gpu, jax: peers.jax, tfjs: peers.tfjs, complain })) {
       rows.push(reportRow(row, suite.subject));
       if (process.stderr.isTTY) {
         process.stderr.write(

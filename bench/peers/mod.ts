@@ -1,14 +1,24 @@
 import { webgpu } from "../../src/engine/gpu/_provider_node.ts";
-import { loadJaxJs } from "./jax_js.ts";
-import type { Peer } from "./peer.ts";
-import { loadTfjs } from "./tfjs.ts";
+import { type Jax, loadJaxJs } from "./jax_js.ts";
+import type { LoadedPeer } from "./peer.ts";
+import { loadTfjs, type Tfjs } from "./tfjs.ts";
 
-export type { Peer, PreparedProduct, Product } from "./peer.ts";
+export type { Jax, JaxArray, JaxTree } from "./jax_js.ts";
+export type { TensorFlow, Tfjs, TfTensor } from "./tfjs.ts";
 
-const loaders = { "jax-js": loadJaxJs, tfjs: loadTfjs };
+/** The libraries that run here, to write programs with; one that doesn't is undefined. */
+export interface Peers {
+  readonly jax: Jax | undefined;
+  readonly tfjs: Tfjs | undefined;
+  /** Versions by name of those that run. */
+  readonly versions: Readonly<Record<string, string>>;
+}
 
-/** The libraries that there is something to compare with, installed or not. */
-export const peerNames: readonly string[] = Object.keys(loaders);
+/** The names under which the libraries' samples are reported, whether they run here or not. */
+export const peerNames = ["jax-js", "tfjs"] as const;
+
+/** Name of a library in samples and reports. */
+export type PeerName = typeof peerNames[number];
 
 /**
  * Loads every peer that is installed and runs here. They look for WebGPU where browsers have it, so `navigator.gpu` becomes
@@ -17,25 +27,30 @@ export const peerNames: readonly string[] = Object.keys(loaders);
 export async function loadPeers(
   adapter: string,
   complain: (what: string) => void,
-): Promise<Peer[]> {
+): Promise<Peers> {
   const value = {
     gpu: webgpu(),
     userAgent: `Node.js/${process.versions.node}`,
   };
   Object.defineProperty(globalThis, "navigator", { value, configurable: true });
-  const peers: Peer[] = [];
-  for (const [name, load] of Object.entries(loaders)) {
+  const versions: Record<string, string> = {};
+  const tryLoad = async <Handle>(
+    name: PeerName,
+    load: () => Promise<LoadedPeer<Handle>>,
+  ): Promise<Handle | undefined> => {
     try {
       const peer = await load();
-      if (peer.adapter === adapter) peers.push(peer);
-      else {complain(
-          `${name} runs on another adapter: expected ${adapter}, got ${peer.adapter}`,
-        );}
+      if (peer.adapter !== adapter) {
+        throw new Error(`it runs on another adapter: expected ${adapter}, got ${peer.adapter}`);
+      }
+      versions[name] = peer.version;
+      return peer.handle;
     } catch (error) {
-      complain(
-        `${name} cannot be run: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      complain(`${name} cannot be run: ${error instanceof Error ? error.message : String(error)}`);
+      return undefined;
     }
-  }
-  return peers;
+  };
+  const jax = await tryLoad("jax-js", loadJaxJs);
+  const tfjs = await tryLoad("tfjs", loadTfjs);
+  return { jax, tfjs, versions };
 }

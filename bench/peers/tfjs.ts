@@ -1,9 +1,11 @@
 import { settleDevice } from "../settle.ts";
 import { packageVersion } from "./package_version.ts";
-import { type Peer, storedShapes } from "./peer.ts";
+import type { LoadedPeer } from "./peer.ts";
 
-interface TfTensor {
-  data(): Promise<ArrayLike<number>>;
+/** A tensor of TensorFlow.js. */
+export interface TfTensor {
+  readonly shape: number[];
+  data(): Promise<Float32Array | Int32Array>;
   dispose(): void;
 }
 
@@ -13,21 +15,48 @@ interface WebGpuBackend {
   submitQueue(): void;
 }
 
-/** The little of TensorFlow.js that is used; the packages are installed for the benchmarks alone. */
-interface TensorFlow {
+/**
+ * The part of `@tensorflow/tfjs-core` that the suites use; the packages are installed for the benchmarks alone, and so are
+ * their types.
+ */
+export interface TensorFlow {
   setBackend(name: "webgpu"): Promise<boolean>;
   backend(): WebGpuBackend;
-  tensor(data: Float32Array, shape: readonly number[]): TfTensor;
-  matMul(
-    a: TfTensor,
-    b: TfTensor,
-    transposeA: boolean,
-    transposeB: boolean,
-  ): TfTensor;
+  tensor(data: Float32Array | Int32Array, shape: readonly number[], dtype?: "float32" | "int32"): TfTensor;
+  tidy<T>(body: () => T): T;
+  dispose(tensors: TfTensor | readonly TfTensor[]): void;
+  matMul(a: TfTensor, b: TfTensor, transposeA?: boolean, transposeB?: boolean): TfTensor;
+  add(a: TfTensor, b: TfTensor | number): TfTensor;
+  sub(a: TfTensor, b: TfTensor | number): TfTensor;
+  mul(a: TfTensor, b: TfTensor | number): TfTensor;
+  div(a: TfTensor, b: TfTensor | number): TfTensor;
+  sqrt(x: TfTensor): TfTensor;
+  square(x: TfTensor): TfTensor;
+  erf(x: TfTensor): TfTensor;
+  softmax(x: TfTensor, axis?: number): TfTensor;
+  logSoftmax(x: TfTensor, axis?: number): TfTensor;
+  mean(x: TfTensor, axis?: number | readonly number[], keepDims?: boolean): TfTensor;
+  sum(x: TfTensor, axis?: number | readonly number[], keepDims?: boolean): TfTensor;
+  neg(x: TfTensor): TfTensor;
+  reshape(x: TfTensor, shape: readonly number[]): TfTensor;
+  transpose(x: TfTensor, permutation?: readonly number[]): TfTensor;
+  slice(x: TfTensor, begin: readonly number[], size: readonly number[]): TfTensor;
+  gather(x: TfTensor, indices: TfTensor): TfTensor;
+  /** The function's value and its gradients by each argument. */
+  valueAndGrads(
+    body: (...args: TfTensor[]) => TfTensor,
+  ): (args: readonly TfTensor[]) => { value: TfTensor; grads: TfTensor[] };
+}
+
+/** TensorFlow.js and a way to wait for it. */
+export interface Tfjs {
+  readonly tf: TensorFlow;
+  /** Submits what was recorded and waits until it is done. */
+  settle(): Promise<void>;
 }
 
 /** TensorFlow.js with its WebGPU backend. */
-export async function loadTfjs(): Promise<Peer> {
+export async function loadTfjs(): Promise<LoadedPeer<Tfjs>> {
   const [core, backendPackage]: string[] = [
     "@tensorflow/tfjs-core",
     "@tensorflow/tfjs-backend-webgpu",
@@ -38,32 +67,14 @@ export async function loadTfjs(): Promise<Peer> {
     throw new Error("its WebGPU backend does not start");
   }
   const backend = tf.backend();
+  const settle = async () => {
+    backend.endComputePassEncoder();
+    backend.submitQueue();
+    await settleDevice(backend.device);
+  };
   return {
-    name: "tfjs",
+    handle: { tf, settle },
     version: packageVersion(backendPackage!),
     adapter: backend.device.adapterInfo.description,
-    prepare: (product, operands) => {
-      const { transposeA = false, transposeB = false } = product;
-      const shapes = storedShapes(product);
-      const a = tf.tensor(operands.a, shapes.a);
-      const b = tf.tensor(operands.b, shapes.b);
-      const multiply = () => tf.matMul(a, b, transposeA, transposeB);
-      return {
-        run: async () => {
-          const c = multiply();
-          backend.endComputePassEncoder();
-          backend.submitQueue();
-          await settleDevice(backend.device);
-          c.dispose();
-        },
-        result: async () => {
-          const c = multiply();
-          const data = await c.data();
-          c.dispose();
-          return data;
-        },
-        dispose: () => [a, b].forEach((each) => each.dispose()),
-      };
-    },
   };
 }

@@ -2,8 +2,7 @@ import { randomKey, RandomStream } from "../../src/engine/mod.ts";
 import { createCeiling } from "../ceiling.ts";
 import type { BenchContext, Contender, Row, Suite } from "../contender.ts";
 import { measure } from "../measure.ts";
-import { federaPeer } from "../peers/federa.ts";
-import type { PreparedProduct, Product } from "../peers/mod.ts";
+import { type Operands, type PreparedProduct, type Product, productPrograms } from "../products.ts";
 
 const products: readonly Product[] = [
   { m: 256, k: 256, n: 256 },
@@ -38,7 +37,7 @@ export const matmulSuite: Suite = {
 async function measureProduct(
   product: Product,
   ceiling: Contender & { readonly flops: number },
-  { gpu, peers, complain }: BenchContext,
+  { gpu, jax, tfjs, complain }: BenchContext,
 ): Promise<Row> {
   const { m, k, n, batch = 1 } = product;
   const name = nameOf(product);
@@ -48,16 +47,16 @@ async function measureProduct(
   const operands = { a: positive(batch * m * k), b: positive(batch * k * n) };
   const contenders: Contender[] = [];
   const prepared: PreparedProduct[] = [];
-  for (const peer of [federaPeer(gpu), ...peers]) {
+  for (const [library, prepare] of productPrograms({ gpu, jax, tfjs })) {
     try {
-      const ready = await peer.prepare(product, operands);
+      const ready = await prepare(product, operands);
       prepared.push(ready);
       check(await ready.result(), product, operands);
-      contenders.push({ name: peer.name, run: () => ready.run() });
+      contenders.push({ name: library, run: () => ready.run() });
     } catch (error) {
-      if (peer.name === "federa") throw error;
+      if (library === "federa") throw error;
       complain(
-        `${peer.name} has no time for ${name}: ${error instanceof Error ? error.message : error}`,
+        `${library} has no time for ${name}: ${error instanceof Error ? error.message : error}`,
       );
     }
   }
@@ -85,7 +84,7 @@ function nameOf({ m, k, n, batch, transposeA, transposeB }: Product): string {
 function check(
   c: ArrayLike<number>,
   product: Product,
-  operands: { a: Float32Array; b: Float32Array },
+  operands: Operands,
 ): void {
   const { m, k, n, batch = 1, transposeA = false, transposeB = false } = product;
   const size = batch * m * n;
