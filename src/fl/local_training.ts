@@ -2,10 +2,11 @@ import {
   AdamW,
   type AdamWOptions,
   add,
+  assign,
   backward,
-  broadcastTo,
-  clipFactors,
   crossEntropy,
+  disposeAll,
+  emptyPacked,
   type Gpu,
   keep,
   mul,
@@ -59,17 +60,12 @@ export async function trainCohort(
   const { batches, clipNorm, learningRate, onStep } = options;
   const { members, steps } = batches;
   const gpu = start.values().next().value!.gpu;
-  const values = new Map(
-    [...start].map(([name, value]) =>
-      [
-        name,
-        keep(tidy(() => broadcastTo(reshape(value.detach(), [1, ...value.shape]), [members, ...value.shape])))
-          .requireGrad(),
-      ] as const
-    ),
-  );
+  const shapes = [...start.values()].map(({ shape }) => [members, ...shape]);
+  const parameters = emptyPacked(gpu, shapes).map((each) => keep(each).requireGrad());
+  const gradients = emptyPacked(gpu, shapes).map(keep);
+  const values = new Map([...start.keys()].map((name, i) => [name, parameters[i]!]));
+  for (const [name, value] of start) assign(values.get(name)!, value);
   const bound = model.mapParameters((name, parameter) => values.get(name) ?? parameter);
-  const parameters = [...values.values()];
   const optimizer = createOptimizer(parameters, options.optimizer);
   const inputs = upload(gpu, batches);
   let losses = keep(zeros(gpu, [members]));
@@ -82,12 +78,8 @@ export async function trainCohort(
         const perClient = sum(mul(crossEntropy(logits, at(inputs.labels)), at(inputs.weights)), {
           axes: [1],
         });
-        const gradients = backward(sum(perClient), parameters);
-        optimizer.step(gradients, {
-          learningRate,
-          active: at(inputs.active),
-          ...(clipNorm !== undefined && { gradientScale: clipFactors(gradients, clipNorm) }),
-        });
+        backward(sum(perClient), parameters, { into: gradients });
+        optimizer.step(gradients, { learningRate, active: at(inputs.active), clipNorm });
         return add(before, perClient.detach());
       }));
       before.dispose();
@@ -99,12 +91,13 @@ export async function trainCohort(
     perStep.dispose();
     return { values, losses: means };
   } catch (error) {
-    for (const each of parameters) each.dispose();
+    disposeAll(parameters);
     throw error;
   } finally {
     losses.dispose();
     optimizer.dispose();
-    for (const each of Object.values(inputs)) each.dispose();
+    disposeAll(gradients);
+    disposeAll(Object.values(inputs));
   }
 }
 

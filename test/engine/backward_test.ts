@@ -5,6 +5,8 @@ import { backward } from "../../src/engine/backward.ts";
 import { add, exp, mul, relu, square } from "../../src/engine/ops/elementwise.ts";
 import { layerNorm } from "../../src/engine/ops/layer_norm.ts";
 import { linear } from "../../src/engine/ops/linear.ts";
+import { assign } from "../../src/engine/ops/update.ts";
+import { emptyPacked } from "../../src/engine/optim/packed.ts";
 import { mean, sum } from "../../src/engine/ops/reduce.ts";
 import { reshape } from "../../src/engine/ops/shape.ts";
 import { type Tensor, tensor } from "../../src/engine/tensor.ts";
@@ -120,6 +122,85 @@ test("backward() skips the whole graph below a frozen part", () => {
     const before = gpu.stats().dispatches;
     backward(loss, [head]);
     assert.equal(gpu.stats().dispatches - before, 3);
+  });
+});
+
+test("backward() into given tensors gives the same bits, whatever reads a leaf and however often", async () => {
+  const build = () => {
+    const [w, b, x] = [leaf([1, 2, 3, 4, 5, 6.5], [2, 3]), leaf([0.1, 0.2]), leaf([1, -2, 0.3], [1, 3])];
+    const h = linear(x, { weight: w, bias: b });
+    const again = add(mul(h, h), linear(square(x), { weight: w, bias: mul(b, b) }));
+    return { loss: add(sum(exp(mul(again, 0.01))), mul(sum(b), 0.7)), leaves: [h, w, b, x] };
+  };
+  const read = (tensors: Tensor[]) => Promise.all(tensors.map((each) => each.floats()));
+  const { loss, leaves } = build();
+  const fresh = await read(backward(loss, leaves));
+  const into = emptyPacked(gpu, leaves.map(({ shape }) => shape));
+  const given = backward(loss, leaves, { into });
+  assert.deepEqual(given, into);
+  assert.deepEqual(await read(given), fresh);
+  assert.deepEqual(
+    await read(backward(loss, leaves, { into })),
+    fresh,
+    "what was there before doesn't count",
+  );
+});
+
+test("backward() lets a rule write into the given tensor, once", async () => {
+  const x = leaf([1, 2]);
+  const into = [tensor(gpu, new Float32Array(2))];
+  const offered: (Tensor | undefined)[] = [];
+  const scaled = (by: number) =>
+    record(mul(x.detach(), by), [x], [(dy, target) => {
+      offered.push(target);
+      if (target === undefined) return mul(dy, by);
+      assign(target, mul(dy, by));
+      return target;
+    }]);
+  const loss = sum(add(scaled(2), scaled(3)));
+  const before = gpu.stats().dispatches;
+  backward(loss, [x], { into });
+  // ones, the gradient of sum, two products, one written to its place, one added.
+  assert.equal(gpu.stats().dispatches - before, 6);
+  assert.deepEqual(offered, [into[0], undefined]);
+  assert.deepEqual([...await into[0]!.floats()], [5, 5]);
+});
+
+test("backward() leaves alone what a rule hands on while others still hold it", async () => {
+  // Both rules of the first sum hand on one gradient; what x gets from the second must not reach y.
+  const found = await gradients(() => {
+    const [x, y] = [leaf([1, 2]), leaf([3, 4])];
+    return [add(sum(add(x, y)), sum(mul(x, 5))), [x, y]];
+  });
+  assert.deepEqual(found, [[6, 6], [1, 1]]);
+});
+
+test("backward() runs a joint rule once, for the inputs that are wanted", async () => {
+  const [x, y] = [leaf([1, 2]), leaf([3, 4])];
+  const calls: (readonly number[])[] = [];
+  const product = record(mul(x.detach(), y.detach()), [x, y], (dy, wanted) => {
+    calls.push(wanted);
+    return wanted.map((i) => mul(dy, [y, x][i]!));
+  });
+  const loss = sum(product);
+  const into = [tensor(gpu, [0, 0])];
+  backward(loss, [y], { into });
+  const [dx, dy] = backward(loss, [x, y]);
+  assert.deepEqual(calls, [[1], [0, 1]]);
+  assert.deepEqual(await Promise.all([into[0]!, dx!, dy!].map(async (each) => [...await each.floats()])), [
+    [1, 2],
+    [3, 4],
+    [1, 2],
+  ]);
+});
+
+test("backward() refuses to write a gradient into another shape", () => {
+  tidy(() => {
+    const x = leaf([1, 2]);
+    assert.throws(() => backward(sum(x), [x], { into: [tensor(gpu, [0])] }), {
+      name: "TypeError",
+      message: /leaf 0 of shape \[2\] into shape \[1\]/,
+    });
   });
 });
 

@@ -64,11 +64,10 @@ function stridedParams(view: StridedView): number[] {
   ];
 }
 
-/** A contiguous copy of a strided view of `x`. */
-function gatherView(x: Tensor, view: StridedView): Tensor {
-  const result = empty(x.gpu, view.shape, x.dtype);
-  launch(gatherKernel, { tensors: [x, result], params: stridedParams(view), threads: result.size });
-  return result;
+/** A contiguous copy of a strided view of `x`, in `target` where one of its size is given; not recorded. */
+export function gatherView(x: Tensor, view: StridedView, target = empty(x.gpu, view.shape, x.dtype)): Tensor {
+  launch(gatherKernel, { tensors: [x, target], params: stridedParams(view), threads: target.size });
+  return target;
 }
 
 /** Writes `x` over a strided view of `target`, in place; not recorded. */

@@ -1,10 +1,10 @@
 import source from "../../shaders/accumulate.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
-import { formatShape, sameShape, type Shape, stridesOf } from "../shape.ts";
+import { broadcastStrides, formatShape, sameShape, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { gemm } from "./_gemm.ts";
 import { checkOperands, launch } from "./launch.ts";
-import { scatterView } from "./shape.ts";
+import { gatherView } from "./shape.ts";
 
 const accumulateKernel = new Kernel({ name: "accumulate", source, bindings: ["read", "write"] });
 
@@ -28,19 +28,23 @@ export function accumulate(target: Tensor, x: Tensor): void {
 }
 
 /**
- * Overwrites a tensor with another of the same shape and type, in place and outside the gradient graph.
+ * Overwrites a tensor with another of the same type that broadcasts to it, in place and outside the gradient graph.
  *
- * @throws {TypeError} when shapes or types differ.
+ * @throws {TypeError} when shapes or types don't agree.
  */
 export function assign(target: Tensor, source: Tensor): void {
-  if (!sameShape(target.shape, source.shape) || target.dtype !== source.dtype) {
+  const { shape, dtype } = target;
+  const missing = shape.length - source.rank;
+  const fits = missing >= 0 &&
+    source.shape.every((extent, i) => extent === 1 || extent === shape[missing + i]);
+  if (source.dtype !== dtype || !fits) {
     throw new TypeError(
-      `Cannot assign ${source.dtype} ${formatShape(source.shape)} to ${target.dtype} ${
-        formatShape(target.shape)
-      }: expected the same`,
+      `Cannot assign ${source.dtype} ${formatShape(source.shape)} to ${dtype} ${
+        formatShape(shape)
+      }: expected one type, and a shape that broadcasts`,
     );
   }
-  scatterView(source, target, { shape: source.shape, strides: stridesOf(source.shape), offset: 0 });
+  gatherView(source, { shape, strides: broadcastStrides(source.shape, shape) }, target);
 }
 
 /** An own copy of a tensor, outside the gradient graph. */

@@ -1,18 +1,7 @@
-import source from "../../shaders/optimizer.wgsl";
 import { f32Bits } from "../gpu/device.ts";
-import { Kernel } from "../gpu/kernel.ts";
-import { launch } from "../ops/launch.ts";
-import { ones, zeros } from "../ops/create.ts";
 import type { Tensor } from "../tensor.ts";
-import { keep } from "../tidy.ts";
-import { checkGradients, membersOf, type Optimizer, type StepOptions } from "./optimizer.ts";
-
-const kernel = new Kernel({
-  name: "adamw",
-  source,
-  entry: "adamw",
-  bindings: ["read", "read", "read", "write", "write", "write"],
-});
+import { OptimizerState } from "./_state.ts";
+import type { Optimizer, StepOptions } from "./optimizer.ts";
 
 /** Options of {@linkcode AdamW}. */
 export interface AdamWOptions {
@@ -28,9 +17,7 @@ export interface AdamWOptions {
 
 /** Adam with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101). */
 export class AdamW implements Optimizer {
-  readonly #parameters: readonly Tensor[];
-  readonly #moments: readonly (readonly [Tensor, Tensor])[];
-  readonly #ones: Tensor;
+  readonly #state: OptimizerState;
   readonly #options: Required<AdamWOptions>;
   #steps = 0;
 
@@ -43,42 +30,29 @@ export class AdamW implements Optimizer {
         `Cannot use betas ${beta1}, ${beta2} and epsilon ${epsilon}: expected 0 <= beta < 1 and epsilon > 0`,
       );
     }
-    const members = membersOf(parameters);
-    this.#ones = keep(ones(parameters[0]!.gpu, [members]));
-    this.#parameters = parameters;
-    this.#moments = parameters.map(({ gpu, shape }) =>
-      [keep(zeros(gpu, shape)), keep(zeros(gpu, shape))] as const
-    );
+    this.#state = new OptimizerState(parameters, "adamw", 2);
   }
 
   /** One step; see {@linkcode Optimizer}. */
   step(gradients: readonly Tensor[], options: StepOptions): void {
-    checkGradients(this.#parameters, gradients);
-    const { learningRate, active = this.#ones, gradientScale = this.#ones } = options;
     const { epsilon, weightDecay } = this.#options;
     // The kernel has the betas in f32: its 1 − β and these corrections must be of the same number.
     const [beta1, beta2] = [Math.fround(this.#options.beta1), Math.fround(this.#options.beta2)];
     this.#steps++;
     const scalars = [
-      learningRate,
+      options.learningRate,
       weightDecay,
       beta1,
       beta2,
       1 - beta1 ** this.#steps,
       1 - beta2 ** this.#steps,
       epsilon,
-    ].map(f32Bits);
-    this.#parameters.forEach((parameter, i) => {
-      launch(kernel, {
-        tensors: [gradients[i]!, active, gradientScale, parameter, ...this.#moments[i]!],
-        params: [parameter.size, parameter.size / parameter.shape[0]!, ...scalars, 0],
-        threads: parameter.size,
-      });
-    });
+    ];
+    this.#state.step(gradients, [...scalars.map(f32Bits), 0], options);
   }
 
   /** Frees the state. */
   dispose(): void {
-    for (const each of [this.#ones, ...this.#moments.flat()]) each.dispose();
+    this.#state.dispose();
   }
 }

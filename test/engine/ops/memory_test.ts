@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as ops from "../../../src/engine/ops/mod.ts";
-import { clipFactors } from "../../../src/engine/optim/clip.ts";
 import { sizeOf } from "../../../src/engine/shape.ts";
 import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
 import { testGpu } from "../harness.ts";
@@ -56,7 +55,6 @@ const operations: Record<string, () => Tensor> = {
   "permute()": () => ops.permute(x, [2, 0, 1]),
   "broadcastTo()": () => ops.broadcastTo(column, [2, 3, 4]),
   "clone()": () => ops.clone(x),
-  "clipFactors()": () => clipFactors([x, y], 1),
 };
 for (const [name, operation] of Object.entries(operations)) {
   test(`${name} without a tape leaves only its result alive, even outside a tidy`, () => {

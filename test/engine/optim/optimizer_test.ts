@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Gpu } from "../../../src/engine/gpu/device.ts";
 import { AdamW, type AdamWOptions } from "../../../src/engine/optim/adamw.ts";
-import { clipFactors } from "../../../src/engine/optim/clip.ts";
 import type { Optimizer, StepOptions } from "../../../src/engine/optim/optimizer.ts";
+import { emptyPacked, pack } from "../../../src/engine/optim/packed.ts";
 import { Sgd, type SgdOptions } from "../../../src/engine/optim/sgd.ts";
+import { assign } from "../../../src/engine/ops/update.ts";
 import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
 import { tidy } from "../../../src/engine/tidy.ts";
 import { F64Array } from "../../reference/array.ts";
@@ -18,9 +20,10 @@ import {
 import { assertClose, F32_UNIT_ROUNDOFF as U, gammaN } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
-import { bitsOf, holds, run, testGpu, upload } from "../harness.ts";
+import { bitsOf, holds, testFamilies, upload } from "../harness.ts";
 
-const gpu = await testGpu();
+const families = await testFamilies();
+const gpu = families.cpu!;
 const random = (shape: readonly number[], seed: number, scale = 1) =>
   F64Array.fromF32(shape, gaussian(shape, new Random(seed)).map((value) => value * scale).data);
 const rounded = Math.fround;
@@ -216,20 +219,40 @@ for (const [name, make] of Object.entries(optimizers)) {
     assert.notDeepEqual(free[0]![0], free[1]![0]);
   });
 
-  test(`${name}.step() scales each member's gradient by its own factor`, async () => {
-    const [start, gradient] = [random([3, 4], 1), random([3, 4], 2)];
-    using factors = tensor(gpu, [1, 0.5, 0]);
-    const scaled = await train(make, {
-      start: [start],
-      gradients: [[gradient]],
-      options: () => ({ learningRate: 0.1, gradientScale: factors }),
+  test(`${name}.step() gives packed tensors the bits of loose ones, in one launch`, async () => {
+    const cases = fc.record({
+      members: fc.integer({ min: 1, max: 4 }),
+      // Past the length of a chunk, which is 1024.
+      rests: fc.array(fc.constantFrom([], [1], [7], [3, 65], [1024], [1025], [2, 1999]), {
+        minLength: 1,
+        maxLength: 5,
+      }),
+      clipNorm: fc.constantFrom(undefined, 1, 1e4),
+      seed: fc.nat(),
     });
-    const equal = await train(make, {
-      start: [start],
-      gradients: [[gradient.map((value, i) => value * [1, 0.5, 0][Math.floor(i / 4)]!)]],
-      options: () => ({ learningRate: 0.1 }),
-    });
-    assert.deepEqual(bitsOf(scaled[0]![0]!), bitsOf(equal[0]![0]!));
+    await holds(cases, async ({ members, rests, clipNorm, seed }) => {
+      const start = rests.map((rest, i) => random([members, ...rest], seed + i));
+      const gradients = [1, 2].map((step) => start.map(({ shape }, i) => random(shape, seed + 9 * step + i)));
+      const loose = await train(make, {
+        start,
+        gradients,
+        options: () => ({ learningRate: 0.1, clipNorm }),
+      });
+      const parameters = tidy(() => pack(start.map((each) => upload(gpu, each))));
+      const into = emptyPacked(gpu, start.map(({ shape }) => shape));
+      const optimizer = tidy(() => make(parameters));
+      for (const [step, each] of gradients.entries()) {
+        tidy(() => each.forEach((gradient, i) => assign(into[i]!, upload(gpu, gradient))));
+        const before = gpu.stats().dispatches;
+        optimizer.step(into, { learningRate: 0.1, clipNorm });
+        assert.equal(gpu.stats().dispatches - before, clipNorm === undefined ? 1 : 3);
+        for (const [i, parameter] of parameters.entries()) {
+          assert.deepEqual(bitsOf(await parameter.floats()), bitsOf(loose[step]![i]!), `step ${step}, ${i}`);
+        }
+      }
+      optimizer.dispose();
+      for (const each of [...parameters, ...into]) each.dispose();
+    }, 20);
   });
 
   test(`${name}.step() refuses gradients of another number or shape`, () => {
@@ -265,45 +288,78 @@ test("new Sgd() and new AdamW() refuse decays outside [0, 1) and an epsilon of 0
   }
 });
 
-test("clipFactors() agrees with the oracle, and a member's has the same bits alone", async () => {
-  const cases = fc.record({
-    members: fc.integer({ min: 1, max: 5 }),
-    rests: fc.array(fc.constantFrom([], [1], [7], [3, 65], [600]), { minLength: 1, maxLength: 3 }),
-    scale: fc.constantFrom(0, 1e-10, 1e-3, 1, 1e3, 1e15),
-    maxNorm: fc.constantFrom(0.1, 1, 100).map(rounded),
-    seed: fc.nat(),
+/** What Sgd makes of zeros with a rate of −1: each clipped gradient. */
+async function clipped(
+  on: Gpu,
+  gradients: readonly F64Array[],
+  { clipNorm, packed }: { clipNorm: number; packed: boolean },
+): Promise<Float32Array[]> {
+  const place = (each: readonly Tensor[]) => packed ? pack(each) : [...each];
+  const parameters = tidy(() => place(gradients.map((each) => upload(on, each.map(() => 0)))));
+  const optimizer = tidy(() => new Sgd(parameters));
+  tidy(() => {
+    const tensors = place(gradients.map((each) => upload(on, each)));
+    optimizer.step(tensors, { learningRate: -1, clipNorm });
   });
-  await holds(cases, async ({ members, rests, scale, maxNorm, seed }) => {
-    const gradients = rests.map((rest, i) => random([members, ...rest], seed + i, scale));
-    const factors = await run(gpu, () => clipFactors(gradients.map((each) => upload(gpu, each)), maxNorm));
-    const { norms } = clipByClientNorm(gradients, maxNorm);
-    const count = gradients.reduce((sum, each) => sum + each.size / members, 0);
-    // A sum of squares rounds by γₙ; its root halves that; root, sum and division round by 14u together.
-    assertClose(factors, norms.map((norm) => Math.min(1, maxNorm / (norm + 1e-6))), {
-      relative: gammaN(count + 16),
+  const found = await Promise.all(parameters.map((each) => each.floats()));
+  optimizer.dispose();
+  for (const each of parameters) each.dispose();
+  return found;
+}
+
+for (const [family, on] of Object.entries(families)) {
+  test(`step() clips each member by its own norm, on ${family}; a member's has the same bits alone`, async () => {
+    const cases = fc.record({
+      members: fc.integer({ min: 1, max: 70 }),
+      rests: fc.array(fc.constantFrom([], [1], [7], [3, 65], [600], [1024], [1025]), {
+        minLength: 1,
+        maxLength: 3,
+      }),
+      scale: fc.constantFrom(0, 1e-10, 1e-3, 1, 1e3, 1e15),
+      clipNorm: fc.constantFrom(0.1, 1, 100).map(rounded),
+      packed: fc.boolean(),
+      seed: fc.nat(),
     });
-    const own = seed % members;
-    const alone = await run(gpu, () =>
-      clipFactors(
+    await holds(cases, async ({ members, rests, scale, clipNorm, packed, seed }) => {
+      const gradients = rests.map((rest, i) => random([members, ...rest], seed + i, scale));
+      const found = await clipped(on, gradients, { clipNorm, packed });
+      const { norms } = clipByClientNorm(gradients, clipNorm);
+      const count = gradients.reduce((sum, each) => sum + each.size / members, 0);
+      found.forEach((values, i) => {
+        const { data, shape } = gradients[i]!;
+        const size = data.length / members;
+        const expected = data.map((value, k) =>
+          value * Math.min(1, clipNorm / (norms[Math.floor(k / size)]! + 1e-6))
+        );
+        // A sum of squares rounds by γₙ; its root halves that; root, sum, division and product round by 15u together.
+        assertClose(values, F64Array.from(shape, expected), { relative: gammaN(count + 16) });
+      });
+      const own = seed % members;
+      const alone = await clipped(
+        on,
         gradients.map(({ shape, data }) => {
           const size = data.length / members;
-          return upload(
-            gpu,
-            F64Array.from([1, ...shape.slice(1)], data.subarray(own * size, (own + 1) * size)),
-          );
+          return F64Array.from([1, ...shape.slice(1)], data.subarray(own * size, (own + 1) * size));
         }),
-        maxNorm,
-      ));
-    assert.equal(bitsOf(alone)[0], bitsOf(factors)[own]);
-  }, 40);
-});
+        { clipNorm, packed: !packed },
+      );
+      alone.forEach((values, i) => {
+        const size = values.length;
+        assert.deepEqual(bitsOf(values), bitsOf(found[i]!.slice(own * size, (own + 1) * size)));
+      });
+    }, 30);
+  });
+}
 
-test("clipFactors() refuses a norm that isn't positive", () => {
+test("step() refuses to clip to a norm that isn't positive", () => {
+  using parameter = tensor(gpu, [1]);
   using gradient = tensor(gpu, [1]);
-  for (const maxNorm of [0, -1, NaN]) {
-    assert.throws(() => clipFactors([gradient], maxNorm), {
+  const optimizer = new Sgd([parameter]);
+  for (const clipNorm of [0, -1, NaN]) {
+    assert.throws(() => optimizer.step([gradient], { learningRate: 1, clipNorm }), {
       name: "RangeError",
       message: /expected a positive number/,
     });
   }
+  optimizer.dispose();
 });
