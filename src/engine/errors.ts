@@ -3,6 +3,11 @@ export class NoAdapterError extends Error {
   override name = "NoAdapterError";
 }
 
+/** The device lacks an optional feature of WebGPU that was asked for. */
+export class MissingFeatureError extends Error {
+  override name = "MissingFeatureError";
+}
+
 /** The GPU device was lost; every later call on it reports this error. */
 export class DeviceLostError extends Error {
   override name = "DeviceLostError";

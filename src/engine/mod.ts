@@ -15,6 +15,7 @@ export {
   openGpu,
   type OpenGpuOptions,
 } from "./gpu/device.ts";
+export type { KernelProfile, Profile, Profiler } from "./gpu/profiler.ts";
 export * from "./linalg/mod.ts";
 export * from "./nn/mod.ts";
 export * from "./ops/mod.ts";

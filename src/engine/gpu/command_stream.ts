@@ -1,11 +1,14 @@
 import type { PooledBuffer } from "./buffer_pool.ts";
 import { paramsWindowBytes, type Pipeline } from "./pipeline_cache.ts";
+import type { Profiler } from "./profiler.ts";
 
 /** Workgroups of a dispatch along x, y and z. */
 export type Workgroups = readonly [number, number, number];
 
 const ringBytes = 1 << 18;
-const maxDispatches = 512;
+
+/** The most dispatches of one submit. */
+export const maxDispatches = 512;
 
 /**
  * The one way of commands to the GPU: a single encoder with a single open compute pass. Nothing is submitted until
@@ -17,6 +20,8 @@ const maxDispatches = 512;
 export class CommandStream {
   /** The ring that holds the parameters of every dispatch in flight. */
   readonly params: GPUBuffer;
+  /** Times each dispatch, in a pass of its own; to be changed only after a {@linkcode flush}. */
+  profiler: Profiler | null = null;
   readonly #queue: GPUQueue;
   readonly #device: GPUDevice;
   readonly #staging = new Uint32Array(ringBytes / 4);
@@ -65,6 +70,7 @@ export class CommandStream {
     const slot = this.#usedWords;
     this.#staging.set(params, slot);
     this.#usedWords = Math.ceil((slot + params.length) / this.#alignWords) * this.#alignWords;
+    if (this.profiler !== null) this.#closePass();
     const pass = this.#openPass();
     if (this.#pipeline !== pipeline.pipeline) {
       pass.setPipeline(pipeline.pipeline);
@@ -109,7 +115,9 @@ export class CommandStream {
     if (this.#usedWords > 0) {
       this.#queue.writeBuffer(this.params, 0, this.#staging.buffer, 0, this.#usedWords * 4);
     }
+    const submitted = this.profiler?.resolve(this.#encoder);
     this.#queue.submit([this.#encoder.finish()]);
+    submitted?.();
     this.#encoder = null;
     this.#usedWords = 0;
     this.#dispatches = 0;
@@ -131,7 +139,9 @@ export class CommandStream {
   }
 
   #openPass(): GPUComputePassEncoder {
-    return this.#pass ??= this.#openEncoder().beginComputePass();
+    return this.#pass ??= this.#openEncoder().beginComputePass(
+      this.profiler === null ? {} : { timestampWrites: this.profiler.timestamps() },
+    );
   }
 
   #closePass(): void {

@@ -1,10 +1,17 @@
-import { DeviceLostError, GpuValidationError, NoAdapterError, OutOfMemoryError } from "../errors.ts";
+import {
+  DeviceLostError,
+  GpuValidationError,
+  MissingFeatureError,
+  NoAdapterError,
+  OutOfMemoryError,
+} from "../errors.ts";
 import { adapterAdvice, webgpu } from "#webgpu-provider";
 import { BindGroupCache, type BufferRange } from "./bind_group_cache.ts";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts";
-import { CommandStream, type Workgroups } from "./command_stream.ts";
+import { CommandStream, maxDispatches, type Workgroups } from "./command_stream.ts";
 import type { Kernel, KernelConstant } from "./kernel.ts";
 import { PipelineCache } from "./pipeline_cache.ts";
+import { Profiler } from "./profiler.ts";
 
 /** Whether kernels run on a CPU (Mesa's llvmpipe, SwiftShader) or on a graphics processor. */
 export type AdapterClass = "cpu" | "gpu";
@@ -38,6 +45,10 @@ export interface Launch {
   /** Words of the uniform struct: unsigned integers, with floats as {@linkcode f32Bits}. */
   readonly params: readonly number[];
   readonly workgroups: Workgroups;
+  /** Floating-point operations, for a {@linkcode Profiler}; a fused multiply-add counts as two. */
+  readonly flops?: number | undefined;
+  /** What tells launches apart that have the same constants, as the class of their shape, for a {@linkcode Profiler}. */
+  readonly detail?: string | undefined;
 }
 
 /** Counters of a {@linkcode Gpu} since it was opened, and its memory now. */
@@ -132,6 +143,28 @@ export class Gpu {
       Uint32Array.from(launch.params),
       launch.workgroups,
     );
+    this.#stream.profiler?.note(kernel, launch);
+  }
+
+  /**
+   * Times every kernel from now on, until {@linkcode Profiler.stop}.
+   *
+   * @throws {MissingFeatureError} when the device has no timestamp queries.
+   * @throws {TypeError} when a profiler runs already.
+   */
+  profile(): Profiler {
+    this.flush();
+    if (!this.device.features.has("timestamp-query")) {
+      throw new MissingFeatureError(
+        `Cannot profile kernels on ${this.adapter.description || this.adapter.device}: ` +
+          `it lacks timestamp queries (timestamp-query)`,
+      );
+    }
+    if (this.#stream.profiler !== null) throw new TypeError("Cannot profile twice at once: stop the first");
+    return this.#stream.profiler = new Profiler(this.device, maxDispatches, () => {
+      this.flush();
+      this.#stream.profiler = null;
+    });
   }
 
   /** Writes host data into a buffer, after every command recorded so far. */

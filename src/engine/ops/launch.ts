@@ -14,19 +14,24 @@ export interface LaunchOptions {
   readonly threads?: number;
   readonly workgroups?: Workgroups;
   readonly constants?: Readonly<Record<string, KernelConstant>>;
+  /** As in {@linkcode Launch}, for a profiler. */
+  readonly flops?: number | undefined;
+  readonly detail?: string | undefined;
 }
 
 const maxWorkgroups = 65535;
 
 /** Records a kernel over tensors; nothing is recorded for zero threads. */
 export function launch(kernel: Kernel, options: LaunchOptions): void {
-  const { tensors, params, constants } = options;
+  const { tensors, params, constants, flops, detail } = options;
   const workgroups = options.workgroups ?? linear(options.threads ?? 0);
   if (workgroups.includes(0)) return;
   tensors[0]!.gpu.dispatch(kernel, {
     buffers: tensors.map((each) => each.range),
     params,
     workgroups,
+    flops,
+    detail,
     ...(constants && { constants }),
   });
 }
