@@ -6,6 +6,8 @@ export interface TokenTensors {
   readonly ids: Tensor;
   /** 1 for a token, 0 for padding, f32 [..., T]. */
   readonly mask: Tensor;
+  /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
+  readonly types?: Tensor;
 }
 
 /** A padded batch of texts on the host, row-major `[batchSize, length]`. */

@@ -1,1 +1,11 @@
 export { CorruptFileError } from "../data/errors.ts";
+
+/** A model's configuration is incomplete, or asks for what isn't built; the message lists every problem. */
+export class ModelConfigError extends Error {
+  override name = "ModelConfigError";
+}
+
+/** Parameters don't fit the model they are for; the message lists all that are missing, misshapen or too many. */
+export class ParameterMismatchError extends Error {
+  override name = "ParameterMismatchError";
+}

@@ -3,9 +3,11 @@
  *
  * @module
  */
+export * from "./bert/mod.ts";
 export * from "./dtype.ts";
 export * from "./encoder.ts";
 export * from "./errors.ts";
+export * from "./pooling.ts";
 export * from "./safetensors.ts";
 export * from "./text_classifier.ts";
 export * from "./use_lite/load.ts";

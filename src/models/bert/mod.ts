@@ -1,0 +1,3 @@
+export * from "./config.ts";
+export * from "./model.ts";
+export * from "./parameters.ts";
