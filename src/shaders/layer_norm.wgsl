@@ -3,8 +3,8 @@
 //
 // main:            y, and the row's statistics (μ, 1/√(σ² + ε)) in stats [rows, 2].
 // gradient:        dx = r·(g − mean(g) − x̂·mean(g·x̂)), g = dy·γ, r = 1/√(σ² + ε).
-// affine_gradient: parts [2, affines, chunks, columns], whose sums over the chunks are dγ = Σ dy·x̂ and
-//                  dβ = Σ dy: chunk c takes `chunk` rows from c·chunk on, in order.
+// affine_gradient: dGamma and dBeta [affines, chunks, columns], whose sums over the chunks are dγ = Σ dy·x̂ and dβ = Σ dy:
+//                  chunk c takes `chunk` rows from c·chunk on, in order.
 // main and gradient: a job is one row, LANES threads a job (see rows.wgsl). affine_gradient: one thread four columns of a
 // chunk, 64 threads a workgroup; workgroups are counted along x, then y.
 
@@ -18,7 +18,8 @@ struct Params { rows: u32, columns: u32, rowsPerAffine: u32, epsilon: f32, affin
 @group(0) @binding(3) var<storage, read> savedStats: array<vec2f>;
 @group(0) @binding(4) var<storage, read> dy: array<Element>;
 @group(0) @binding(5) var<storage, read_write> dx: array<Element>;
-@group(0) @binding(2) var<storage, read_write> parts: array<Element>;
+@group(0) @binding(2) var<storage, read_write> dGamma: array<Element>;
+@group(0) @binding(5) var<storage, read_write> dBeta: array<Element>;
 
 //@for array in x, gamma, beta, dy
 fn {array}_at(start: u32, q: u32) -> vec4f {
@@ -31,7 +32,7 @@ fn {array}_at(start: u32, q: u32) -> vec4f {
 }
 //@end
 
-//@for array in y, dx, parts
+//@for array in y, dx, dGamma, dBeta
 fn set_{array}(start: u32, q: u32, v: vec4f) {
 //@if VEC
   {array}[start / 4u + q] = v;
@@ -105,14 +106,13 @@ fn affine_gradient(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgr
   let affine = part / params.chunks;
   let first = affine * params.rowsPerAffine + part % params.chunks * params.chunk;
   let last = min(first + params.chunk, min((affine + 1u) * params.rowsPerAffine, params.rows));
-  var dGamma = vec4f(0);
-  var dBeta = vec4f(0);
+  var sumGx = vec4f(0);
+  var sumG = vec4f(0);
   for (var row = first; row < last; row++) {
     let g = dy_at(row * params.columns, q);
-    let normalized = (x_at(row * params.columns, q) - savedStats[row].x) * savedStats[row].y;
-    dGamma = fma(g, normalized, dGamma);
-    dBeta += g;
+    sumGx = fma(g, (x_at(row * params.columns, q) - savedStats[row].x) * savedStats[row].y, sumGx);
+    sumG += g;
   }
-  set_parts(part * params.columns, q, dGamma);
-  set_parts((params.affines * params.chunks + part) * params.columns, q, dBeta);
+  set_dGamma(part * params.columns, q, sumGx);
+  set_dBeta(part * params.columns, q, sumG);
 }

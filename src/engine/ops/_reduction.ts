@@ -1,37 +1,65 @@
-import source from "../../shaders/reduce.wgsl";
+import columnSource from "../../shaders/reduce.wgsl";
+import rowReductionSource from "../../shaders/reduce_rows.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
 import { type Shape, sizeOf } from "../shape.ts";
 import { empty, Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { launch } from "./launch.ts";
+import { launchRows, rowSource } from "./_row_launch.ts";
 
-const reduceKernel = new Kernel({ name: "reduce", source, bindings: ["read", "write"] });
+const columnKernel = new Kernel({
+  name: "reduce_columns",
+  source: columnSource,
+  bindings: ["read", "write"],
+});
+const rowKernel = new Kernel({
+  name: "reduce_rows",
+  source: rowSource + rowReductionSource,
+  bindings: ["read", "write"],
+});
 
 /** What a reduction computes. */
 export type Reduction = "SUM" | "MAX" | "SUM_OF_SQUARES";
 
 /**
- * Longest run that one thread adds up; longer ones are reduced in chunks of this, then the chunks. Always the same, so
- * that zeros after the real terms leave the order of these, and so the bits of the sum, as they are.
+ * Longest run that one thread reduces down columns, or the threads of one job along a row; longer ones are reduced in
+ * chunks of this, then the chunks. Always the same, so that zeros after the real terms leave the order of these, and so
+ * the bits of the sum, as they are.
  */
-const chunkLength = 256;
+const chunkLength = { columns: 64, row: 1024 } as const;
+
+/** What {@linkcode reduceMiddle} needs to know. */
+export interface ReduceMiddleOptions {
+  readonly op: Reduction;
+  readonly extents: readonly [outer: number, length: number, inner: number];
+  /** Takes the result, outer · inner numbers; a new tensor [outer, 1, inner] by default. */
+  readonly into?: Tensor | undefined;
+}
 
 /** Reduces the middle of [outer, length, inner]. */
-export function reduceMiddle(
-  x: Tensor,
-  { op, extents }: { op: Reduction; extents: readonly [number, number, number] },
-): Tensor {
+export function reduceMiddle(x: Tensor, { op, extents, into }: ReduceMiddleOptions): Tensor {
   const [outer, length, inner] = extents;
-  const chunks = Math.max(1, Math.ceil(length / chunkLength));
-  const partial = empty(x.gpu, [outer, chunks, inner]);
-  launch(reduceKernel, {
-    tensors: [x, partial],
-    params: [outer, length, inner, chunks, chunkLength],
-    threads: partial.size,
-    constants: { OP: op },
-  });
+  const chunk = inner === 1 ? chunkLength.row : chunkLength.columns;
+  const chunks = Math.max(1, Math.ceil(length / chunk));
+  const partial = (chunks === 1 ? into : undefined) ?? empty(x.gpu, [outer, chunks, inner]);
+  if (inner === 1) {
+    launchRows(rowKernel, {
+      tensors: [x, partial],
+      params: [outer, length, chunks, chunk],
+      jobs: outer * chunks,
+      constants: { OP: op },
+    });
+  } else {
+    const VEC = inner % 4 === 0;
+    launch(columnKernel, {
+      tensors: [x, partial],
+      params: [outer, length, VEC ? inner / 4 : inner, chunks, chunk],
+      threads: VEC ? partial.size / 4 : partial.size,
+      constants: { OP: op, VEC },
+    });
+  }
   if (chunks === 1) return partial;
-  return reduceMiddle(partial, { op: op === "MAX" ? "MAX" : "SUM", extents: [outer, chunks, inner] });
+  return reduceMiddle(partial, { op: op === "MAX" ? "MAX" : "SUM", extents: [outer, chunks, inner], into });
 }
 
 /** Reduces each run of neighbouring axes at once, the last first. */

@@ -24,6 +24,8 @@ export interface RowLaunchOptions {
   readonly tensors: readonly Tensor[];
   /** Words of the uniform struct, of which the first two are the numbers of rows and of columns. */
   readonly params: readonly [rows: number, columns: number, ...others: number[]];
+  /** Jobs, where they aren't the rows. */
+  readonly jobs?: number;
   readonly constants?: Readonly<Record<string, KernelConstant>>;
 }
 
@@ -36,10 +38,11 @@ export function rowConstants(
 }
 
 /** Records a kernel whose job is a row; see rows.wgsl. */
-export function launchRows(kernel: Kernel, { tensors, params, constants }: RowLaunchOptions): void {
+export function launchRows(kernel: Kernel, options: RowLaunchOptions): void {
+  const { tensors, params, constants } = options;
   const [rows, columns] = params;
   const common = rowConstants(tensors[0]!, columns);
-  const groups = Math.ceil(rows / common.GROUPS);
+  const groups = Math.ceil((options.jobs ?? rows) / common.GROUPS);
   const x = Math.min(groups, maxWorkgroups);
   const workgroups = [x, groups === 0 ? 0 : Math.ceil(groups / x), 1] as const;
   launch(kernel, { tensors, params, workgroups, constants: { ...common, ...constants } });

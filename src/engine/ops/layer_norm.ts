@@ -5,10 +5,9 @@ import { Kernel } from "../gpu/kernel.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
-import { onceFor } from "./_once_for.ts";
 import { reduceMiddle } from "./_reduction.ts";
 import { launchRows, rowConstants, rowSource } from "./_row_launch.ts";
-import { reshape, slice } from "./shape.ts";
+import { reshape } from "./shape.ts";
 
 const text = rowSource + source;
 const forwardKernel = new Kernel({
@@ -26,7 +25,7 @@ const affineKernel = new Kernel({
   name: "layer_norm_affine_gradient",
   source: text,
   entry: "affine_gradient",
-  bindings: ["read", "write", "read", "read"],
+  bindings: ["read", "write", "read", "read", "write"],
 });
 
 /**
@@ -87,26 +86,33 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
     stats.dispose();
     return y;
   }
-  const affineGradient = onceFor((dy: Tensor) => {
-    const parts = empty(x.gpu, [2 * affines, chunks, columns]);
-    launch(affineKernel, {
-      tensors: [x, parts, stats, dy],
-      params,
-      threads: affines * chunks * Math.ceil(columns / 4),
-      constants: rowConstants(x, columns),
-    });
-    const extents = [2 * affines, chunks, columns] as const;
-    return chunks === 1 ? parts : reduceMiddle(parts, { op: "SUM", extents });
-  });
-  const half = (dy: Tensor, index: number) =>
-    reshape(slice(reshape(affineGradient(dy), [2, -1]), { start: index, end: index + 1 }), weight.shape);
-  return record(y, [x, weight, bias], [
-    (dy) => {
-      const dx = empty(x.gpu, x.shape);
+  return record(y, [x, weight, bias], (dy, wanted, into) => {
+    const affine = wanted.some((input) => input > 0) ? affineGradients() : [];
+    return wanted.map((input, i) => input === 0 ? gradient(into[i]) : finish(affine[input - 1]!, into[i]));
+
+    function gradient(dx = empty(x.gpu, x.shape)): Tensor {
       launchRows(gradientKernel, { tensors: [x, weight, stats, dy, dx], params });
       return dx;
-    },
-    (dy) => half(dy, 0),
-    (dy) => half(dy, 1),
-  ]);
+    }
+
+    /** dγ and dβ, each as its sums over chunks of rows. */
+    function affineGradients(): [Tensor, Tensor] {
+      const parts = () => empty(x.gpu, [affines, chunks, columns]);
+      const [dGamma, dBeta] = [parts(), parts()];
+      launch(affineKernel, {
+        tensors: [x, dGamma, stats, dy, dBeta],
+        params,
+        threads: affines * chunks * Math.ceil(columns / 4),
+        constants: rowConstants(x, columns),
+      });
+      return [dGamma, dBeta];
+    }
+
+    function finish(parts: Tensor, target?: Tensor): Tensor {
+      const total = chunks === 1
+        ? parts
+        : reduceMiddle(parts, { op: "SUM", extents: [affines, chunks, columns], into: target });
+      return total === target ? total : reshape(total, weight.shape);
+    }
+  });
 }

@@ -120,7 +120,7 @@ function maxGradient(
     tensors: [x, peak, dy, dx],
     params: [outer, length, inner, 1, length],
     threads: outer * inner,
-    constants: { OP: "MAX" },
+    constants: { OP: "MAX", VEC: false },
   });
   return dx;
 }
@@ -151,7 +151,7 @@ export function argmax(x: Tensor, options: { readonly axis?: number } = {}): Ten
     tensors: [x, result],
     params: [...extents, 1, extents[1]],
     threads: result.size,
-    constants: { OP: "MAX" },
+    constants: { OP: "MAX", VEC: false },
   });
   return result;
 }

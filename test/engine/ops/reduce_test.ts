@@ -25,9 +25,10 @@ import {
 import { assertClose, F32_UNIT_ROUNDOFF as U, gammaN } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
-import { bitsOf, evaluate, holds, run, testGpu, upload } from "../harness.ts";
+import { bitsOf, evaluate, holds, run, testFamilies, upload } from "../harness.ts";
 
-const gpu = await testGpu();
+const families = await testFamilies();
+const gpu = families.cpu!;
 const LARGE = { huge: 1e12, tiny: 1e-12 } as const;
 const EXP = 2e-7;
 
@@ -121,8 +122,12 @@ const RULES: Record<ReductionName, Rule> = {
   },
 };
 
-for (const [name, rule] of Object.entries(RULES)) {
-  test(`${name}() over any axes and its gradient agree with the oracle`, async () => {
+for (
+  const [name, rule, family, gpu] of Object.entries(RULES).flatMap(([name, rule]) =>
+    Object.entries(families).map(([family, gpu]) => [name, rule, family, gpu] as const)
+  )
+) {
+  test(`${name}() over any axes and its gradient agree with the oracle (${family})`, async () => {
     await holds(reduceCases(rule.values), async (each) => {
       const { x, options } = each;
       const expected = reduce(name as ReductionName, x, options);
@@ -142,66 +147,113 @@ for (const [name, rule] of Object.entries(RULES)) {
   });
 }
 
-test("sum() of runs around the length of a chunk, and of several levels of chunks", async () => {
-  for (const n of [255, 256, 257, 511, 512, 513, 767, 1025, 70_000, 131_073, 200_003]) {
-    const x = F64Array.fromF32([n], gaussian([n], new Random(n)).data);
-    const { y, dy, gradients: [dx] } = await evaluate(gpu, (t) => sum(t), { inputs: [x] });
-    // A term passes at most 512 additions in its own chunk and 512 on each level above.
-    assertClose(y, reduce("sum", x), { absolute: gammaN(1536) * reduce("sum", x.map(Math.abs)).data[0]! });
-    assert.ok(dx!.every((value) => value === Math.fround(dy.data[0]!)));
-    assertClose(await run(gpu, () => max(upload(gpu, x))), reduce("max", x), {});
-    assertClose(await run(gpu, () => sumOfSquares(upload(gpu, x))), reduce("sum", x.map((v) => v * v)), {
-      relative: gammaN(1537),
-    });
-  }
-});
-
-test("sumOfSquares() agrees with the oracle", async () => {
-  await holds(reduceCases({ huge: 1e15 }, { minRank: 1, maxSize: 2000 }), async (each) => {
-    const { x, options } = each;
-    if (options.axes?.length === 0) return;
-    const y = await run(gpu, () => sumOfSquares(upload(gpu, x), options));
-    const expected = reduce("sum", x.map((value) => value * value), options);
-    assertClose(y, expected, { relative: gammaN(lengthOf(each)) });
-  });
-});
-
-test("sum() of a row has the same bits whatever stands beside it", async () => {
-  const cases = fc.record({
-    rows: fc.integer({ min: 2, max: 70 }),
-    length: fc.constantFrom(1, 7, 64, 300, 600),
-    seed: fc.nat(),
-  });
-  await holds(cases, async ({ rows, length, seed }) => {
-    const x = new Float32Array(gaussian([rows, length], new Random(seed)).data);
-    const together = await run(gpu, () => sum(tensor(gpu, x, { shape: [rows, length] }), { axes: [1] }));
-    const row = seed % rows;
-    const alone = await run(gpu, () => sum(tensor(gpu, x.slice(row * length, (row + 1) * length))));
-    assert.equal(bitsOf(together)[row], bitsOf(alone)[0]);
-  }, 30);
-});
-
-test("sum() of a run padded by zeros keeps every bit", async () => {
-  // Both sides of a chunk of 256, and of 256 chunks.
-  for (
-    const [n, padding] of [[1, 1], [200, 100], [256, 1], [300, 300], [512, 1], [65_000, 1000], [
-      65_536,
-      70_000,
-    ]] as const
-  ) {
-    const x = new Float32Array(gaussian([n], new Random(n)).data);
-    const padded = new Float32Array(n + padding);
-    padded.set(x);
-    for (const f of [sum, sumOfSquares]) {
-      const plain = await run(gpu, () => f(tensor(gpu, x)));
-      assert.deepEqual(
-        bitsOf(await run(gpu, () => f(tensor(gpu, padded)))),
-        bitsOf(plain),
-        `${n} and ${padding}`,
-      );
+for (const [family, gpu] of Object.entries(families)) {
+  test(`sum() of runs around the length of a chunk, and of several levels of chunks (${family})`, async () => {
+    for (const n of [127, 128, 129, 1023, 1024, 1025, 2048, 2051, 70_000, 1_048_579]) {
+      const x = F64Array.fromF32([n], gaussian([n], new Random(n)).data);
+      const { y, dy, gradients: [dx] } = await evaluate(gpu, (t) => sum(t), { inputs: [x] });
+      // A term passes at most 260 additions in its own chunk of 1024 and 260 on each level above.
+      assertClose(y, reduce("sum", x), { absolute: gammaN(780) * reduce("sum", x.map(Math.abs)).data[0]! });
+      assert.ok(dx!.every((value) => value === Math.fround(dy.data[0]!)));
+      assertClose(await run(gpu, () => max(upload(gpu, x))), reduce("max", x), {});
+      assertClose(await run(gpu, () => sumOfSquares(upload(gpu, x))), reduce("sum", x.map((v) => v * v)), {
+        relative: gammaN(781),
+      });
     }
-  }
-});
+  });
+}
+
+for (const [family, gpu] of Object.entries(families)) {
+  test(`sumOfSquares() agrees with the oracle (${family})`, async () => {
+    await holds(reduceCases({ huge: 1e15 }, { minRank: 1, maxSize: 2000 }), async (each) => {
+      const { x, options } = each;
+      if (options.axes?.length === 0) return;
+      const y = await run(gpu, () => sumOfSquares(upload(gpu, x), options));
+      const expected = reduce("sum", x.map((value) => value * value), options);
+      assertClose(y, expected, { relative: gammaN(lengthOf(each)) });
+    });
+  });
+}
+
+for (const [family, gpu] of Object.entries(families)) {
+  test(`sum() of a row has the same bits whatever stands beside it (${family})`, async () => {
+    const cases = fc.record({
+      rows: fc.integer({ min: 2, max: 70 }),
+      length: fc.constantFrom(1, 7, 64, 300, 600),
+      seed: fc.nat(),
+    });
+    await holds(cases, async ({ rows, length, seed }) => {
+      const x = new Float32Array(gaussian([rows, length], new Random(seed)).data);
+      const together = await run(gpu, () => sum(tensor(gpu, x, { shape: [rows, length] }), { axes: [1] }));
+      const row = seed % rows;
+      const alone = await run(gpu, () => sum(tensor(gpu, x.slice(row * length, (row + 1) * length))));
+      assert.equal(bitsOf(together)[row], bitsOf(alone)[0]);
+    }, 30);
+  });
+}
+
+for (const [family, gpu] of Object.entries(families)) {
+  test(`sum() of a run padded by zeros keeps every bit (${family})`, async () => {
+    // Both sides of a multiple of 4, of a chunk of 1024, and of 1024 chunks.
+    for (
+      const [n, padding] of [[1, 1], [2, 1], [127, 1], [200, 100], [1024, 1], [1022, 5], [3000, 300], [
+        1_048_576,
+        1,
+      ]] as const
+    ) {
+      const x = new Float32Array(gaussian([n], new Random(n)).data);
+      const padded = new Float32Array(n + padding);
+      padded.set(x);
+      for (const f of [sum, sumOfSquares]) {
+        const plain = await run(gpu, () => f(tensor(gpu, x)));
+        assert.deepEqual(
+          bitsOf(await run(gpu, () => f(tensor(gpu, padded)))),
+          bitsOf(plain),
+          `${n} and ${padding}`,
+        );
+      }
+    }
+  });
+}
+
+for (const [family, gpu] of Object.entries(families)) {
+  test(`sum() down columns agrees with the oracle around the length of a chunk, and keeps its bits when padded (${family})`, async () => {
+    for (const [length, inner] of [[63, 4], [64, 5], [65, 8], [130, 3], [4097, 12], [4160, 2]] as const) {
+      const x = F64Array.fromF32([2, length, inner], gaussian([2, length, inner], new Random(length)).data);
+      const y = await run(gpu, () => sum(upload(gpu, x), { axes: [1] }));
+      const magnitudes = reduce("sum", x.map(Math.abs), { axes: [1] });
+      // A term passes 64 additions on each level.
+      assertClose(y, reduce("sum", x, { axes: [1] }), {
+        absolute: magnitudes.map((v) => gammaN(192) * v).data,
+      });
+      const padded = new Float32Array(2 * (length + 3) * inner);
+      for (const outer of [0, 1]) {
+        padded.set(
+          x.data.subarray(outer * length * inner, (outer + 1) * length * inner),
+          outer * (length + 3) * inner,
+        );
+      }
+      const again = await run(
+        gpu,
+        () => sum(tensor(gpu, padded, { shape: [2, length + 3, inner] }), { axes: [1] }),
+      );
+      assert.deepEqual(bitsOf(again), bitsOf(y));
+      const lowest = x.map((value) => value - 10);
+      const peaks = await run(gpu, () => max(upload(gpu, lowest), { axes: [1] }));
+      assertClose(peaks, reduce("max", lowest.map(Math.fround), { axes: [1] }), {});
+    }
+  });
+
+  test(`max() along a row of negative numbers, infinities among them, is one of them (${family})`, async () => {
+    for (const n of [1, 3, 4, 5, 127, 130, 1025, 3001]) {
+      const x = gaussian([n], new Random(n)).data.map((value) => Math.fround(-1 - Math.abs(value)));
+      const found = await run(gpu, () => max(tensor(gpu, Float32Array.from(x))));
+      assert.equal(found[0], x.reduce((peak, value) => Math.max(peak, value), -Infinity));
+      const none = await run(gpu, () => max(tensor(gpu, new Float32Array(n).fill(-Infinity))));
+      assert.equal(none[0], -Infinity);
+    }
+  });
+}
 
 test("max() gives its gradient to the first of equal elements", async () => {
   const x = F64Array.fromF32([2, 3], [1, 5, 5, 5, 0, 5]);
@@ -214,13 +266,15 @@ test("max() gives its gradient to the first of equal elements", async () => {
   assert.deepEqual([...rows.gradients[0]!], [0, 2, 4, 1, 0, 0]);
 });
 
-test("logSumExp() of extreme elements neither overflows nor loses the maximum", async () => {
-  const y = await run(
-    gpu,
-    () => logSumExp(tensor(gpu, [3e38, 3e38, -3e38, -3e38], { shape: [2, 2] }), { axes: [1] }),
-  );
-  assertClose(y, [3e38, -3e38], { relative: 2 * U });
-});
+for (const [family, gpu] of Object.entries(families)) {
+  test(`logSumExp() of extreme elements neither overflows nor loses the maximum (${family})`, async () => {
+    const y = await run(
+      gpu,
+      () => logSumExp(tensor(gpu, [3e38, 3e38, -3e38, -3e38], { shape: [2, 2] }), { axes: [1] }),
+    );
+    assertClose(y, [3e38, -3e38], { relative: 2 * U });
+  });
+}
 
 test("argmax() agrees with the oracle, and takes the first of equal elements", async () => {
   const cases = shapes({ minRank: 1, maxSize: 2000 }).chain((shape) =>
@@ -238,17 +292,19 @@ test("argmax() agrees with the oracle, and takes the first of equal elements", a
   });
 });
 
-test("sumTo() sums over the axes along which a shape was broadcast", async () => {
-  await holds(broadcastPairs({ maxSize: 700 }), async ([a, b]) => {
-    const wide = a.map((extent, i) => Math.max(extent, b[i - a.length + b.length] ?? 1));
-    if (a.length < b.length) return;
-    const dy = F64Array.fromF32(wide, gaussian(wide, new Random(3)).data);
-    const y = await run(gpu, () => sumTo(upload(gpu, dy), b));
-    assertClose(y, sumToShape(dy, b), {
-      absolute: sumToShape(dy.map((v) => gammaN(dy.size) * Math.abs(v)), b).data,
+for (const [family, gpu] of Object.entries(families)) {
+  test(`sumTo() sums over the axes along which a shape was broadcast (${family})`, async () => {
+    await holds(broadcastPairs({ maxSize: 700 }), async ([a, b]) => {
+      const wide = a.map((extent, i) => Math.max(extent, b[i - a.length + b.length] ?? 1));
+      if (a.length < b.length) return;
+      const dy = F64Array.fromF32(wide, gaussian(wide, new Random(3)).data);
+      const y = await run(gpu, () => sumTo(upload(gpu, dy), b));
+      assertClose(y, sumToShape(dy, b), {
+        absolute: sumToShape(dy.map((v) => gammaN(dy.size) * Math.abs(v)), b).data,
+      });
     });
   });
-});
+}
 
 test("sum() of no elements is 0; mean(), max() and argmax() of none are refused", async () => {
   const empty = F64Array.full([2, 0]);
