@@ -5,16 +5,18 @@ import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { formatShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { checkOperands, launch } from "./launch.ts";
+import { checkOperands } from "./launch.ts";
+import { launchRows, rowSource } from "./_row_launch.ts";
 
+const text = mathSource + rowSource + source;
 const softmaxKernel = new Kernel({
   name: "softmax",
-  source: mathSource + source,
+  source: text,
   bindings: ["read", "read", "write"],
 });
 const gradientKernel = new Kernel({
   name: "softmax_gradient",
-  source: mathSource + source,
+  source: text,
   entry: "gradient",
   bindings: ["read", "read", "write"],
 });
@@ -61,10 +63,9 @@ export function softmaxForward(x: Tensor, options: SoftmaxForwardOptions): Tenso
     );
   }
   const y = empty(x.gpu, x.shape);
-  launch(softmaxKernel, {
+  launchRows(softmaxKernel, {
     tensors: [x, mask ?? x, y],
     params: [rows, columns, rows / maskRows, f32Bits(scale)],
-    threads: rows,
     constants: { LOG: log, MASKED: mask !== undefined },
   });
   return y;
@@ -79,10 +80,9 @@ export function softmaxGradient(
   const { log = false, scale = 1 } = options;
   const columns = y.shape.at(-1)!;
   const dx = empty(y.gpu, y.shape);
-  launch(gradientKernel, {
+  launchRows(gradientKernel, {
     tensors: [y, dy, dx],
     params: [y.size / columns, columns, 1, f32Bits(scale)],
-    threads: y.size / columns,
     constants: { LOG: log, MASKED: false },
   });
   return dx;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { scaledDotProductAttention, selfAttention } from "../../../src/engine/ops/attention.ts";
+import type { Gpu } from "../../../src/engine/gpu/device.ts";
 import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
 import { F64Array, sizeOf } from "../../reference/array.ts";
 import {
@@ -12,7 +13,7 @@ import { concat, reshape, slice } from "../../reference/shape.ts";
 import { assertClose } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
-import { bitsOf, evaluate, evaluateEverywhere, holds, run, testFamilies, upload } from "../harness.ts";
+import { bitsOf, evaluate, holds, run, testFamilies, upload } from "../harness.ts";
 import { attentionBounds } from "./attention_bounds.ts";
 
 const families = await testFamilies();
@@ -57,7 +58,12 @@ function maskOf(
   return { own, wide: mask === "keys" ? reshape(own, [...leading, 1, 1, keys]) : own };
 }
 
+/** Sums over lanes have another order than those of one thread, so the bits of the families differ. */
 async function check(each: Case, fused: boolean): Promise<void> {
+  for (const gpu of Object.values(families)) await checkOn(gpu, each, fused);
+}
+
+async function checkOn(gpu: Gpu, each: Case, fused: boolean): Promise<void> {
   const { leading, heads, queries, headSize, scale, seed } = each;
   const keys = fused ? queries : each.keys;
   const settled = { ...each, keys };
@@ -68,7 +74,7 @@ async function check(each: Case, fused: boolean): Promise<void> {
   const mask = maskOf(settled);
   const options = { heads, ...(scale !== undefined && { scale }) };
   const inputs = fused ? [concat([q, k, v], -1)] : [q, k, v];
-  const { y, shape, dy, gradients } = await evaluateEverywhere(families, (gpu, [first, second, third]) => {
+  const { y, shape, dy, gradients } = await evaluate(gpu, (first, second, third) => {
     const own = { ...options, ...(mask && { mask: upload(gpu, mask.own) }) };
     return fused
       ? selfAttention(first!, own)
@@ -106,11 +112,11 @@ async function check(each: Case, fused: boolean): Promise<void> {
   }
 }
 
-test("scaledDotProductAttention() with heads and masks agrees with the oracle, and every kernel family gives the same bits", async () => {
+test("scaledDotProductAttention() with heads and masks agrees with the oracle on every kernel family", async () => {
   await holds(cases, (each) => check(each, false), 30);
 });
 
-test("selfAttention() on a fused projection agrees with the oracle, and every kernel family gives the same bits", async () => {
+test("selfAttention() on a fused projection agrees with the oracle on every kernel family", async () => {
   await holds(cases, (each) => check(each, true), 30);
 });
 
