@@ -141,11 +141,14 @@ class Gradients {
 function propagate(output: Tensor, gradients: Gradients): void {
   const { inputs, rules } = output.node!;
   const dy = gradients.get(output);
-  const wanted = [...inputs.keys()].filter((i) => gradients.reach(inputs[i]!));
-  // An input that is named twice has one target.
-  const into = wanted.map((i) =>
-    inputs.indexOf(inputs[i]!) === i ? gradients.freeTarget(inputs[i]!) : undefined
-  );
+  const wanted: number[] = [];
+  const into: (Tensor | undefined)[] = [];
+  inputs.forEach((input, i) => {
+    if (!gradients.reach(input)) return;
+    wanted.push(i);
+    // An input that is named twice has one target.
+    into.push(inputs.indexOf(input) === i ? gradients.freeTarget(input) : undefined);
+  });
   const parts = tidy(() => {
     const found = typeof rules === "function"
       ? rules(dy, wanted, into)

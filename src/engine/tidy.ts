@@ -39,7 +39,8 @@ export function tidy<T>(body: () => T): T {
     if (result instanceof Promise) {
       throw new TypeError("Cannot tidy an asynchronous body: return tensors, await outside");
     }
-    kept = new Set(tensorsIn(result));
+    kept = new Set();
+    collect(result, kept);
     return result;
   } finally {
     scope = outer;
@@ -61,12 +62,13 @@ export function disposeAll(tensors: Iterable<Tensor>): void {
   for (const tensor of tensors) tensor.dispose();
 }
 
-function* tensorsIn(value: unknown): Generator<Tensor> {
+/** Adds the tensors in a value to a set. */
+function collect(value: unknown, found: Set<Tensor>): void {
   if (typeof value !== "object" || value === null) return;
-  if ("storage" in value && "gpu" in value) yield value as Tensor;
-  else if (Array.isArray(value) || value instanceof Set) { for (const item of value) yield* tensorsIn(item); }
-  else if (value instanceof Map) { for (const item of value.values()) yield* tensorsIn(item); }
+  if ("storage" in value && "gpu" in value) found.add(value as Tensor);
+  else if (Array.isArray(value) || value instanceof Set) { for (const item of value) collect(item, found); }
+  else if (value instanceof Map) { for (const item of value.values()) collect(item, found); }
   else if (Object.getPrototypeOf(value) === Object.prototype) {
-    for (const item of Object.values(value)) yield* tensorsIn(item);
+    for (const item of Object.values(value)) collect(item, found);
   }
 }

@@ -1,4 +1,3 @@
-import { LruMap } from "./_lru.ts";
 import type { PooledBuffer } from "./buffer_pool.ts";
 import { paramsWindowBytes, type Pipeline } from "./pipeline_cache.ts";
 
@@ -9,13 +8,26 @@ export interface BufferRange {
   readonly bytes: number;
 }
 
-const maxBindGroups = 8192;
+/** A bind group and what it binds; those of one hash form a list. */
+interface Entry {
+  readonly layout: GPUBindGroupLayout;
+  readonly ranges: readonly BufferRange[];
+  readonly group: GPUBindGroup;
+  readonly next: Entry | undefined;
+}
 
-/** Bind groups keyed by pipeline, buffers and ranges; at most 8,192 are kept. */
+const maxRecent = 8192;
+
+/**
+ * Bind groups by layout, buffers and ranges. The 8,192 used last are kept, and at most twice as many: when a generation
+ * is full, the one before is dropped with what was not used since.
+ */
 export class BindGroupCache {
   readonly #device: GPUDevice;
   readonly #params: GPUBuffer;
-  readonly #groups = new LruMap<string, GPUBindGroup>(maxBindGroups);
+  #recent = new Map<number, Entry>();
+  #older = new Map<number, Entry>();
+  #recentCount = 0;
   #created = 0;
 
   /** @param params the ring that binding 0 of every kernel looks into. */
@@ -30,16 +42,26 @@ export class BindGroupCache {
   }
 
   /** The bind group of `pipeline` over `ranges`. */
-  get(pipeline: Pipeline, ranges: readonly BufferRange[]): GPUBindGroup {
-    let key = `${pipeline.id}`;
-    for (const { buffer, offset, bytes } of ranges) key += `|${buffer.id},${offset},${bytes}`;
-    return this.#groups.getOrCreate(key, () => this.#create(pipeline, ranges));
+  get({ layout }: Pipeline, ranges: readonly BufferRange[]): GPUBindGroup {
+    const hash = hashOf(ranges);
+    const next = this.#recent.get(hash);
+    const recent = find(next, layout, ranges);
+    if (recent !== undefined) return recent.group;
+    const group = find(this.#older.get(hash), layout, ranges)?.group ?? this.#create(layout, ranges);
+    if (this.#recentCount++ < maxRecent) {
+      this.#recent.set(hash, { layout, ranges, group, next });
+    } else {
+      this.#older = this.#recent;
+      this.#recent = new Map([[hash, { layout, ranges, group, next: undefined }]]);
+      this.#recentCount = 1;
+    }
+    return group;
   }
 
-  #create(pipeline: Pipeline, ranges: readonly BufferRange[]): GPUBindGroup {
+  #create(layout: GPUBindGroupLayout, ranges: readonly BufferRange[]): GPUBindGroup {
     this.#created++;
     return this.#device.createBindGroup({
-      layout: pipeline.layout,
+      layout,
       entries: [
         { binding: 0, resource: { buffer: this.#params, offset: 0, size: paramsWindowBytes } },
         ...ranges.map(({ buffer, offset, bytes }, i) => ({
@@ -49,4 +71,35 @@ export class BindGroupCache {
       ],
     });
   }
+}
+
+function find(
+  entry: Entry | undefined,
+  layout: GPUBindGroupLayout,
+  ranges: readonly BufferRange[],
+): Entry | undefined {
+  for (; entry !== undefined; entry = entry.next) {
+    if (entry.layout === layout && sameRanges(entry.ranges, ranges)) return entry;
+  }
+  return undefined;
+}
+
+function sameRanges(a: readonly BufferRange[], b: readonly BufferRange[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) {
+    const [x, y] = [a[i]!, b[i]!];
+    if (x.buffer !== y.buffer || x.offset !== y.offset || x.bytes !== y.bytes) return false;
+  }
+  return true;
+}
+
+function hashOf(ranges: readonly BufferRange[]): number {
+  let hash = ranges.length;
+  for (let i = 0; i < ranges.length; i++) {
+    const { buffer, offset, bytes } = ranges[i]!;
+    hash = Math.imul(hash ^ buffer.id, 0x9e3779b1);
+    hash = Math.imul(hash ^ (hash >>> 15) ^ offset, 0x85ebca6b);
+    hash = Math.imul(hash ^ (hash >>> 13) ^ bytes, 0xc2b2ae35);
+  }
+  return hash ^ (hash >>> 16);
 }

@@ -61,6 +61,8 @@ export class BufferPool {
   readonly #device: GPUDevice;
   readonly #flush: () => void;
   readonly #maxIdleBytes: number;
+  /** The most bytes that a kernel can bind; asking the device each time is slow. */
+  readonly #limit: number;
   readonly #idle = new Map<number, PooledBuffer[]>();
   #liveBytes = 0;
   #peakBytes = 0;
@@ -71,6 +73,7 @@ export class BufferPool {
     this.#device = device;
     this.#flush = flush;
     this.#maxIdleBytes = maxIdleBytes;
+    this.#limit = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
   }
 
   /**
@@ -79,8 +82,7 @@ export class BufferPool {
    * @throws {OutOfMemoryError} when `bytes` is over the adapter's limits.
    */
   acquire(bytes: number, describe: () => string): PooledBuffer {
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.#device.limits;
-    const limit = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    const limit = this.#limit;
     if (bytes > limit) {
       throw new OutOfMemoryError(
         `Cannot allocate ${describe()}: it needs ${bytes} bytes and this adapter binds at most ${limit} ` +

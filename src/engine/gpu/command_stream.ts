@@ -1,4 +1,5 @@
 import type { PooledBuffer } from "./buffer_pool.ts";
+import type { Launch } from "./device.ts";
 import { paramsWindowBytes, type Pipeline } from "./pipeline_cache.ts";
 import type { Profiler } from "./profiler.ts";
 
@@ -26,6 +27,7 @@ export class CommandStream {
   readonly #device: GPUDevice;
   readonly #staging = new Uint32Array(ringBytes / 4);
   readonly #alignWords: number;
+  readonly #offset = [0];
   #usedWords = 0;
   #encoder: GPUCommandEncoder | null = null;
   #pass: GPUComputePassEncoder | null = null;
@@ -56,14 +58,8 @@ export class CommandStream {
     return this.#serial;
   }
 
-  /** Records one dispatch. `params` are the words of the kernel's uniform struct. */
-  dispatch(
-    pipeline: Pipeline,
-    bindGroup: GPUBindGroup,
-    buffers: readonly { buffer: PooledBuffer }[],
-    params: Uint32Array,
-    workgroups: Workgroups,
-  ): void {
+  /** Records one dispatch. */
+  dispatch(pipeline: Pipeline, bindGroup: GPUBindGroup, { buffers, params, workgroups }: Launch): void {
     if (this.#usedWords + params.length > this.#staging.length || this.#dispatches >= maxDispatches) {
       this.flush();
     }
@@ -76,8 +72,9 @@ export class CommandStream {
       pass.setPipeline(pipeline.pipeline);
       this.#pipeline = pipeline.pipeline;
     }
-    pass.setBindGroup(0, bindGroup, [slot * 4]);
-    pass.dispatchWorkgroups(...workgroups);
+    this.#offset[0] = slot * 4;
+    pass.setBindGroup(0, bindGroup, this.#offset);
+    pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     for (const { buffer } of buffers) buffer.lastUse = this.#serial;
     this.#dispatches++;
     this.#totalDispatches++;

@@ -61,12 +61,13 @@ export interface GpuStats extends PoolStats {
 
 const lossNoticeMilliseconds = 100;
 
-const bitsView = new DataView(new ArrayBuffer(4));
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
 
 /** The bits of a float as an unsigned integer, for {@linkcode Launch.params}. */
 export function f32Bits(value: number): number {
-  bitsView.setFloat32(0, value);
-  return bitsView.getUint32(0);
+  float[0] = value;
+  return word[0]!;
 }
 
 /**
@@ -76,6 +77,10 @@ export function f32Bits(value: number): number {
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterDescription;
+  /** Bytes that the offset of a binding is a multiple of. */
+  readonly bindingAlignment: number;
+  /** The most bytes that a kernel can bind, and a tensor hold. */
+  readonly maxBindingBytes: number;
   readonly #stream: CommandStream;
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
@@ -87,6 +92,10 @@ export class Gpu {
   constructor(device: GPUDevice, adapter: AdapterDescription, maxIdleBytes: number) {
     this.device = device;
     this.adapter = adapter;
+    // Asking the device for a limit takes a microsecond or more each time.
+    const { minStorageBufferOffsetAlignment, maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    this.bindingAlignment = minStorageBufferOffsetAlignment;
+    this.maxBindingBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     this.#stream = new CommandStream(device);
     this.#pool = new BufferPool(device, () => this.#stream.flush(), maxIdleBytes);
     this.#pipelines = new PipelineCache(device);
@@ -134,15 +143,8 @@ export class Gpu {
   /** Records one launch of `kernel`. */
   dispatch(kernel: Kernel, launch: Launch): void {
     this.#assertUsable();
-    const pipeline = this.#pipelines.get(kernel, launch.constants ?? {});
-    const group = this.#bindGroups.get(pipeline, launch.buffers);
-    this.#stream.dispatch(
-      pipeline,
-      group,
-      launch.buffers,
-      Uint32Array.from(launch.params),
-      launch.workgroups,
-    );
+    const pipeline = this.#pipelines.get(kernel, launch.constants);
+    this.#stream.dispatch(pipeline, this.#bindGroups.get(pipeline, launch.buffers), launch);
     this.#stream.profiler?.note(kernel, launch);
   }
 
@@ -233,8 +235,8 @@ export class Gpu {
         `Cannot use the GPU device: ${this.#lost}; open a new one and reload from a checkpoint`,
       );
     }
-    const [first, ...rest] = this.#errors;
-    if (first === undefined) return;
+    if (this.#errors.length === 0) return;
+    const [first, ...rest] = this.#errors as [GPUError, ...GPUError[]];
     this.#errors = [];
     const more = rest.length > 0 ? ` (and ${rest.length} more)` : "";
     if (isOutOfMemory(first)) {

@@ -1,4 +1,3 @@
-import { LruMap } from "./_lru.ts";
 import type { BindingAccess, Kernel, KernelConstant } from "./kernel.ts";
 
 /** A compiled kernel with the layout its bind groups follow. */
@@ -15,12 +14,17 @@ export const paramsWindowBytes = 256;
 
 const maxPipelines = 1024;
 
-/** Compiled kernels, keyed by kernel and constants; at most 1,024 are kept. */
+/** What a kernel becomes by its constants: one step down for each name, and one for its value. */
+interface Branch {
+  pipeline?: Pipeline;
+  readonly branches: Map<KernelConstant, Branch>;
+}
+
+/** Compiled kernels by kernel and constants; after 1,024 of them it starts anew. */
 export class PipelineCache {
   readonly #device: GPUDevice;
-  readonly #pipelines = new LruMap<string, Pipeline>(maxPipelines);
+  readonly #kernels = new Map<Kernel, Branch>();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
-  readonly #kernelIds = new Map<Kernel, number>();
   #created = 0;
 
   constructor(device: GPUDevice) {
@@ -33,12 +37,14 @@ export class PipelineCache {
   }
 
   /** The pipeline of `kernel` under `constants`, compiled on first use. */
-  get(kernel: Kernel, constants: Readonly<Record<string, KernelConstant>>): Pipeline {
-    let kernelId = this.#kernelIds.get(kernel);
-    if (kernelId === undefined) this.#kernelIds.set(kernel, kernelId = this.#kernelIds.size);
-    let key = `${kernelId}`;
-    for (const name in constants) key += `,${name}=${constants[name]}`;
-    return this.#pipelines.getOrCreate(key, () => this.#compile(kernel, constants));
+  get(kernel: Kernel, constants: Readonly<Record<string, KernelConstant>> | undefined): Pipeline {
+    let branch = step(this.#kernels, kernel);
+    for (const name in constants) branch = step(step(branch.branches, name).branches, constants[name]!);
+    if (branch.pipeline === undefined) {
+      branch.pipeline = this.#compile(kernel, constants ?? {});
+      if (this.#created % maxPipelines === 0) this.#kernels.clear();
+    }
+    return branch.pipeline;
   }
 
   #compile(kernel: Kernel, constants: Readonly<Record<string, KernelConstant>>): Pipeline {
@@ -72,4 +78,10 @@ export class PipelineCache {
     }
     return layout;
   }
+}
+
+function step<Key>(branches: Map<Key, Branch>, key: Key): Branch {
+  let next = branches.get(key);
+  if (next === undefined) branches.set(key, next = { branches: new Map() });
+  return next;
 }

@@ -38,7 +38,8 @@ export interface StridedView {
   readonly offset?: number;
 }
 
-function stridedParams(view: StridedView): number[] {
+/** Records a copy between a view and a contiguous tensor; its last axis decides on four words a thread. */
+function launchCopy(kernel: Kernel, tensors: readonly Tensor[], view: StridedView): void {
   const { shape, strideLists: [strides] } = collapseAxes(view.shape, [view.strides]);
   if (shape.length > maxAxes) {
     throw new TypeError(
@@ -54,25 +55,33 @@ function stridedParams(view: StridedView): number[] {
     extents[axis] = extent;
     steps[axis] = strides![i]!;
   });
-  return [
-    ...extents.slice(0, 4),
-    ...steps.slice(0, 4),
-    ...extents.slice(4),
-    ...steps.slice(4),
-    sizeOf(view.shape),
-    view.offset ?? 0,
-  ];
+  const size = sizeOf(view.shape);
+  const QUADS = extents[maxAxes - 1]! % 4 === 0;
+  launch(kernel, {
+    tensors,
+    params: [
+      ...extents.slice(0, 4),
+      ...steps.slice(0, 4),
+      ...extents.slice(4),
+      ...steps.slice(4),
+      size,
+      view.offset ?? 0,
+    ],
+    threads: QUADS ? size / 4 : size,
+    constants: { QUADS },
+  });
 }
 
 /** A contiguous copy of a strided view of `x`, in `target` where one of its size is given; not recorded. */
 export function gatherView(x: Tensor, view: StridedView, target = empty(x.gpu, view.shape, x.dtype)): Tensor {
-  launch(gatherKernel, { tensors: [x, target], params: stridedParams(view), threads: target.size });
+  if (x.dtype === "f16") throw new TypeError("Cannot rearrange half precision: convert it by toFloat first");
+  launchCopy(gatherKernel, [x, target], view);
   return target;
 }
 
 /** Writes `x` over a strided view of `target`, in place; not recorded. */
 export function scatterView(x: Tensor, target: Tensor, view: StridedView): void {
-  launch(scatterKernel, { tensors: [x, target], params: stridedParams(view), threads: x.size });
+  launchCopy(scatterKernel, [x, target], view);
 }
 
 /**
@@ -146,9 +155,9 @@ export function slice(x: Tensor, options: SliceOptions): Tensor {
   const shape = x.shape.map((each, i) => i === axis ? end - start : each);
   const strides = stridesOf(x.shape);
   const offset = start * strides[axis]!;
-  const aligned = ((x.offset + offset) * 4) % x.gpu.device.limits.minStorageBufferOffsetAlignment === 0;
+  const aligned = ((x.offset + offset) * 4) % x.gpu.bindingAlignment === 0;
   const outerIsOne = sizeOf(x.shape.slice(0, axis)) === 1;
-  const result = outerIsOne && aligned && end > start
+  const result = outerIsOne && aligned && end > start && x.dtype !== "f16"
     ? new Tensor(x.gpu, x.storage, { shape, dtype: x.dtype, offset: x.offset + offset })
     : gatherView(x, { shape, strides, offset });
   return record(result, [x], [(dy) => {

@@ -13,9 +13,7 @@ import { tidy } from "../tidy.ts";
  * @throws {OutOfMemoryError} when one of them is over the adapter's binding limit.
  */
 export function emptyPacked(gpu: Gpu, shapes: readonly Shape[]): Tensor[] {
-  const { minStorageBufferOffsetAlignment, maxBufferSize, maxStorageBufferBindingSize } = gpu.device.limits;
-  const align = minStorageBufferOffsetAlignment / 4;
-  const limit = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 4);
+  const [align, limit] = [gpu.bindingAlignment / 4, Math.floor(gpu.maxBindingBytes / 4)];
   const result: Tensor[] = [];
   for (let first = 0; first < shapes.length;) {
     const offsets = [0];
