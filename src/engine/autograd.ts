@@ -26,6 +26,7 @@ export interface GradientNode {
 }
 
 let recording = true;
+let recorded: Set<Tensor> | null = null;
 
 /** Runs `body` without recording gradients. */
 export function noGrad<T>(body: () => T): T {
@@ -43,6 +44,17 @@ export function withRecording<T>(on: boolean, body: () => T): T {
   }
 }
 
+/** Runs `body`, recording, and tells which tensors it recorded the making of. */
+export function listRecorded<T>(body: () => T): { result: T; recorded: ReadonlySet<Tensor> } {
+  const outer = recorded;
+  const own = recorded = new Set();
+  try {
+    return { result: withRecording(true, body), recorded: own };
+  } finally {
+    recorded = outer;
+  }
+}
+
 /**
  * Notes how `output` was made, where a gradient may be asked for: one rule an input, or a joint one. A rule runs only if
  * its input leads to a wanted leaf, so a frozen weight costs nothing.
@@ -52,11 +64,19 @@ export function record(
   inputs: readonly Tensor[],
   rules: readonly GradientRule[] | JointGradientRule,
 ): Tensor {
-  if (recording && inputs.some((input) => input.tracked)) output.node = { inputs, rules };
+  if (isRecording(...inputs)) {
+    output.node = { inputs, rules };
+    recorded?.add(output);
+  }
   return output;
 }
 
 /** Whether gradients would be recorded for an operation on these inputs. */
 export function isRecording(...inputs: readonly (Tensor | undefined)[]): boolean {
   return recording && inputs.some((input) => input?.tracked);
+}
+
+/** Whether gradients are recorded at all. */
+export function canRecord(): boolean {
+  return recording;
 }

@@ -12,7 +12,7 @@ export interface BackwardOptions {
    * Tensors that the gradients are written to, one a leaf; they are what is returned. With those of `emptyPacked` an
    * optimiser takes all of them in one launch.
    */
-  readonly into?: readonly Tensor[];
+  readonly into?: readonly (Tensor | undefined)[];
 }
 
 /**

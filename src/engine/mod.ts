@@ -5,7 +5,8 @@
  * @module
  */
 export { noGrad, record } from "./autograd.ts";
-export { backward } from "./backward.ts";
+export { backward, type BackwardOptions } from "./backward.ts";
+export { checkpoint } from "./checkpoint.ts";
 export * from "./errors.ts";
 export {
   type AdapterClass,
