@@ -5,15 +5,18 @@ import { Kernel } from "../gpu/kernel.ts";
 import { formatShape, sameShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { checkOperands, launch } from "./launch.ts";
+import { checkOperands } from "./launch.ts";
+import { launchRows, rowSource } from "./_row_launch.ts";
 import { scoped } from "./_scoped.ts";
 import { abs, add, mul, neg, relu, sigmoid, softplus, square, sub } from "./elementwise.ts";
 import { mean } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 
-const crossEntropyKernel = new Kernel({
-  name: "cross_entropy",
-  source: mathSource + source,
+const text = mathSource + rowSource + source;
+const lossKernel = new Kernel({ name: "cross_entropy", source: text, bindings: ["read", "read", "write"] });
+const gradientKernel = new Kernel({
+  name: "cross_entropy_with_gradient",
+  source: text,
   bindings: ["read", "read", "write", "write"],
 });
 
@@ -39,13 +42,13 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
     );
   }
   const loss = empty(logits.gpu, labels.shape);
+  const params = [labels.size, classes] as const;
+  if (!isRecording(logits)) {
+    launchRows(lossKernel, { tensors: [logits, labels, loss], params, constants: { GRADIENT: false } });
+    return loss;
+  }
   const dx = empty(logits.gpu, logits.shape);
-  launch(crossEntropyKernel, {
-    tensors: [logits, labels, loss, dx],
-    params: [labels.size, classes],
-    threads: labels.size,
-  });
-  if (!isRecording(logits)) dx.dispose();
+  launchRows(gradientKernel, { tensors: [logits, labels, loss, dx], params, constants: { GRADIENT: true } });
   return record(loss, [logits], [(dy) => mul(dx, reshape(dy, [...labels.shape, 1]))]);
 }
 
