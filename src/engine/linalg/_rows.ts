@@ -198,9 +198,9 @@ export function pick(rows: Rows, { order, factor, origin, length, outLength = le
   return result;
 }
 
-/** ‖row‖₂ over the first `length` elements, [N, count]. */
-export function normsOf(rows: Rows, length: number): Tensor {
-  return perRow(normsKernel, rows, length);
+/** ‖row‖₂ over `length` elements from `origin` on, [N, count]. */
+export function normsOf(rows: Rows, length: number, origin = 0): Tensor {
+  return perRow(normsKernel, rows, length, origin);
 }
 
 /** The sign of the largest element of each row, the first of equals; [N, count] of ±1. */
@@ -208,12 +208,12 @@ export function signsOf(rows: Rows, length: number): Tensor {
   return perRow(signsKernel, rows, length);
 }
 
-function perRow(kernel: Kernel, rows: Rows, length: number): Tensor {
+function perRow(kernel: Kernel, rows: Rows, length: number, origin = 0): Tensor {
   const [batch, count, stride] = extentsOf(rows);
   const result = empty(rows.gpu, [batch, count]);
   launch(kernel, {
     tensors: [rows, result],
-    params: [count, stride, length, 0, 0, 0, 0, 0],
+    params: [count, stride, length, origin, 0, 0, 0, 0],
     workgroups: grid(count, batch),
   });
   return result;

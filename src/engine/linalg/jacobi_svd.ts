@@ -19,7 +19,7 @@ import {
   strideOf,
   unpack,
 } from "./_rows.ts";
-import { orthogonalize } from "./_jacobi.ts";
+import { orthogonalize, planTournament } from "./_jacobi.ts";
 
 /** Rows shorter than this, where the largest element is 1 to 2, are zero: see jacobi.wgsl. */
 const negligible = 2 ** -50;
@@ -85,12 +85,14 @@ export async function jacobiSvd(a: Tensor, options: JacobiSvdOptions = {}): Prom
     );
   }
   const exponents = await exponentsOf("decompose", a);
-  const { rows, reflectors } = prepare(a, extents, exponents);
+  const tournament = planTournament(a.gpu.adapter, n);
+  const head = tournament.rows;
+  const { rows, reflectors } = prepare(a, { ...extents, head }, exponents);
   try {
-    const { sweeps, largestCosine } = await orthogonalize(rows, { maxSweeps, tolerance });
-    const lengths = await readNorms(rows, n);
+    const { sweeps, largestCosine } = await orthogonalize(rows, tournament, { maxSweeps, tolerance });
+    const [lengths, stretch] = [await readNorms(rows, n), await readNorms(rows, n, head)];
     return {
-      ...tidy(() => assemble(extents, { rows, reflectors, lengths, exponents })),
+      ...tidy(() => assemble(extents, { rows, reflectors, lengths, stretch, exponents })),
       sweeps,
       largestCosine,
     };
@@ -99,15 +101,10 @@ export async function jacobiSvd(a: Tensor, options: JacobiSvdOptions = {}): Prom
   }
 }
 
-/** Floats of the first half of a row, which holds R; also the number of rows, as they're rotated by fours. */
-function headOf(n: number): number {
-  return Math.ceil(n / 4) * 4;
-}
-
-/** Rows of [R | I] for Jacobi, and the reflectors of Q. */
+/** [R | I] for Jacobi, `head` rows and floats of R with its padding, and the reflectors of Q. */
 function prepare(
   a: Tensor,
-  { batch, m, n }: MatrixExtents,
+  { batch, m, n, head }: MatrixExtents & { readonly head: number },
   exponents: readonly number[],
 ): { rows: Rows; reflectors: Reflectors } {
   return tidy(() => {
@@ -118,14 +115,13 @@ function prepare(
       length,
       ...(m >= n ? { rowStep: 1, step: n } : { rowStep: n, step: 1 }),
     }, scale);
-    const head = headOf(count);
-    const rows = identityRows(zeros(a.gpu, [batch, headOf(count), strideOf(head + count)]), head);
+    const rows = identityRows(zeros(a.gpu, [batch, head, strideOf(head + count)]), head);
     return { rows, reflectors: householder(columns, { length, r: rows, pivoted: true }) };
   });
 }
 
-async function readNorms(rows: Rows, length: number): Promise<Float32Array> {
-  const norms = normsOf(rows, length);
+async function readNorms(rows: Rows, length: number, origin = 0): Promise<Float32Array> {
+  const norms = normsOf(rows, length, origin);
   try {
     return await norms.floats();
   } finally {
@@ -138,27 +134,34 @@ interface Rotated {
   readonly reflectors: Reflectors;
   /** ‖row‖₂, [N, n]. */
   readonly lengths: Float32Array;
+  /** ‖row‖₂ of the second halves, [N, n]: 1 but for the rounding of all rotations, which stretches both halves alike. */
+  readonly stretch: Float32Array;
   readonly exponents: readonly number[];
 }
 
 /** Sorts, normalises, completes and signs the vectors, and applies Q. */
 function assemble(
   { batch, m, n, leading }: MatrixExtents,
-  { rows, reflectors, lengths, exponents }: Rotated,
+  { rows, reflectors, lengths, stretch, exponents }: Rotated,
 ) {
   const { gpu } = rows;
+  const head = rows.shape[1]!;
   const [count, length] = m >= n ? [n, m] : [m, n];
   const order = new Uint32Array(batch * count);
   const sigma = new Float32Array(batch * count);
   const inverse = new Float32Array(batch * count);
+  const upright = new Float32Array(batch * count);
   for (let b = 0; b < batch; b++) {
-    const own = lengths.subarray(b * headOf(count), b * headOf(count) + count);
+    const drift = stretch.subarray(b * head, b * head + count);
+    const own = lengths.subarray(b * head, b * head + count).map((length, i) => length / drift[i]!);
     order.set(Uint32Array.from(own.keys()).sort((i, j) => own[j]! - own[i]! || i - j), b * count);
     for (let i = b * count; i < (b + 1) * count; i++) {
-      const norm = own[order[i]!]!;
+      const at = order[i]!;
+      const norm = own[at]!;
+      upright[i] = 1 / drift[at]!;
       if (norm < negligible) continue;
       sigma[i] = norm * 2 ** exponents[b]!;
-      inverse[i] = 1 / norm;
+      inverse[i] = 1 / lengths[b * head + at]!;
       if (!Number.isFinite(sigma[i])) {
         throw new NonFiniteError(
           `Cannot decompose: a singular value is ${norm}·2^${
@@ -170,12 +173,11 @@ function assemble(
   }
   const shape = [batch, count];
   const orderTensor = tensor(gpu, order, { shape });
-  const ones = tensor(gpu, new Float32Array(batch * count).fill(1), { shape });
   const inverseTensor = tensor(gpu, inverse, { shape });
   const outer = pick(rows, {
     order: orderTensor,
-    factor: ones,
-    origin: headOf(count),
+    factor: tensor(gpu, upright, { shape }),
+    origin: head,
     length: count,
     outLength: length,
   });
