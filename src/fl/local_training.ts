@@ -1,7 +1,7 @@
 import {
+  accumulate,
   AdamW,
   type AdamWOptions,
-  add,
   assign,
   backward,
   crossEntropy,
@@ -35,6 +35,8 @@ export interface LocalTrainingOptions {
   readonly learningRate: number;
   /** Longest gradient of one client, over all it trains; unclipped by default. */
   readonly clipNorm?: number | undefined;
+  /** Runs each layer again in the backward pass instead of keeping its activations; off by default. */
+  readonly checkpointing?: boolean | undefined;
   /** Called after each step is recorded. */
   readonly onStep?: ((step: number, steps: number) => void) | undefined;
 }
@@ -57,47 +59,81 @@ export async function trainCohort(
   start: ReadonlyMap<string, Tensor>,
   options: LocalTrainingOptions & { readonly batches: CohortBatches },
 ): Promise<CohortResult> {
-  const { batches, clipNorm, learningRate, onStep } = options;
-  const { members, steps } = batches;
-  const gpu = start.values().next().value!.gpu;
-  const shapes = [...start.values()].map(({ shape }) => [members, ...shape]);
-  const parameters = emptyPacked(gpu, shapes).map((each) => keep(each).requireGrad());
-  const gradients = emptyPacked(gpu, shapes).map(keep);
-  const values = new Map([...start.keys()].map((name, i) => [name, parameters[i]!]));
-  for (const [name, value] of start) assign(values.get(name)!, value);
-  const bound = model.mapParameters((name, parameter) => values.get(name) ?? parameter);
-  const optimizer = createOptimizer(parameters, options.optimizer);
-  const inputs = upload(gpu, batches);
-  let losses = keep(zeros(gpu, [members]));
-  try {
-    for (let step = 0; step < steps; step++) {
-      const before = losses;
-      losses = keep(tidy(() => {
-        const at = (x: Tensor) => reshape(slice(x, { start: step, end: step + 1 }), x.shape.slice(1));
-        const logits = bound.forward({ ids: at(inputs.ids), mask: at(inputs.mask) });
-        const perClient = sum(mul(crossEntropy(logits, at(inputs.labels)), at(inputs.weights)), {
-          axes: [1],
-        });
-        backward(sum(perClient), parameters, { into: gradients });
-        optimizer.step(gradients, { learningRate, active: at(inputs.active), clipNorm });
-        return add(before, perClient.detach());
-      }));
-      before.dispose();
-      onStep?.(step + 1, steps);
-      await gpu.throttle();
-    }
-    const perStep = tensor(gpu, batches.stepsOf.map((count) => 1 / count));
-    const means = keep(tidy(() => mul(losses, perStep)));
-    perStep.dispose();
-    return { values, losses: means };
-  } catch (error) {
-    disposeAll(parameters);
-    throw error;
-  } finally {
-    losses.dispose();
-    optimizer.dispose();
-    disposeAll(gradients);
-    disposeAll(Object.values(inputs));
+  const { batches: { steps }, onStep } = options;
+  using training = new CohortTraining(model, start, options);
+  for (let step = 0; step < steps; step++) {
+    training.step();
+    onStep?.(step + 1, steps);
+    await training.gpu.throttle();
+  }
+  return training.finish();
+}
+
+/** The training of one cohort, step by step. */
+export class CohortTraining {
+  readonly gpu: Gpu;
+  readonly #options: LocalTrainingOptions & { readonly batches: CohortBatches };
+  readonly #model: TextClassifier;
+  readonly #values: ReadonlyMap<string, Tensor>;
+  readonly #parameters: readonly Tensor[];
+  readonly #gradients: readonly Tensor[];
+  readonly #optimizer: Optimizer;
+  readonly #inputs: Readonly<Record<"ids" | "mask" | "labels" | "weights" | "active", Tensor>>;
+  readonly #losses: Tensor;
+  #steps = 0;
+  #finished = false;
+
+  /** Copies the starting values for every member, and uploads all batches. */
+  constructor(
+    model: TextClassifier,
+    start: ReadonlyMap<string, Tensor>,
+    options: LocalTrainingOptions & { readonly batches: CohortBatches },
+  ) {
+    const { batches, optimizer, checkpointing = model.encoder.checkpointing } = options;
+    const gpu = start.values().next().value!.gpu;
+    const shapes = [...start.values()].map(({ shape }) => [batches.members, ...shape]);
+    this.gpu = gpu;
+    this.#options = options;
+    this.#parameters = emptyPacked(gpu, shapes).map((each) => keep(each).requireGrad());
+    this.#gradients = emptyPacked(gpu, shapes).map(keep);
+    const values = new Map([...start.keys()].map((name, i) => [name, this.#parameters[i]!]));
+    for (const [name, value] of start) assign(values.get(name)!, value);
+    this.#values = values;
+    this.#model = model.withCheckpointing(checkpointing)
+      .mapParameters((name, parameter) => values.get(name) ?? parameter);
+    this.#optimizer = createOptimizer(this.#parameters, optimizer);
+    this.#inputs = upload(gpu, batches);
+    this.#losses = keep(zeros(gpu, [batches.members]));
+  }
+
+  /** Records the next step of every member. */
+  step(): void {
+    const { learningRate, clipNorm } = this.#options;
+    const step = this.#steps++;
+    const { ids, mask, labels, weights, active } = this.#inputs;
+    tidy(() => {
+      const at = (x: Tensor) => reshape(slice(x, { start: step, end: step + 1 }), x.shape.slice(1));
+      const logits = this.#model.forward({ ids: at(ids), mask: at(mask) });
+      const perClient = sum(mul(crossEntropy(logits, at(labels)), at(weights)), { axes: [1] });
+      backward(sum(perClient), this.#parameters, { into: this.#gradients });
+      this.#optimizer.step(this.#gradients, { learningRate, active: at(active), clipNorm });
+      accumulate(this.#losses, perClient);
+    });
+  }
+
+  /** What was learnt; its taker disposes the tensors. */
+  finish(): CohortResult {
+    const { stepsOf } = this.#options.batches;
+    const losses = keep(tidy(() => mul(this.#losses, tensor(this.gpu, stepsOf.map((count) => 1 / count)))));
+    this.#finished = true;
+    return { values: this.#values, losses };
+  }
+
+  /** Frees all but what {@linkcode CohortTraining.finish} gave. */
+  [Symbol.dispose](): void {
+    this.#optimizer.dispose();
+    disposeAll([this.#losses, ...this.#gradients, ...Object.values(this.#inputs)]);
+    if (!this.#finished) disposeAll(this.#parameters);
   }
 }
 

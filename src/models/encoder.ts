@@ -1,4 +1,4 @@
-import { Module, type Tensor } from "../engine/mod.ts";
+import { checkpoint, Module, type Tensor } from "../engine/mod.ts";
 
 /** A padded batch of texts on the GPU. */
 export interface TokenTensors {
@@ -36,6 +36,21 @@ export abstract class TextEncoder extends Module {
   abstract readonly hiddenSize: number;
   /** The most tokens a text may have. */
   abstract readonly maxTokens: number;
+  /** Whether a training step keeps only what goes from layer to layer, and runs each layer again in its backward pass. */
+  checkpointing = false;
+
+  /** The same encoder with checkpointing on or off; gradients have the same bits. */
+  withCheckpointing(on: boolean): this {
+    const copy = this.mapParameters((_, parameter) => parameter);
+    copy.checkpointing = on;
+    return copy;
+  }
+
+  /** Runs one layer; `encode` calls it for each. */
+  through(layer: (states: Tensor) => Tensor, states: Tensor): Tensor {
+    return this.checkpointing ? checkpoint(layer, states) : layer(states);
+  }
+
   /** Token states [..., T, hiddenSize]. */
   abstract encode(tokens: TokenTensors): Tensor;
   /** One feature vector a text, [..., hiddenSize], for a classification head. */

@@ -65,6 +65,11 @@ export class TextClassifier extends Module {
     return this.head.forward(this.encoder.pool(this.encoder.encode(tokens), tokens.mask));
   }
 
+  /** The same classifier with its encoder's checkpointing on or off. */
+  withCheckpointing(on: boolean): TextClassifier {
+    return new TextClassifier(this.encoder.withCheckpointing(on), this.head, this);
+  }
+
   /**
    * The number of a label.
    *

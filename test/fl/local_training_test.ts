@@ -35,6 +35,7 @@ interface TrainOptions {
   readonly optimizer: LocalOptimizer;
   readonly learningRate: number;
   readonly clipNorm?: number | undefined;
+  readonly checkpointing?: boolean;
 }
 
 async function train(
@@ -118,6 +119,37 @@ test("trainCohort() lets no neighbour's data, place or work change a bit of a me
     const first = (await train(model, [mine, ...some], settings))[0];
     assert.deepEqual((await train(model, [...others, mine], settings)).at(-1), first);
   }, 25);
+});
+
+test("trainCohort() gives the same bits with checkpointing", async () => {
+  await holds(fc.tuple(fc.array(plan, { minLength: 1, maxLength: 3 }), options), async ([plans, each]) => {
+    const { model, train: settings } = prepare(each);
+    assert.deepEqual(
+      await train(model, plans, { ...settings, checkpointing: true }),
+      await train(model, plans, settings),
+    );
+  }, 15);
+});
+
+test("trainCohort() runs no backward kernel below the lowest trained layer", async () => {
+  const dispatches = async (trained: (name: string) => boolean) => {
+    const before = gpu.stats().dispatches;
+    await train(adapted, [[[1, 2], [3, 4]]], {
+      trainable: trained,
+      optimizer: { name: "sgd" },
+      learningRate: 0.1,
+    });
+    return gpu.stats().dispatches - before;
+  };
+  const head = await dispatches((name) => name.startsWith("head."));
+  const outer = await dispatches((name) => /^(head|encoder\.outer\.lora)/.test(name));
+  const both = await dispatches((name) => /^head|lora/.test(name));
+  const all = await dispatches(() => true);
+  // What two steps take more: each further layer adds at least its own gradients and those on the way to it.
+  assert.ok(
+    head + 2 * 4 <= outer && outer + 2 * 4 <= both && both + 2 * 4 <= all,
+    `${[head, outer, both, all]}`,
+  );
 });
 
 test("trainCohort() moves a member by its own steps only: a finished one rests while others go on", async () => {

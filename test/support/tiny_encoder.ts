@@ -53,7 +53,7 @@ export class TinyEncoder extends TextEncoder {
 
   override encode({ ids }: TokenTensors): Tensor {
     const h = this.norm.forward(this.embedding.forward(ids));
-    return add(h, this.outer.forward(tanh(this.inner.forward(h))));
+    return this.through((x) => add(x, this.outer.forward(tanh(this.inner.forward(x)))), h);
   }
 
   override pool(states: Tensor, mask: Tensor): Tensor {
