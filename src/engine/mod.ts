@@ -13,9 +13,9 @@ export {
   type AdapterDescription,
   Gpu,
   type GpuStats,
-  openGpu,
-  type OpenGpuOptions,
+  type Rehearsal,
 } from "./gpu/device.ts";
+export { openGpu, type OpenGpuOptions } from "./gpu/open_gpu.ts";
 export type { KernelProfile, Profile, Profiler } from "./gpu/profiler.ts";
 export * from "./linalg/mod.ts";
 export * from "./nn/mod.ts";

@@ -1,3 +1,5 @@
+import { freemem } from "node:os";
+import process from "node:process";
 import { create, globals } from "webgpu";
 import { spaceOutPolls } from "./_poll_node.ts";
 
@@ -11,6 +13,11 @@ export function webgpu(): GPU | undefined {
     gpu = create([]) as GPU;
   }
   return gpu;
+}
+
+/** Bytes that this process may still take, a limit on its container counted. */
+export function freeMemory(): number | undefined {
+  return process.availableMemory?.() ?? freemem();
 }
 
 /** What a user without an adapter should do. */

@@ -8,6 +8,8 @@ export interface PooledBuffer {
   readonly buffer: GPUBuffer;
   /** Capacity in bytes: the size class, not what was asked for. */
   readonly bytes: number;
+  /** The pool it goes back to. */
+  readonly pool: BufferPool;
   /** Serial of the last command batch that touched it; the stream writes this. */
   lastUse: number;
 }
@@ -20,9 +22,14 @@ export interface PoolStats {
   readonly peakBytes: number;
   /** Held for reuse. */
   readonly idleBytes: number;
+  /** The most that was ever held, in use and for reuse. */
+  readonly peakHeldBytes: number;
   /** Buffers created so far. */
   readonly created: number;
 }
+
+/** What a pool needs of a device. */
+export type BufferSource = Pick<GPUDevice, "createBuffer" | "limits">;
 
 const smallest = 256;
 const usage = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
@@ -58,7 +65,7 @@ function insertById(list: PooledBuffer[], buffer: PooledBuffer): void {
  * every command that names them.
  */
 export class BufferPool {
-  readonly #device: GPUDevice;
+  readonly #device: BufferSource;
   readonly #flush: () => void;
   readonly #maxIdleBytes: number;
   /** The most bytes that a kernel can bind; asking the device each time is slow. */
@@ -66,10 +73,11 @@ export class BufferPool {
   readonly #idle = new Map<number, PooledBuffer[]>();
   #liveBytes = 0;
   #peakBytes = 0;
+  #peakHeldBytes = 0;
   #idleBytes = 0;
   #created = 0;
 
-  constructor(device: GPUDevice, flush: () => void, maxIdleBytes: number) {
+  constructor(device: BufferSource, flush: () => void, maxIdleBytes: number) {
     this.#device = device;
     this.#flush = flush;
     this.#maxIdleBytes = maxIdleBytes;
@@ -97,6 +105,7 @@ export class BufferPool {
         id: nextId++,
         buffer: this.#device.createBuffer({ size: capacity, usage }),
         bytes: capacity,
+        pool: this,
         lastUse: -1,
       };
       this.#created++;
@@ -105,6 +114,7 @@ export class BufferPool {
     }
     this.#liveBytes += capacity;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
+    this.#peakHeldBytes = Math.max(this.#peakHeldBytes, this.#liveBytes + this.#idleBytes);
     return buffer;
   }
 
@@ -138,6 +148,7 @@ export class BufferPool {
       liveBytes: this.#liveBytes,
       peakBytes: this.#peakBytes,
       idleBytes: this.#idleBytes,
+      peakHeldBytes: this.#peakHeldBytes,
       created: this.#created,
     };
   }

@@ -1,11 +1,5 @@
-import {
-  DeviceLostError,
-  GpuValidationError,
-  MissingFeatureError,
-  NoAdapterError,
-  OutOfMemoryError,
-} from "../errors.ts";
-import { adapterAdvice, webgpu } from "#webgpu-provider";
+import { DeviceLostError, GpuValidationError, MissingFeatureError, OutOfMemoryError } from "../errors.ts";
+import { freeMemory } from "#webgpu-provider";
 import { BindGroupCache, type BufferRange } from "./bind_group_cache.ts";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts";
 import { CommandStream, maxDispatches, type Workgroups } from "./command_stream.ts";
@@ -24,16 +18,6 @@ export interface AdapterDescription {
   readonly class: AdapterClass;
   /** Lanes of a subgroup, where the device has subgroups and the adapter only one size. */
   readonly subgroupSize?: number;
-}
-
-/** Options of {@linkcode openGpu}. */
-export interface OpenGpuOptions {
-  /** Which adapter to prefer where there are several. */
-  readonly powerPreference?: GPUPowerPreference;
-  /** Overrides what the adapter says of itself; used by tests to run the kernels of the other class. */
-  readonly adapterClass?: AdapterClass;
-  /** Bytes of released buffers kept for reuse; 1 GiB by default. */
-  readonly maxIdleBytes?: number;
 }
 
 /** One launch of a kernel. */
@@ -57,6 +41,14 @@ export interface GpuStats extends PoolStats {
   readonly submits: number;
   readonly pipelines: number;
   readonly bindGroups: number;
+}
+
+/** What {@linkcode Gpu.rehearse} found, beside what was in use before. */
+export interface Rehearsal {
+  /** The most bytes in use at once. */
+  readonly peakBytes: number;
+  /** The most bytes held, in use and for reuse, by a pool that starts empty. */
+  readonly peakHeldBytes: number;
 }
 
 const lossNoticeMilliseconds = 100;
@@ -85,6 +77,9 @@ export class Gpu {
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #bindGroups: BindGroupCache;
+  readonly #maxIdleBytes: number;
+  /** Stands in for the pool during {@linkcode Gpu.rehearse}. */
+  #rehearsal: BufferPool | null = null;
   #lost: string | null = null;
   #errors: GPUError[] = [];
 
@@ -97,6 +92,7 @@ export class Gpu {
     this.bindingAlignment = minStorageBufferOffsetAlignment;
     this.maxBindingBytes = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     this.#stream = new CommandStream(device);
+    this.#maxIdleBytes = maxIdleBytes;
     this.#pool = new BufferPool(device, () => this.#stream.flush(), maxIdleBytes);
     this.#pipelines = new PipelineCache(device);
     this.#bindGroups = new BindGroupCache(device, this.#stream.params);
@@ -107,6 +103,14 @@ export class Gpu {
     void device.lost.then((info) => {
       this.#lost ??= info.message || info.reason;
     });
+  }
+
+  /**
+   * Bytes of memory that are free now, where an adapter on the CPU shares it with everything else. WebGPU doesn't tell what a
+   * graphics processor has; neither does a browser.
+   */
+  get freeBytes(): number | undefined {
+    return this.adapter.class === "cpu" ? freeMemory() : undefined;
   }
 
   /** Memory and work counters. */
@@ -127,12 +131,12 @@ export class Gpu {
    */
   acquire(bytes: number, describe: () => string): PooledBuffer {
     this.#assertUsable();
-    return this.#pool.acquire(bytes, describe);
+    return (this.#rehearsal ?? this.#pool).acquire(bytes, describe);
   }
 
   /** Gives a buffer back to the pool. */
   release(buffer: PooledBuffer): void {
-    if (this.#lost === null) this.#pool.release(buffer);
+    if (this.#lost === null) buffer.pool.release(buffer);
   }
 
   /** Destroys buffers that the pool holds for reuse. */
@@ -140,9 +144,32 @@ export class Gpu {
     this.#pool.trim();
   }
 
+  /**
+   * Runs `body` without the device and tells what memory it would take: buffers are counted, not made, and commands are
+   * dropped. Whoever records the same commands afterwards takes the same. Tensors made in `body` must not leave it.
+   *
+   * @throws {OutOfMemoryError} when a tensor is over the adapter's binding limit.
+   */
+  rehearse(body: () => void): Rehearsal {
+    this.#assertUsable();
+    if (this.#rehearsal !== null) throw new TypeError("Cannot rehearse inside of a rehearsal");
+    const { limits } = this.device;
+    const createBuffer = ({ size }: GPUBufferDescriptor) => ({ size, destroy() {} }) as unknown as GPUBuffer;
+    const pool = new BufferPool({ limits, createBuffer }, () => {}, this.#maxIdleBytes);
+    this.#rehearsal = pool;
+    try {
+      body();
+    } finally {
+      this.#rehearsal = null;
+    }
+    const { peakBytes, peakHeldBytes } = pool.stats();
+    return { peakBytes, peakHeldBytes };
+  }
+
   /** Records one launch of `kernel`. */
   dispatch(kernel: Kernel, launch: Launch): void {
     this.#assertUsable();
+    if (this.#rehearsal !== null) return;
     const pipeline = this.#pipelines.get(kernel, launch.constants);
     this.#stream.dispatch(pipeline, this.#bindGroups.get(pipeline, launch.buffers), launch);
     this.#stream.profiler?.note(kernel, launch);
@@ -172,7 +199,7 @@ export class Gpu {
   /** Writes host data into a buffer, after every command recorded so far. */
   write(target: PooledBuffer, offset: number, data: Float32Array | Int32Array | Uint32Array): void {
     this.#assertUsable();
-    this.#stream.write(target, offset, data);
+    if (this.#rehearsal === null) this.#stream.write(target, offset, data);
   }
 
   /** Submits what was recorded, without waiting. */
@@ -196,6 +223,7 @@ export class Gpu {
    */
   async read(source: PooledBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
     this.#assertUsable();
+    if (this.#rehearsal !== null) throw new TypeError("Cannot read back in a rehearsal: nothing is computed");
     const padded = Math.ceil(bytes / 4) * 4;
     const staging = this.device.createBuffer({ size: Math.max(4, padded), usage: 0x01 | 0x08 });
     try {
@@ -244,56 +272,6 @@ export class Gpu {
     }
     throw new GpuValidationError(`Cannot trust results since the last readback: ${first.message}${more}`);
   }
-}
-
-/**
- * Opens an adapter with all that it offers: its own limits, subgroups, f16 and timestamps where it has them.
- *
- * @throws {NoAdapterError} when there is none; the message says what to install.
- * @example
- * ```ts
- * import { openGpu, tensor, matmul } from "federa/engine";
- *
- * using gpu = await openGpu();
- * const a = tensor(gpu, [1, 2, 3, 4], { shape: [2, 2] });
- * console.log(await matmul(a, a).data()); // 7, 10, 15, 22
- * ```
- */
-export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
-  const { powerPreference } = options;
-  const adapter = await webgpu()?.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
-  if (!adapter) throw new NoAdapterError(`Cannot find a WebGPU adapter; ${adapterAdvice}`);
-  const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"] as GPUFeatureName[];
-  const device = await adapter.requestDevice({
-    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
-    requiredLimits: ownLimits(adapter.limits),
-  });
-  const { vendor, device: name, description, architecture } = adapter.info;
-  // Browsers name a software adapter by its architecture alone, or as the one they fall back on.
-  const looksLikeCpu = adapter.info.isFallbackAdapter === true ||
-    /llvmpipe|lavapipe|swiftshader|cpu/i.test(`${vendor} ${name} ${description} ${architecture}`);
-  const adapterClass = options.adapterClass ?? (looksLikeCpu ? "cpu" : "gpu");
-  return new Gpu(
-    device,
-    { vendor, device: name, description, class: adapterClass, ...onlySubgroupSize(adapter, device) },
-    options.maxIdleBytes ?? 2 ** 30,
-  );
-}
-
-function ownLimits(limits: GPUSupportedLimits): Record<string, number> {
-  const own: Record<string, number> = {};
-  for (const name in limits) {
-    const value = (limits as unknown as Record<string, unknown>)[name];
-    if (typeof value === "number") own[name] = value;
-  }
-  return own;
-}
-
-function onlySubgroupSize(adapter: GPUAdapter, device: GPUDevice): { subgroupSize?: number } {
-  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-  return device.features.has("subgroups") && subgroupMinSize === subgroupMaxSize
-    ? { subgroupSize: subgroupMinSize }
-    : {};
 }
 
 function isOutOfMemory(error: GPUError): boolean {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type PooledBuffer, sizeClass } from "../../../src/engine/gpu/buffer_pool.ts";
-import { openGpu } from "../../../src/engine/gpu/device.ts";
+import { openGpu } from "../../../src/engine/gpu/open_gpu.ts";
 import { ones } from "../../../src/engine/ops/create.ts";
 import { add } from "../../../src/engine/ops/elementwise.ts";
 import { tensor } from "../../../src/engine/tensor.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { test } from "node:test";
-import { openGpu } from "../../../src/engine/gpu/device.ts";
+import { openGpu } from "../../../src/engine/gpu/open_gpu.ts";
 import { Kernel } from "../../../src/engine/gpu/kernel.ts";
 import { mul } from "../../../src/engine/ops/elementwise.ts";
 import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
@@ -110,7 +110,7 @@ test("operations refuse tensors of two devices", async () => {
 test("openGpu() without an adapter says what to install", { skip: process.platform !== "linux" }, () => {
   const script = `
     import { openGpu } from ${
-    JSON.stringify(new URL("../../../src/engine/gpu/device.ts", import.meta.url).href)
+    JSON.stringify(new URL("../../../src/engine/gpu/open_gpu.ts", import.meta.url).href)
   };
     try { await openGpu(); } catch (error) { process.stdout.write(error.name + ": " + error.message); }
   `;

@@ -1,0 +1,63 @@
+import { adapterAdvice, webgpu } from "#webgpu-provider";
+import { NoAdapterError } from "../errors.ts";
+import { type AdapterClass, Gpu } from "./device.ts";
+
+/** Options of {@linkcode openGpu}. */
+export interface OpenGpuOptions {
+  /** Which adapter to prefer where there are several. */
+  readonly powerPreference?: GPUPowerPreference;
+  /** Overrides what the adapter says of itself; used by tests to run the kernels of the other class. */
+  readonly adapterClass?: AdapterClass;
+  /** Bytes of released buffers kept for reuse; 1 GiB by default. */
+  readonly maxIdleBytes?: number;
+}
+
+/**
+ * Opens an adapter with all that it offers: its own limits, subgroups, f16 and timestamps where it has them.
+ *
+ * @throws {NoAdapterError} when there is none; the message says what to install.
+ * @example
+ * ```ts
+ * import { openGpu, tensor, matmul } from "federa/engine";
+ *
+ * using gpu = await openGpu();
+ * const a = tensor(gpu, [1, 2, 3, 4], { shape: [2, 2] });
+ * console.log(await matmul(a, a).data()); // 7, 10, 15, 22
+ * ```
+ */
+export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
+  const { powerPreference } = options;
+  const adapter = await webgpu()?.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
+  if (!adapter) throw new NoAdapterError(`Cannot find a WebGPU adapter; ${adapterAdvice}`);
+  const wanted: GPUFeatureName[] = ["subgroups", "shader-f16", "timestamp-query"] as GPUFeatureName[];
+  const device = await adapter.requestDevice({
+    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: ownLimits(adapter.limits),
+  });
+  const { vendor, device: name, description, architecture } = adapter.info;
+  // Browsers name a software adapter by its architecture alone, or as the one they fall back on.
+  const looksLikeCpu = adapter.info.isFallbackAdapter === true ||
+    /llvmpipe|lavapipe|swiftshader|cpu/i.test(`${vendor} ${name} ${description} ${architecture}`);
+  const adapterClass = options.adapterClass ?? (looksLikeCpu ? "cpu" : "gpu");
+  return new Gpu(
+    device,
+    { vendor, device: name, description, class: adapterClass, ...onlySubgroupSize(adapter, device) },
+    options.maxIdleBytes ?? 2 ** 30,
+  );
+}
+
+function ownLimits(limits: GPUSupportedLimits): Record<string, number> {
+  const own: Record<string, number> = {};
+  for (const name in limits) {
+    const value = (limits as unknown as Record<string, unknown>)[name];
+    if (typeof value === "number") own[name] = value;
+  }
+  return own;
+}
+
+function onlySubgroupSize(adapter: GPUAdapter, device: GPUDevice): { subgroupSize?: number } {
+  const { subgroupMinSize, subgroupMaxSize } = adapter.info;
+  return device.features.has("subgroups") && subgroupMinSize === subgroupMaxSize
+    ? { subgroupSize: subgroupMinSize }
+    : {};
+}
