@@ -7,7 +7,7 @@ const LAYERS = ["shaders", "engine", "data", "models", "federa", "fl", "cli"];
 
 /**
  * The storeys of `src/engine`, by folder or by file; the other files right in it are the core. Neighbours on one
- * storey stay apart. The tape is played back with ops, so that file stands above them.
+ * storey stay apart. The tape is played back with ops, so the files that do so stand above them.
  */
 const ENGINE_STOREYS: Record<string, number> = {
   "errors.ts": 0,
@@ -15,6 +15,7 @@ const ENGINE_STOREYS: Record<string, number> = {
   core: 2,
   ops: 3,
   "backward.ts": 4,
+  "checkpoint.ts": 5,
   nn: 5,
   optim: 5,
   linalg: 5,

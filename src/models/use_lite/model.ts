@@ -126,7 +126,7 @@ export class UseLite extends TextEncoder {
     const positions = slice(this.timing.table, { start: 0, end: length });
     let x = add(mul(this.embedding.forward(ids), 2), positions);
     const bias = mul(add(mask, -1), 1e9);
-    for (const layer of this.layers) x = layer.forward(x, bias);
+    for (const layer of this.layers) x = this.through((states) => layer.forward(states, bias), x);
     return x;
   }
 
