@@ -1,7 +1,10 @@
-import { Linear, type Module } from "../engine/mod.ts";
+import { formatShape, Linear, type Module } from "../engine/mod.ts";
 import type { Initialization } from "./initialization.ts";
 import { LowRankLinear } from "./low_rank_linear.ts";
 import { matchLinears } from "./patterns.ts";
+
+/** Bytes of weights that are initialised at once; a decomposition needs some four times as much beside them. */
+const batchBytes = 2 ** 25;
 
 /** Options of {@linkcode attachAdapters}. */
 export interface AttachAdaptersOptions {
@@ -15,7 +18,7 @@ export interface AttachAdaptersOptions {
   readonly initialization: Initialization;
   /** Seed of whatever the initialisation draws; 0 by default. */
   readonly seed?: number;
-  /** Called after each layer. */
+  /** Called after each batch of layers; at the end with `done` equal to `total`. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -55,12 +58,32 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
   }
   const scaling = alpha / rank;
   const adapted = new Map<string, LowRankLinear>();
-  for (const [name, { weight, bias }] of linears) {
-    const factors = await initialization(weight, { rank, scaling, seed, name });
-    adapted.set(name, new LowRankLinear({ ...factors, bias, scaling }));
+  for (const names of batchesOf(linears)) {
+    const layers = names.map((name) => linears.get(name)!);
+    const options = { rank, scaling, seed, names };
+    const factors = await initialization(layers.map(({ weight }) => weight), options);
+    names.forEach((name, i) =>
+      adapted.set(name, new LowRankLinear({ ...factors[i]!, bias: layers[i]!.bias, scaling }))
+    );
     onProgress?.(adapted.size, linears.size);
   }
   return model.mapModules((name, module) => adapted.get(name) ?? module);
+}
+
+/** Names of layers whose weights have one shape, by batches of at most {@linkcode batchBytes} of weights. */
+function batchesOf(linears: ReadonlyMap<string, Linear>): string[][] {
+  const byShape = new Map<string, string[]>();
+  for (const [name, { weight }] of linears) {
+    const shape = formatShape(weight.shape);
+    byShape.set(shape, [...(byShape.get(shape) ?? []), name]);
+  }
+  return Array.from(byShape.values()).flatMap((names) => {
+    const each = Math.max(1, Math.floor(batchBytes / (4 * linears.get(names[0]!)!.weight.size)));
+    return Array.from(
+      { length: Math.ceil(names.length / each) },
+      (_, i) => names.slice(i * each, (i + 1) * each),
+    );
+  });
 }
 
 /** The adapted layers of a model by name. */

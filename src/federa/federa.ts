@@ -1,6 +1,6 @@
-import { clone, mul, reshape, slice, sqrt, tidy } from "../engine/mod.ts";
+import { clone, concat, mul, reshape, slice, sqrt, type Tensor, tidy } from "../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../engine/linalg/mod.ts";
-import type { Initialization } from "./initialization.ts";
+import type { Initialization, InitializationOptions, InitializedFactors } from "./initialization.ts";
 import { residualWeight } from "./residual.ts";
 
 /** Options of {@linkcode federa}. */
@@ -11,26 +11,51 @@ export interface FederaOptions {
 
 /**
  * FeDeRA's start (arXiv 2404.18848): with W = U·S·Vᵀ, B₀ = U_r·√(S_r/s) and A₀ = √(S_r/s)·V_rᵀ are trained, and
- * W − s·B₀·A₀ is frozen. So the output at step 0 is the pretrained one, whatever the rank and alpha.
+ * W − s·B₀·A₀ is frozen. So the output at step 0 is the pretrained one, whatever the rank and alpha. Weights of one
+ * shape are decomposed as one batch.
  */
 export function federa(options: FederaOptions = {}): Initialization {
   const { svd = "randomized" } = options;
-  return async (weight, { rank, scaling, seed }) => {
-    const { u, s, vt } = svd === "exact"
-      ? await jacobiSvd(weight)
-      : await randomizedSvd(weight, { rank, seed });
-    return tidy(() => {
-      const root = mul(sqrt(slice(s, { start: 0, end: rank })), 1 / Math.sqrt(scaling));
-      const loraB = mul(slice(u, { axis: 1, start: 0, end: rank }), root);
-      const loraA = mul(slice(vt, { start: 0, end: rank }), reshape(root, [rank, 1]));
-      for (const each of [u, s, vt]) each.dispose();
-      return {
-        weight: residualWeight(weight, { loraA, loraB, scaling }),
-        loraA,
-        loraB,
-        // Training overwrites the factors in place.
-        initial: { loraA: clone(loraA), loraB: clone(loraB) },
-      };
-    });
+  return async (weights, { rank, scaling, seed }) => {
+    const batch = tidy(() => concat(weights.map((weight) => reshape(weight.detach(), [1, ...weight.shape]))));
+    try {
+      const { u, s, vt } = svd === "exact"
+        ? await jacobiSvd(batch)
+        : await randomizedSvd(batch, { rank, seed });
+      try {
+        return tidy(() =>
+          weights.map((weight, i) => {
+            const [left, values, right] = [u, s, vt].map((each) => memberOf(each, i));
+            return takeOut(weight, { u: left!, s: values!, vt: right! }, { rank, scaling });
+          })
+        );
+      } finally {
+        for (const each of [u, s, vt]) each.dispose();
+      }
+    } finally {
+      batch.dispose();
+    }
+  };
+}
+
+function memberOf(batch: Tensor, i: number): Tensor {
+  return reshape(slice(batch, { start: i, end: i + 1 }), batch.shape.slice(1));
+}
+
+/** The leading `rank` triplets as factors, and the weight without them. */
+function takeOut(
+  weight: Tensor,
+  { u, s, vt }: { u: Tensor; s: Tensor; vt: Tensor },
+  { rank, scaling }: Pick<InitializationOptions, "rank" | "scaling">,
+): InitializedFactors {
+  const root = mul(sqrt(slice(s, { start: 0, end: rank })), 1 / Math.sqrt(scaling));
+  const loraB = mul(slice(u, { axis: 1, start: 0, end: rank }), root);
+  const loraA = mul(slice(vt, { start: 0, end: rank }), reshape(root, [rank, 1]));
+  return {
+    weight: residualWeight(weight, { loraA, loraB, scaling }),
+    loraA,
+    loraB,
+    // Training overwrites the factors in place.
+    initial: { loraA: clone(loraA), loraB: clone(loraB) },
   };
 }

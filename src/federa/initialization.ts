@@ -1,7 +1,7 @@
 import type { Tensor } from "../engine/mod.ts";
 import type { LowRankFactors } from "./low_rank_linear.ts";
 
-/** What an {@linkcode Initialization} is given of one linear layer. */
+/** What an {@linkcode Initialization} is given of some linear layers. */
 export interface InitializationOptions {
   /** Rank r of the factors, 1 to min(out, in). */
   readonly rank: number;
@@ -9,8 +9,8 @@ export interface InitializationOptions {
   readonly scaling: number;
   /** Seed of the run. */
   readonly seed: number;
-  /** Dotted name of the layer, so that each draws its own numbers. */
-  readonly name: string;
+  /** Dotted name of each layer, so that each draws its own numbers. */
+  readonly names: readonly string[];
 }
 
 /** The factors to start from, and the weight that is frozen beside them. */
@@ -21,5 +21,11 @@ export interface InitializedFactors extends LowRankFactors {
   readonly initial?: LowRankFactors;
 }
 
-/** Makes the starting factors of a pretrained weight [out, in]. */
-export type Initialization = (weight: Tensor, options: InitializationOptions) => Promise<InitializedFactors>;
+/**
+ * Makes the starting factors of pretrained weights, all of one shape [out, in]. What one gets must not depend on the others,
+ * to the bit: they come together for speed alone.
+ */
+export type Initialization = (
+  weights: readonly Tensor[],
+  options: InitializationOptions,
+) => Promise<InitializedFactors[]>;

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { NonFiniteError, type Tensor, tensor } from "../../src/engine/mod.ts";
-import { adaptersOf, attachAdapters, federa, merge } from "../../src/federa/mod.ts";
+import {
+  adaptersOf,
+  attachAdapters,
+  federa,
+  type FederaOptions,
+  type InitializationOptions,
+  type InitializedFactors,
+  merge,
+} from "../../src/federa/mod.ts";
 import { holds, run, testGpu, upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
 import { matmul } from "../reference/matmul.ts";
@@ -28,6 +36,15 @@ const models = fc.record({
   rank: Math.max(1, Math.round(fraction * Math.min(...widths))),
   ...rest,
 }));
+
+/** The factors of one weight. */
+async function initialize(
+  weight: Tensor,
+  { svd, ...options }: FederaOptions & Omit<InitializationOptions, "names">,
+): Promise<InitializedFactors> {
+  const [factors] = await federa(svd === undefined ? {} : { svd })([weight], { ...options, names: ["x"] });
+  return factors!;
+}
 
 async function host(x: Tensor): Promise<F64Array> {
   return F64Array.from(x.shape, await x.floats());
@@ -82,12 +99,7 @@ test("federa() freezes what the leading r components leave: ‖W_res‖₂ = σ_
   await holds(matrices, async ({ out, width, rank, alpha, svd, seed }) => {
     const w = F64Array.fromF32([out, width], gaussian([out, width], new Random(seed)).data);
     const scaling = alpha / rank;
-    const { weight, loraA, loraB } = await federa({ svd })(upload(gpu, w), {
-      rank,
-      scaling,
-      seed,
-      name: "x",
-    });
+    const { weight, loraA, loraB } = await initialize(upload(gpu, w), { svd, rank, scaling, seed });
     const { s } = jacobiSvd(w);
     // The SVD is asked to be within 1e-5·σ₁; the product and the subtraction round (r + 3) times each part of |B₀|·|A₀| and |W|.
     const tolerance = 1e-5 * s[0]! + 2 * gammaN(rank + 3) * norm(w) * Math.sqrt(rank);
@@ -111,12 +123,7 @@ test("federa() starts from B₀ = U_r·√(S_r/s) and A₀ = √(S_r/s)·V_rᵀ,
     const spectrum = Array.from({ length: size }, (_, j) => (size - j) / size);
     const w = matrixWithSpectrum([out, width], spectrum, new Random(seed));
     const scaling = alpha / rank;
-    const { loraA, loraB, initial } = await federa({ svd })(upload(gpu, w), {
-      rank,
-      scaling,
-      seed,
-      name: "x",
-    });
+    const { loraA, loraB, initial } = await initialize(upload(gpu, w), { svd, rank, scaling, seed });
     const [b, a] = [await host(loraB), await host(loraA)];
     assert.deepEqual(await host(initial!.loraB), b);
     assert.deepEqual(await host(initial!.loraA), a);
@@ -146,17 +153,34 @@ test("federa() gives the same bits for the same seed, with either decomposition"
   const w = upload(gpu, F64Array.fromF32([19, 23], gaussian([19, 23], new Random(1)).data));
   for (const svd of ["exact", "randomized"] as const) {
     const draw = async (seed: number) => {
-      const { weight, loraA, loraB } = await federa({ svd })(w, { rank: 3, scaling: 2, seed, name: "x" });
+      const { weight, loraA, loraB } = await initialize(w, { svd, rank: 3, scaling: 2, seed });
       return [await weight.floats(), await loraA.floats(), await loraB.floats()];
     };
     assert.deepEqual(await draw(1), await draw(1));
   }
 });
 
+test("federa() gives a layer the bits it gets alone, whichever others are adapted", async () => {
+  const model = linearStack(gpu, [24, 24, 24, 20, 24, 24], 7);
+  for (const svd of ["exact", "randomized"] as const) {
+    const options = { rank: 3, alpha: 6, initialization: federa({ svd }), seed: 5 };
+    const seen: number[][] = [];
+    const onProgress = (done: number, total: number) => seen.push([done, total]);
+    const all = adaptersOf(await attachAdapters(model, { ...options, targets: ["**"], onProgress }));
+    assert.deepEqual(seen, [[3, 5], [4, 5], [5, 5]], "shapes [24, 24], [20, 24], [24, 20]");
+    for (const [name, { weight, loraA, loraB, initial }] of all) {
+      const alone = adaptersOf(await attachAdapters(model, { ...options, targets: [name] })).get(name)!;
+      const pairs = [[weight, alone.weight], [loraA, alone.loraA], [loraB, alone.loraB]] as const;
+      for (const [found, expected] of pairs) assert.deepEqual(await host(found), await host(expected), name);
+      assert.deepEqual(await host(initial!.loraA), await host(alone.loraA));
+    }
+  }
+});
+
 test("federa() takes a zero weight apart into zeros", async () => {
   const zero = tensor(gpu, new Float32Array(12), { shape: [3, 4] });
   for (const svd of ["exact", "randomized"] as const) {
-    const { weight, loraA, loraB } = await federa({ svd })(zero, { rank: 2, scaling: 1, seed: 0, name: "x" });
+    const { weight, loraA, loraB } = await initialize(zero, { svd, rank: 2, scaling: 1, seed: 0 });
     for (const part of [weight, loraA, loraB]) assert.ok((await part.floats()).every((value) => value === 0));
   }
 });
@@ -166,7 +190,7 @@ test("federa() refuses a weight that isn't finite and leaks nothing", async () =
   const before = gpu.stats().liveBytes;
   for (const svd of ["exact", "randomized"] as const) {
     await assert.rejects(
-      federa({ svd })(broken, { rank: 1, scaling: 1, seed: 0, name: "x" }),
+      initialize(broken, { svd, rank: 1, scaling: 1, seed: 0 }),
       NonFiniteError,
     );
   }

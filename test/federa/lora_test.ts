@@ -7,21 +7,17 @@ import { linearStack } from "../support/linear_stack.ts";
 
 const gpu = await testGpu();
 
-async function factorsOf(options: { seed: number; name: string }) {
+async function factorsOf({ seed, name }: { seed: number; name: string }) {
   const weight = zeros(gpu, [5, 7]);
-  const { loraA } = await lora(weight, { rank: 3, scaling: 1, ...options });
-  return bitsOf(await loraA.floats());
+  const [factors] = await lora([weight], { rank: 3, scaling: 1, seed, names: [name] });
+  return bitsOf(await factors!.loraA.floats());
 }
 
 test("lora() draws A uniformly from ±1/√in and leaves B zero and the weight alone", async () => {
   const [out, width, rank] = [11, 100, 50];
   const weight = zeros(gpu, [out, width]);
-  const { loraA, loraB, weight: frozen, initial } = await lora(weight, {
-    rank,
-    scaling: 2,
-    seed: 1,
-    name: "x",
-  });
+  const [factors] = await lora([weight], { rank, scaling: 2, seed: 1, names: ["x"] });
+  const { loraA, loraB, weight: frozen, initial } = factors!;
   const a = await loraA.floats();
   const n = a.length;
   const bound = 1 / Math.sqrt(width);
