@@ -8,6 +8,7 @@ import {
   partitionIid,
   simulate,
   type SimulationEvent,
+  type SimulationOptions,
   type TokenizedSet,
   tokenizeExamples,
 } from "../fl/mod.ts";
@@ -65,11 +66,19 @@ export function simulateMethod(
   experiment: Experiment,
   method: MethodConfig,
 ): AsyncGenerator<SimulationEvent> {
-  const { config, pretrained, train, test, clients } = experiment;
+  return simulate(startingModel(experiment), simulationOptions(experiment, method));
+}
+
+/** The pretrained model with a head of its own, as aggregation overwrites the head in place. */
+export function startingModel({ pretrained }: Experiment): TextClassifier {
+  return pretrained.mapParameters((name, parameter) => isHead(name) ? clone(parameter) : parameter);
+}
+
+/** What {@linkcode simulate} is to do for one method of a run. */
+export function simulationOptions(experiment: Experiment, method: MethodConfig): SimulationOptions {
+  const { config, train, test, clients } = experiment;
   const { clipNorm, clientsPerRound = clients.length, local } = config;
-  // Aggregation overwrites the head in place.
-  const start = pretrained.mapParameters((name, parameter) => isHead(name) ? clone(parameter) : parameter);
-  return simulate(start, {
+  return {
     method: methods.get(method.method)!,
     targets: method.targets,
     rank: method.rank,
@@ -88,7 +97,7 @@ export function simulateMethod(
     clipNorm,
     evaluateEvery: config.evaluateEvery === 0 ? config.rounds + 1 : config.evaluateEvery,
     seed: config.seed,
-  });
+  };
 }
 
 function partition(examples: readonly TextExample[], { partition, seed }: Config): number[][] {

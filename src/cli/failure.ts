@@ -6,6 +6,7 @@ const EXPECTED = new Set([
   "ConfigError",
   "CorruptFileError",
   "DeviceLostError",
+  "MissingFeatureError",
   "NoAdapterError",
   "NonFiniteError",
   "OutOfMemoryError",

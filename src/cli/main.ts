@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 import process from "node:process";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { methods } from "../fl/mod.ts";
-import type { Config } from "./config.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
 import { describeFailure } from "./failure.ts";
 import { InterruptedError, interruptSignal } from "./interrupt.ts";
+import type { LoadOptions } from "./load_data.ts";
 import { parseConfig, readConfig } from "./parse_config.ts";
-import { createReporter, type Reporter } from "./reporter.ts";
+import { profile } from "./profile.ts";
+import { profileTable } from "./profile_table.ts";
+import { createReporter, type ReporterStream } from "./reporter.ts";
 import { run } from "./run.ts";
 import { formatTable } from "./table.ts";
 import { versions } from "./version.ts";
@@ -27,9 +29,9 @@ program.command("demo")
     "\nDownloads 26 MB of weights and 20 MB of mail into the user cache, the first time only.",
   )
   .action(({ output }: { output: string }) =>
-    start((reporter) => {
-      reporter.line(demoIntroduction);
-      return { ...parseConfig(demoConfig()), output };
+    start(async (options) => {
+      options.reporter.line(demoIntroduction);
+      await run({ ...parseConfig(demoConfig()), output }, options);
     })
   );
 
@@ -39,7 +41,21 @@ program.command("run")
   .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's")
   .addHelpText("after", "\nCtrl-C ends a run early; its history stays readable.")
   .action((path: string, { output }: { output?: string }) =>
-    start(async () => ({ ...await readConfig(path), ...(output !== undefined && { output }) }))
+    start(async (options) => {
+      await run({ ...await readConfig(path), ...(output !== undefined && { output }) }, options);
+    })
+  );
+
+program.command("profile")
+  .description("measures a training step of a configuration's first method, kernel by kernel")
+  .argument("<CONFIG.json>", "as for run; nothing is written")
+  .option("-s, --steps <N>", "steps to measure", parseCount, 5)
+  .option("--json", "prints JSON instead of a table")
+  .action((path: string, { steps, json }: { steps: number; json?: true }) =>
+    start(async (options) => {
+      const result = await profile(await readConfig(path), { ...options, steps });
+      console.log(json ? JSON.stringify(result, null, 2) : `\n${profileTable(result)}`);
+    }, json ? process.stderr : process.stdout)
   );
 
 program.command("methods")
@@ -53,16 +69,24 @@ program.command("methods")
 
 await program.parseAsync();
 
-/** Runs a configuration, and ends the process: background work on a closed device would only hold it up. */
-async function start(configure: (reporter: Reporter) => Config | Promise<Config>): Promise<void> {
-  const reporter = createReporter(process.stdout);
+/** Does what a command is for, and ends the process on a failure: background work on a closed device would hold it up. */
+async function start(
+  work: (options: LoadOptions) => Promise<void>,
+  stream: ReporterStream = process.stdout,
+): Promise<void> {
+  const reporter = createReporter(stream);
   const signal = interruptSignal(() => reporter.line("Stopping; Ctrl-C again ends at once"));
   try {
-    await run(await configure(reporter), { reporter, signal });
+    await work({ reporter, signal });
   } catch (error) {
     reporter.endProgress();
     if (error instanceof InterruptedError) process.exit(130);
     console.error(describeFailure(error));
     process.exit(1);
   }
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("Expected a positive whole number");
+  return Number(text);
 }

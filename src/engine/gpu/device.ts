@@ -41,6 +41,8 @@ export interface GpuStats extends PoolStats {
   readonly submits: number;
   readonly pipelines: number;
   readonly bindGroups: number;
+  /** Time for which {@linkcode Gpu.throttle} has held the host back. */
+  readonly waitedMilliseconds: number;
 }
 
 /** What {@linkcode Gpu.rehearse} found, beside what was in use before. */
@@ -121,6 +123,7 @@ export class Gpu {
       submits: this.#stream.submits,
       pipelines: this.#pipelines.created,
       bindGroups: this.#bindGroups.created,
+      waitedMilliseconds: this.#stream.waitedMilliseconds,
     };
   }
 

@@ -1,0 +1,36 @@
+import { openGpu } from "../engine/mod.ts";
+import type { Config } from "./config.ts";
+import { describeAdapter } from "./describe_adapter.ts";
+import { prepareExperiment } from "./experiment.ts";
+import type { LoadOptions } from "./load_data.ts";
+import { profileSteps, type StepProfile } from "./profile_steps.ts";
+
+/**
+ * Measures what a local training step of the first method of a configuration costs, for its first cohort, and where the
+ * time goes.
+ *
+ * @throws {NoAdapterError} when there is no GPU.
+ * @throws {MissingFeatureError} when it has no timestamp queries.
+ */
+export async function profile(
+  config: Config,
+  options: LoadOptions & { readonly steps: number },
+): Promise<StepProfile> {
+  using gpu = await openGpu();
+  // Before anything is downloaded: whoever cannot profile learns it at once.
+  await gpu.profile().stop();
+  const { reporter, signal, steps } = options;
+  reporter.line(`Adapter: ${describeAdapter(gpu)}`);
+  const experiment = await prepareExperiment(config, gpu, options);
+  try {
+    return await profileSteps(experiment, config.methods[0]!, {
+      steps,
+      onStep(done, total) {
+        signal?.throwIfAborted();
+        reporter.progress("profiling", done, total);
+      },
+    });
+  } finally {
+    reporter.endProgress();
+  }
+}
