@@ -112,7 +112,8 @@ export class CohortTraining {
     const step = this.#steps++;
     const { ids, mask, labels, weights, active } = this.#inputs;
     tidy(() => {
-      const at = (x: Tensor) => reshape(slice(x, { start: step, end: step + 1 }), x.shape.slice(1));
+      const at = (x: Tensor) =>
+        reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
       const logits = this.#model.forward({ ids: at(ids), mask: at(mask) });
       const perClient = sum(mul(crossEntropy(logits, at(labels)), at(weights)), { axes: [1] });
       backward(sum(perClient), this.#parameters, { into: this.#gradients });

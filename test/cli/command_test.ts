@@ -228,7 +228,8 @@ test("federa profile tells what a step costs, and leaves nothing behind", async 
   const sum = milliseconds.reduce((total, each) => total + each, 0);
   assert.ok(Math.abs(profile.gpuMilliseconds - sum / 2) <= 1e-9 * sum && sum > 0);
   assert.ok(profile.hostMilliseconds > 0 && profile.hostMilliseconds <= profile.wallMilliseconds);
-  assert.deepEqual([profile.buffersCreated, profile.pipelinesCreated], [0, 0]);
+  const { buffersCreated, bindGroupsCreated, pipelinesCreated } = profile;
+  assert.deepEqual([buffersCreated, bindGroupsCreated, pipelinesCreated], [0, 0, 0]);
   assert.ok(profile.submits <= 3, `${profile.submits} submits a step`);
   assert.deepEqual(await readdir(folder), before);
   const bad = await federa("profile", path, "--steps", "0");

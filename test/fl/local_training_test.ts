@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { adaptersOf, attachAdapters, federa, lora } from "../../src/federa/mod.ts";
 import {
   type CohortResult,
+  CohortTraining,
   evaluate,
   type LocalOptimizer,
   methods,
@@ -276,4 +277,38 @@ test("trainCohort() leaves the model's own tensors as they are", async () => {
     before,
   );
   assert.equal(adaptersOf(adapted).size, 2);
+});
+
+test("CohortTraining.step() creates no buffer, bind group or pipeline once it is warm, and submits at most thrice", async () => {
+  const model = await attachAdapters(tinyClassifier(gpu, { width: 7, inner: 5, seed: 3 }), {
+    targets: ["encoder.inner"],
+    rank: 2,
+    alpha: 2,
+    initialization: lora,
+    seed: 1,
+  });
+  const plans = [5, 3].map((first) =>
+    Array.from({ length: 12 }, (_, step) => [first + step, first + step + 1])
+  );
+  using training = new CohortTraining(model, trainableParameters(model, () => true), {
+    optimizer: { name: "adamw" },
+    learningRate: 0.01,
+    clipNorm: 1,
+    batches: packBatches(data, plans, batchSize),
+  });
+  const step = async () => {
+    training.step();
+    await gpu.throttle();
+  };
+  for (let i = 0; i < 4; i++) await step();
+  const warm = gpu.stats();
+  for (let i = 4; i < 12; i++) await step();
+  const now = gpu.stats();
+  for (const name of ["created", "bindGroups", "pipelines", "liveBytes", "peakBytes"] as const) {
+    assert.equal(now[name] - warm[name], 0, name);
+  }
+  assert.ok(now.submits - warm.submits <= 3 * 8, `${now.submits - warm.submits} submits in 8 steps`);
+  assert.ok(now.dispatches - warm.dispatches >= 8 * 20);
+  const { values, losses } = training.finish();
+  for (const each of [...values.values(), losses]) each.dispose();
 });

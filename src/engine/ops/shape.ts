@@ -133,6 +133,11 @@ export interface SliceOptions {
   readonly start: number;
   /** One past the last index. */
   readonly end: number;
+  /**
+   * Copies even where a view would do: a loop that walks along the axis then binds the same buffers each time, which a
+   * view's offset would change.
+   */
+  readonly copy?: boolean;
 }
 
 /**
@@ -157,7 +162,7 @@ export function slice(x: Tensor, options: SliceOptions): Tensor {
   const offset = start * strides[axis]!;
   const aligned = ((x.offset + offset) * 4) % x.gpu.bindingAlignment === 0;
   const outerIsOne = sizeOf(x.shape.slice(0, axis)) === 1;
-  const result = outerIsOne && aligned && end > start && x.dtype !== "f16"
+  const result = !options.copy && outerIsOne && aligned && end > start && x.dtype !== "f16"
     ? new Tensor(x.gpu, x.storage, { shape, dtype: x.dtype, offset: x.offset + offset })
     : gatherView(x, { shape, strides, offset });
   return record(result, [x], [(dy) => {

@@ -91,19 +91,29 @@ test("slice() along any axis and its gradient agree with the oracle", async () =
         axis: negative ? axis - x.shape.length : axis,
         start: Math.min(p, q),
         end: Math.max(p, q),
+        copy: (p + q) % 2 === 0,
       }))
     )
   );
-  await holds(cases, async ({ x, at, axis, start, end }) => {
+  await holds(cases, async ({ x, at, ...options }) => {
+    const { start, end } = options;
     const starts = x.shape.map((_, i) => i === at ? start : 0);
     const ends = x.shape.with(at, end);
-    const { y, shape, dy, gradients: [dx] } = await evaluate(gpu, (t) => slice(t, { axis, start, end }), {
+    const { y, shape, dy, gradients: [dx] } = await evaluate(gpu, (t) => slice(t, options), {
       inputs: [x],
     });
     assert.deepEqual(shape, x.shape.with(at, end - start));
     assertClose(y, reference.slice(x, starts, ends), {});
     assertClose(dx!, reference.sliceGradient(x.shape, starts, ends, dy), {});
   });
+});
+
+test("slice() that is to copy shares no memory with what it cuts", async () => {
+  using x = tensor(gpu, Float32Array.from({ length: 1024 }, (_, i) => i), { shape: [4, 256] });
+  using view = slice(x, { start: 1, end: 2 });
+  using copied = slice(x, { start: 1, end: 2, copy: true });
+  assert.deepEqual([view.storage === x.storage, copied.storage === x.storage], [true, false]);
+  assert.deepEqual(await copied.data(), await view.data());
 });
 
 test("slice() of a slice reads, writes and computes at its own offset", async () => {
