@@ -7,7 +7,7 @@
 // identity: rows[b, i, t] = (t == i + origin) ? 1 : 0. One thread a float of rows.
 // pick:     out[b, i, t] = factor[b, i]·rows[b, order[b, i], origin + t] for t < length, padding 0. One thread a float of out.
 // unpack:   out[b, i·rowStep + t·step] = factor[b, i]·rows[b, i, t]. One thread a float of out.
-// norms:    out[b, i] = ‖rows[b, i, origin..origin + length]‖₂. One thread a row.
+// norms:    out[b, i, 0] = ‖rows[b, i, 0..length]‖₂ and out[b, i, 1] = ‖rows[b, i, origin..origin + length]‖₂. One thread a row.
 // signs:    out[b, i] = ±1, the sign of the largest |rows[b, i, t]| of the row, the first of equals. One thread a row.
 // 64 threads a workgroup along x, then y; workgroup_id.z is the stack b.
 
@@ -79,10 +79,14 @@ fn unpack(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gro
 fn norms(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = index_of(id, groups);
   if (i >= params.count) { return; }
-  let base = (id.z * params.count + i) * params.stride + params.origin;
-  var squares = 0.0;
-  for (var t = base; t < base + params.length; t++) { squares = fma(x[t], x[t], squares); }
-  perRow[id.z * params.count + i] = sqrt(squares);
+  let base = (id.z * params.count + i) * params.stride;
+  var squares = vec2f(0);
+  for (var t = base; t < base + params.length; t++) {
+    let pair = vec2f(x[t], x[t + params.origin]);
+    squares = fma(pair, pair, squares);
+  }
+  perRow[2u * (id.z * params.count + i)] = sqrt(squares.x);
+  perRow[2u * (id.z * params.count + i) + 1u] = sqrt(squares.y);
 }
 
 @compute @workgroup_size(64)

@@ -198,25 +198,33 @@ export function pick(rows: Rows, { order, factor, origin, length, outLength = le
   return result;
 }
 
-/** ‖row‖₂ over `length` elements from `origin` on, [N, count]. */
-export function normsOf(rows: Rows, length: number, origin = 0): Tensor {
-  return perRow(normsKernel, rows, length, origin);
+/** ‖·‖₂ of the first `length` elements of each row, and of those from `origin` on; [N, count, 2]. */
+export function normsOf(rows: Rows, { length, origin }: { length: number; origin: number }): Tensor {
+  const [batch, count] = extentsOf(rows);
+  const result = empty(rows.gpu, [batch, count, 2]);
+  perRow(normsKernel, rows, { length, origin, result });
+  return result;
 }
 
 /** The sign of the largest element of each row, the first of equals; [N, count] of ±1. */
 export function signsOf(rows: Rows, length: number): Tensor {
-  return perRow(signsKernel, rows, length);
+  const [batch, count] = extentsOf(rows);
+  const result = empty(rows.gpu, [batch, count]);
+  perRow(signsKernel, rows, { length, origin: 0, result });
+  return result;
 }
 
-function perRow(kernel: Kernel, rows: Rows, length: number, origin = 0): Tensor {
+function perRow(
+  kernel: Kernel,
+  rows: Rows,
+  { length, origin, result }: { length: number; origin: number; result: Tensor },
+): void {
   const [batch, count, stride] = extentsOf(rows);
-  const result = empty(rows.gpu, [batch, count]);
   launch(kernel, {
     tensors: [rows, result],
     params: [count, stride, length, origin, 0, 0, 0, 0],
     workgroups: grid(count, batch),
   });
-  return result;
 }
 
 /** A tensor of 2^exponent for each matrix. */

@@ -90,9 +90,9 @@ export async function jacobiSvd(a: Tensor, options: JacobiSvdOptions = {}): Prom
   const { rows, reflectors } = prepare(a, { ...extents, head }, exponents);
   try {
     const { sweeps, largestCosine } = await orthogonalize(rows, tournament, { maxSweeps, tolerance });
-    const [lengths, stretch] = [await readNorms(rows, n), await readNorms(rows, n, head)];
+    const norms = await readNorms(rows, { length: n, origin: head });
     return {
-      ...tidy(() => assemble(extents, { rows, reflectors, lengths, stretch, exponents })),
+      ...tidy(() => assemble(extents, { rows, reflectors, norms, exponents })),
       sweeps,
       largestCosine,
     };
@@ -120,8 +120,8 @@ function prepare(
   });
 }
 
-async function readNorms(rows: Rows, length: number, origin = 0): Promise<Float32Array> {
-  const norms = normsOf(rows, length, origin);
+async function readNorms(rows: Rows, range: { length: number; origin: number }): Promise<Float32Array> {
+  const norms = normsOf(rows, range);
   try {
     return await norms.floats();
   } finally {
@@ -132,17 +132,18 @@ async function readNorms(rows: Rows, length: number, origin = 0): Promise<Float3
 interface Rotated {
   readonly rows: Rows;
   readonly reflectors: Reflectors;
-  /** ‖row‖₂, [N, n]. */
-  readonly lengths: Float32Array;
-  /** ‖row‖₂ of the second halves, [N, n]: 1 but for the rounding of all rotations, which stretches both halves alike. */
-  readonly stretch: Float32Array;
+  /**
+   * ‖·‖₂ of both halves of each row, [N, rows, 2]. The second is 1 but for the rounding of all rotations, which stretches
+   * both halves alike and is divided out.
+   */
+  readonly norms: Float32Array;
   readonly exponents: readonly number[];
 }
 
 /** Sorts, normalises, completes and signs the vectors, and applies Q. */
 function assemble(
   { batch, m, n, leading }: MatrixExtents,
-  { rows, reflectors, lengths, stretch, exponents }: Rotated,
+  { rows, reflectors, norms, exponents }: Rotated,
 ) {
   const { gpu } = rows;
   const head = rows.shape[1]!;
@@ -152,16 +153,17 @@ function assemble(
   const inverse = new Float32Array(batch * count);
   const upright = new Float32Array(batch * count);
   for (let b = 0; b < batch; b++) {
-    const drift = stretch.subarray(b * head, b * head + count);
-    const own = lengths.subarray(b * head, b * head + count).map((length, i) => length / drift[i]!);
+    const first = (i: number) => norms[2 * (b * head + i)]!;
+    const second = (i: number) => norms[2 * (b * head + i) + 1]!;
+    const own = Float32Array.from({ length: count }, (_, i) => first(i) / second(i));
     order.set(Uint32Array.from(own.keys()).sort((i, j) => own[j]! - own[i]! || i - j), b * count);
     for (let i = b * count; i < (b + 1) * count; i++) {
       const at = order[i]!;
       const norm = own[at]!;
-      upright[i] = 1 / drift[at]!;
+      upright[i] = 1 / second(at);
       if (norm < negligible) continue;
       sigma[i] = norm * 2 ** exponents[b]!;
-      inverse[i] = 1 / lengths[b * head + at]!;
+      inverse[i] = 1 / first(at);
       if (!Number.isFinite(sigma[i])) {
         throw new NonFiniteError(
           `Cannot decompose: a singular value is ${norm}·2^${

@@ -4,7 +4,7 @@ import { mul } from "../ops/elementwise.ts";
 import { matmul } from "../ops/matmul.ts";
 import { reshape } from "../ops/shape.ts";
 import { randomKey, RandomStream } from "../random.ts";
-import { formatShape } from "../shape.ts";
+import { formatShape, sizeOf } from "../shape.ts";
 import { type Tensor, tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import {
@@ -16,6 +16,7 @@ import {
   signsOf,
   unpack,
 } from "./_rows.ts";
+import { maxCholeskyColumns, wellConditioned } from "./cholesky_qr.ts";
 import { jacobiSvd, type Svd } from "./jacobi_svd.ts";
 import { orthonormalize } from "./qr.ts";
 
@@ -35,8 +36,8 @@ export interface RandomizedSvdOptions {
 }
 
 /**
- * The leading `rank` singular triplets, of one matrix or of a batch at once, by a random sketch with power iterations,
- * re-orthonormalised at each half step (Halko, Martinsson & Tropp, SIAM Review 53, 2011, algorithms 4.4 and 5.1). With
+ * The leading `rank` singular triplets, of one matrix or of a batch at once, by a random sketch with power iterations
+ * and a new basis at each half step (Halko, Martinsson & Tropp, SIAM Review 53, 2011, algorithms 4.4 and 5.1). With
  * ℓ = rank + oversampling the work is 2·(powerIterations + 1) products of the matrix with ℓ columns and a Jacobi SVD of
  * size ℓ.
  *
@@ -72,7 +73,7 @@ export async function randomizedSvd(a: Tensor, options: RandomizedSvdOptions): P
   }
   const width = Math.min(smaller, rank + oversampling);
   const exponents = await exponentsOf("decompose", a);
-  const { q, b } = tidy(() => project(a, { width, powerIterations, seed, exponents }));
+  const { q, b } = tidy(() => project(a, { ...extents, width, powerIterations, seed, exponents }));
   try {
     const small = await jacobiSvd(b);
     try {
@@ -94,30 +95,37 @@ export async function randomizedSvd(a: Tensor, options: RandomizedSvdOptions): P
   }
 }
 
-interface Projection {
+interface Projection extends MatrixExtents {
   readonly width: number;
   readonly powerIterations: number;
   readonly seed: number;
   readonly exponents: readonly number[];
 }
 
-/** Q [m, ℓ], which spans nearly the leading left singular vectors of `a` scaled, and b = aᵀQ [n, ℓ]. */
+/**
+ * Of a tall matrix T, which is `a` scaled or its transpose: q [N, max(m, n), ℓ], which spans nearly the leading left singular
+ * vectors, and b = Tᵀ·q [N, min(m, n), ℓ]. Between the products a basis of good condition will do; the last is orthonormal
+ * whatever the rank.
+ */
 function project(
   a: Tensor,
-  { width, powerIterations, seed, exponents }: Projection,
+  { batch, m, n, width, powerIterations, seed, exponents }: Projection,
 ): { q: Tensor; b: Tensor } {
-  const n = a.shape.at(-1)!;
   const scale = powersOfTwo(a, exponents.map((exponent) => -exponent));
-  const scaled = mul(a.detach(), a.rank === 3 ? reshape(scale, [-1, 1, 1]) : scale);
+  const scaled = mul(reshape(a.detach(), [batch, m, n]), reshape(scale, [batch, 1, 1]));
+  const transposed = m < n;
+  const times = (x: Tensor) => matmul(scaled, x, { transposeA: transposed });
+  const transposeTimes = (x: Tensor) => matmul(scaled, x, { transposeA: !transposed });
+  const condition = width <= maxCholeskyColumns ? wellConditioned : orthonormalize;
   const random = new RandomStream(randomKey(seed, "randomized svd"));
-  const sketch = tensor(a.gpu, Float32Array.from({ length: n * width }, () => random.normal()), {
-    shape: [n, width],
+  const shape = [Math.min(m, n), width];
+  const sketch = tensor(a.gpu, Float32Array.from({ length: sizeOf(shape) }, () => random.normal()), {
+    shape,
   });
-  let q = orthonormalize(matmul(scaled, sketch));
-  for (let i = 0; i < powerIterations; i++) {
-    q = orthonormalize(matmul(scaled, orthonormalize(matmul(scaled, q, { transposeA: true }))));
-  }
-  return { q, b: matmul(scaled, q, { transposeA: true }) };
+  let y = times(sketch);
+  for (let i = 0; i < powerIterations; i++) y = times(condition(transposeTimes(condition(y))));
+  const q = orthonormalize(y);
+  return { q, b: transposeTimes(q) };
 }
 
 /** The first `rank` singular values of each matrix, with the power of two that was taken out put back. */
@@ -137,7 +145,7 @@ function leadingValues(
   return s;
 }
 
-/** a ≈ Q·b with bᵀ = u′·s·v′ᵀ: u = Q·v′ and vt = u′ᵀ, of which the leading rows are taken and signed. */
+/** T ≈ q·bᵀ with b = u′·s·v′ᵀ: its vectors are q·v′ and u′, of which the leading ones are taken and signed. */
 function expand(
   { batch, m, n, leading }: MatrixExtents,
   { q, small, rank }: { q: Tensor; small: Svd; rank: number },
@@ -146,14 +154,16 @@ function expand(
   const ones = full(q.gpu, [batch], 1);
   const columnsOf = (x: Tensor, length: number) =>
     pack(x, { count: rank, length, rowStep: 1, step: width, size: length * width }, ones);
-  const left = columnsOf(matmul(q, small.vt, { transposeB: true }), m);
+  const long = columnsOf(matmul(q, small.vt, { transposeB: true }), Math.max(m, n));
+  const short = columnsOf(small.u, Math.min(m, n));
+  const [left, right] = m < n ? [short, long] : [long, short];
   const factor = signsOf(left, m);
   return {
     u: unpack(left, { count: rank, length: m, rowStep: 1, step: rank }, {
       factor,
       shape: [...leading, m, rank],
     }),
-    vt: unpack(columnsOf(small.u, n), { count: rank, length: n, rowStep: n, step: 1 }, {
+    vt: unpack(right, { count: rank, length: n, rowStep: n, step: 1 }, {
       factor,
       shape: [...leading, rank, n],
     }),
