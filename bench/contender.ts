@@ -1,5 +1,6 @@
 import type { Gpu } from "../src/engine/mod.ts";
 import type { Jax, Tfjs } from "./peers/mod.ts";
+import type { SuiteReport } from "./report.ts";
 
 /** One way of doing the work of a row. */
 export interface Contender {
@@ -21,6 +22,14 @@ export interface Row {
   readonly note?: string;
 }
 
+/** What a suite must show. */
+export interface Goal {
+  /** In words, with the figure. */
+  readonly what: string;
+  /** Compares it with what was measured. */
+  check(report: SuiteReport): { readonly measured: string; readonly holds: boolean };
+}
+
 /** Rows that belong together. */
 export interface Suite {
   readonly name: string;
@@ -28,6 +37,8 @@ export interface Suite {
   readonly title: string;
   /** The contender that the others' times are divided by. */
   readonly subject: string;
+  /** What it must show; said at the end of the run whether it does. */
+  readonly goal?: Goal;
   /** Whether other libraries do the same work. */
   readonly comparesPeers?: boolean;
   /** Measures the rows one after another. */

@@ -4,7 +4,12 @@ import type { Contender } from "./contender.ts";
 const minSamples = 7;
 const maxSamples = 41;
 const budgetMilliseconds = 4000;
-const warmUps = 1;
+
+/** Options of {@linkcode measure}. */
+export interface MeasureOptions {
+  /** Untimed calls of each contender; 1 by default, 0 for those that have run already. */
+  readonly warmUps?: number;
+}
 
 /**
  * Takes samples of several contenders in turn, A B C A B C …, so that whatever else the machine does meets all of them
@@ -14,6 +19,7 @@ const warmUps = 1;
  */
 export async function measure(
   contenders: readonly Contender[],
+  { warmUps = 1 }: MeasureOptions = {},
 ): Promise<Record<string, number[]>> {
   const bench = new Bench({
     iterations: 1,

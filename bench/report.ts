@@ -1,4 +1,4 @@
-import type { Row, Suite } from "./contender.ts";
+import type { Goal, Row, Suite } from "./contender.ts";
 import { geometricMean, median } from "./measure.ts";
 import { peerNames } from "./peers/mod.ts";
 
@@ -30,6 +30,8 @@ export interface SuiteReport {
   readonly remarks: readonly string[];
   /** Geometric mean over the rows of the best peer's time over ours; null without peers. */
   readonly geomeanOverBestPeer: number | null;
+  /** What it must show, what it showed, and whether that is enough; null for a suite that only informs. */
+  readonly goal: ({ readonly what: string } & ReturnType<Goal["check"]>) | null;
 }
 
 /** Medians, ratios and rates of a row. */
@@ -55,7 +57,7 @@ export function reportRow(row: Row, subject: string): RowReport {
 
 /** The rows of a suite and how they stand to the best of the peers. */
 export function reportSuite(
-  { name, title, subject, comparesPeers = false }: Suite,
+  { name, title, subject, goal, comparesPeers = false }: Suite,
   rows: readonly RowReport[],
   remarks: readonly string[],
 ): SuiteReport {
@@ -64,7 +66,7 @@ export function reportSuite(
     const met = peers.flatMap((peer) => ratios[peer] ?? []);
     return met.length > 0 ? [Math.min(...met)] : [];
   });
-  return {
+  const report: SuiteReport = {
     suite: name,
     title,
     subject,
@@ -72,7 +74,23 @@ export function reportSuite(
     rows,
     remarks: comparesPeers ? remarks : [],
     geomeanOverBestPeer: best.length > 0 ? geometricMean(best) : null,
+    goal: null,
   };
+  return goal === undefined ? report : { ...report, goal: { what: goal.what, ...goal.check(report) } };
+}
+
+/** What each suite must show beside what it showed. */
+export function formatGoals(reports: readonly SuiteReport[]): string {
+  const rows = reports.flatMap(({ suite, goal }) =>
+    goal === null ? [] : [[suite, goal.what, goal.measured, goal.holds ? "yes" : "NO"]]
+  );
+  return formatTable([["suite", "must show", "measured", "holds"], ...rows]).join("\n");
+}
+
+/** Columns of text, each as wide as its widest cell. */
+function formatTable(cells: readonly (readonly string[])[]): string[] {
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((line) => line[column]!.length)));
+  return cells.map((line) => line.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd());
 }
 
 /** A suite as a table for a terminal. */

@@ -6,7 +6,14 @@ import { openGpu } from "../src/engine/mod.ts";
 import type { Suite } from "./contender.ts";
 import { describeEnvironment, formatEnvironment } from "./environment.ts";
 import { loadPeers } from "./peers/mod.ts";
-import { formatSuite, reportRow, reportSuite, type RowReport, type SuiteReport } from "./report.ts";
+import {
+  formatGoals,
+  formatSuite,
+  reportRow,
+  reportSuite,
+  type RowReport,
+  type SuiteReport,
+} from "./report.ts";
 import { suites } from "./suites/mod.ts";
 
 const HISTORY = fileURLToPath(new URL("history.jsonl", import.meta.url));
@@ -56,6 +63,7 @@ async function main() {
     print(`${formatSuite(report)}\n`);
   }
   const result = { ...environment, suites: reports, complaints };
+  if (reports.some(({ goal }) => goal !== null)) print(`${formatGoals(reports)}\n`);
   if (json) console.log(JSON.stringify(result, null, 2));
   if (record) await appendHistory(result);
   if (complaints.length > 0) {

@@ -48,8 +48,9 @@ export interface Jax {
       options: { shape: readonly number[]; dtype?: "float32" | "int32" | "uint32" },
     ): JaxArray;
     matmul(a: JaxArray, b: JaxArray): JaxArray;
-    einsum(subscripts: string, ...operands: JaxArray[]): JaxArray;
     swapaxes(x: JaxArray, first: number, second: number): JaxArray;
+    /** Zeros before and after each axis. */
+    pad(x: JaxArray, widths: readonly (readonly [number, number])[]): JaxArray;
     sqrt(x: JaxArray): JaxArray;
     square(x: JaxArray): JaxArray;
     take(x: JaxArray, indices: JaxArray, axis: number): JaxArray;
@@ -67,13 +68,6 @@ export interface Jax {
     logSoftmax(x: JaxArray, axis?: Axis): JaxArray;
     /** (x − μ)/√(σ² + ε). */
     standardize(x: JaxArray, axis?: Axis, options?: { epsilon?: number }): JaxArray;
-    /** Heads apart: q [B, T, H, D], k and v [B, S, H, D]. */
-    dotProductAttention(
-      q: JaxArray,
-      k: JaxArray,
-      v: JaxArray,
-      options?: { bias?: JaxArray; scale?: number },
-    ): JaxArray;
   };
 }
 

@@ -1,88 +1,90 @@
-import {
-  AdamW,
-  backward,
-  broadcastTo,
-  crossEntropy,
-  type Gpu,
-  mean,
-  reshape,
-  type Tensor,
-  tensor,
-  tidy,
-} from "../../src/engine/mod.ts";
-import type { Contender, Suite } from "../contender.ts";
+import type { BenchContext, Contender, Row, Suite } from "../contender.ts";
+import { prepareOwnStep } from "../lora/federa.ts";
+import { prepareJaxStep } from "../lora/jax_js.ts";
+import { createProblem, type LoraStep, miniLm } from "../lora/problem.ts";
+import { prepareTfjsStep } from "../lora/tfjs.ts";
 import { measure } from "../measure.ts";
-import { type BenchModel, createEncoder, createModel, randomTexts } from "../model.ts";
-import { settle } from "../settle.ts";
 
 const batch = 16;
-const length = 32;
-const learningRate = 1e-4;
+const length = 64;
+const rank = 8;
+const tolerance = 1e-3;
 
-/** One step of training the encoder: forward, backward and AdamW. */
+type Inspection = Awaited<ReturnType<LoraStep["inspect"]>>;
+
+/** One step of training adapters in a frozen encoder: forward, backward and AdamW, everything on the device. */
 export const loraStepSuite: Suite = {
   name: "lora_step",
-  title: "one training step of Universal Sentence Encoder lite, LoRA of rank 8 on its attention, AdamW",
-  subject: "LoRA step",
-  async *rows({ gpu }) {
-    const { encoder, weights } = await createEncoder(gpu);
-    const lora = await createModel(gpu, encoder, "lora");
-    const full = await createModel(gpu, encoder, "full");
-    const steps = [
-      createStep(gpu, "LoRA step", lora),
-      createStep(gpu, "full step", full),
-    ];
-    yield {
-      name: `B ${batch}, T ${length}`,
-      samples: await measure(steps),
-      note: weights,
-    };
-    for (const each of steps) each.dispose();
+  title: `one LoRA step of a MiniLM-shaped encoder, rank ${rank} on Q, K, V and output, AdamW`,
+  subject: "federa",
+  comparesPeers: true,
+  goal: {
+    what: "1.5× the better peer, loss and gradients equal",
+    check: ({ geomeanOverBestPeer }) => ({
+      measured: geomeanOverBestPeer === null ? "no peer ran" : `${geomeanOverBestPeer.toFixed(2)}×`,
+      holds: geomeanOverBestPeer !== null && geomeanOverBestPeer >= 1.5,
+    }),
+  },
+  async *rows(context) {
+    yield await measureStep(context);
   },
 };
 
-function createStep(
-  gpu: Gpu,
-  name: string,
-  { model, trainable }: BenchModel,
-): Contender & { dispose(): void } {
-  const texts = randomTexts(batch, length);
-  const inputs = {
-    ids: tensor(gpu, texts.ids, { shape: [1, batch, length] }),
-    mask: tensor(gpu, texts.mask, { shape: [1, batch, length] }),
+async function measureStep({ gpu, jax, tfjs, complain }: BenchContext): Promise<Row> {
+  const problem = createProblem(miniLm, { batch, length, rank });
+  const own = prepareOwnStep(gpu, problem);
+  const expected = [await own.inspect(), await own.inspect()] as const;
+  const steps = [own];
+  const contenders: Contender[] = [{ name: "federa", run: () => own.run() }];
+  const prepare = {
+    ...(jax && { "jax-js": () => prepareJaxStep(jax, problem) }),
+    ...(tfjs && { tfjs: () => prepareTfjsStep(tfjs, problem) }),
   };
-  const labels = tensor(gpu, texts.labels, { shape: [1, batch] });
-  const values = new Map(
-    [...trainable].map(([key, value]) => [key, asClient(value)]),
-  );
-  const parameters = [...values.values()];
-  const bound = model.mapParameters((key, parameter) => values.get(key) ?? parameter);
-  const optimizer = new AdamW(parameters);
-  return {
-    name,
-    run: async () => {
-      tidy(() => {
-        const loss = mean(crossEntropy(bound.forward(inputs), labels));
-        optimizer.step(backward(loss, parameters), { learningRate });
-      });
-      await settle(gpu);
-    },
-    dispose: () => {
-      optimizer.dispose();
-      for (const each of [...parameters, labels, inputs.ids, inputs.mask]) {
-        each.dispose();
+  let difference = 0;
+  try {
+    for (const [name, create] of Object.entries(prepare)) {
+      try {
+        const step = create();
+        steps.push(step);
+        // The second step's numbers depend on what the optimiser made of the first.
+        for (const each of expected) difference = Math.max(difference, compare(await step.inspect(), each));
+        contenders.push({ name, run: () => step.run() });
+      } catch (error) {
+        complain(`${name} has no time for the step: ${error instanceof Error ? error.message : error}`);
       }
-    },
-  };
+    }
+    return {
+      name: `B ${batch}, T ${length}`,
+      samples: await measure(contenders, { warmUps: 0 }),
+      note: `loss ${expected[0].loss.toFixed(5)}; largest relative difference of a gradient ${
+        difference.toExponential(1)
+      }`,
+    };
+  } finally {
+    for (const each of steps) each.dispose();
+  }
 }
 
-/** A copy with a client axis of one. */
-function asClient(value: Tensor): Tensor {
-  return tidy(() =>
-    broadcastTo(reshape(value.detach(), [1, ...value.shape]), [
-      1,
-      ...value.shape,
-    ])
-  )
-    .requireGrad();
+/**
+ * The largest relative difference of the loss or of an adapter's gradient, in the Euclidean norm.
+ *
+ * @throws {RangeError} when it exceeds the tolerance.
+ */
+function compare(found: Inspection, expected: Inspection): number {
+  let largest = 0;
+  const take = (name: string, difference: number) => {
+    if (!(difference <= tolerance)) {
+      throw new RangeError(`${name} differs by ${difference}, expected at most ${tolerance}`);
+    }
+    largest = Math.max(largest, difference);
+  };
+  take("the loss", Math.abs(found.loss - expected.loss) / Math.abs(expected.loss));
+  for (const [name, gradient] of expected.gradients) {
+    const other = found.gradients.get(name)!;
+    const norm = (at: (i: number) => number) =>
+      Math.sqrt(gradient.reduce((sum, _, i) => sum + at(i) ** 2, 0));
+    const relative = norm((i) => other[i]! - gradient[i]!) / norm((i) => gradient[i]!);
+    take(`the gradient of ${name}`, relative);
+  }
+  return largest;
 }

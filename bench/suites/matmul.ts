@@ -26,6 +26,19 @@ export const matmulSuite: Suite = {
   title: "matrix products, f32, operands on the device",
   subject: "federa",
   comparesPeers: true,
+  goal: {
+    what: "2× the better peer, no shape below 1×, 1024³ at 35 % of the multiply-add ceiling",
+    check: ({ geomeanOverBestPeer, rows }) => {
+      const least = Math.min(...rows.flatMap(({ ratios }) => Object.values(ratios)));
+      const { gflops = NaN, ceilingGflops = NaN } = rows.find(({ name }) => name === "1024³")!;
+      const share = gflops / ceilingGflops;
+      const mean = geomeanOverBestPeer ?? NaN;
+      return {
+        measured: `${mean.toFixed(2)}×, least ${least.toFixed(2)}×, ${(100 * share).toFixed(0)} %`,
+        holds: mean >= 2 && least >= 1 && share >= 0.35,
+      };
+    },
+  },
   async *rows(context) {
     const ceiling = await createCeiling(context.gpu);
     for (const product of products) {

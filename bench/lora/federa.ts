@@ -1,0 +1,78 @@
+import {
+  AdamW,
+  assign,
+  backward,
+  crossEntropy,
+  disposeAll,
+  emptyPacked,
+  type Gpu,
+  keep,
+  Linear,
+  mean,
+  type Tensor,
+  tensor,
+  tidy,
+} from "../../src/engine/mod.ts";
+import { LowRankLinear } from "../../src/federa/mod.ts";
+import { Bert, TextClassifier } from "../../src/models/mod.ts";
+import { settle } from "../settle.ts";
+import { type HostArray, type LoraProblem, type LoraStep } from "./problem.ts";
+
+/** The step in this project, for one member. */
+export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): LoraStep {
+  const { config, batch, length, scaling, learningRate, trainable } = problem;
+  const upload = ({ data, shape }: HostArray) => tensor(gpu, data, { shape });
+  const encoder = new Bert(gpu, problem.parameters, { config, pooling: "mean" });
+  const head = new Linear(upload(trainable.get("head.weight")!), upload(trainable.get("head.bias")!));
+  const plain = new TextClassifier(encoder, head, { labels: ["ham", "spam"] });
+  const adapted = plain.mapModules((name, module) => {
+    const factor = (each: string) => trainable.get(`${name.slice("encoder.".length)}.${each}`);
+    const [loraA, loraB] = [factor("loraA"), factor("loraB")];
+    if (!(module instanceof Linear) || !loraA || !loraB) return module;
+    const { weight, bias } = module;
+    return new LowRankLinear({ weight, bias, loraA: upload(loraA), loraB: upload(loraB), scaling });
+  });
+  const names = [...trainable.keys()];
+  const shapes = names.map((name) => [1, ...trainable.get(name)!.shape]);
+  const parameters = emptyPacked(gpu, shapes).map((each) => keep(each).requireGrad());
+  const gradients = emptyPacked(gpu, shapes).map(keep);
+  const values = new Map<string, Tensor>();
+  names.forEach((name, i) => {
+    values.set(name.startsWith("head.") ? name : `encoder.${name}`, parameters[i]!);
+    using value = upload(trainable.get(name)!);
+    assign(parameters[i]!, value);
+  });
+  const model = adapted.mapParameters((name, each) => values.get(name) ?? each);
+  const optimizer = new AdamW(parameters);
+  const tokens = {
+    ids: tensor(gpu, problem.ids, { shape: [1, batch, length] }),
+    mask: tensor(gpu, problem.mask, { shape: [1, batch, length] }),
+  };
+  const labels = tensor(gpu, problem.labels, { shape: [1, batch] });
+  const step = () =>
+    tidy(() => {
+      const loss = mean(crossEntropy(model.forward(tokens), labels));
+      backward(loss, parameters, { into: gradients });
+      optimizer.step(gradients, { learningRate });
+      return loss.detach();
+    });
+  return {
+    run: async () => {
+      step().dispose();
+      await settle(gpu);
+    },
+    inspect: async () => {
+      using loss = step();
+      const found = await Promise.all(gradients.map((each) => each.floats()));
+      return {
+        loss: await loss.item(),
+        gradients: new Map(names.map((name, i) => [name, found[i]!])),
+      };
+    },
+    dispose: () => {
+      optimizer.dispose();
+      disposeAll([...parameters, ...gradients, labels, ...Object.values(tokens)]);
+      disposeAll([...adapted.namedParameters()].map(([, each]) => each));
+    },
+  };
+}
