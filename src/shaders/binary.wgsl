@@ -3,7 +3,8 @@
 //
 // main:      a, b, z: n values, contiguous; one thread computes four neighbours.
 // broadcast: z has up to four axes `extents` (outermost first, one that is unused is 1); a and b are read with the
-//            strides given, 0 along an axis they are broadcast over; one thread computes one value.
+//            strides given, 0 along an axis they are broadcast over; one thread computes one value, or with QUADS, where
+//            the last axis is a multiple of 4, four neighbours.
 // 64 threads a workgroup; workgroups are counted along x, then y.
 
 struct Params { extents: vec4u, aStrides: vec4u, bStrides: vec4u, n: u32, p0: f32, p1: f32 }
@@ -66,7 +67,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 
 @compute @workgroup_size(64)
 fn broadcast(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.x + id.y * groups.x * 64;
+  let thread = id.x + id.y * groups.x * 64;
+  let i = select(thread, 4u * thread, QUADS);
   if (i >= params.n) { return; }
   let e = params.extents;
   let row = i / e.w;
@@ -74,5 +76,13 @@ fn broadcast(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) 
   let index = vec4u(plane / e.y, plane % e.y, row % e.z, i % e.w);
   let ia = dot(index, params.aStrides);
   let ib = dot(index, params.bStrides);
+//@if QUADS
+  let sa = params.aStrides.w;
+  let sb = params.bStrides.w;
+  let u = vec4f(a[ia], a[ia + sa], a[ia + 2u * sa], a[ia + 3u * sa]);
+  let v = vec4f(b[ib], b[ib + sb], b[ib + 2u * sb], b[ib + 3u * sb]);
+  z4[thread] = apply(u, v);
+//@else
   z[i] = apply(vec4f(a[ia]), vec4f(b[ib])).x;
+//@end
 }

@@ -46,13 +46,12 @@ function binary(op: string, a: Tensor, b: Tensor, [p0, p1]: Scalars = [0, 0]): T
   checkOperands(op.toLowerCase(), [a, b]);
   const shape = broadcastShapes(a.shape, b.shape);
   const z = empty(a.gpu, shape);
-  const constants = { OP: op };
   if (sameShape(a.shape, b.shape)) {
     launch(binaryKernel, {
       tensors: [a, b, z],
       params: [...new Array(12).fill(0), z.size, f32Bits(p0), f32Bits(p1)],
       threads: Math.ceil(z.size / 4),
-      constants,
+      constants: { OP: op, QUADS: false },
     });
     return z;
   }
@@ -68,6 +67,7 @@ function binary(op: string, a: Tensor, b: Tensor, [p0, p1]: Scalars = [0, 0]): T
     values: readonly number[],
     by: number,
   ) => [...new Array<number>(4 - values.length).fill(by), ...values];
+  const QUADS = (collapsed.shape.at(-1) ?? 1) % 4 === 0;
   launch(broadcastKernel, {
     tensors: [a, b, z],
     params: [
@@ -78,8 +78,8 @@ function binary(op: string, a: Tensor, b: Tensor, [p0, p1]: Scalars = [0, 0]): T
       f32Bits(p0),
       f32Bits(p1),
     ],
-    threads: z.size,
-    constants,
+    threads: QUADS ? z.size / 4 : z.size,
+    constants: { OP: op, QUADS },
   });
   return z;
 }
