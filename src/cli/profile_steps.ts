@@ -7,7 +7,7 @@ import {
   randomKey,
   RandomStream,
 } from "../engine/mod.ts";
-import { packBatches, planBatches, trainableParameters, trainCohort } from "../fl/mod.ts";
+import { packBatches, planBatches, planMemory, trainableParameters, trainCohort } from "../fl/mod.ts";
 import type { MethodConfig } from "./config.ts";
 import { type Experiment, simulationOptions, startingModel } from "./experiment.ts";
 
@@ -58,8 +58,10 @@ export async function profileSteps(
 ): Promise<StepProfile> {
   const { gpu } = experiment;
   const options = simulationOptions(experiment, method);
-  const { clients, clientsPerRound = clients.length, cohortSize, seed, train, batchSize } = options;
-  const state = await options.method.init(startingModel(experiment), { ...options, svd: method.svd });
+  const { clients, clientsPerRound = clients.length, seed, train, batchSize } = options;
+  const pretrained = startingModel(experiment);
+  const state = await options.method.init(pretrained, { ...options, svd: method.svd });
+  const { cohortSize } = planMemory(pretrained, state, options);
   const cohort = new RandomStream(randomKey(seed, "participants", 1))
     .sampleWithoutReplacement(clients.length, clientsPerRound).sort((a, b) => a - b).slice(0, cohortSize);
   const total = warmUps + 2 * steps;

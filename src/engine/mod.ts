@@ -13,7 +13,6 @@ export {
   type AdapterDescription,
   Gpu,
   type GpuStats,
-  type Rehearsal,
 } from "./gpu/device.ts";
 export { openGpu, type OpenGpuOptions } from "./gpu/open_gpu.ts";
 export type { KernelProfile, Profile, Profiler } from "./gpu/profiler.ts";

@@ -69,15 +69,15 @@ export interface DynamicsOptions {
   readonly pretrained: ReadonlyMap<string, Tensor>;
 }
 
-/** Measures a round, with one readback. */
-export async function measureDynamics(
+/** Records what {@linkcode measureDynamics} reads: rows of seven sums, one a layer. */
+export function recordDynamics(
   model: TextClassifier,
   covariance: FactorCovariance,
   { before, after, pretrained }: DynamicsOptions,
-): Promise<RoundDynamics> {
+): Tensor {
   const adapters = adaptersOf(model);
   const names = [...after.keys()];
-  const scalars = tidy(() => {
+  return tidy(() => {
     const scaled = new Map([...covariance.aggregates()].map(([name, { error, change }]) => {
       const { scaling } = adapters.get(name)!;
       return [name, { error: mul(error, scaling), change: mul(change, scaling) }] as const;
@@ -96,12 +96,23 @@ export async function measureDynamics(
     });
     return concat(rows.flat());
   });
+}
+
+/** Measures a round, with one readback. */
+export async function measureDynamics(
+  model: TextClassifier,
+  covariance: FactorCovariance,
+  options: DynamicsOptions,
+): Promise<RoundDynamics> {
+  const scalars = recordDynamics(model, covariance, options);
   const values = await scalars.floats();
   scalars.dispose();
-  const width = values.length / names.length;
-  const column = (k: number) => names.reduce((total, _, i) => total + values[i * width + k]!, 0);
+  const layers = options.after.size;
+  const width = values.length / layers;
+  const column = (k: number) =>
+    Array.from({ length: layers }, (_, i) => values[i * width + k]!).reduce((sum, value) => sum + value, 0);
   const ratio = (error: number, change: number) => change > 0 ? Math.sqrt(error / change) : null;
-  const average = (k: number) => column(k) / names.length;
+  const average = (k: number) => column(k) / layers;
   return {
     aggregationError: ratio(column(0), column(1)),
     appliedError: ratio(column(2), column(1)),

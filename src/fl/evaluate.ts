@@ -1,4 +1,4 @@
-import { type Gpu, noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
+import { noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
 import type { TokenizedSet } from "./dataset.ts";
 import { accuracy, macroF1 } from "./metrics.ts";
@@ -12,6 +12,9 @@ export interface Evaluation {
   /** Unweighted mean of the classes' F1 scores, 0 to 1. */
   readonly macroF1: number;
 }
+
+/** Texts that are evaluated at once. */
+export const evaluationBatchSize = 64;
 
 /** Options of {@linkcode evaluate}. */
 export interface EvaluateOptions {
@@ -33,7 +36,7 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   if (data.size === 0) throw new RangeError("Cannot evaluate on an empty set: expected at least one example");
-  const { batchSize = 64, onProgress } = options;
+  const { batchSize = evaluationBatchSize, onProgress } = options;
   const gpu = model.head.weight.gpu;
   const classes = model.labels.length;
   const predictions = new Int32Array(data.size);
@@ -57,10 +60,7 @@ export async function evaluate(
   for (let start = 0; start < data.size; start += batchSize) {
     const end = Math.min(start + batchSize, data.size);
     // One batch is recorded ahead of the one that is waited for.
-    const next = {
-      logits: tidy(() => noGrad(() => model.forward(batchOf(gpu, data, { start, end })))),
-      start,
-    };
+    const next = { logits: evaluationLogits(model, data, { start, end }), start };
     gpu.flush();
     await collect();
     pending.push(next);
@@ -74,13 +74,17 @@ export async function evaluate(
   };
 }
 
-function batchOf(gpu: Gpu, data: TokenizedSet, { start, end }: { start: number; end: number }) {
-  const { length } = data;
+/** Records the logits of the examples from `start` to before `end`. */
+export function evaluationLogits(
+  model: TextClassifier,
+  { length, ids, mask }: TokenizedSet,
+  { start, end }: { readonly start: number; readonly end: number },
+): Tensor {
+  const { gpu } = model.head.weight;
   const shape = [end - start, length];
-  return {
-    ids: tensor(gpu, data.ids.slice(start * length, end * length), { shape }),
-    mask: tensor(gpu, data.mask.slice(start * length, end * length), { shape }),
-  };
+  const upload = (data: Uint32Array | Float32Array) =>
+    tensor(gpu, data.slice(start * length, end * length), { shape });
+  return tidy(() => noGrad(() => model.forward({ ids: upload(ids), mask: upload(mask) })));
 }
 
 function assertFinite(row: Float32Array, example: number): void {

@@ -1,6 +1,7 @@
 import type { TextClassifier } from "../models/text_classifier.ts";
 import type { RoundDynamics } from "./dynamics.ts";
 import type { Evaluation } from "./evaluate.ts";
+import type { MemoryPlan } from "./memory.ts";
 
 /** Everything that is known of a finished round. */
 export interface RoundReport extends RoundDynamics {
@@ -36,6 +37,8 @@ export type SimulationEvent =
     readonly trainableParameters: number;
     /** Values of the model, adapters included. */
     readonly totalParameters: number;
+    /** How many clients train at once, and the memory that the rounds will take. */
+    readonly memory: MemoryPlan;
     /** The global model before the first round. */
     readonly test: Evaluation | null;
     readonly seconds: number;

@@ -5,13 +5,15 @@
  */
 export * from "./batches.ts";
 export * from "./dataset.ts";
-export * from "./dynamics.ts";
-export * from "./evaluate.ts";
+export { effectiveWeights, measureDynamics } from "./dynamics.ts";
+export type { DynamicsOptions, RoundDynamics, Variation } from "./dynamics.ts";
+export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
 export * from "./events.ts";
 export * from "./factor_covariance.ts";
 export * from "./fed_avg.ts";
 export * from "./history.ts";
 export * from "./local_training.ts";
+export { type MemoryPlan, planMemory } from "./memory.ts";
 export * from "./method.ts";
 export * from "./methods/mod.ts";
 export * from "./metrics.ts";

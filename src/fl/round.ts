@@ -19,6 +19,7 @@ export interface RoundOptions extends SimulationOptions {
   /** The last round that each client took part in; 0 for never. */
   readonly lastRounds: number[];
   readonly covariance: FactorCovariance;
+  readonly cohortSize: number;
   readonly round: number;
   readonly timer: PhaseTimer;
   readonly onProgress: (done: number, total: number) => void;

@@ -7,6 +7,7 @@ import { effectiveWeights, measureDynamics } from "./dynamics.ts";
 import { evaluate, type Evaluation } from "./evaluate.ts";
 import type { RoundReport, SimulationEvent } from "./events.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
+import { planMemory } from "./memory.ts";
 import { trainableParameters } from "./method.ts";
 import { trainRound } from "./round.ts";
 import { checkOptions, type SimulationOptions } from "./simulation_options.ts";
@@ -20,6 +21,7 @@ import { checkOptions, type SimulationOptions } from "./simulation_options.ts";
  * `finished` model owns its trained tensors.
  *
  * @throws {RangeError} when the options don't fit the data, before anything is trained.
+ * @throws {OutOfMemoryError} when a round wouldn't fit into memory, before anything is trained.
  * @throws {NonFiniteError} when a client's loss is no longer finite; the global values are those of the last whole round.
  */
 export async function* simulate(
@@ -47,12 +49,15 @@ export async function* simulate(
     shouldEvaluate(round)
       ? evaluate(method.evaluationModel(state), options.test, { onProgress: report(round, "evaluation") })
       : Promise.resolve(null);
+  const { gpu } = state.model.head.weight;
+  const memory = planMemory(pretrained, state, options);
   const initial = yield* progress.until(test(0));
   yield {
     type: "initialized",
     method: method.name,
     trainableParameters: sizeOfAll(trainableParameters(state.model, method.trainable).values()),
     totalParameters: sizeOfAll([...state.model.namedParameters()].map(([, parameter]) => parameter)),
+    memory,
     test: initial,
     seconds: (performance.now() - started) / 1000,
   };
@@ -61,13 +66,16 @@ export async function* simulate(
   let before = effectiveWeights(state.model, names);
   const lastRounds = new Array<number>(options.clients.length).fill(0);
   let covariance: FactorCovariance | undefined;
+  const { maxHeldBytes } = gpu;
   try {
+    gpu.maxHeldBytes = Math.min(maxHeldBytes, memory.budgetBytes ?? Infinity);
     for (let round = 1; round <= rounds; round++) {
       const timer = new PhaseTimer();
       covariance = new FactorCovariance(state.model);
       const trained = yield* progress.until(
         trainRound(state, {
           ...options,
+          cohortSize: memory.cohortSize,
           round,
           lastRounds,
           covariance,
@@ -88,7 +96,6 @@ export async function* simulate(
       const evaluation = yield* progress.until(test(round));
       timer.lap("evaluation");
       const { participants, trainLoss, bytesUp, bytesDown } = trained;
-      const { gpu } = state.model.head.weight;
       const roundReport: RoundReport = {
         round,
         participants,
@@ -103,6 +110,7 @@ export async function* simulate(
       yield { type: "round", report: roundReport };
     }
   } finally {
+    gpu.maxHeldBytes = maxHeldBytes;
     covariance?.dispose();
     disposeAll(before.values());
     disposeAll(origin.values());

@@ -21,8 +21,15 @@ export interface SimulationOptions {
   readonly rounds: number;
   /** Clients sampled each round; all by default. */
   readonly clientsPerRound?: number;
-  /** Clients trained at once; changes memory and speed, never a bit of the result. */
-  readonly cohortSize: number;
+  /** Clients trained at once; changes memory and speed, never a bit of the result. `"auto"` is the most that fit. */
+  readonly cohortSize: number | "auto";
+  /**
+   * The most bytes of GPU buffers to hold. By default half of what is free where the adapter is the CPU; elsewhere 2 GiB for
+   * an automatic cohort size, and else no limit but the adapter's own on single tensors.
+   */
+  readonly maxGpuBytes?: number | undefined;
+  /** Runs each layer again in the backward pass instead of keeping its activations; off by default. */
+  readonly checkpointing?: boolean | undefined;
   readonly work: LocalWork;
   readonly batchSize: number;
   readonly optimizer: LocalOptimizer;
@@ -40,11 +47,21 @@ export interface SimulationOptions {
  * @throws {RangeError} naming what doesn't fit.
  */
 export function checkOptions(options: SimulationOptions): void {
-  const { clients, train, rounds, clientsPerRound = clients.length, cohortSize, batchSize, work } = options;
+  const {
+    clients,
+    train,
+    rounds,
+    clientsPerRound = clients.length,
+    cohortSize,
+    batchSize,
+    work,
+    maxGpuBytes,
+  } = options;
   const counts = {
     rounds,
     clientsPerRound,
-    cohortSize,
+    ...cohortSize === "auto" ? {} : { cohortSize },
+    ...maxGpuBytes === undefined ? {} : { maxGpuBytes },
     batchSize,
     ..."epochs" in work ? { epochs: work.epochs } : { steps: work.steps },
   };

@@ -10,6 +10,7 @@ const started = {
   method: "fedit",
   trainableParameters: 10,
   totalParameters: 100,
+  memory: { cohortSize: 2, peakBytes: 1000, heldBytes: 2000, budgetBytes: null },
   test: { loss: 0.7, accuracy: 0.5, macroF1: 0.4 },
   seconds: 1,
 } as const;

@@ -22,8 +22,6 @@ export interface PoolStats {
   readonly peakBytes: number;
   /** Held for reuse. */
   readonly idleBytes: number;
-  /** The most that was ever held, in use and for reuse. */
-  readonly peakHeldBytes: number;
   /** Buffers created so far. */
   readonly created: number;
 }
@@ -65,6 +63,8 @@ function insertById(list: PooledBuffer[], buffer: PooledBuffer): void {
  * every command that names them.
  */
 export class BufferPool {
+  /** Bytes in use and for reuse above which idle buffers give way to a new one. */
+  maxHeldBytes = Infinity;
   readonly #device: BufferSource;
   readonly #flush: () => void;
   readonly #maxIdleBytes: number;
@@ -73,7 +73,6 @@ export class BufferPool {
   readonly #idle = new Map<number, PooledBuffer[]>();
   #liveBytes = 0;
   #peakBytes = 0;
-  #peakHeldBytes = 0;
   #idleBytes = 0;
   #created = 0;
 
@@ -101,6 +100,7 @@ export class BufferPool {
     const list = this.#idle.get(capacity);
     let buffer = list?.pop();
     if (buffer === undefined) {
+      this.trim(Math.max(0, this.maxHeldBytes - this.#liveBytes - capacity));
       buffer = {
         id: nextId++,
         buffer: this.#device.createBuffer({ size: capacity, usage }),
@@ -114,7 +114,6 @@ export class BufferPool {
     }
     this.#liveBytes += capacity;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
-    this.#peakHeldBytes = Math.max(this.#peakHeldBytes, this.#liveBytes + this.#idleBytes);
     return buffer;
   }
 
@@ -148,7 +147,6 @@ export class BufferPool {
       liveBytes: this.#liveBytes,
       peakBytes: this.#peakBytes,
       idleBytes: this.#idleBytes,
-      peakHeldBytes: this.#peakHeldBytes,
       created: this.#created,
     };
   }

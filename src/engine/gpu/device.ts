@@ -45,14 +45,6 @@ export interface GpuStats extends PoolStats {
   readonly waitedMilliseconds: number;
 }
 
-/** What {@linkcode Gpu.rehearse} found, beside what was in use before. */
-export interface Rehearsal {
-  /** The most bytes in use at once. */
-  readonly peakBytes: number;
-  /** The most bytes held, in use and for reuse, by a pool that starts empty. */
-  readonly peakHeldBytes: number;
-}
-
 const lossNoticeMilliseconds = 100;
 
 const float = new Float32Array(1);
@@ -142,6 +134,16 @@ export class Gpu {
     if (this.#lost === null) buffer.pool.release(buffer);
   }
 
+  /** Bytes of buffers, in use and for reuse, above which those for reuse give way to new ones; no limit by default. */
+  get maxHeldBytes(): number {
+    return this.#pool.maxHeldBytes;
+  }
+
+  /** Sets the limit for buffers made from now on. */
+  set maxHeldBytes(bytes: number) {
+    this.#pool.maxHeldBytes = bytes;
+  }
+
   /** Destroys buffers that the pool holds for reuse. */
   trim(): void {
     this.#pool.trim();
@@ -151,9 +153,10 @@ export class Gpu {
    * Runs `body` without the device and tells what memory it would take: buffers are counted, not made, and commands are
    * dropped. Whoever records the same commands afterwards takes the same. Tensors made in `body` must not leave it.
    *
+   * @returns the most bytes in use at once, beside those in use before.
    * @throws {OutOfMemoryError} when a tensor is over the adapter's binding limit.
    */
-  rehearse(body: () => void): Rehearsal {
+  rehearse(body: () => void): number {
     this.#assertUsable();
     if (this.#rehearsal !== null) throw new TypeError("Cannot rehearse inside of a rehearsal");
     const { limits } = this.device;
@@ -165,8 +168,7 @@ export class Gpu {
     } finally {
       this.#rehearsal = null;
     }
-    const { peakBytes, peakHeldBytes } = pool.stats();
-    return { peakBytes, peakHeldBytes };
+    return pool.stats().peakBytes;
   }
 
   /** Records one launch of `kernel`. */

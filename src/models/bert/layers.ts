@@ -11,6 +11,7 @@ import {
   slice,
   type Tensor,
 } from "../../engine/mod.ts";
+import type { TextEncoder } from "../encoder.ts";
 import type { BertConfig } from "./config.ts";
 
 /** Gives the parameter of a name. */
@@ -158,9 +159,11 @@ export class BertEncoder extends Module {
     );
   }
 
-  /** Token states [..., T, hiddenSize]; the mask [..., T] is added to the scores of keys. */
-  forward(x: Tensor, mask: Tensor): Tensor {
-    return this.layer.reduce((states, layer) => layer.forward(states, mask), x);
+  /**
+   * Token states [..., T, hiddenSize]; the mask [..., T] is added to the scores of keys. `run` applies each layer.
+   */
+  forward(x: Tensor, mask: Tensor, run: TextEncoder["through"] = (layer, states) => layer(states)): Tensor {
+    return this.layer.reduce((states, layer) => run((input) => layer.forward(input, mask), states), x);
   }
 }
 

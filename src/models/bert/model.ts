@@ -89,7 +89,11 @@ export class Bert extends TextEncoder {
       );
     }
     const attentionMask = mul(add(mask, -1), hidden);
-    return this.encoder.forward(this.embeddings.forward(ids, types), attentionMask);
+    return this.encoder.forward(
+      this.embeddings.forward(ids, types),
+      attentionMask,
+      (layer, states) => this.through(layer, states),
+    );
   }
 
   /** One vector a text, [..., hiddenSize], by {@linkcode Bert.pooling}. */

@@ -45,6 +45,24 @@ test("BufferPool never lends one buffer twice, and counts what is out", async ()
   }));
 });
 
+test("Gpu.maxHeldBytes has idle buffers give way, and what is in use goes on", async () => {
+  using limited = await openGpu();
+  const held = () => limited.stats().liveBytes + limited.stats().idleBytes;
+  const kept = tensor(limited, Float32Array.from({ length: 2048 }, (_, i) => i));
+  limited.maxHeldBytes = 40 * 1024;
+  for (let n = 1; n <= 40; n++) {
+    const [a, b] = [ones(limited, [n * 64]), ones(limited, [n * 32])];
+    // 8 KiB are kept, at most 10 + 5 KiB are in use beside.
+    assert.ok(held() <= limited.maxHeldBytes, `${held()} bytes held`);
+    b.dispose();
+    a.dispose();
+  }
+  const large = ones(limited, [64 * 1024]);
+  assert.equal(limited.stats().idleBytes, 0, "what is in use may be over the limit");
+  assert.equal((await large.floats())[65535], 1);
+  assert.ok((await kept.floats()).every((value, i) => value === i));
+});
+
 test("BufferPool reuses a released buffer instead of making one", () => {
   const use = (size: number) => ones(gpu, [size]).dispose();
   use(1000);

@@ -1,0 +1,169 @@
+import { disposeAll, emptyPacked, type Gpu, OutOfMemoryError, type Tensor, tensor } from "../engine/mod.ts";
+import { matchLinears } from "../federa/mod.ts";
+import type { TextClassifier } from "../models/text_classifier.ts";
+import { packBatches } from "./batches.ts";
+import { effectiveWeights, recordDynamics } from "./dynamics.ts";
+import { evaluationBatchSize, evaluationLogits } from "./evaluate.ts";
+import { FactorCovariance } from "./factor_covariance.ts";
+import { CohortTraining } from "./local_training.ts";
+import { type ServerState, trainableParameters } from "./method.ts";
+import type { SimulationOptions } from "./simulation_options.ts";
+
+/** The cohorts of a simulation, and the memory that its rounds will take. */
+export interface MemoryPlan {
+  /** Clients trained at once. */
+  readonly cohortSize: number;
+  /** The most bytes of GPU buffers in use at once, those of the model counted. */
+  readonly peakBytes: number;
+  /** What may be held; null on a graphics processor, whose memory WebGPU doesn't tell, unless somebody says. */
+  readonly budgetBytes: number | null;
+}
+
+/** Share of the free memory that a run may take, where the adapter is the CPU. */
+const shareOfFree = 0.5;
+/** What `"auto"` takes a graphics processor to have. */
+const assumedBytes = 2 ** 31;
+/** Steps after which training takes the same memory again. */
+const rehearsedSteps = 2;
+
+/**
+ * The memory that the rounds of a simulation will take, found by recording one without running it (`Gpu.rehearse`): exact
+ * but for what a method's aggregation does after the last cohort. With `cohortSize: "auto"` it's that of the largest cohort
+ * that fits.
+ *
+ * @param state what the method made of `pretrained`.
+ * @throws {OutOfMemoryError} when a round doesn't fit, with what would.
+ */
+export function planMemory(
+  pretrained: TextClassifier,
+  state: ServerState,
+  options: SimulationOptions,
+): MemoryPlan {
+  const { cohortSize, clients, clientsPerRound = clients.length, batchSize, checkpointing } = options;
+  const { gpu } = state.model.head.weight;
+  const budgetBytes = budgetOf(gpu, options);
+  const plan = (size: number, settings = options): MemoryPlan => {
+    const peakBytes = gpu.stats().liveBytes +
+      rehearseRound(pretrained, state, { ...settings, cohortSize: size });
+    if (budgetBytes !== null && peakBytes > budgetBytes) {
+      throw new OutOfMemoryError(
+        `${gigabytes(peakBytes)} are needed and ${gigabytes(budgetBytes)} may be taken`,
+      );
+    }
+    return { cohortSize: size, peakBytes, budgetBytes };
+  };
+  const attempt = (size: number, settings = options): MemoryPlan | null => {
+    try {
+      return plan(size, settings);
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) return null;
+      throw error;
+    }
+  };
+  const wanted = cohortSize === "auto" ? clientsPerRound : Math.min(cohortSize, clientsPerRound);
+  try {
+    return plan(wanted);
+  } catch (error) {
+    if (!(error instanceof OutOfMemoryError)) throw error;
+    const largest = largestFitting(wanted - 1, attempt);
+    if (cohortSize === "auto" && largest !== null) return largest;
+    const advice = [
+      ...largest === null ? [] : [`cohorts of at most ${largest.cohortSize} (cohortSize "auto")`],
+      ...checkpointing || attempt(wanted, { ...options, checkpointing: true }) === null
+        ? []
+        : ["checkpointing"],
+      "a smaller batch, shorter texts, or f16 weights",
+    ];
+    throw new OutOfMemoryError(
+      `Cannot train cohorts of ${wanted} with batches of ${batchSize}: ${error.message}. Use ${
+        advice.join(", or ")
+      }`,
+    );
+  }
+}
+
+/** The plan of the largest cohort up to `most` that fits. */
+function largestFitting(most: number, attempt: (size: number) => MemoryPlan | null): MemoryPlan | null {
+  let best: MemoryPlan | null = null;
+  for (let [low, high] = [1, most]; low <= high;) {
+    const middle = (low + high) >> 1;
+    const plan = attempt(middle);
+    if (plan === null) high = middle - 1;
+    else {
+      best = plan;
+      low = middle + 1;
+    }
+  }
+  return best;
+}
+
+/** What may be held: as told, or a share of what is free beside what is held already. */
+function budgetOf(gpu: Gpu, { maxGpuBytes, cohortSize }: SimulationOptions): number | null {
+  if (maxGpuBytes !== undefined) return maxGpuBytes;
+  const { liveBytes, idleBytes } = gpu.stats();
+  const free = gpu.freeBytes;
+  if (free !== undefined) return liveBytes + idleBytes + shareOfFree * free;
+  return cohortSize === "auto" ? assumedBytes : null;
+}
+
+/** The memory of a round: the last of its cohorts, after which aggregation holds most, then measures and evaluation. */
+function rehearseRound(
+  pretrained: TextClassifier,
+  state: ServerState,
+  options: SimulationOptions & { readonly cohortSize: number },
+): number {
+  const {
+    method,
+    targets,
+    train,
+    test,
+    clients,
+    clientsPerRound = clients.length,
+    batchSize,
+    work,
+    cohortSize,
+  } = options;
+  const { model } = state;
+  const { gpu } = model.head.weight;
+  const names = matchLinears(pretrained, targets);
+  const longest = Math.max(...clients.map(({ length }) => length));
+  const steps = "steps" in work ? work.steps : work.epochs * Math.ceil(longest / batchSize);
+  const plans = new Array(cohortSize).fill(new Array(steps).fill([0]));
+  const batches = packBatches(train, plans, batchSize);
+  return gpu.rehearse(() => {
+    const origin = effectiveWeights(pretrained, names);
+    const before = effectiveWeights(model, names);
+    const covariance = new FactorCovariance(model);
+    const aggregation = method.aggregate(state);
+    const start = trainableParameters(model, method.trainable);
+    const add = (values: ReadonlyMap<string, Tensor>) => {
+      const weights = tensor(gpu, new Float32Array(cohortSize));
+      covariance.add({ values, weights });
+      aggregation.add({ values, weights });
+      disposeAll([weights, ...values.values()]);
+    };
+    const shapes = [...start.values()].map(({ shape }) => [cohortSize, ...shape]);
+    for (let earlier = 1; earlier < Math.ceil(clientsPerRound / cohortSize); earlier++) {
+      const values = emptyPacked(gpu, shapes);
+      add(new Map([...start.keys()].map((name, i) => [name, values[i]!])));
+    }
+    const training = new CohortTraining(model, start, { ...options, learningRate: 0, batches });
+    for (let step = 0; step < Math.min(steps, rehearsedSteps); step++) training.step();
+    const { values, losses } = training.finish();
+    training[Symbol.dispose]();
+    add(values);
+    losses.dispose();
+    aggregation.dispose();
+    const after = effectiveWeights(model, names);
+    recordDynamics(model, covariance, { before, after, pretrained: origin }).dispose();
+    covariance.dispose();
+    disposeAll(before.values());
+    const end = Math.min(evaluationBatchSize, test.size);
+    evaluationLogits(method.evaluationModel(state), test, { start: 0, end }).dispose();
+    disposeAll([...origin.values(), ...after.values()]);
+  });
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toPrecision(3)} GB`;
+}

@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Gpu, OutOfMemoryError } from "../../src/engine/mod.ts";
+import { methods, packBatches, planMemory, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
+import { CohortTraining } from "../../src/fl/local_training.ts";
+import { Bert, type BertConfig, randomBertParameters, TextClassifier } from "../../src/models/mod.ts";
+import { holds, testGpu } from "../engine/harness.ts";
+import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
+
+const { device, adapter } = await testGpu();
+
+/** Each has memory of its own: a pool's peaks are those since it was opened. */
+const openFresh = (adapterClass = adapter.class) =>
+  new Gpu(device, { ...adapter, class: adapterClass }, 2 ** 28);
+
+/** Large enough that buffers of every size class come up. */
+const build = (gpu: Gpu) => tinyClassifier(gpu, { width: 48, inner: 96, vocabulary: 40, seed: 1 });
+
+test("CohortTraining takes exactly the memory of its rehearsal", async () => {
+  const cases = fc.record({
+    members: fc.integer({ min: 1, max: 33 }),
+    batchSize: fc.constantFrom(1, 3, 8),
+    length: fc.constantFrom(1, 7, 16),
+    steps: fc.integer({ min: 1, max: 3 }),
+    checkpointing: fc.boolean(),
+    clipNorm: fc.constantFrom(undefined, 1),
+  });
+  await holds(cases, async ({ members, batchSize, length, steps, ...options }) => {
+    const gpu = openFresh();
+    const model = build(gpu);
+    const start = new Map(
+      [...model.namedParameters()].filter(([name]) => /^(head|encoder.(in|out))/.test(name)),
+    );
+    const data = tinyTask({ size: 40, length, vocabulary: 40 });
+    const plans = Array.from({ length: members }, () => Array.from({ length: steps }, (_, i) => [i]));
+    const train = (count: number) => {
+      using training = new CohortTraining(model, start, {
+        batches: packBatches(data, plans, batchSize),
+        optimizer: { name: "adamw" },
+        learningRate: 0.1,
+        ...options,
+      });
+      for (let step = 0; step < count; step++) training.step();
+      const { values, losses } = training.finish();
+      for (const each of [losses, ...values.values()]) each.dispose();
+    };
+    const { liveBytes } = gpu.stats();
+    // Two steps tell all.
+    const peakBytes = gpu.rehearse(() => train(Math.min(steps, 2)));
+    train(steps);
+    await gpu.throttle(0);
+    const after = gpu.stats();
+    assert.deepEqual([after.peakBytes, after.liveBytes], [liveBytes + peakBytes, liveBytes]);
+    gpu.trim();
+  }, 12);
+});
+
+const train = tinyTask({ size: 120, length: 16, vocabulary: 40, seed: 1 });
+const defaults: SimulationOptions = {
+  method: methods.get("fedit")!,
+  targets: ["encoder.inner", "encoder.outer"],
+  rank: 4,
+  alpha: 4,
+  train,
+  test: tinyTask({ size: 20, length: 16, vocabulary: 40, seed: 2 }),
+  clients: randomClients(train.size, 12, 1),
+  rounds: 2,
+  cohortSize: 5,
+  work: { steps: 3 },
+  batchSize: 4,
+  optimizer: { name: "adamw" },
+  learningRate: 0.01,
+  seed: 1,
+};
+
+/** What a whole run foretold, and what it took. */
+async function run(changes: Partial<SimulationOptions>, gpu = openFresh()) {
+  const pretrained = build(gpu);
+  let plan;
+  const cohorts: number[] = [];
+  for await (const event of simulate(pretrained, { ...defaults, ...changes })) {
+    if (event.type === "initialized") plan = event.memory;
+    if (event.type === "progress" && event.phase === "training") cohorts.push(event.total);
+  }
+  const stats = gpu.stats();
+  gpu.trim();
+  return { plan: plan!, stats, stepsOfRound: cohorts.at(-1)! };
+}
+
+test("simulate() takes the memory that it foretells, within 5 %", async () => {
+  const cases = fc.record({
+    method: fc.constantFrom("fedit", "ffa-lora", "fft", "fedbf", "federa-exact"),
+    cohortSize: fc.integer({ min: 1, max: 12 }),
+    batchSize: fc.constantFrom(1, 4, 9),
+    checkpointing: fc.boolean(),
+  });
+  await holds(cases, async ({ method, ...changes }) => {
+    const { plan, stats } = await run({ ...changes, method: methods.get(method)! });
+    const [foretold, taken] = [plan.peakBytes, stats.peakBytes];
+    assert.ok(Math.abs(foretold / taken - 1) <= 0.05, `foretold ${foretold}, taken ${taken}`);
+  }, 10);
+});
+
+test('simulate() with cohortSize "auto" trains the most clients at once that fit', async () => {
+  const [five, six] = await Promise.all([5, 6].map((cohortSize) => run({ cohortSize })));
+  assert.ok(five!.plan.peakBytes < six!.plan.peakBytes);
+  for (const maxGpuBytes of [five!.plan.peakBytes, six!.plan.peakBytes - 1]) {
+    const { plan, stepsOfRound } = await run({ cohortSize: "auto", maxGpuBytes });
+    assert.deepEqual(plan, { ...five!.plan, budgetBytes: maxGpuBytes });
+    // 12 clients in cohorts of 5, 5 and 2, three steps each.
+    assert.equal(stepsOfRound, 9);
+  }
+  const { plan } = await run({ cohortSize: "auto", rounds: 1 });
+  assert.equal(plan.cohortSize, 12);
+  assert.ok(plan.budgetBytes! > plan.peakBytes);
+});
+
+test("simulate() knows no limit of a graphics processor, and assumes one for an automatic cohort", async () => {
+  const fixed = await run({ rounds: 1 }, openFresh("gpu"));
+  assert.equal(fixed.plan.budgetBytes, null);
+  const automatic = await run({ rounds: 1, cohortSize: "auto" }, openFresh("gpu"));
+  assert.equal(automatic.plan.budgetBytes, 2 ** 31);
+});
+
+test("simulate() refuses a round that doesn't fit before it trains, and says what would", async () => {
+  const { plan: plain } = await run({ rounds: 1 });
+  await assert.rejects(run({ maxGpuBytes: plain.peakBytes - 1 }), (error: Error) => {
+    assert.ok(error instanceof OutOfMemoryError);
+    assert.match(
+      error.message,
+      /Cannot train cohorts of 5 with batches of 4: .* GB are needed and .* GB may be taken\. Use cohorts of at most 4 \(cohortSize "auto"\), or a smaller batch/,
+    );
+    return true;
+  });
+  await assert.rejects(run({ cohortSize: "auto", maxGpuBytes: 1000 }), {
+    name: "OutOfMemoryError",
+    message: /Use a smaller batch, shorter texts, or f16 weights$/,
+  });
+});
+
+test("planMemory() counts what a rule that holds all updates holds, and takes nothing itself", async () => {
+  const gpu = openFresh();
+  const pretrained = build(gpu);
+  const plans = [];
+  const small = tinyTask({ size: 1, length: 16, vocabulary: 40 });
+  for (const name of ["federa", "federa-exact"]) {
+    const method = methods.get(name)!;
+    const options = { ...defaults, method, rank: 40, cohortSize: 1, test: small };
+    const state = await method.init(pretrained, { ...options, svd: "randomized" });
+    const before = gpu.stats();
+    plans.push(planMemory(pretrained, state, options).peakBytes - before.liveBytes);
+    assert.deepEqual(gpu.stats(), before);
+  }
+  assert.ok(plans[1]! > plans[0]!, `${plans}`);
+  gpu.trim();
+});
+
+test("planMemory() of an encoder of four layers falls by checkpointing, which is advised where it is enough", async () => {
+  const gpu = openFresh();
+  const config: BertConfig = {
+    vocabSize: 40,
+    hiddenSize: 64,
+    numHiddenLayers: 4,
+    numAttentionHeads: 2,
+    intermediateSize: 256,
+    hiddenAct: "gelu",
+    maxPositionEmbeddings: 16,
+    typeVocabSize: 2,
+    layerNormEps: 1e-12,
+    padTokenId: 0,
+  };
+  const encoder = new Bert(gpu, randomBertParameters(config, { seed: 1 }), { config });
+  const pretrained = TextClassifier.create(gpu, encoder, { labels: ["a", "b", "c"], seed: 1 });
+  const options = { ...defaults, targets: ["**.query", "**.value"], cohortSize: 12, batchSize: 8 };
+  const state = await options.method.init(pretrained, { ...options, svd: "randomized" });
+  const plain = planMemory(pretrained, state, options);
+  const checkpointed = planMemory(pretrained, state, { ...options, checkpointing: true });
+  assert.ok(checkpointed.peakBytes < 0.6 * plain.peakBytes, `${checkpointed.peakBytes}, ${plain.peakBytes}`);
+  const maxGpuBytes = checkpointed.peakBytes;
+  assert.throws(() => planMemory(pretrained, state, { ...options, maxGpuBytes }), {
+    name: "OutOfMemoryError",
+    message: /Use cohorts of at most \d+ \(cohortSize "auto"\), or checkpointing, or a smaller batch/,
+  });
+  gpu.trim();
+});
