@@ -10,7 +10,10 @@ const shapes = [
   { rows: 4096, columns: 768 },
 ];
 
-/** Layer normalisation; the backward pass gives the gradients of x, γ and β. */
+/**
+ * Layer normalisation; the backward pass gives the gradients of x alone, as under frozen parameters, or of x, γ and β. It
+ * starts from the sum of the result, which is measured with it.
+ */
 export const layerNormSuite: Suite = {
   name: "layer_norm",
   title: "layer normalisation of [rows, columns]",
@@ -40,6 +43,10 @@ async function measureLayerNorm(
   try {
     const samples = await measure([
       { name: "forward", run: () => run(() => normalize(frozen)) },
+      {
+        name: "forward+backward of x",
+        run: () => run(() => backward(sum(normalize([x, frozen[1], frozen[2]])), [x])),
+      },
       {
         name: "forward+backward",
         run: () => run(() => backward(sum(normalize([x, weight, bias])), [x, weight, bias])),
