@@ -121,8 +121,12 @@ export const configSchema = z.strictObject({
   rounds: count,
   /** All by default. */
   clientsPerRound: count.optional(),
-  /** Clients trained at once; changes memory and speed, never a bit of the result. */
-  cohortSize: count.default(8),
+  /** Clients trained at once; changes memory and speed, never a bit of the result. `"auto"` is the most that fit. */
+  cohortSize: z.union([count, z.literal("auto")], 'expected a positive whole number or "auto"').default(8),
+  /** The most bytes of GPU buffers to hold; see `SimulationOptions` of `federa/fl` for the default. */
+  maxGpuBytes: count.optional(),
+  /** Runs each layer again in the backward pass instead of keeping its activations; saves memory, changes no bit. */
+  checkpointing: z.boolean().default(false),
   local: local.default({ epochs: 1 }),
   batchSize: count.default(8),
   optimizer: optimizer.default({ name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),

@@ -90,6 +90,8 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
     rounds: config.rounds,
     clientsPerRound,
     cohortSize: config.cohortSize,
+    maxGpuBytes: config.maxGpuBytes,
+    checkpointing: config.checkpointing,
     work: local.steps === undefined ? { epochs: local.epochs! } : { steps: local.steps },
     batchSize: config.batchSize,
     optimizer: config.optimizer,

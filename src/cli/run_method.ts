@@ -1,9 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { HistoryWriter, type RoundReport, type SimulationEvent } from "../fl/mod.ts";
+import { HistoryWriter, type MemoryPlan, type RoundReport, type SimulationEvent } from "../fl/mod.ts";
 import { type MethodConfig, methodLabel } from "./config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
+import { megabytes } from "./reporter.ts";
 import { disposeOwn, saveModel } from "./save_model.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { versions } from "./version.ts";
@@ -39,6 +40,7 @@ export async function runMethod(
                 event.totalParameters.toLocaleString("en")
               } values trained, learning rate ${method.learningRate}`,
           );
+          reporter.line(`  ${describeMemory(event.memory)}`);
           break;
         case "progress":
           reporter.progress(taskName(label, event), event.done, event.total);
@@ -86,6 +88,11 @@ function header({ config, gpu, labels, train, test, clients }: Experiment, metho
 
 function taskName(label: string, { round, phase }: Extract<SimulationEvent, { type: "progress" }>): string {
   return round === 0 ? `${label}: ${phase}` : `${label}, round ${round}: ${phase}`;
+}
+
+function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): string {
+  const budget = budgetBytes === null ? "" : ` of at most ${megabytes(budgetBytes)}`;
+  return `cohorts of ${cohortSize}; a round will take ${megabytes(peakBytes)} MB${budget}`;
 }
 
 function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {

@@ -172,6 +172,7 @@ test("federa run leaves history, adapters and summary of each method", async (t)
   });
   const { code, stdout, stderr } = await federa("run", join(folder, "config.json"));
   assert.deepEqual([code, stderr], [0, ""]);
+  assert.match(stdout, /^ {2}cohorts of \d+; a round will take \d+\.\d MB of at most \d+\.\d$/m);
   assert.match(stdout, /^always "ham" +0\.500/m);
   const run = join(folder, "runs", "tiny-001");
   assert.deepEqual((await readdir(run)).sort(), ["config.json", "fedit", "summary.json", "svd"]);

@@ -44,6 +44,18 @@ test("parseConfig() fills in the defaults", () => {
   ]);
 });
 
+test("parseConfig() takes a cohort size or auto, checkpointing and a limit of memory", () => {
+  const { cohortSize, checkpointing, maxGpuBytes } = parseConfig(minimal);
+  assert.deepEqual([cohortSize, checkpointing, maxGpuBytes], [8, false, undefined]);
+  const set = { cohortSize: "auto", checkpointing: true, maxGpuBytes: 1e9 };
+  assert.deepEqual({ ...parseConfig(minimal), ...set }, parseConfig({ ...minimal, ...set }));
+  for (const wrong of ["most", 1.5]) {
+    assert.deepEqual(problemsOf({ ...minimal, cohortSize: wrong }), [
+      'cohortSize: expected a positive whole number or "auto"',
+    ]);
+  }
+});
+
 test("parseConfig() names the nearest known key of a misspelt one, wherever it is", () => {
   assert.deepEqual(problemsOf({ ...minimal, clientPerRound: 2 }), [
     'top level: unknown key "clientPerRound"; did you mean "clientsPerRound"?',
