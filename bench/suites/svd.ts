@@ -1,66 +1,163 @@
-import {
-  div,
-  type Gpu,
-  matmul,
-  mul,
-  sqrt,
-  square,
-  sub,
-  sum,
-  type Tensor,
-  tidy,
-} from "../../src/engine/mod.ts";
-import { jacobiSvd, randomizedSvd, type Svd } from "../../src/engine/linalg/mod.ts";
-import type { Row, Suite } from "../contender.ts";
-import { randomTensor } from "../inputs.ts";
-import { measure } from "../measure.ts";
+import { type Svd, tensor } from "../../src/engine/mod.ts";
+import { jacobiSvd, randomizedSvd } from "../../src/engine/linalg/mod.ts";
+import type { BenchContext, Contender, Row, Suite } from "../contender.ts";
+import { checkFactors, downloadFactors, type FactorErrors, type Factors } from "../factors.ts";
+import { randomValues } from "../inputs.ts";
+import { median } from "../measure.ts";
+import { numpySvd } from "../numpy_svd.ts";
+import type { Jax } from "../peers/mod.ts";
 
 const rank = 16;
-const shapes = [[128, 128], [256, 256], [384, 384]] as const;
+const shapes = [[384, 384], [768, 768], [3072, 768]] as const;
+const lowRank = `rank ${rank}`;
 
-/** Singular value decompositions of random matrices. */
+const wantedSamples = 7;
+/** A contender whose first run takes longer isn't run again: seven of them would take more than a row may. */
+const longestRepeated = 12_000;
+/** No further turn of a row's contenders begins after this. */
+const rowMilliseconds = 90_000;
+/** An exact decomposition is one to this error, which is relative in the Frobenius norm. */
+const tolerance = 1e-5;
+
+/** Singular value decompositions of Gaussian matrices: all of it, and its leading part. */
 export const svdSuite: Suite = {
   name: "svd",
-  title: `randomized SVD of rank ${rank}, and the exact one by Jacobi rotations`,
-  subject: `rank ${rank}`,
-  async *rows({ gpu }) {
-    for (const shape of shapes) yield await measureSvd(gpu, shape);
+  title: `thin SVD of Gaussian matrices: exact by Jacobi rotations, and randomized of rank ${rank}`,
+  subject: "exact",
+  comparesPeers: true,
+  goal: {
+    what: `${lowRank} 5× faster than exact, exact faster than jax-js`,
+    check: ({ rows }) => {
+      const worst = (contender: string, f: (ratio: number) => number) =>
+        Math.min(...rows.flatMap(({ ratios }) => contender in ratios ? [f(ratios[contender]!)] : []));
+      const [gain, overJax] = [worst(lowRank, (ratio) => 1 / ratio), worst("jax-js", (ratio) => ratio)];
+      return {
+        measured: `${gain.toFixed(1)}×, ${overJax.toFixed(1)}×`,
+        holds: gain >= 5 && overJax >= 1,
+      };
+    },
+  },
+  async *rows(context) {
+    for (const shape of shapes) yield await measureSvd(shape, context);
   },
 };
 
 async function measureSvd(
-  gpu: Gpu,
   shape: readonly [number, number],
+  { gpu, jax, complain }: BenchContext,
 ): Promise<Row> {
-  using a = randomTensor(gpu, shape);
-  const exact = () => jacobiSvd(a);
-  const { sweeps, ...factors } = await exact();
-  const error = await relativeError(a, factors);
-  release(factors);
-  const run = (decompose: () => Promise<Svd>) => async () => release(await decompose());
-  const samples = await measure([
-    { name: `rank ${rank}`, run: run(() => randomizedSvd(a, { rank })) },
-    { name: "exact", run: run(exact) },
-  ]);
+  const name = shape.join("×");
+  const values = randomValues(shape);
+  const numpy = async (count: number) => {
+    try {
+      return await numpySvd(values, shape, count);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message.trim().split("\n").at(-1) : String(error);
+      complain(`numpy did not decompose ${name}: ${reason}`);
+      return undefined;
+    }
+  };
+  using a = tensor(gpu, values, { shape });
+  const contenders = [ours("exact", () => jacobiSvd(a)), ours(lowRank, () => randomizedSvd(a, { rank }))];
+  if (jax) contenders.push(jaxSvd(jax, values, shape));
+  const before = await numpy(4);
+  const { samples, factors } = await measureWithin(contenders);
+  const after = before && await numpy(4);
+  const errors = Object.fromEntries(
+    Object.entries(factors).map(([contender, each]) => [contender, checkFactors(values, shape, each)]),
+  );
+  const best = Math.sqrt(tailOf(factors["exact"]!.s, rank) / tailOf(factors["exact"]!.s, 0));
+  const wrong = errors["exact"]!;
+  if (wrong.error > tolerance || wrong.orthogonality > tolerance) {
+    complain(`exact SVD of ${name} is off: ${describe(wrong)}`);
+  }
   return {
-    name: `[${shape.join(", ")}]`,
-    samples,
-    note: `exact: ${sweeps} sweeps, ‖A − U·S·Vᵀ‖/‖A‖ ${error.toExponential(1)}`,
+    name,
+    samples: { ...samples, ...(before && after && { numpy: [...before.samples, ...after.samples] }) },
+    note: [
+      `${lowRank}: ${
+        (median(samples["exact"]!) / median(samples[lowRank]!)).toFixed(1)
+      }× faster than exact, ` +
+      `error ${(errors[lowRank]!.error / best).toFixed(3)} of the best`,
+      ...Object.entries(errors).flatMap(([contender, each]) =>
+        contender === lowRank
+          ? []
+          : [`${contender}: ${describe(each)}, ${samples[contender]!.length} samples`]
+      ),
+      ...(before ? [`numpy ${before.version}: error ${before.error.toExponential(1)}`] : []),
+    ].join("; "),
   };
 }
 
-async function relativeError(
-  a: Tensor,
-  { u, s, vt }: Pick<Svd, "u" | "s" | "vt">,
-): Promise<number> {
-  using ratio = tidy(() => {
-    const norm = (x: Tensor) => sqrt(sum(square(x)));
-    return div(norm(sub(a, matmul(mul(u, s), vt))), norm(a));
-  });
-  return await ratio.item();
+function describe({ error, orthogonality }: FactorErrors): string {
+  return `‖A − USVᵀ‖/‖A‖ ${error.toExponential(1)}, |UᵀU − I| ${orthogonality.toExponential(1)}`;
+}
+
+/** Σ_{j ≥ from} σⱼ². */
+function tailOf(s: ArrayLike<number>, from: number): number {
+  return Array.from(s).slice(from).reduce((sum, value) => sum + value * value, 0);
+}
+
+/** A contender whose first result is checked. */
+interface Decomposer extends Contender {
+  factors(): Promise<Factors>;
 }
 
 /** Every decomposition reads back at its end, so there is nothing to wait for. */
-function release({ u, s, vt }: Pick<Svd, "u" | "s" | "vt">): void {
-  for (const each of [u, s, vt]) each.dispose();
+function ours(name: string, decompose: () => Promise<Svd>): Decomposer {
+  return {
+    name,
+    run: async () => {
+      const { u, s, vt } = await decompose();
+      for (const each of [u, s, vt]) each.dispose();
+    },
+    factors: async () => downloadFactors(await decompose()),
+  };
+}
+
+function jaxSvd(jax: Jax, values: Float32Array, shape: readonly number[]): Decomposer {
+  const a = jax.numpy.array(values, { shape });
+  return {
+    name: "jax-js",
+    run: async () => {
+      const factors = jax.numpy.linalg.svd(a.ref, { fullMatrices: false });
+      for (const each of factors) {
+        await each.blockUntilReady();
+        each.dispose();
+      }
+    },
+    factors: async () => {
+      const [u, s, vt] = jax.numpy.linalg.svd(a.ref, { fullMatrices: false });
+      return { u: await u.data(), s: await s.data(), vt: await vt.data() };
+    },
+  };
+}
+
+/**
+ * Samples of several contenders in turn, after a first run of each whose result is given back. That run is the only sample
+ * of one that takes too long.
+ */
+async function measureWithin(contenders: readonly Decomposer[]) {
+  const start = performance.now();
+  const samples: Record<string, number[]> = {};
+  const factors: Record<string, Factors> = {};
+  const time = async <T>(f: () => Promise<T>): Promise<[number, T]> => {
+    const begin = performance.now();
+    const result = await f();
+    return [performance.now() - begin, result];
+  };
+  const repeated: Decomposer[] = [];
+  for (const each of contenders) {
+    const [milliseconds, result] = await time(() => each.factors());
+    factors[each.name] = result;
+    if (milliseconds > longestRepeated) samples[each.name] = [milliseconds];
+    else {
+      samples[each.name] = [];
+      repeated.push(each);
+    }
+  }
+  for (let i = 0; i < wantedSamples && (i === 0 || performance.now() - start < rowMilliseconds); i++) {
+    for (const { name, run } of repeated) samples[name]!.push((await time(run))[0]);
+  }
+  return { samples, factors };
 }
