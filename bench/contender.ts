@@ -18,6 +18,8 @@ export interface Row {
   readonly flops?: number;
   /** Floating-point operations of the contender `ceiling`, which does nothing but multiply-adds. */
   readonly ceilingFlops?: number;
+  /** Other figures of the row, by name, for its goal and the record. */
+  readonly figures?: Readonly<Record<string, number>>;
   /** What else was found, such as the sweeps of an SVD. */
   readonly note?: string;
 }

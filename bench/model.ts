@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { npmPackageFolder } from "../src/data/npm_package.ts";
 import { type Gpu, randomKey, RandomStream, type Tensor } from "../src/engine/mod.ts";
-import { fedIt, fullFineTuning, type TokenizedSet, trainableParameters } from "../src/fl/mod.ts";
+import { fedIt, type TokenizedSet, trainableParameters } from "../src/fl/mod.ts";
 import { loadUseLite, TextClassifier, USE_LITE_PACKAGE, UseLite } from "../src/models/mod.ts";
 import { randomValues } from "./inputs.ts";
 
@@ -12,29 +12,15 @@ export interface BenchModel {
   readonly trainable: ReadonlyMap<string, Tensor>;
 }
 
-const vocabularySize = 8002;
-const methods = { lora: fedIt, full: fullFineTuning };
+const useLiteVocabularySize = 8002;
 
-/**
- * Universal Sentence Encoder lite under a head of two classes, its attention adapted by LoRA of rank 8 or trained whole.
- */
-export async function createModel(
-  gpu: Gpu,
-  encoder: UseLite,
-  kind: keyof typeof methods,
-): Promise<BenchModel> {
-  const method = methods[kind];
-  const { model } = await method.init(
+/** Universal Sentence Encoder lite under a head of two classes, its attention adapted by LoRA of rank 8. */
+export async function createModel(gpu: Gpu, encoder: UseLite): Promise<BenchModel> {
+  const { model } = await fedIt.init(
     TextClassifier.create(gpu, encoder, { labels: ["ham", "spam"], seed: 0 }),
-    {
-      targets: ["**.attention.*"],
-      rank: 8,
-      alpha: 8,
-      svd: "randomized",
-      seed: 0,
-    },
+    { targets: ["**.attention.*"], rank: 8, alpha: 8, svd: "randomized", seed: 0 },
   );
-  return { model, trainable: trainableParameters(model, method.trainable) };
+  return { model, trainable: trainableParameters(model, fedIt.trainable) };
 }
 
 /** The encoder with its real weights where they are in the user cache; a benchmark downloads nothing for it. */
@@ -77,7 +63,7 @@ function shapes(): Record<string, number[]> {
     ...linear(`${name}.feedForward.outer`, 512, 1536),
   });
   return {
-    "embedding.weight": [vocabularySize, 256],
+    "embedding.weight": [useLiteVocabularySize, 256],
     "timing.inverseFrequencies": [128],
     ...linear("layers.0.residual", 512, 256),
     ...layer("layers.0", 256),
@@ -87,7 +73,11 @@ function shapes(): Record<string, number[]> {
 }
 
 /** Texts of random tokens, all of one length, every second one of the other class. */
-export function randomTexts(size: number, length: number): TokenizedSet {
+export function randomTexts(
+  size: number,
+  length: number,
+  vocabularySize = useLiteVocabularySize,
+): TokenizedSet {
   const stream = new RandomStream(randomKey(0, "texts", size, length));
   return {
     size,

@@ -15,6 +15,7 @@ export interface RowReport {
   readonly gflops?: number;
   /** The rate of nothing but multiply-adds, measured between the same samples. */
   readonly ceilingGflops?: number;
+  readonly figures?: Readonly<Record<string, number>>;
   readonly note?: string;
 }
 
@@ -36,7 +37,7 @@ export interface SuiteReport {
 
 /** Medians, ratios and rates of a row. */
 export function reportRow(row: Row, subject: string): RowReport {
-  const { name, note, flops, ceilingFlops, samples } = row;
+  const { name, note, figures, flops, ceilingFlops, samples } = row;
   const all = Object.entries(samples).map(([contender, times]) => [contender, median(times)] as const);
   const timeOf = (contender: string) => all.find(([each]) => each === contender)![1];
   const own = timeOf(subject);
@@ -51,6 +52,7 @@ export function reportRow(row: Row, subject: string): RowReport {
     ...(flops !== undefined && { gflops: flops / own / 1e6 }),
     ...(ceilingFlops !== undefined &&
       { ceilingGflops: ceilingFlops / timeOf("ceiling") / 1e6 }),
+    ...(figures !== undefined && { figures }),
     ...(note !== undefined && { note }),
   };
 }

@@ -15,9 +15,16 @@ export const cohortSuite: Suite = {
   name: "cohort",
   title: `one local LoRA step of every client, Universal Sentence Encoder lite`,
   subject: "cohort",
+  goal: {
+    what: "32 clients of one text 2× as fast as one at a time, results equal",
+    check: ({ rows }) => {
+      const ratio = rows[0]!.ratios["one at a time"]!;
+      return { measured: `${ratio.toFixed(2)}×, equal to ${tolerance}`, holds: ratio >= 2 };
+    },
+  },
   async *rows({ gpu }) {
     const { encoder, weights } = await createEncoder(gpu);
-    const model = await createModel(gpu, encoder, "lora");
+    const model = await createModel(gpu, encoder);
     for (const shape of shapes) {
       yield await measureCohort({ gpu, model, weights }, shape);
     }

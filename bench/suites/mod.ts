@@ -1,9 +1,12 @@
 import type { Suite } from "../contender.ts";
 import { attentionSuite } from "./attention.ts";
 import { cohortSuite } from "./cohort.ts";
+import { growthSuite } from "./growth.ts";
+import { initializationSuite } from "./initialization.ts";
 import { layerNormSuite } from "./layer_norm.ts";
 import { loraStepSuite } from "./lora_step.ts";
 import { matmulSuite } from "./matmul.ts";
+import { startupSuite } from "./startup.ts";
 import { svdSuite } from "./svd.ts";
 
 /** Every suite, in the order they run. */
@@ -12,6 +15,9 @@ export const suites: readonly Suite[] = [
   attentionSuite,
   layerNormSuite,
   svdSuite,
+  initializationSuite,
   loraStepSuite,
   cohortSuite,
+  growthSuite,
+  startupSuite,
 ];
