@@ -3,7 +3,7 @@ import rowsSource from "../../shaders/rows.wgsl";
 import type { AdapterClass } from "../gpu/device.ts";
 import type { Kernel, KernelConstant } from "../gpu/kernel.ts";
 import type { Tensor } from "../tensor.ts";
-import { launch } from "./launch.ts";
+import { gridOf, launch } from "./launch.ts";
 
 /** What goes before the text of a kernel whose job is a row. */
 export const rowSource = lanesSource + rowsSource;
@@ -16,8 +16,6 @@ const lanes: Readonly<Record<AdapterClass, { LANES: number; GROUPS: number }>> =
   cpu: { LANES: 1, GROUPS: 8 },
   gpu: { LANES: 32, GROUPS: 2 },
 };
-
-const maxWorkgroups = 65535;
 
 /** What {@linkcode launchRows} needs to know. */
 export interface RowLaunchOptions {
@@ -42,8 +40,10 @@ export function launchRows(kernel: Kernel, options: RowLaunchOptions): void {
   const { tensors, params, constants } = options;
   const [rows, columns] = params;
   const common = rowConstants(tensors[0]!, columns);
-  const groups = Math.ceil((options.jobs ?? rows) / common.GROUPS);
-  const x = Math.min(groups, maxWorkgroups);
-  const workgroups = [x, groups === 0 ? 0 : Math.ceil(groups / x), 1] as const;
-  launch(kernel, { tensors, params, workgroups, constants: { ...common, ...constants } });
+  launch(kernel, {
+    tensors,
+    params,
+    workgroups: gridOf(Math.ceil((options.jobs ?? rows) / common.GROUPS)),
+    constants: { ...common, ...constants },
+  });
 }

@@ -24,7 +24,7 @@ const maxWorkgroups = 65535;
 /** Records a kernel over tensors; nothing is recorded for zero threads. */
 export function launch(kernel: Kernel, options: LaunchOptions): void {
   const { tensors, params, constants, flops, detail } = options;
-  const workgroups = options.workgroups ?? linear(options.threads ?? 0);
+  const workgroups = options.workgroups ?? gridOf(Math.ceil((options.threads ?? 0) / 64));
   if (workgroups.includes(0)) return;
   tensors[0]!.gpu.dispatch(kernel, {
     buffers: tensors.map((each) => each.range),
@@ -36,9 +36,8 @@ export function launch(kernel: Kernel, options: LaunchOptions): void {
   });
 }
 
-/** Workgroups of 64 for a number of threads, counted along x, then y. */
-function linear(threads: number): Workgroups {
-  const groups = Math.ceil(threads / 64);
+/** A number of workgroups along x, then y. */
+export function gridOf(groups: number): Workgroups {
   const x = Math.min(groups, maxWorkgroups);
   return [x, groups === 0 ? 0 : Math.ceil(groups / x), 1];
 }

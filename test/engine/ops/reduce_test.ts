@@ -257,6 +257,16 @@ for (const [family, gpu] of Object.entries(families)) {
   });
 }
 
+for (const [family, gpu] of Object.entries(families)) {
+  test(`sum() along more rows than 65535 workgroups take reaches every one (${family})`, async () => {
+    // 8 rows a workgroup on a CPU, 2 on a GPU.
+    const rows = 65_535 * (family === "cpu" ? 8 : 2) + 11;
+    const x = Float32Array.from({ length: 3 * rows }, (_, i) => (i * 7) % 101);
+    const y = await run(gpu, () => sum(tensor(gpu, x, { shape: [rows, 3] }), { axes: [1] }));
+    assert.ok(y.every((value, row) => value === x[3 * row]! + x[3 * row + 1]! + x[3 * row + 2]!));
+  });
+}
+
 test("max() gives its gradient to the first of equal elements", async () => {
   const x = F64Array.fromF32([2, 3], [1, 5, 5, 5, 0, 5]);
   const all = await evaluate(gpu, (t) => max(t), { inputs: [x], dy: () => F64Array.full([], 2) });
