@@ -19,14 +19,8 @@ export async function downloadBytes(state: ServerState, options: DownloadOptions
     const lastRound = lastRounds[client]!;
     let size = sizes.get(lastRound);
     if (size === undefined) {
-      const payload = new Map<string, WireTensor>();
-      for (const [name, value] of method.broadcast(state, lastRound)) {
-        payload.set(
-          name,
-          value instanceof Tensor ? { shape: value.shape, data: await value.floats() } : value,
-        );
-      }
-      sizes.set(lastRound, size = encodePayload(payload, { codec: "f32" }).byteLength);
+      const payload = await Promise.all([...method.broadcast(state, lastRound)].map(toHost));
+      sizes.set(lastRound, size = encodePayload(new Map(payload), { codec: "f32" }).byteLength);
     }
     bytes += size;
   }
@@ -43,13 +37,10 @@ export async function uploadBytes(
   values: ReadonlyMap<string, Tensor>,
   clients: readonly number[],
 ): Promise<number> {
-  const host = new Map<string, WireTensor>();
-  for (const [name, value] of values) {
-    host.set(name, { shape: value.shape.slice(1), data: await value.floats() });
-  }
+  const host = await Promise.all([...values].map(toHost));
   let bytes = 0;
   for (const [member, client] of clients.entries()) {
-    const own = [...host].map(([name, { shape, data }]): [string, WireTensor] => {
+    const own = host.map(([name, { shape, data }]): [string, WireTensor] => {
       const size = data.length / clients.length;
       const part = data.subarray(member * size, (member + 1) * size);
       const bad = part.find((value) => !Number.isFinite(value));
@@ -58,9 +49,13 @@ export async function uploadBytes(
           `Cannot upload ${name} of client ${client}: it holds ${bad}; lower the learning rate or clip gradients`,
         );
       }
-      return [name, { shape, data: part }];
+      return [name, { shape: shape.slice(1), data: part }];
     });
     bytes += encodePayload(new Map(own), { codec: "f32" }).byteLength;
   }
   return bytes;
+}
+
+async function toHost([name, value]: [string, Tensor | WireTensor]): Promise<[string, WireTensor]> {
+  return [name, value instanceof Tensor ? { shape: value.shape, data: await value.floats() } : value];
 }

@@ -132,6 +132,29 @@ test("trainCohort() gives the same bits with checkpointing", async () => {
   }, 15);
 });
 
+test("trainCohort() reads nothing back, and submits once a step", async () => {
+  const { read } = gpu;
+  gpu.read = () => assert.fail("a readback");
+  try {
+    const plans = [[[1, 2], [3], [4, 5], [6]], [[7], [8, 9]]];
+    const before = gpu.stats().submits;
+    const { values, losses } = await trainCohort(
+      adapted,
+      trainableParameters(adapted, methods.get("fedit")!.trainable),
+      {
+        batches: packBatches(data, plans, batchSize),
+        optimizer: { name: "adamw" },
+        learningRate: 0.1,
+        clipNorm: 1,
+      },
+    );
+    for (const each of [...values.values(), losses]) each.dispose();
+    assert.ok(gpu.stats().submits - before <= 4 + 1, `${gpu.stats().submits - before} submits in 4 steps`);
+  } finally {
+    gpu.read = read;
+  }
+});
+
 test("trainCohort() runs no backward kernel below the lowest trained layer", async () => {
   const dispatches = async (trained: (name: string) => boolean) => {
     const before = gpu.stats().dispatches;

@@ -252,6 +252,24 @@ test("simulate() samples participants anew each round, in ascending order, and e
   assert.equal(initialized.trainableParameters, 2 * (2 * (5 + 6)) + 3 * 6 + 3);
 });
 
+test("simulate() reads back what its reports need and no more, tensors that belong together by one submit", async () => {
+  const reads: string[] = [];
+  const { read } = gpu;
+  gpu.read = function (...range) {
+    reads.push(`${gpu.stats().submits}`);
+    return read.apply(gpu, range);
+  };
+  try {
+    release(await run({ method: methods.get("fedit")!, rounds: 1 }));
+  } finally {
+    gpu.read = read;
+  }
+  // Two evaluations of one batch, what clients download, two cohorts' losses and uploads, and the dynamics.
+  assert.equal(new Set(reads).size, 2 + 1 + 2 * 2 + 1);
+  const values = 2 * 2 + 2;
+  assert.equal(reads.length, 2 + values + 2 * (1 + values) + 1);
+});
+
 test("simulate() tells progress in order, up to each phase's total", async () => {
   const { events } = await run({ work: { steps: 2 } });
   for (const round of [1, 2]) {

@@ -1,3 +1,4 @@
+import type { BufferRange } from "./bind_group_cache.ts";
 import type { PooledBuffer } from "./buffer_pool.ts";
 import type { Launch } from "./device.ts";
 import { paramsWindowBytes, type Pipeline } from "./pipeline_cache.ts";
@@ -86,16 +87,11 @@ export class CommandStream {
     this.#totalDispatches++;
   }
 
-  /** Records a copy between buffers; offsets and size in bytes, multiples of 4. */
-  copy(
-    source: GPUBuffer,
-    sourceOffset: number,
-    target: GPUBuffer,
-    targetOffset: number,
-    bytes: number,
-  ): void {
+  /** Records a copy to the start of another buffer; offset and size in bytes, multiples of 4. */
+  copy({ buffer, offset, bytes }: BufferRange, target: GPUBuffer): void {
     this.#closePass();
-    this.#openEncoder().copyBufferToBuffer(source, sourceOffset, target, targetOffset, bytes);
+    this.#openEncoder().copyBufferToBuffer(buffer.buffer, offset, target, 0, bytes);
+    buffer.lastUse = this.#serial;
     this.#dispatches++;
   }
 

@@ -221,7 +221,8 @@ export class Gpu {
   }
 
   /**
-   * Reads `bytes` bytes back; the only wait in the engine.
+   * Reads `bytes` bytes back as they are now; the only wait in the engine. Ask for several before awaiting the first, as
+   * with `Promise.all`: they share one submit.
    *
    * @throws {DeviceLostError} when the device is gone.
    * @throws {GpuValidationError} when a command since the last readback was rejected.
@@ -232,7 +233,9 @@ export class Gpu {
     const padded = Math.ceil(bytes / 4) * 4;
     const staging = this.device.createBuffer({ size: Math.max(4, padded), usage: 0x01 | 0x08 });
     try {
-      if (padded > 0) this.#stream.copy(source.buffer, offset, staging, 0, padded);
+      if (padded > 0) this.#stream.copy({ buffer: source, offset, bytes: padded }, staging);
+      // Readbacks that are asked for together share a submit.
+      await Promise.resolve();
       this.#stream.flush();
       await staging.mapAsync(1).catch((error) => this.#explain(error));
       this.#assertUsable();

@@ -118,6 +118,21 @@ test("nothing is submitted before a readback asks for it", async () => {
   assert.equal(await y.item(), 6);
 });
 
+test("Gpu.read() reads what was there when it was asked, whatever is written before it's awaited", async () => {
+  using x = tensor(gpu, [1, 2]);
+  await x.data();
+  const { submits } = gpu.stats();
+  const first = x.data();
+  x.write(Float32Array.of(3, 4));
+  const second = x.data();
+  fill(x, 5);
+  const third = x.data();
+  const found = await Promise.all([first, second, third]);
+  assert.deepEqual(found.map((each) => [...each]), [[1, 2], [3, 4], [5, 5]]);
+  // The write overtakes nothing, so it took a submit of its own.
+  assert.equal(gpu.stats().submits - submits, 2);
+});
+
 test("Gpu.throttle() waits for steps too far ahead and loses nothing", async () => {
   let x = tensor(gpu, [0]);
   for (let i = 0; i < 30; i++) {
