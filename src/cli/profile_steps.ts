@@ -8,7 +8,7 @@ import {
   RandomStream,
 } from "../engine/mod.ts";
 import { packBatches, planBatches, planMemory, trainableParameters, trainCohort } from "../fl/mod.ts";
-import type { MethodConfig } from "./config.ts";
+import { type MethodConfig, methodLabel } from "./config.ts";
 import { type Experiment, simulationOptions, startingModel } from "./experiment.ts";
 
 /** Options of {@linkcode profileSteps}. */
@@ -20,6 +20,8 @@ export interface ProfileStepsOptions {
 
 /** What a training step costs. All but `kernels` and `gpuMilliseconds` was measured without a profiler. */
 export interface StepProfile {
+  /** The label of the method that was trained by. */
+  readonly method: string;
   /** Clients in the cohort, and steps that the numbers are means of. */
   readonly members: number;
   readonly steps: number;
@@ -87,7 +89,7 @@ export async function profileSteps(
   );
   losses.dispose();
   disposeAll(values.values());
-  return { members: cohort.length, ...await timer.result() };
+  return { method: methodLabel(method), members: cohort.length, ...await timer.result() };
 }
 
 interface Moment extends GpuStats {
@@ -118,7 +120,7 @@ class StepTimer {
     if (done === warmUps + 2 * this.#steps) this.#profile = this.#stop!();
   }
 
-  async result(): Promise<Omit<StepProfile, "members">> {
+  async result(): Promise<Omit<StepProfile, "method" | "members">> {
     const { kernels, milliseconds } = await this.#profile!;
     const perStep = (name: keyof Moment) => (this.#to![name] - this.#from![name]) / this.#steps;
     return {

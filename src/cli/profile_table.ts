@@ -23,7 +23,9 @@ export function profileTable(profile: StepProfile): string {
     { title: "GFLOP/s", cell: (row) => perSecond(row.flops, row), align: right },
     { title: "GB/s", cell: (row) => perSecond(row.bytes, row), align: right },
   ]);
-  return `${table}
+  return `A training step by ${profile.method}, ${count(profile.members)} clients at once, mean of ${steps}:
+
+${table}
 
 All of a step: ${gpuMilliseconds.toFixed(1)} ms in kernels; ${
     wallMilliseconds.toFixed(1)

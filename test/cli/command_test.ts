@@ -214,7 +214,7 @@ test("federa profile tells what a step costs, and leaves nothing behind", async 
   assert.equal(code, 0, stderr);
   assert.match(stderr, /^Adapter: /);
   const profile = JSON.parse(stdout) as StepProfile;
-  assert.deepEqual([profile.members, profile.steps], [3, 2]);
+  assert.deepEqual([profile.method, profile.members, profile.steps], ["fedit", 3, 2]);
   const calls = profile.kernels.reduce((sum, each) => sum + each.calls, 0);
   assert.ok(calls >= 2 * 20, `${calls} calls in two steps`);
   const kernels = profile.kernels.map(({ kernel }) => kernel);

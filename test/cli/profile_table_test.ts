@@ -4,6 +4,7 @@ import { profileTable } from "../../src/cli/profile_table.ts";
 
 test("profileTable() gives means of a step, rates of the kernels, and the whole step", () => {
   const text = profileTable({
+    method: "fedit",
     members: 2,
     steps: 4,
     kernels: [
@@ -29,6 +30,8 @@ test("profileTable() gives means of a step, rates of the kernels, and the whole 
     pipelinesCreated: 0,
   });
   assert.deepEqual(text.split("\n"), [
+    "A training step by fedit, 2 clients at once, mean of 4:",
+    "",
     "kernel  variant                               calls        ms   share  GFLOP/s  GB/s",
     "------  ------------------------------------  -----  --------  ------  -------  ----",
     "matmul  NT WITH_A_VERY_LONG_LIST_OF_CONSTAN…      3  3000.000  75.0 %      2.0   0.5",
