@@ -6,8 +6,8 @@ import { NonFiniteError } from "./errors.ts";
 import { formatShape, type Shape, sizeOf } from "./shape.ts";
 import { track, untrack } from "./tidy.ts";
 
-/** Element type of a tensor. */
-export type DType = "f32" | "i32" | "u32";
+/** Element type of a tensor. Half precision is for storage alone: see `toHalf`. */
+export type DType = "f32" | "i32" | "u32" | "f16";
 
 /** Host data of a tensor. */
 export type TensorData = Float32Array | Int32Array | Uint32Array;
@@ -40,6 +40,11 @@ export class Storage {
 }
 
 const dataTypes = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
+
+/** Bytes of one element. */
+export function bytesOf(dtype: DType): number {
+  return dtype === "f16" ? 2 : 4;
+}
 
 /**
  * A contiguous row-major array on the GPU. Operations on tensors are recorded at once and run later, in order;
@@ -99,8 +104,11 @@ export class Tensor {
   /** The bytes that a kernel binds. */
   get range(): BufferRange {
     const buffer = this.storage.buffer;
-    const offset = this.offset * 4;
-    const bytes = Math.min(buffer.bytes - offset, Math.max(16, Math.ceil(this.size / 4) * 16));
+    const offset = this.offset * bytesOf(this.dtype);
+    const bytes = Math.min(
+      buffer.bytes - offset,
+      Math.max(16, Math.ceil(this.size * bytesOf(this.dtype) / 16) * 16),
+    );
     return { buffer, offset, bytes };
   }
 
@@ -125,8 +133,8 @@ export class Tensor {
 
   /** Copies the elements to the host. */
   async data(): Promise<TensorData> {
-    const bytes = await this.gpu.read(this.storage.buffer, this.offset * 4, this.size * 4);
-    return new dataTypes[this.dtype](bytes);
+    const dataType = hostType(this.dtype);
+    return new dataType(await this.gpu.read(this.storage.buffer, this.offset * 4, this.size * 4));
   }
 
   /** As {@linkcode Tensor.data}, for an f32 tensor. */
@@ -153,7 +161,7 @@ export class Tensor {
 
   /** Overwrites the elements with host data of the same size. */
   write(data: TensorData): void {
-    if (data.length !== this.size || !(data instanceof dataTypes[this.dtype])) {
+    if (data.length !== this.size || !(data instanceof hostType(this.dtype))) {
       throw new TypeError(
         `Cannot write ${data.constructor.name} of ${data.length} into ${this.dtype} tensor of shape ${
           formatShape(this.shape)
@@ -187,7 +195,8 @@ export function empty(gpu: Gpu, shape: Shape, dtype: DType = "f32"): Tensor {
       );
     }
   }
-  const buffer = gpu.acquire(sizeOf(shape) * 4, () => `tensor ${formatShape(shape)} of ${dtype}`);
+  const bytes = Math.ceil(sizeOf(shape) * bytesOf(dtype) / 4) * 4;
+  const buffer = gpu.acquire(bytes, () => `tensor ${formatShape(shape)} of ${dtype}`);
   return new Tensor(gpu, new Storage(gpu, buffer), { shape: [...shape], dtype });
 }
 
@@ -214,12 +223,20 @@ export function tensor(gpu: Gpu, data: TensorData | readonly number[], options: 
       }`,
     );
   }
+  const dataType = hostType(dtype);
   const result = empty(gpu, shape, dtype);
-  result.write(data instanceof dataTypes[dtype] ? data : dataTypes[dtype].from(data as readonly number[]));
+  result.write(data instanceof dataType ? data : dataType.from(data as readonly number[]));
   return result;
 }
 
 function dtypeOf(data: TensorData | readonly number[]): DType {
   if (data instanceof Int32Array) return "i32";
   return data instanceof Uint32Array ? "u32" : "f32";
+}
+
+function hostType(dtype: DType) {
+  if (dtype === "f16") {
+    throw new TypeError("Cannot read or write half precision on the host: convert by toFloat or toHalf");
+  }
+  return dataTypes[dtype];
 }

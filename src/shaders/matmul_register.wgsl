@@ -1,24 +1,27 @@
 // Matrix product for CPU adapters: every thread keeps a tile of C in registers; no workgroup memory, no barriers.
 //
-//   C = alpha * op(A) op(B) + bias        op(A): m x k, op(B): k x n, C: m x n, bias: n entries or absent
+//   C = act(alpha * op(A) op(B) [+ op(A1) op(B1)] + bias) [+ residual]     and, on request, slope = act'(...)
+//   op(A): m x k, op(B): k x n, op(A1): m x k1, op(B1): k1 x n; C, residual, slope: m x n; bias: n entries
 //
-// Every C element is one chain acc = fma(a, b, acc) over k = 0, 1, ..., started at 0 (ACCUMULATE: at the value in
-// C; the host then sets alpha = 1). Tile shape and layout therefore never change a bit of the result on one adapter
-// (WGSL leaves it to the adapter whether fma rounds once or twice; Mesa's software driver rounds twice).
+// Every C element is one chain acc = fma(a, b, acc) over k = 0, 1, ..., then over k1, started at 0 (ACCUMULATE: at the
+// value in C). With ACCUMULATE or a second product alpha is 1. Tile shape and layout therefore never change a bit of the result on
+// one adapter (WGSL leaves it to the adapter whether fma rounds once or twice; Mesa's software driver rounds twice).
 //
 // Bindings (all strides and offsets in elements; matrix z of the batch has outer = z / batchInner, inner =
 // z % batchInner, and starts at Offset + outer * Outer + inner * Inner; stored rows are Row elements apart):
-//   a     stored m x k, or k x m with TRANSPOSE_A; VEC_A (A not transposed only): it is read by four elements of k at
-//         once, for which aOffset, aRow, aOuter, aInner and the bound range's length are multiples of 4; k need not be
-//   b     stored k x n, or n x k with TRANSPOSE_B; VEC_B (B transposed only): the same of B
-//   c     m x n
-//   bias  read only with HAS_BIAS; otherwise any read-only buffer may be bound
+//   a, b      of the first product, a1, b1 of the second (with SECOND, then TERMS is 2); A stored m x k, or k x m with TRANSPOSE_A; B stored
+//             k x n, or n x k with TRANSPOSE_B. VEC_A, VEC_B: read by four elements at once along their stored rows, for
+//             which offset, strides and both extents of a stored row are multiples of 4. HALF_B: B is of pairs
+//             of f16 (B1 is not)
+//   c         m x n
+//   bias      where params.hasBias is 1; residual with RESIDUAL, slope with SLOPE: placed as C
 //
-// Layout: a workgroup is LANES threads in a row and makes (A_LOADS * SHARE) x (COLUMNS * LANES) elements of C; lane l
-// has the columns l, l + LANES, ... of all those rows. Loads are what costs on these adapters. With SHARED, SHARE =
-// LANES = the subgroup size: the lanes load one row of A each and broadcast it, so that no element of the tile's A
-// or B is loaded twice. Without, SHARE = 1 and each thread loads its A_LOADS rows itself. The grid is flat:
-// workgroup x + y * (grid width) makes tile (id % tilesN, id / tilesN % tilesM) of matrix id / (tilesN * tilesM).
+// Layout: a workgroup is LANES threads in a row and makes (A_LOADS * SHARE) x (COLUMNS * WIDTH * LANES) elements of C. Lane l has,
+// of each of COLUMNS groups of WIDTH * LANES columns, the WIDTH neighbours from l * WIDTH on: 4 where rows of B run along n and
+// are read by four (WIDE), else 1. Loads are what costs on these adapters. With SHARED, SHARE = LANES = the subgroup
+// size: the lanes load the tile's A together and broadcast it, so that no element of the tile's A or B is loaded
+// twice. Without, SHARE = 1 and each thread loads its A_LOADS rows itself. The grid is flat: workgroup
+// x + y * (grid width) makes tile (id % tilesN, id / tilesN % tilesM) of matrix id / (tilesN * tilesM).
 //
 // Source: register blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008);
 // the subgroup's broadcast stands for the cache that a CPU kernel would pack A into.
@@ -27,32 +30,64 @@ enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //@end
 
-struct Params {
-  m: u32, n: u32, k: u32, batchInner: u32,
-  aOffset: u32, aRow: u32, aOuter: u32, aInner: u32,
-  bOffset: u32, bRow: u32, bOuter: u32, bInner: u32,
-  cOffset: u32, cRow: u32, cOuter: u32, cInner: u32,
-  biasOffset: u32, biasOuter: u32, biasInner: u32, alpha: f32,
-  batch: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 //@if VEC_A
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-fn loadA(i: u32) -> f32 { return a[i / 4u][i % 4u]; }
+@group(0) @binding(1) var<storage, read> a0: array<vec4f>;
+fn loadA0(i: u32) -> f32 { return a0[i / 4u][i % 4u]; }
 //@else
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-fn loadA(i: u32) -> f32 { return a[i]; }
+@group(0) @binding(1) var<storage, read> a0: array<f32>;
+fn loadA0(i: u32) -> f32 { return a0[i]; }
 //@end
 //@if VEC_B
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
-fn loadB(i: u32) -> f32 { return b[i / 4u][i % 4u]; }
+@group(0) @binding(2) var<storage, read> b0: array<FourB>;
+fn loadB0(i: u32) -> f32 { return four(b0[i / 4u])[i % 4u]; }
 //@else
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-fn loadB(i: u32) -> f32 { return b[i]; }
+@group(0) @binding(2) var<storage, read> b0: array<OneB>;
+fn loadB0(i: u32) -> f32 { return one(b0[i / PER_B], i); }
 //@end
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+//@if SECOND
+@group(0) @binding(5) var<storage, read> a1: array<f32>;
+@group(0) @binding(6) var<storage, read> b1: array<f32>;
+fn loadA1(i: u32) -> f32 { return a1[i]; }
+fn loadB1(i: u32) -> f32 { return b1[i]; }
+//@end
+
+// Four neighbours in a stored row, or four `stride` apart of which `left` are there. Beyond the last k, A is 0 and B is -0 (by
+// its bits: as a constant it loses its sign): their product is -0, the one number that leaves every sum as it is.
+const MINUS_ZERO = 0x80000000u;
+//@if VEC_A
+fn fourA(i: u32, stride: u32, left: u32) -> vec4f { return a0[i / 4u]; }
+//@else
+fn fourA(i: u32, stride: u32, left: u32) -> vec4f {
+//@if TAIL
+  let at = i + min(vec4u(0, 1, 2, 3), vec4u(left - 1u)) * stride;
+  let x = vec4f(a0[at.x], a0[at.y], a0[at.z], a0[at.w]);
+  return select(vec4f(0), x, vec4u(0, 1, 2, 3) < vec4u(left));
+//@else
+  return vec4f(a0[i], a0[i + stride], a0[i + 2u * stride], a0[i + 3u * stride]);
+//@end
+}
+//@end
+//@if VEC_B
+fn fourB(i: u32, stride: u32, left: u32) -> vec4f { return four(b0[i / 4u]); }
+//@else
+fn fourB(i: u32, stride: u32, left: u32) -> vec4f {
+//@if TAIL
+  let at = i + min(vec4u(0, 1, 2, 3), vec4u(left - 1u)) * stride;
+  let y = vec4f(loadB0(at.x), loadB0(at.y), loadB0(at.z), loadB0(at.w));
+  return bitcast<vec4f>(select(vec4u(MINUS_ZERO), bitcast<vec4u>(y), vec4u(0, 1, 2, 3) < vec4u(left)));
+//@else
+  return vec4f(loadB0(i), loadB0(i + stride), loadB0(i + 2u * stride), loadB0(i + 3u * stride));
+//@end
+}
+//@end
+fn within(x: vec4f, isWithin: bool) -> vec4f { return select(vec4f(0), x, isWithin || !TAIL); }
+fn or_minus_zero(y: vec4f, isWithin: bool) -> vec4f {
+  return bitcast<vec4f>(select(vec4u(MINUS_ZERO), bitcast<vec4u>(y), isWithin || !TAIL));
+}
+
+const ROWS = A_LOADS * SHARE;
+const TILE_M = ROWS;
+const TILE_N = COLUMNS * WIDTH * LANES;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -70,92 +105,118 @@ fn main(
   let lane = local.x;
   let aLane = 0u;
 //@end
-  let tilesN = (params.n + COLUMNS * LANES - 1u) / (COLUMNS * LANES);
-  let tilesM = (params.m + A_LOADS * SHARE - 1u) / (A_LOADS * SHARE);
-  let id = group.x + group.y * groups.x;
-  let z = id / (tilesN * tilesM);
-  if (z >= params.batch) { return; }
-  let row = id / tilesN % tilesM * (A_LOADS * SHARE);
-  let column = id % tilesN * (COLUMNS * LANES) + lane;
-  let outer = z / params.batchInner;
-  let inner = z % params.batchInner;
-  let aBase = params.aOffset + outer * params.aOuter + inner * params.aInner;
-  let bBase = params.bOffset + outer * params.bOuter + inner * params.bInner;
+  let tile = tile_of(group.x + group.y * groups.x);
+  if (tile.z >= params.batch) { return; }
+  let outer = tile.z / params.batchInner;
+  let inner = tile.z % params.batchInner;
+  let row = tile.y;
+  let column = tile.x + lane * WIDTH;
   let cBase = params.cOffset + outer * params.cOuter + inner * params.cInner;
-
-  // Where op(A)[row, 0] and op(B)[0, column] lie, and how far the next k is. Rows and columns over the edge read the
-  // last one: their sums are never stored.
-  let aStride = select(1u, params.aRow, TRANSPOSE_A);
-  let bStride = select(params.bRow, 1u, TRANSPOSE_B);
-//@for q in 0..A_LOADS
-  let a{q} = aBase + min(row + {q}u * SHARE + aLane, params.m - 1u) * select(params.aRow, 1u, TRANSPOSE_A);
-//@end
-//@for j in 0..COLUMNS
-  let b{j} = bBase + min(column + {j}u * LANES, params.n - 1u) * select(1u, params.bRow, TRANSPOSE_B);
-//@end
 
 //@for q in 0..A_LOADS
 //@for s in 0..SHARE
-//@for j in 0..COLUMNS
-  var acc{q}_{s}_{j} = 0.0;
-  if (ACCUMULATE && row + {q}u * SHARE + {s}u < params.m && column + {j}u * LANES < params.n) {
-    acc{q}_{s}_{j} = c[cBase + (row + {q}u * SHARE + {s}u) * params.cRow + column + {j}u * LANES];
+//@for g in 0..COLUMNS
+//@for w in 0..WIDTH
+  var acc{q}_{s}_{g}_{w} = 0.0;
+//@if ACCUMULATE
+  if (row + {q}u * SHARE + {s}u < params.m && column + {g}u * WIDTH * LANES + {w}u < params.n) {
+    acc{q}_{s}_{g}_{w} = c[cBase + (row + {q}u * SHARE + {s}u) * params.cRow + column + {g}u * WIDTH * LANES + {w}u];
   }
 //@end
+//@end
+//@end
+//@end
+//@end
+
+//@for t in 0..TERMS
+  // Where op(A)[row, 0] and op(B)[0, column] lie, and how far the next k is. Rows and columns over the edge read the
+  // last ones: their sums are never stored.
+  let term{t} = params.terms[{t}];
+  let aBase{t} = term{t}.aOffset + outer * term{t}.aOuter + inner * term{t}.aInner;
+  let bBase{t} = term{t}.bOffset + outer * term{t}.bOuter + inner * term{t}.bInner;
+  let aStride{t} = select(1u, term{t}.aRow, TRANSPOSE_A);
+  let bStride{t} = select(term{t}.bRow, 1u, TRANSPOSE_B);
+//@for q in 0..A_LOADS
+  let aAt{t}_{q} = aBase{t} + min(row + {q}u * SHARE + aLane, params.m - 1u) * select(term{t}.aRow, 1u, TRANSPOSE_A);
+//@end
+//@for g in 0..COLUMNS
+  let bAt{t}_{g} = bBase{t} + min(column + {g}u * WIDTH * LANES, params.n - WIDTH) * select(1u, term{t}.bRow, TRANSPOSE_B);
 //@end
 //@end
 
 //@if SHARED
   // Four k at a time, rows outside and k inside, so that an accumulator is fetched once for four multiply-adds. This
   // pays only where loads are shared: a thread that loads all its rows is slower this way than one k at a time.
-  let wholeK = params.k / 4u * 4u;
-  for (var k = 0u; k < wholeK; k += 4u) {
+//@if PACKED_A
+  // A is stored along m: vec4 e of the tile's four k has k + e / (ROWS / 4) and the rows from 4 * (e % (ROWS / 4)) on.
 //@for q in 0..A_LOADS
-//@if VEC_A
-    let a{q}_k = a[(a{q} + k) / 4u];
-//@else
-    let a{q}_k = vec4f(
-      loadA(a{q} + k * aStride),
-      loadA(a{q} + (k + 1u) * aStride),
-      loadA(a{q} + (k + 2u) * aStride),
-      loadA(a{q} + (k + 3u) * aStride),
-    );
+  let e{q} = {q}u * LANES + lane;
+  let packed{q} = aBase0 + min(row + e{q} % (ROWS / 4u) * 4u, params.m - 4u);
 //@end
 //@end
-//@for j in 0..COLUMNS
-//@if VEC_B
-    let b{j}_k = b[(b{j} + k) / 4u];
-//@else
-    let b{j}_k = vec4f(
-      loadB(b{j} + k * bStride),
-      loadB(b{j} + (k + 1u) * bStride),
-      loadB(b{j} + (k + 2u) * bStride),
-      loadB(b{j} + (k + 3u) * bStride),
+  for (var k = 0u; k < term0.k; k += 4u) {
+    let left = term0.k - k;
+//@if PACKED_A
+    let packed = array<vec4f, A_LOADS>(
+//@for q in 0..A_LOADS
+      within(
+        fourA(packed{q} + min(k + e{q} / (ROWS / 4u), term0.k - 1u) * aStride0, 1u, 4u),
+        e{q} / (ROWS / 4u) < left,
+      ),
+//@end
     );
+//@else
+//@for q in 0..A_LOADS
+    let a{q}_k = fourA(aAt0_{q} + k * aStride0, aStride0, left);
+//@end
+//@end
+//@if WIDE
+//@for g in 0..COLUMNS
+//@for kk in 0..4
+    let b{g}_{kk} = or_minus_zero(fourB(bAt0_{g} + min(k + {kk}u, term0.k - 1u) * bStride0, 1u, 4u), {kk}u < left);
+//@end
+//@end
+//@else
+//@for g in 0..COLUMNS
+    let b{g}_k = fourB(bAt0_{g} + k * bStride0, bStride0, left);
 //@end
 //@end
 //@for q in 0..A_LOADS
 //@for s in 0..SHARE
 //@for kk in 0..4
     {
+//@if PACKED_A
+      const e = {kk}u * (ROWS / 4u) + ({q}u * SHARE + {s}u) / 4u;
+      let x = subgroupBroadcast(packed[e / LANES][({q}u * SHARE + {s}u) % 4u], e % LANES);
+//@else
       let x = subgroupBroadcast(a{q}_k[{kk}], {s}u);
-//@for j in 0..COLUMNS
-      acc{q}_{s}_{j} = fma(x, b{j}_k[{kk}], acc{q}_{s}_{j});
+//@end
+//@for g in 0..COLUMNS
+//@for w in 0..WIDTH
+//@if WIDE
+      acc{q}_{s}_{g}_{w} = fma(x, b{g}_{kk}[{w}], acc{q}_{s}_{g}_{w});
+//@else
+      acc{q}_{s}_{g}_{w} = fma(x, b{g}_k[{kk}], acc{q}_{s}_{g}_{w});
+//@end
+//@end
 //@end
     }
 //@end
 //@end
 //@end
   }
-//@else
-  let wholeK = 0u;
 //@end
-  for (var k = wholeK; k < params.k; k++) {
+
+  // The second product is thin, and so one k at a time, which is a quarter of the text.
+//@for t in FIRST_SINGLE..TERMS
+  for (var k = 0u; k < term{t}.k; k++) {
 //@for q in 0..A_LOADS
-    let a{q}_k = loadA(a{q} + k * aStride);
+    let a{q}_k = loadA{t}(aAt{t}_{q} + k * aStride{t});
 //@end
-//@for j in 0..COLUMNS
-    let b{j}_k = loadB(b{j} + k * bStride);
+//@for g in 0..COLUMNS
+//@for w in 0..WIDTH
+    let b{g}_{w} = loadB{t}(bAt{t}_{g} + k * bStride{t} + {w}u);
+//@end
 //@end
 //@for q in 0..A_LOADS
 //@for s in 0..SHARE
@@ -165,33 +226,61 @@ fn main(
 //@else
       let x = a{q}_k;
 //@end
-//@for j in 0..COLUMNS
-      acc{q}_{s}_{j} = fma(x, b{j}_k, acc{q}_{s}_{j});
+//@for g in 0..COLUMNS
+//@for w in 0..WIDTH
+      acc{q}_{s}_{g}_{w} = fma(x, b{g}_{w}, acc{q}_{s}_{g}_{w});
+//@end
 //@end
     }
 //@end
 //@end
   }
+//@end
 
-  let biasBase = params.biasOffset + outer * params.biasOuter + inner * params.biasInner;
-//@for j in 0..COLUMNS
-  if (column + {j}u * LANES < params.n) {
-    var shift = 0.0;
-    if (HAS_BIAS) { shift = bias[biasBase + column + {j}u * LANES]; }
-    let at = cBase + column + {j}u * LANES;
+  let biasBase = params.biasOuter * outer + params.biasInner * inner;
+//@for g in 0..COLUMNS
+//@for w in 0..WIDTH
+  if (column + {g}u * WIDTH * LANES + {w}u < params.n) {
+    let j = column + {g}u * WIDTH * LANES + {w}u;
+    let shift = bias_of(biasBase + j);
+    let at = cBase + row * params.cRow + j;
 //@for q in 0..A_LOADS
 //@for s in 0..SHARE
     if (row + {q}u * SHARE + {s}u < params.m) {
-      c[at + (row + {q}u * SHARE + {s}u) * params.cRow] = finish(acc{q}_{s}_{j}, shift);
+      finish(acc{q}_{s}_{g}_{w}, shift, at + ({q}u * SHARE + {s}u) * params.cRow);
     }
 //@end
 //@end
   }
 //@end
+//@end
+
+//@if ACTIVATION
+  // What this thread has just stored, once more: in registers the function's text would be repeated for every element.
+  for (var i = row; i < min(row + ROWS, params.m); i++) {
+//@if WIDE
+//@for g in 0..COLUMNS
+    activate_row(cBase + i * params.cRow + column + {g}u * WIDTH * LANES, 1u, column + {g}u * WIDTH * LANES);
+//@end
+//@else
+    activate_row(cBase + i * params.cRow + column, LANES, column);
+//@end
+  }
+//@end
 }
 
-// An explicit fma: whether an adapter rounds it once or twice, it then does so in every variant.
-fn finish(sum: f32, shift: f32) -> f32 {
-  if (HAS_BIAS) { return fma(params.alpha, sum, shift); }
-  return params.alpha * sum;
+//@if ACTIVATION
+// Activates four of a row's elements, `step` apart, of which those beyond column n or the lane's own don't count.
+fn activate_row(first: u32, step: u32, column: u32) {
+  let left = (params.n + step - 1u - min(column, params.n)) / step;
+  let count = min(left, select(u32(COLUMNS), 4u, WIDTH == 4));
+  var z = vec4f();
+//@for w in 0..4
+  if ({w}u < count) { z[{w}] = c[first + {w}u * step]; }
+//@end
+  let activated = activate(z);
+//@for w in 0..4
+  if ({w}u < count) { store_activated(activated.value[{w}], activated.slope[{w}], first + {w}u * step); }
+//@end
 }
+//@end

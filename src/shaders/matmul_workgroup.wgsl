@@ -1,41 +1,28 @@
 // Matrix product for GPUs: slices of A and B are staged in workgroup memory, each thread keeps a tile in registers.
 //
-//   C = alpha * op(A) op(B) + bias        op(A): m x k, op(B): k x n, C: m x n, bias: n entries or absent
+//   C = act(alpha * op(A) op(B) [+ op(A1) op(B1)] + bias) [+ residual]     and, on request, slope = act'(...)
 //
-// Every C element is one chain acc = fma(a, b, acc) over k = 0, 1, ..., started at 0 (ACCUMULATE: at the value in
-// C; the host then sets alpha = 1). Tile shape and layout therefore never change a bit of the result on one adapter
-// (WGSL leaves it to the adapter whether fma rounds once or twice; Mesa's software driver rounds twice).
-//
-// Bindings (all strides and offsets in elements; matrix z of the batch has outer = z / batchInner, inner =
-// z % batchInner, and starts at Offset + outer * Outer + inner * Inner; stored rows are Row elements apart):
-//   a     stored m x k, or k x m with TRANSPOSE_A
-//   b     stored k x n, or n x k with TRANSPOSE_B
-//   c     m x n
-//   bias  read only with HAS_BIAS; otherwise any read-only buffer may be bound
+// Formula, bindings and strides are those of matmul_register.wgsl, and so is the order of the sums: every C element is one
+// chain acc = fma(a, b, acc), so that tile shape and layout never change a bit of the result on one adapter. SPLIT alone does: a
+// workgroup then sums SPLIT of the k axis only and matmul_sum.wgsl adds up the parts.
 //
 // Layout: a workgroup is THREADS x THREADS and makes (THREADS * ROWS) x (THREADS * COLUMNS) elements of C, DEPTH of
 // the k axis at a time; thread (x, y) has the rows y, y + THREADS, ... and the columns x, x + THREADS, ..., so that
 // neighbours read neighbouring words of workgroup memory and write neighbouring elements of C. Global loads run
 // along the axis that is contiguous in the stored matrix; one word of padding keeps the transposing stores of them
 // off a single bank. The grid is flat: workgroup x + y * (grid width) makes tile (id % tilesN, id / tilesN % tilesM)
-// of matrix id / (tilesN * tilesM).
+// of matrix id / (tilesN * tilesM); with SPLIT, of part z % splits of matrix z / splits.
 //
 // Source: V. Volkov and J. Demmel, "Benchmarking GPUs to tune dense linear algebra" (2008).
 
-struct Params {
-  m: u32, n: u32, k: u32, batchInner: u32,
-  aOffset: u32, aRow: u32, aOuter: u32, aInner: u32,
-  bOffset: u32, bRow: u32, bOuter: u32, bInner: u32,
-  cOffset: u32, cRow: u32, cOuter: u32, cInner: u32,
-  biasOffset: u32, biasOuter: u32, biasInner: u32, alpha: f32,
-  batch: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(1) var<storage, read> a0: array<f32>;
+@group(0) @binding(2) var<storage, read> b0: array<OneB>;
+fn loadB0(i: u32) -> f32 { return one(b0[i / PER_B], i); }
+//@if SECOND
+@group(0) @binding(5) var<storage, read> a1: array<f32>;
+@group(0) @binding(6) var<storage, read> b1: array<f32>;
+fn loadB1(i: u32) -> f32 { return b1[i]; }
+//@end
 
 const TILE_M = THREADS * ROWS;
 const TILE_N = THREADS * COLUMNS;
@@ -49,71 +36,92 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let tilesN = (params.n + TILE_N - 1u) / TILE_N;
-  let tilesM = (params.m + TILE_M - 1u) / TILE_M;
-  let id = group.x + group.y * groups.x;
-  let z = id / (tilesN * tilesM);
-  if (z >= params.batch) { return; }
-  let firstRow = id / tilesN % tilesM * TILE_M;
-  let firstColumn = id % tilesN * TILE_N;
-  let row = firstRow + local.y;
-  let column = firstColumn + local.x;
+  let tile = tile_of(group.x + group.y * groups.x);
+  if (tile.z >= params.batch * params.splits) { return; }
+  let z = tile.z / params.splits;
+  let split = tile.z % params.splits;
   let outer = z / params.batchInner;
   let inner = z % params.batchInner;
-  let aBase = params.aOffset + outer * params.aOuter + inner * params.aInner;
-  let bBase = params.bOffset + outer * params.bOuter + inner * params.bInner;
-  let cBase = params.cOffset + outer * params.cOuter + inner * params.cInner;
+  let row = tile.y + local.y;
+  let column = tile.x + local.x;
+  // The parts of a sum lie one after another, [splits, batch, m, n].
+  let cBase = params.cOffset + outer * params.cOuter + inner * params.cInner + split * params.batch * params.m * params.n;
 
 //@for i in 0..ROWS
 //@for j in 0..COLUMNS
   var acc{i}_{j} = 0.0;
-  if (ACCUMULATE && row + {i}u * THREADS < params.m && column + {j}u * THREADS < params.n) {
+//@if ACCUMULATE
+  if (row + {i}u * THREADS < params.m && column + {j}u * THREADS < params.n) {
     acc{i}_{j} = c[cBase + (row + {i}u * THREADS) * params.cRow + column + {j}u * THREADS];
   }
 //@end
 //@end
+//@end
 
-  for (var k = 0u; k < params.k; k += DEPTH) {
-    for (var i = thread; i < TILE_M * DEPTH; i += THREADS * THREADS) {
-      if (TRANSPOSE_A) {
-        sliceA[i / TILE_M][i % TILE_M] = readA(aBase, firstRow + i % TILE_M, k + i / TILE_M);
-      } else {
-        sliceA[i % DEPTH][i / DEPTH] = readA(aBase, firstRow + i / DEPTH, k + i % DEPTH);
-      }
+//@for t in 0..TERMS
+  {
+    let term = params.terms[{t}];
+    let aBase = term.aOffset + outer * term.aOuter + inner * term.aInner;
+    let bBase = term.bOffset + outer * term.bOuter + inner * term.bInner;
+    var first = 0u;
+    var last = term.k;
+    if (SPLIT > 0) {
+      first = split * SPLIT;
+      last = min(term.k, first + SPLIT);
     }
-    for (var i = thread; i < TILE_N * DEPTH; i += THREADS * THREADS) {
-      if (TRANSPOSE_B) {
-        sliceB[i % DEPTH][i / DEPTH] = readB(bBase, k + i % DEPTH, firstColumn + i / DEPTH);
-      } else {
-        sliceB[i / TILE_N][i % TILE_N] = readB(bBase, k + i / TILE_N, firstColumn + i % TILE_N);
+    for (var k = first; k < last; k += DEPTH) {
+      for (var i = thread; i < TILE_M * DEPTH; i += THREADS * THREADS) {
+        if (TRANSPOSE_A) {
+          sliceA[i / TILE_M][i % TILE_M] = read_a{t}(aBase, tile.y + i % TILE_M, k + i / TILE_M, last);
+        } else {
+          sliceA[i % DEPTH][i / DEPTH] = read_a{t}(aBase, tile.y + i / DEPTH, k + i % DEPTH, last);
+        }
       }
-    }
-    workgroupBarrier();
-    for (var kk = 0u; kk < DEPTH; kk++) {
+      for (var i = thread; i < TILE_N * DEPTH; i += THREADS * THREADS) {
+        if (TRANSPOSE_B) {
+          sliceB[i % DEPTH][i / DEPTH] = read_b{t}(bBase, k + i % DEPTH, tile.x + i / DEPTH, last);
+        } else {
+          sliceB[i / TILE_N][i % TILE_N] = read_b{t}(bBase, k + i / TILE_N, tile.x + i % TILE_N, last);
+        }
+      }
+      workgroupBarrier();
+      for (var kk = 0u; kk < DEPTH; kk++) {
 //@for j in 0..COLUMNS
-      let b{j} = sliceB[kk][local.x + {j}u * THREADS];
+        let b{j} = sliceB[kk][local.x + {j}u * THREADS];
 //@end
 //@for i in 0..ROWS
-      let a{i} = sliceA[kk][local.y + {i}u * THREADS];
+        let a{i} = sliceA[kk][local.y + {i}u * THREADS];
 //@for j in 0..COLUMNS
-      acc{i}_{j} = fma(a{i}, b{j}, acc{i}_{j});
+        acc{i}_{j} = fma(a{i}, b{j}, acc{i}_{j});
 //@end
 //@end
+      }
+      workgroupBarrier();
     }
-    workgroupBarrier();
   }
+//@end
 
-  let biasBase = params.biasOffset + outer * params.biasOuter + inner * params.biasInner;
+  let biasBase = params.biasOuter * outer + params.biasInner * inner;
 //@for j in 0..COLUMNS
   if (column + {j}u * THREADS < params.n) {
-    var shift = 0.0;
-    if (HAS_BIAS) { shift = bias[biasBase + column + {j}u * THREADS]; }
-    let at = cBase + column + {j}u * THREADS;
+    let shift = bias_of(biasBase + column + {j}u * THREADS);
+    let at = cBase + row * params.cRow + column + {j}u * THREADS;
 //@for i in 0..ROWS
     if (row + {i}u * THREADS < params.m) {
-      c[at + (row + {i}u * THREADS) * params.cRow] = finish(acc{i}_{j}, shift);
+      finish(acc{i}_{j}, shift, at + {i}u * THREADS * params.cRow);
     }
 //@end
+  }
+//@end
+
+//@if ACTIVATION
+  // What this thread has just stored, once more: in registers the function's text would be repeated for every element.
+  for (var i = 0u; i < TILE_M && row + i < params.m; i += THREADS) {
+    for (var j = 0u; j < TILE_N && column + j < params.n; j += THREADS) {
+      let at = cBase + (row + i) * params.cRow + column + j;
+      let activated = activate(vec4f(c[at]));
+      store_activated(activated.value.x, activated.slope.x, at);
+    }
   }
 //@end
 }
@@ -122,21 +130,18 @@ fn main(
 // constant it loses its sign); rows and columns over the edge read the last one: their sums are never stored.
 const MINUS_ZERO = 0x80000000u;
 
-fn readA(base: u32, row: u32, k: u32) -> f32 {
+//@for t in 0..TERMS
+fn read_a{t}(base: u32, row: u32, k: u32, last: u32) -> f32 {
   let r = min(row, params.m - 1u);
-  let s = min(k, params.k - 1u);
-  return select(0.0, a[base + select(r * params.aRow + s, s * params.aRow + r, TRANSPOSE_A)], k < params.k);
+  let s = min(k, last - 1u);
+  let at = base + select(r * params.terms[{t}].aRow + s, s * params.terms[{t}].aRow + r, TRANSPOSE_A);
+  return select(0.0, a{t}[at], k < last);
 }
 
-fn readB(base: u32, k: u32, column: u32) -> f32 {
-  let s = min(k, params.k - 1u);
+fn read_b{t}(base: u32, k: u32, column: u32, last: u32) -> f32 {
+  let s = min(k, last - 1u);
   let j = min(column, params.n - 1u);
-  let value = b[base + select(s * params.bRow + j, j * params.bRow + s, TRANSPOSE_B)];
-  return bitcast<f32>(select(MINUS_ZERO, bitcast<u32>(value), k < params.k));
+  let at = base + select(s * params.terms[{t}].bRow + j, j * params.terms[{t}].bRow + s, TRANSPOSE_B);
+  return bitcast<f32>(select(MINUS_ZERO, bitcast<u32>(loadB{t}(at)), k < last));
 }
-
-// An explicit fma: whether an adapter rounds it once or twice, it then does so in every variant.
-fn finish(sum: f32, shift: f32) -> f32 {
-  if (HAS_BIAS) { return fma(params.alpha, sum, shift); }
-  return params.alpha * sum;
-}
+//@end

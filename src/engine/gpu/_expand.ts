@@ -6,11 +6,11 @@ export type KernelConstant = number | boolean | string;
  * else: directives (`enable`, `requires`, `diagnostic`) move to the front, where WGSL wants them; the constants follow
  * as `const NAME = value;` lines; and comment commands, one a line, are carried out in the rest:
  *
- * - `//@for i in 0..LIMIT` … `//@end` repeats its lines with every `{i}` replaced by 0, 1, … LIMIT − 1, and
+ * - `//@for i in FIRST..LIMIT` … `//@end` repeats its lines with every `{i}` replaced by FIRST, … LIMIT − 1, and
  *   `//@for name in a, b` … `//@end` with every `{name}` replaced by a, then b;
  * - `//@if FLAG` … `//@else` … `//@end` keeps one of two blocks.
  *
- * A limit is a whole number or the name of a constant; a flag is the name of a constant, and 0 counts as false.
+ * A bound is a whole number or the name of a constant; a flag is the name of a constant, and 0 counts as false.
  * Loops exist to hold a register tile in named variables: a private array that a driver fails to unroll spills to
  * memory, and `subgroupBroadcast` demands a lane number that is known at compile time. Those over names give several
  * bindings the same access functions, as not every browser lets a function take a binding.
@@ -67,20 +67,23 @@ class Expander {
   }
 
   #loop(line: string): string[] {
-    const match = /^\s*\/\/@for (\w+) in (?:0\.\.(\w+)|(\w+(?:, \w+)+))\s*$/.exec(line);
-    if (!match) throw this.#error("must read //@for NAME in 0..LIMIT or //@for NAME in A, B");
-    const [, name, limit, list] = match as unknown as [string, string, string?, string?];
-    const values = list?.split(", ") ?? this.#range(limit!);
+    const match = /^\s*\/\/@for (\w+) in (?:(\w+)\.\.(\w+)|(\w+(?:, \w+)+))\s*$/.exec(line);
+    if (!match) throw this.#error("must read //@for NAME in FIRST..LIMIT or //@for NAME in A, B");
+    const [, name, first, limit, list] = match as unknown as [string, string, string?, string?, string?];
+    const values = list?.split(", ") ?? this.#range(first!, limit!);
     const opening = this.#next++;
     const block = this.#block();
     this.#close(opening);
     return values.flatMap((value) => block.map((text) => text.replaceAll(`{${name}}`, value)));
   }
 
-  #range(limit: string): string[] {
-    const count = /^\d+$/.test(limit) ? Number(limit) : Number(this.#constant(limit));
-    if (!Number.isInteger(count) || count < 0) throw this.#error(`needs a whole limit, got ${count}`);
-    return Array.from({ length: count }, (_, i) => `${i}`);
+  #range(...bounds: [string, string]): string[] {
+    const [first, limit] = bounds.map((each) => {
+      const bound = /^\d+$/.test(each) ? Number(each) : Number(this.#constant(each));
+      if (!Number.isInteger(bound) || bound < 0) throw this.#error(`needs whole bounds, got ${bound}`);
+      return bound;
+    }) as [number, number];
+    return Array.from({ length: Math.max(0, limit - first) }, (_, i) => `${first + i}`);
   }
 
   #choice(flag: string): string[] {

@@ -1,4 +1,5 @@
 import type { KernelConstant } from "./kernel.ts";
+import { defaultTile, lanesOf, type MatmulTile } from "./matmul_tile.ts";
 
 /** A batch of equal matrix products C = op(A) op(B) and the adapter that it is to run on. */
 export interface MatmulProblem {
@@ -8,18 +9,20 @@ export interface MatmulProblem {
   readonly n: number;
   /** Columns of op(A), rows of op(B). */
   readonly k: number;
+  /** Columns of op(A1) where C += op(A1) op(B1) too. */
+  readonly k1?: number | undefined;
   /** Number of products. */
   readonly batch: number;
   /** A is stored as k × m. */
   readonly transposeA?: boolean;
   /** B is stored as n × k. */
   readonly transposeB?: boolean;
-  /** Offset, row, batch strides and bound length of A are multiples of 4 elements. */
+  /** Offset, strides, stored row length and bound length of A are multiples of 4 elements. */
   readonly vecA?: boolean;
-  /** Offset, row, batch strides and bound length of B are multiples of 4 elements. */
+  /** The same of B. */
   readonly vecB?: boolean;
-  /** A row of n numbers is added to every row of C. */
-  readonly hasBias?: boolean;
+  /** B is stored in half precision. */
+  readonly halfB?: boolean;
   /** Sums start from what C holds; `alpha` must be 1. */
   readonly accumulate?: boolean;
   /** A software rasteriser, or a real GPU. */
@@ -34,22 +37,25 @@ export interface MatmulProblem {
 export interface MatmulPlan {
   /** Which of `matmul_register.wgsl` and `matmul_workgroup.wgsl`. */
   readonly shader: "register" | "workgroup";
-  /** Every constant that the shader's text needs. */
+  /** Every constant that the shader's text needs besides those of the epilogue. */
   readonly constants: Readonly<Record<string, KernelConstant>>;
-  /** The grid; one workgroup a tile of C, folded into y when x is full. */
+  /** Parts that the k axis is summed in, one after another; 1 where it's one chain. */
+  readonly splits: number;
+  /** The grid; one workgroup a tile of C and part, folded into y when x is full. */
   readonly workgroups: readonly [number, number, number];
 }
 
+/** Length of a part of a split sum. */
+const splitLength = 512;
+
 /**
- * Chooses kernel, tile and grid of a matrix product. All choices give the same bits: every element of C is one chain
- * of fused multiply-adds over k in ascending order, whatever the tile. Sizes enter the grid, never the text, so
- * that few pipelines are compiled.
+ * Chooses the kernel and the grid of a matrix product. Every tile gives the same bits: each element of C is one chain of
+ * fused multiply-adds over k in ascending order. Sizes enter the grid, never the text, so that few pipelines are
+ * compiled.
  *
- * | elements of C a workgroup | usual | n small | m small |
- * |---|---|---|---|
- * | CPU, subgroups of 8 | 16 × 16 | 16 × 8 (n ≤ 8) | 8 × 16 (m ≤ 8) |
- * | CPU, no known subgroups | 8 × 32 | 8 × 8 (n ≤ 8) | 8 × 32 |
- * | GPU | 64 × 64, or 128 × 128 when that still makes 128 workgroups | 64 × 16 (n ≤ 16) | 16 × 64 (m ≤ 16) |
+ * On a GPU a sum is split into parts of 512 where k is long and few workgroups would share the work. Parts change
+ * the rounding, so this depends on the sides of weights alone, never on the number of rows that go through them: on m and n
+ * where A is transposed (the gradient of a weight, rows being k), else on n. Rows of zeros at the end of k change nothing.
  *
  * @throws {RangeError} A size is not a positive whole number, or the grid does not fit into two dimensions.
  *
@@ -57,11 +63,11 @@ export interface MatmulPlan {
  * ```ts
  * import { planMatmul } from "./matmul_plan.ts";
  *
- * planMatmul({ m: 512, n: 8, k: 768, batch: 1, transposeB: true, adapterClass: "gpu" }).workgroups; // [8, 1, 1]
+ * planMatmul({ m: 512, n: 8, k: 768, batch: 1, transposeB: true, adapterClass: "gpu" }).workgroups; // [16, 1, 1]
  * ```
  */
-export function planMatmul(problem: MatmulProblem): MatmulPlan {
-  const { m, n, k, batch, maxWorkgroups = 65535 } = problem;
+export function planMatmul(problem: MatmulProblem, tile: MatmulTile = defaultTile(problem)): MatmulPlan {
+  const { m, n, k, batch, adapterClass, maxWorkgroups = 65535 } = problem;
   for (const [name, size] of Object.entries({ m, n, k, batch })) {
     if (!Number.isInteger(size) || size < 1) {
       throw new RangeError(
@@ -69,10 +75,8 @@ export function planMatmul(problem: MatmulProblem): MatmulPlan {
       );
     }
   }
-  const { shader, constants, tileM, tileN } = problem.adapterClass === "cpu"
-    ? registerTile(problem)
-    : workgroupTile(problem);
-  const total = Math.ceil(m / tileM) * Math.ceil(n / tileN) * batch;
+  const splits = splitsOf(problem);
+  const total = Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns) * batch * splits;
   const x = Math.min(total, maxWorkgroups);
   const y = Math.ceil(total / x);
   if (y > maxWorkgroups || x * y >= 2 ** 32) {
@@ -83,41 +87,60 @@ export function planMatmul(problem: MatmulProblem): MatmulPlan {
   const common = {
     TRANSPOSE_A: problem.transposeA ?? false,
     TRANSPOSE_B: problem.transposeB ?? false,
-    HAS_BIAS: problem.hasBias ?? false,
     ACCUMULATE: problem.accumulate ?? false,
+    HALF_B: problem.halfB ?? false,
+    TERMS: problem.k1 === undefined ? 1 : 2,
+    SECOND: problem.k1 !== undefined,
   };
-  return { shader, constants: { ...common, ...constants }, workgroups: [x, y, 1] };
-}
-
-interface Tile extends Pick<MatmulPlan, "shader" | "constants"> {
-  readonly tileM: number;
-  readonly tileN: number;
+  const constants = adapterClass === "cpu"
+    ? registerConstants(problem, tile)
+    : workgroupConstants(tile, splits);
+  return {
+    shader: adapterClass === "cpu" ? "register" : "workgroup",
+    constants: { ...common, ...constants },
+    splits,
+    workgroups: [x, y, 1],
+  };
 }
 
 /** One subgroup a workgroup, so that every lane can see what another has loaded. */
-function registerTile({ m, n, transposeA, transposeB, vecA, vecB, subgroupSize = 0 }: MatmulProblem): Tile {
-  const shared = [4, 8, 16].includes(subgroupSize);
-  const lanes = shared ? subgroupSize : 8;
-  const share = shared ? lanes : 1;
-  const rows = shared && m > 8 ? 16 : 8;
-  const columns = n <= lanes ? 1 : shared && lanes > 4 ? 2 : 4;
-  const loads = Math.ceil(rows / share);
-  const constants = {
+function registerConstants(problem: MatmulProblem, { rows, columns }: MatmulTile) {
+  const { k, transposeA = false, transposeB = false, vecA = false, vecB = false } = problem;
+  const shared = lanesOf(problem) === problem.subgroupSize;
+  const lanes = lanesOf(problem);
+  const wide = shared && !transposeB && vecB && columns % (4 * lanes) === 0;
+  const width = wide ? 4 : 1;
+  return {
     SHARED: shared,
-    SHARE: share,
+    SHARE: shared ? lanes : 1,
     LANES: lanes,
-    A_LOADS: loads,
-    COLUMNS: columns,
-    VEC_A: shared && !transposeA && (vecA ?? false),
-    VEC_B: shared && (transposeB ?? false) && (vecB ?? false),
+    A_LOADS: rows / (shared ? lanes : 1),
+    COLUMNS: columns / (width * lanes),
+    WIDTH: width,
+    WIDE: wide,
+    VEC_A: shared && vecA,
+    PACKED_A: shared && vecA && transposeA,
+    VEC_B: shared && vecB && (transposeB || wide),
+    TAIL: k % 4 !== 0,
+    FIRST_SINGLE: shared ? 1 : 0,
   };
-  return { shader: "register", constants, tileM: loads * share, tileN: columns * lanes };
 }
 
 /** 256 threads, the number that every device allows. */
-function workgroupTile({ m, n, batch }: MatmulProblem): Tile {
-  const large = Math.floor(m / 128) * Math.floor(n / 128) * batch >= 128;
-  const [rows, columns, depth] = n <= 16 ? [4, 1, 16] : m <= 16 ? [1, 4, 16] : large ? [8, 8, 8] : [4, 4, 16];
-  const constants = { THREADS: 16, ROWS: rows, COLUMNS: columns, DEPTH: depth };
-  return { shader: "workgroup", constants, tileM: 16 * rows, tileN: 16 * columns };
+function workgroupConstants({ rows, columns, depth = 16 }: MatmulTile, splits: number) {
+  return {
+    THREADS: 16,
+    ROWS: rows / 16,
+    COLUMNS: columns / 16,
+    DEPTH: depth,
+    SPLIT: splits > 1 ? splitLength : 0,
+  };
+}
+
+function splitsOf(
+  { m, n, k, k1, transposeA = false, accumulate = false, adapterClass }: MatmulProblem,
+): number {
+  if (adapterClass === "cpu" || k1 !== undefined || accumulate || k < 2 * splitLength) return 1;
+  const isNarrow = transposeA ? m * n <= 64 * 1024 : n <= 64;
+  return isNarrow ? Math.ceil(k / splitLength) : 1;
 }

@@ -1,9 +1,12 @@
+import mathSource from "../../shaders/math.wgsl";
+import commonSource from "../../shaders/matmul.wgsl";
 import registerSource from "../../shaders/matmul_register.wgsl";
+import sumSource from "../../shaders/matmul_sum.wgsl";
 import workgroupSource from "../../shaders/matmul_workgroup.wgsl";
 import { f32Bits } from "../gpu/device.ts";
-import { Kernel } from "../gpu/kernel.ts";
-import { planMatmul } from "../gpu/matmul_plan.ts";
-import type { Tensor } from "../tensor.ts";
+import { type BindingAccess, Kernel } from "../gpu/kernel.ts";
+import { type MatmulProblem, planMatmul } from "../gpu/matmul_plan.ts";
+import { empty, type Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 
 /** A batch of matrices inside a tensor: strides and offset in elements. */
@@ -18,9 +21,25 @@ export interface MatrixView {
   readonly inner?: number;
 }
 
-/** One batched product C = alpha·op(A)·op(B) + bias. */
-export interface GemmOptions {
+/** What is done to the sums of a product before they are stored for good. */
+export interface Epilogue {
+  /** n values, added to every row; one set for each outer and inner entry by their strides. */
+  readonly bias?: { readonly tensor: Tensor; readonly outer?: number; readonly inner?: number } | undefined;
+  /** Added last; placed as C. */
+  readonly residual?: Tensor | undefined;
+  /** Applied to the sums with their bias; not together with `residual`. */
+  readonly activation?: Activation | undefined;
+  /** Gets the activation's derivative; placed as C. */
+  readonly slope?: Tensor | undefined;
+}
+
+/** A function between two linear layers. */
+export type Activation = "gelu" | "relu";
+
+/** One batched product C = alpha·op(A)·op(B), with all that may be done on the way. */
+export interface GemmOptions extends Epilogue {
   readonly a: MatrixView;
+  /** May be stored in half precision. */
   readonly b: MatrixView;
   /** Written; may be a strided part of a tensor. */
   readonly c: MatrixView;
@@ -33,61 +52,153 @@ export interface GemmOptions {
   readonly transposeA?: boolean;
   /** B is stored [n, k]. */
   readonly transposeB?: boolean;
-  /** n values, added to every row; one set for each outer and inner entry by their strides. */
-  readonly bias?: { readonly tensor: Tensor; readonly outer?: number; readonly inner?: number };
+  /** A second product of the same layout, whose terms each sum goes on with; alpha is 1. */
+  readonly second?: { readonly a: MatrixView; readonly b: MatrixView; readonly k: number } | undefined;
   readonly alpha?: number;
   /** The sums start from C, so that a sum over k in two launches has the bits of one; alpha is 1. */
   readonly accumulate?: boolean;
 }
 
-const bindings = ["read", "read", "write", "read"] as const;
-const kernels = {
-  register: new Kernel({ name: "matmul_register", source: registerSource, bindings }),
-  workgroup: new Kernel({ name: "matmul_workgroup", source: workgroupSource, bindings }),
-};
+const sources = { register: registerSource, workgroup: workgroupSource, sum: sumSource };
 
 /**
  * Records one batched matrix product. Each element is one chain of fused multiply-adds in the order of k, whatever
- * kernel is chosen, so all of them give the same bits.
+ * tile is chosen, so all tiles give the same bits; see {@linkcode planMatmul} for the one exception.
  */
 export function gemm(options: GemmOptions): void {
-  const { a, b, c, m, n, k, batch = [1, 1], bias, alpha = 1, accumulate = false } = options;
+  const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false } = options;
   const { transposeA = false, transposeB = false } = options;
-  if (m * n * batch[0] * batch[1] === 0) return;
-  const { class: adapterClass, subgroupSize } = c.tensor.gpu.adapter;
-  const plan = planMatmul({
+  const count = batch[0] * batch[1];
+  if (m * n * count === 0) return;
+  const { gpu } = c.tensor;
+  const { class: adapterClass, subgroupSize } = gpu.adapter;
+  const terms = second ? [{ a, b, k }, second] : [{ a, b, k }];
+  const problem: MatmulProblem = {
     m,
     n,
     k: Math.max(k, 1), // an empty sum is 0, which the kernels start at
-    batch: batch[0] * batch[1],
+    ...(second && { k1: second.k }),
+    batch: count,
     transposeA,
     transposeB,
     vecA: isVectorizable(a, transposeA ? m : k),
     vecB: isVectorizable(b, transposeB ? k : n),
-    hasBias: bias !== undefined,
+    halfB: b.tensor.dtype === "f16",
     accumulate,
     adapterClass,
     ...(subgroupSize !== undefined && { subgroupSize }),
+  };
+  const plan = planMatmul(problem);
+  const params = [...shared(options, plan.splits), ...terms.flatMap(termWords)];
+  const operands = terms.map((term) => [term.a.tensor, term.b.tensor]);
+  const flops = 2 * count * m * n * (k + (second?.k ?? 0));
+  if (plan.splits === 1) {
+    run(plan.shader, options, { params, operands, flops, ...plan });
+    return;
+  }
+  // The parts, dense and without an epilogue; then their sum with it.
+  const parts = empty(gpu, [plan.splits, count, m, n]);
+  const dense = { tensor: parts, row: n, outer: batch[1] * m * n, inner: m * n };
+  const unfinished = { ...options, ...noEpilogue, alpha: 1, c: dense };
+  run(plan.shader, unfinished, {
+    params: [...shared(unfinished, plan.splits), ...terms.flatMap(termWords)],
+    operands,
+    flops,
+    ...plan,
   });
-  launch(kernels[plan.shader], {
-    tensors: [a.tensor, b.tensor, c.tensor, bias?.tensor ?? a.tensor],
-    params: [
-      m,
-      n,
-      k,
-      batch[1],
-      ...placement(a),
-      ...placement(b),
-      ...placement(c),
-      0,
-      bias?.outer ?? 0,
-      bias?.inner ?? 0,
-      f32Bits(alpha),
-      batch[0] * batch[1],
+  run("sum", options, {
+    params,
+    operands: [[parts]],
+    flops: count * m * n * plan.splits,
+    constants: { SECOND: false, HALF_B: false },
+  });
+  parts.dispose();
+}
+
+const noEpilogue = { bias: undefined, residual: undefined, activation: undefined, slope: undefined };
+
+interface Run {
+  readonly params: readonly number[];
+  /** A and B of each product. */
+  readonly operands: readonly (readonly Tensor[])[];
+  readonly flops: number;
+  readonly constants: Readonly<Record<string, number | boolean | string>>;
+  /** One thread an element of C where it's left out. */
+  readonly workgroups?: readonly [number, number, number];
+}
+
+function run(shader: keyof typeof sources, options: GemmOptions, settings: Run): void {
+  const { bias, residual, activation, slope, c, m, n, batch = [1, 1] } = options;
+  const { params, operands, constants, workgroups } = settings;
+  const [[a, b = a!], ...rest] = operands as [Tensor[], ...Tensor[][]];
+  launch(kernelFor(shader, { terms: operands.length, residual, activation, slope }), {
+    tensors: [
+      a!,
+      b,
+      c.tensor,
+      bias?.tensor ?? a!,
+      ...rest.flat(),
+      ...(residual ? [residual] : []),
+      ...(slope ? [slope] : []),
     ],
-    workgroups: plan.workgroups,
-    constants: plan.constants,
+    params,
+    ...(workgroups ? { workgroups } : { threads: batch[0] * batch[1] * m * n }),
+    constants: {
+      ...constants,
+      RESIDUAL: residual !== undefined,
+      ACTIVATION: activation !== undefined,
+      GELU: activation === "gelu",
+      SLOPE: slope !== undefined,
+    },
   });
+}
+
+const kernels = new Map<string, Kernel>();
+
+/** The kernel with as many bindings as the launch has tensors; the elementary functions go in where they are used. */
+function kernelFor(
+  shader: keyof typeof sources,
+  { terms, residual, activation, slope }: { terms: number } & Epilogue,
+): Kernel {
+  const extra: BindingAccess[] = [
+    ...(terms === 2 ? ["read", "read"] as const : []),
+    ...(residual ? ["read"] as const : []),
+    ...(slope ? ["write"] as const : []),
+  ];
+  const key = `${shader} ${extra.join()} ${activation !== undefined}`;
+  let kernel = kernels.get(key);
+  if (kernel === undefined) {
+    kernel = new Kernel({
+      name: `matmul_${shader}`,
+      source: (activation ? mathSource : "") + commonSource + sources[shader],
+      bindings: ["read", "read", "write", "read", ...extra],
+    });
+    kernels.set(key, kernel);
+  }
+  return kernel;
+}
+
+/** The uniform words that all products of a launch share. */
+function shared({ m, n, c, bias, batch = [1, 1], alpha = 1 }: GemmOptions, splits: number): number[] {
+  return [
+    m,
+    n,
+    batch[0] * batch[1],
+    batch[1],
+    ...placement(c),
+    bias?.outer ?? 0,
+    bias?.inner ?? 0,
+    f32Bits(alpha),
+    splits,
+    bias ? 1 : 0,
+    0,
+    0,
+    0,
+  ];
+}
+
+function termWords({ a, b, k }: { a: MatrixView; b: MatrixView; k: number }): number[] {
+  return [k, ...placement(a), ...placement(b), 0, 0, 0];
 }
 
 function placement({ offset = 0, row, outer = 0, inner = 0 }: MatrixView): number[] {

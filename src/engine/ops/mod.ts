@@ -2,6 +2,7 @@ export * from "./attention.ts";
 export * from "./create.ts";
 export * from "./elementwise.ts";
 export * from "./embedding.ts";
+export * from "./half.ts";
 export * from "./layer_norm.ts";
 export * from "./linear.ts";
 export * from "./loss.ts";

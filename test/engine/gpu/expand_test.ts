@@ -35,6 +35,11 @@ test("expandShader() keeps one branch, and only that branch's directives", () =>
   assert.equal(expandShader("//@if ON\nyes\n//@end\nlast", { ON: 0 }), "const ON = 0;\nlast\n");
 });
 
+test("expandShader() repeats from a first index on, and not at all where the limit is no greater", () => {
+  assert.equal(expandShader("//@for i in A..4\n{i}\n//@end", { A: 2 }), "const A = 2;\n2\n3\n");
+  assert.equal(expandShader("//@for i in 4..A\n{i}\n//@end", { A: 2 }), "const A = 2;\n");
+});
+
 test("expandShader() makes as many lines as the product of its limits", () => {
   fc.assert(fc.property(fc.array(fc.nat(4), { minLength: 1, maxLength: 4 }), (limits) => {
     const names = limits.map((_, depth) => `i${depth}`);
@@ -57,8 +62,7 @@ test("expandShader() refuses what it cannot carry out, with the line", () => {
       (error) => error instanceof RangeError && message.test(error.message),
     );
   refuses("x\n//@for i in 0..B\n//@end", /line 2, .*unknown constant "B"/);
-  refuses("//@for i in 0..A\n//@end", /whole limit, got 1\.5/);
-  refuses("//@for i in 1..2\n//@end", /must read/);
+  refuses("//@for i in 0..A\n//@end", /whole bounds, got 1\.5/);
   refuses("//@for i in a b\n//@end", /must read/);
   refuses("//@if B\n//@end", /unknown constant "B"/);
   refuses("x\n//@if A\nx", /line 2, .*not closed/);

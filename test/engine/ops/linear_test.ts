@@ -39,7 +39,7 @@ test("linear() with weight and bias shared or per member agrees with the oracle,
     const { y, shape, dy, gradients } = await evaluateEverywhere(
       families,
       (_, [t, w, b]) => apply(t!, w!, b),
-      { inputs },
+      { inputs, ownOrder: [2] },
     );
     const expected = reference(x, weight, bias);
     assert.deepEqual(shape, expected.shape);

@@ -1,0 +1,82 @@
+import type { MatmulProblem } from "./matmul_plan.ts";
+
+/** The part of C that one workgroup makes. */
+export interface MatmulTile {
+  /** A multiple of the subgroup size of a CPU adapter, of 16 on a GPU. */
+  readonly rows: number;
+  /** A multiple of the same; of four times it where rows of B run along n and are read by four. */
+  readonly columns: number;
+  /** Of the k axis in workgroup memory at a time; GPUs only. */
+  readonly depth?: number;
+}
+
+/**
+ * The tile that is taken unless another was measured to be faster:
+ *
+ * | elements of C a workgroup | usual | n small | m small |
+ * |---|---|---|---|
+ * | CPU, subgroups of 8, B stored n × k | 16 × 24 or 16 × 16 | 16 × 8 (n ≤ 8) | 8 × 24 (m ≤ 8) |
+ * | CPU, subgroups of 8, B stored k × n | 24 × 32 or 16 × 32 | 16 × 8 (n ≤ 8) | 8 × 32 (m ≤ 8) |
+ * | CPU, no known subgroups | 8 × 32 | 8 × 8 (n ≤ 8) | 8 × 32 |
+ * | GPU | 64 × 64, or 128 × 128 when that still makes 128 workgroups | 64 × 16 (n ≤ 16) | 16 × 64 (m ≤ 16) |
+ *
+ * Of two CPU tiles the one with less work beyond the edges of C is taken.
+ */
+export function defaultTile(problem: MatmulProblem): MatmulTile {
+  const { m, n, batch } = problem;
+  if (problem.adapterClass === "cpu") {
+    return cheapest(problem, registerTiles(problem));
+  }
+  if (n <= 16) return { rows: 64, columns: 16, depth: 16 };
+  if (m <= 16) return { rows: 16, columns: 64, depth: 16 };
+  const large = Math.floor(m / 128) * Math.floor(n / 128) * batch >= 128;
+  return large ? { rows: 128, columns: 128, depth: 8 } : { rows: 64, columns: 64, depth: 16 };
+}
+
+/** Tiles worth measuring for a problem, the default among them. */
+export function candidateTiles(problem: MatmulProblem): MatmulTile[] {
+  if (problem.adapterClass === "cpu") return registerTiles(problem);
+  return [[64, 16, 16], [16, 64, 16], [32, 32, 16], [64, 64, 16], [64, 64, 8], [128, 64, 8], [128, 128, 8]]
+    .map(([rows, columns, depth]) => ({ rows, columns, depth }) as MatmulTile);
+}
+
+/**
+ * What a measured tile holds for: layout, and on which side of 8 or 16 rows and columns the product is. The tile
+ * changes no bit of the result, so neither does the choice.
+ */
+export function shapeClass({ m, n, transposeA, transposeB, vecA, vecB, batch }: MatmulProblem): string {
+  const layout = `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"}`;
+  const size = (value: number) => [8, 16, 64, 512].find((limit) => value <= limit) ?? "large";
+  const aligned = `${vecA ? "a" : "-"}${vecB ? "b" : "-"}`;
+  return `${layout} ${aligned} m ${size(m)} n ${size(n)} ${batch > 1 ? "batch" : "single"}`;
+}
+
+/** Multiply-adds of the tile that cost as much as one of 16 × 16, measured on Mesa's llvmpipe. */
+const rates: Readonly<Record<string, number>> = { "16×24": 1.15, "24×32": 1.15, "16×8": 0.7, "8×8": 0.5 };
+
+function cheapest({ m, n }: MatmulProblem, tiles: readonly MatmulTile[]): MatmulTile {
+  const cost = ({ rows, columns }: MatmulTile) =>
+    Math.ceil(m / rows) * rows * Math.ceil(n / columns) * columns / (rates[`${rows}×${columns}`] ?? 1);
+  return tiles.reduce((best, each) => cost(each) < cost(best) ? each : best);
+}
+
+function registerTiles(problem: MatmulProblem): MatmulTile[] {
+  const { n, transposeB = false, vecB = false, subgroupSize } = problem;
+  const lanes = lanesOf(problem);
+  if (lanes !== subgroupSize) return [{ rows: 8, columns: n <= 8 ? 8 : 32 }];
+  const columns = n <= lanes
+    ? [lanes]
+    : lanes === 4
+    ? [16]
+    : !transposeB && vecB && n > 2 * lanes
+    ? [4 * lanes]
+    : [2 * lanes, 3 * lanes];
+  const rows = [16, 8, ...(lanes === 8 && columns.includes(4 * lanes) ? [24] : [])]
+    .filter((count) => count % lanes === 0);
+  return columns.flatMap((each) => rows.map((count) => ({ rows: count, columns: each })));
+}
+
+/** Threads of a workgroup of the register kernel: a whole subgroup where its size is known. */
+export function lanesOf({ subgroupSize = 0 }: Pick<MatmulProblem, "subgroupSize">): number {
+  return [4, 8, 16].includes(subgroupSize) ? subgroupSize : 8;
+}
