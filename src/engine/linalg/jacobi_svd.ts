@@ -19,7 +19,8 @@ import {
   strideOf,
   unpack,
 } from "./_rows.ts";
-import { orthogonalize, planTournament } from "./_jacobi.ts";
+import { orthogonalize } from "./_jacobi.ts";
+import { planTournament } from "./tournament.ts";
 
 /** Rows shorter than this, where the largest element is 1 to 2, are zero: see jacobi.wgsl. */
 const negligible = 2 ** -50;

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { NonFiniteError } from "../../../src/engine/errors.ts";
+import { planTournament } from "../../../src/engine/linalg/tournament.ts";
 import { ConvergenceError, jacobiSvd } from "../../../src/engine/linalg/mod.ts";
 import { tensor } from "../../../src/engine/tensor.ts";
 import { F64Array } from "../../reference/array.ts";
@@ -10,11 +11,12 @@ import { jacobiSvd as oracle } from "../../reference/svd.ts";
 import { extents, f32Arrays } from "../../support/arbitraries.ts";
 import { gaussian, matrixCases, matrixWithSpectrum } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
-import { holds, testGpu, upload } from "../harness.ts";
+import { holds, testAllFamilies, testGpu, upload } from "../harness.ts";
 import { assertSvd, download, type HostSvd } from "./check.ts";
 
 const gpu = await testGpu();
 const gpuClass = await testGpu("gpu");
+const families = await testAllFamilies();
 
 async function decompose(a: F64Array, on = gpu): Promise<HostSvd> {
   const before = on.stats().liveBytes;
@@ -35,6 +37,42 @@ test("jacobiSvd() agrees with the float64 oracle on any shape and scale", async 
 
 test("jacobiSvd() agrees with the float64 oracle in the kernels for GPUs", async () => {
   await holds(matrices, async (a) => assertSvd(a, await decompose(a, gpuClass), oracle(a).s), 10);
+});
+
+// Blocks are 2 rows for adapters without known subgroups and short stacks on GPUs, 8 with subgroups of 8, 16 for long stacks on
+// GPUs; all sizes around one or two pairs of blocks.
+for (const [name, on] of Object.entries(families)) {
+  test(`jacobiSvd() agrees with the float64 oracle around whole pairs of blocks, ${name}`, async () => {
+    for (const n of [3, 4, 5, 15, 16, 17, 31, 32, 33, 49]) {
+      const a = F64Array.fromF32([n + n % 3, n], gaussian([n + n % 3, n], new Random(n)).data);
+      assertSvd(a, await decompose(a, on), oracle(a).s);
+    }
+  });
+}
+
+for (const n of [127, 128, 131]) {
+  test(`jacobiSvd() decomposes ${n} columns of any spectrum in the kernels for GPUs`, async () => {
+    for (const { matrix } of matrixCases([n, n], n).filter((_, i) => n === 131 || i % 3 === 1)) {
+      assertSvd(matrix, await decompose(matrix, gpuClass), oracle(matrix).s);
+    }
+  });
+}
+
+test("planTournament() takes the kernel by adapter and count, and whole pairs of blocks", () => {
+  const plan = (adapterClass: "cpu" | "gpu", subgroupSize: number | undefined, count: number) => {
+    const adapter = { class: adapterClass, ...(subgroupSize !== undefined && { subgroupSize }) };
+    const { kernel, block, rows } = planTournament(adapter, count);
+    return [kernel.name, block, rows];
+  };
+  assert.deepEqual(plan("cpu", 8, 17), ["jacobi_block_round", 8, 32]);
+  assert.deepEqual(plan("cpu", 8, 1), ["jacobi_block_round", 8, 16]);
+  for (const size of [undefined, 4, 16]) {
+    assert.deepEqual(plan("cpu", size, 17), ["jacobi_round", 2, 20]);
+  }
+  for (const size of [undefined, 8, 32]) {
+    assert.deepEqual(plan("gpu", size, 127), ["jacobi_round", 2, 128]);
+    assert.deepEqual(plan("gpu", size, 129), ["jacobi_block_workgroup_round", 16, 160]);
+  }
 });
 
 for (const shape of [[1, 33], [33, 1], [32, 32], [127, 65], [33, 129]] as const) {
@@ -89,8 +127,10 @@ test("jacobiSvd() gives the same bits under a power of two", async () => {
 
 test("jacobiSvd() decomposes a batch with the bits of its members alone", async () => {
   for (const on of [gpu, gpuClass]) {
-    for (const [m, n] of [[37, 20], [20, 37]] as const) {
-      const members = matrixCases([m, n], 11).map(({ matrix }) => matrix);
+    for (
+      const [m, n] of [[37, 20], [20, 37], ...(on === gpuClass ? [[129, 128]] : [])] as [number, number][]
+    ) {
+      const members = matrixCases([m, n], 11).map(({ matrix }) => matrix).slice(0, m > 128 ? 2 : undefined);
       const data = new Float32Array(members.flatMap((each) => Array.from(each.data)));
       const batch = await jacobiSvd(tensor(on, data, { shape: [members.length, m, n] }));
       const k = Math.min(m, n);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
+import { maxCholeskyColumns } from "../../../src/engine/linalg/cholesky_qr.ts";
 import { randomizedSvd, type RandomizedSvdOptions } from "../../../src/engine/linalg/mod.ts";
 import { tensor } from "../../../src/engine/tensor.ts";
 import { F64Array } from "../../reference/array.ts";
@@ -94,6 +95,35 @@ test("randomizedSvd() with default options is within 1 % of the best on real wei
         `${name} at rank ${rank}: error is ${ratio} times the best`,
       );
       assert.ok(Math.abs(svd.s[0]! / golden[name]!.leading[0]! - 1) <= 1e-3, `${name}: σ₁ is ${svd.s[0]}`);
+    }
+  }
+});
+
+test("randomizedSvd() is near the best with as many columns as Cholesky takes, and one more", async () => {
+  const spectrum = Array.from({ length: 75 }, (_, j) => 0.9 ** j);
+  const a = matrixWithSpectrum([75, 83], spectrum, new Random(12));
+  for (const rank of [maxCholeskyColumns - 10, maxCholeskyColumns - 9]) {
+    for (const on of [gpu, gpuClass]) {
+      const svd = await decompose(a, { rank }, on);
+      assertFactors(svd);
+      // The ten columns over the rank and four power iterations leave a factor of (1 + 0.9^(2·9·10))^½; rounding adds 1e-5·‖A‖.
+      const best = Math.hypot(...spectrum.slice(rank));
+      const error = frobenius(residual(a, svd));
+      assert.ok(error <= 1.001 * best + 1e-5 * frobenius(a), `rank ${rank}: error ${error}, best ${best}`);
+    }
+  }
+});
+
+test("randomizedSvd() finds small components beside large ones", async () => {
+  // Seven powers of ten: between the products, bases must keep what is 10⁻⁵ of the largest.
+  const spectrum = Array.from({ length: 40 }, (_, j) => j < 6 ? 10 ** -j : 1e-7);
+  for (const [m, n] of [[90, 40], [40, 90]] as const) {
+    const a = matrixWithSpectrum([m, n], spectrum, new Random(m));
+    for (const on of [gpu, gpuClass]) {
+      const { s } = await decompose(a, { rank: 6 }, on);
+      s.forEach((value, j) =>
+        assert.ok(Math.abs(value - spectrum[j]!) <= 1e-6, `σ ${j}: expected ${spectrum[j]}, got ${value}`)
+      );
     }
   }
 });
