@@ -1,9 +1,11 @@
 import { isRecording, record } from "../autograd.ts";
+import { planAttention } from "../gpu/attention_plan.ts";
 import { formatShape, sameShape, type Shape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { gemm } from "./_gemm.ts";
+import type { Attention, AttentionPath, Projections, Rows } from "./_attention.ts";
+import { fusedAttention } from "./_attention_fused.ts";
+import { plainAttention } from "./_attention_plain.ts";
 import { checkOperands } from "./launch.ts";
-import { softmaxForward, softmaxGradient } from "./softmax.ts";
 
 /** Options of the attention operations. */
 export interface AttentionOptions {
@@ -18,26 +20,14 @@ export interface AttentionOptions {
   readonly scale?: number;
 }
 
-/** Rows of one of Q, K, V inside a tensor that may hold all three side by side. */
-interface Rows {
-  readonly tensor: Tensor;
-  readonly offset: number;
-  readonly row: number;
-}
-
-interface Dimensions {
-  readonly sequences: number;
-  readonly heads: number;
-  readonly queries: number;
-  readonly keys: number;
-  readonly headSize: number;
-}
-
 /**
  * Multi-head attention softmax(QKᵀ·scale + mask)·V (Vaswani et al., arXiv 1706.03762): q [..., T, H·D], k and
  * v [..., S, H·D] → [..., T, H·D], head h taking columns h·D to (h+1)·D.
  *
- * @throws {TypeError} when the shapes don't agree.
+ * Fused, with memory linear in the lengths, or by three plain products, as {@linkcode planAttention} says.
+ *
+ * @throws {TypeError} when the shapes don't agree, or the heads don't divide the width.
+ * @throws {RangeError} when there are no keys.
  */
 export function scaledDotProductAttention(
   q: Tensor,
@@ -45,7 +35,7 @@ export function scaledDotProductAttention(
   options: AttentionOptions & { readonly v: Tensor },
 ): Tensor {
   const { v } = options;
-  checkOperands("attend over", [q, k, v]);
+  checkOperands("attend over", options.mask ? [q, k, v, options.mask] : [q, k, v]);
   const width = q.shape.at(-1)!;
   const sequences = sizeOf(q.shape.slice(0, -2));
   const fits = q.rank >= 2 && k.rank === q.rank && formatShape(k.shape) === formatShape(v.shape) &&
@@ -58,40 +48,33 @@ export function scaledDotProductAttention(
       }: expected [..., T, D], [..., S, D] twice`,
     );
   }
-  const dimensions = {
-    sequences,
-    queries: q.shape.at(-2)!,
-    keys: k.shape.at(-2)!,
-    ...headsOf(width, options.heads),
-  };
-  const rows = (tensor: Tensor): Rows => ({ tensor, offset: 0, row: width });
-  const views = { q: rows(q), k: rows(k), v: rows(v) };
-  const { output, weights } = attend(views, dimensions, options);
-  if (!isRecording(q, k, v)) weights.dispose();
-  const gradients = onceFor((dy: Tensor) => {
-    const grads = {
-      q: rows(empty(q.gpu, q.shape)),
-      k: rows(empty(k.gpu, k.shape)),
-      v: rows(empty(v.gpu, v.shape)),
-    };
-    attendGradient(views, { dimensions, options, weights, dy, grads });
-    return grads;
+  const lengths = { sequences, queries: q.shape.at(-2)!, keys: k.shape.at(-2)! };
+  const settings = settle(q.shape, lengths, options);
+  const attention: Attention = { ...views(q, k, v), ...settings, output: empty(q.gpu, q.shape) };
+  const { path, saved } = attend(attention, isRecording(q, k, v));
+  return record(attention.output, [q, k, v], (dy, wanted, into) => {
+    const targets = [q, k, v].map((input, i) => into[wanted.indexOf(i)] ?? empty(q.gpu, input.shape));
+    const [dq, dk, dv] = targets as [Tensor, Tensor, Tensor];
+    path.gradient(attention, { saved, dy, gradients: views(dq, dk, dv) });
+    return wanted.map((i) => targets[i]!);
   });
-  return record(output, [q, k, v], [
-    (dy) => gradients(dy).q.tensor,
-    (dy) => gradients(dy).k.tensor,
-    (dy) => gradients(dy).v.tensor,
-  ]);
+
+  function views(q: Tensor, k: Tensor, v: Tensor): Projections {
+    const rows = (tensor: Tensor): Rows => ({ tensor, offset: 0, row: width });
+    return { q: rows(q), k: rows(k), v: rows(v) };
+  }
 }
 
 /**
  * Multi-head self-attention on a fused projection qkv [..., T, 3·H·D] whose last axis holds Q, K and V side by side;
- * gives [..., T, H·D]. Nothing is sliced or transposed in memory.
+ * gives [..., T, H·D]. Nothing is sliced or transposed in memory. Otherwise as
+ * {@linkcode scaledDotProductAttention}.
  *
  * @throws {TypeError} when the width isn't 3·heads·D.
+ * @throws {RangeError} when there are no tokens.
  */
 export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
-  checkOperands("attend over", [qkv]);
+  checkOperands("attend over", options.mask ? [qkv, options.mask] : [qkv]);
   const fused = qkv.shape.at(-1)!;
   if (qkv.rank < 2 || fused % 3 !== 0) {
     throw new TypeError(
@@ -100,73 +83,45 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   }
   const width = fused / 3;
   const tokens = qkv.shape.at(-2)!;
-  const dimensions = {
-    sequences: sizeOf(qkv.shape.slice(0, -2)),
-    queries: tokens,
-    keys: tokens,
-    ...headsOf(width, options.heads),
-  };
-  const rows = (tensor: Tensor) => ({
-    q: { tensor, offset: 0, row: fused },
-    k: { tensor, offset: width, row: fused },
-    v: { tensor, offset: 2 * width, row: fused },
-  });
-  const { output, weights } = attend(rows(qkv), dimensions, options);
-  if (!isRecording(qkv)) weights.dispose();
-  return record(output, [qkv], [(dy) => {
-    const dqkv = empty(qkv.gpu, qkv.shape);
-    attendGradient(rows(qkv), { dimensions, options, weights, dy, grads: rows(dqkv) });
+  const shape = [...qkv.shape.slice(0, -1), width];
+  const lengths = { sequences: sizeOf(qkv.shape.slice(0, -2)), queries: tokens, keys: tokens };
+  const settings = settle(shape, lengths, options);
+  const attention: Attention = { ...views(qkv), ...settings, output: empty(qkv.gpu, shape) };
+  const { path, saved } = attend(attention, isRecording(qkv));
+  return record(attention.output, [qkv], [(dy, dqkv = empty(qkv.gpu, qkv.shape)) => {
+    path.gradient(attention, { saved, dy, gradients: views(dqkv) });
     return dqkv;
   }]);
+
+  function views(tensor: Tensor): Projections {
+    const part = (i: number): Rows => ({ tensor, offset: i * width, row: fused });
+    return { q: part(0), k: part(1), v: part(2) };
+  }
 }
 
-function headsOf(width: number, heads: number): { heads: number; headSize: number } {
+interface Lengths {
+  readonly sequences: number;
+  readonly queries: number;
+  readonly keys: number;
+}
+
+/** All of an attention but its operands and its output, which has the given shape. */
+function settle(
+  shape: Shape,
+  lengths: Lengths,
+  options: AttentionOptions,
+): Omit<Attention, keyof Projections | "output"> {
+  const { heads, mask } = options;
+  const width = shape.at(-1)!;
   if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
     throw new TypeError(`Cannot split width ${width} into ${heads} heads: expected a divisor`);
   }
-  return { heads, headSize: width / heads };
-}
-
-function scaleOf(options: AttentionOptions, { headSize }: Dimensions): number {
-  return options.scale ?? 1 / Math.sqrt(headSize);
-}
-
-/** One head of every sequence, as a batch of [length, headSize] matrices. */
-function headView({ tensor, offset, row }: Rows, { length, headSize }: { length: number; headSize: number }) {
-  return { tensor, offset, row, outer: length * row, inner: headSize };
-}
-
-function attend(views: { q: Rows; k: Rows; v: Rows }, dimensions: Dimensions, options: AttentionOptions) {
-  const { sequences, heads, queries, keys, headSize } = dimensions;
-  const { gpu, shape } = views.q.tensor;
-  const batch = [sequences, heads] as const;
-  const scoreView = { row: keys, outer: heads * queries * keys, inner: queries * keys };
-  const scores = empty(gpu, [sequences, heads, queries, keys]);
-  gemm({
-    a: headView(views.q, { length: queries, headSize }),
-    b: headView(views.k, { length: keys, headSize }),
-    c: { tensor: scores, ...scoreView },
-    m: queries,
-    n: keys,
-    k: headSize,
-    batch,
-    transposeB: true,
-  });
-  const { mask } = options;
-  if (mask) assertMaskFits(mask, [...shape.slice(0, -2), heads, queries, keys]);
-  const weights = softmaxForward(scores, { scale: scaleOf(options, dimensions), ...(mask && { mask }) });
-  scores.dispose();
-  const output = empty(gpu, [...shape.slice(0, -1), heads * headSize]);
-  gemm({
-    a: { tensor: weights, ...scoreView },
-    b: headView(views.v, { length: keys, headSize }),
-    c: headView({ tensor: output, offset: 0, row: heads * headSize }, { length: queries, headSize }),
-    m: queries,
-    n: headSize,
-    k: keys,
-    batch,
-  });
-  return { output, weights };
+  if (lengths.keys === 0) {
+    throw new RangeError(`Cannot attend over no keys, with queries for ${formatShape(shape)}`);
+  }
+  if (mask) assertMaskFits(mask, [...shape.slice(0, -2), heads, lengths.queries, lengths.keys]);
+  const headSize = width / heads;
+  return { ...lengths, heads, headSize, mask, scale: options.scale ?? 1 / Math.sqrt(headSize) };
 }
 
 /** A mask of another shape, as [T, S], would be spread over the wrong rows. */
@@ -180,75 +135,20 @@ function assertMaskFits(mask: Tensor, scores: Shape): void {
   );
 }
 
-interface AttendGradientOptions {
-  readonly dimensions: Dimensions;
-  readonly options: AttentionOptions;
-  /** The softmax of the forward pass. */
-  readonly weights: Tensor;
-  readonly dy: Tensor;
-  /** Where the gradients go. */
-  readonly grads: { q: Rows; k: Rows; v: Rows };
-}
-
-function attendGradient(views: { q: Rows; k: Rows; v: Rows }, settings: AttendGradientOptions): void {
-  const { dimensions, options, weights, dy, grads } = settings;
-  const { sequences, heads, queries, keys, headSize } = dimensions;
-  const batch = [sequences, heads] as const;
-  const scoreView = { row: keys, outer: heads * queries * keys, inner: queries * keys };
-  const outputView = headView({ tensor: dy, offset: 0, row: heads * headSize }, {
-    length: queries,
+/** Computes the output by the path that {@linkcode planAttention} chooses. */
+function attend(attention: Attention, isKept: boolean): { path: AttentionPath; saved: Tensor } {
+  const { queries, keys, headSize, sequences, heads, output } = attention;
+  const { class: adapterClass, subgroupSize } = output.gpu.adapter;
+  const plan = planAttention({
+    queries,
+    keys,
     headSize,
+    matrices: sequences * heads,
+    adapterClass,
+    ...(subgroupSize !== undefined && { subgroupSize }),
   });
-  const ofKeys = (rows: Rows) => headView(rows, { length: keys, headSize });
-  const ofQueries = (rows: Rows) => headView(rows, { length: queries, headSize });
-  gemm({
-    a: { tensor: weights, ...scoreView },
-    b: outputView,
-    c: ofKeys(grads.v),
-    m: keys,
-    n: headSize,
-    k: queries,
-    batch,
-    transposeA: true,
-  });
-  const dWeights = empty(dy.gpu, weights.shape);
-  gemm({
-    a: outputView,
-    b: ofKeys(views.v),
-    c: { tensor: dWeights, ...scoreView },
-    m: queries,
-    n: keys,
-    k: headSize,
-    batch,
-    transposeB: true,
-  });
-  const dScores = softmaxGradient(weights, dWeights, { scale: scaleOf(options, dimensions) });
-  gemm({
-    a: { tensor: dScores, ...scoreView },
-    b: ofKeys(views.k),
-    c: ofQueries(grads.q),
-    m: queries,
-    n: headSize,
-    k: keys,
-    batch,
-  });
-  gemm({
-    a: { tensor: dScores, ...scoreView },
-    b: ofQueries(views.q),
-    c: ofKeys(grads.k),
-    m: keys,
-    n: headSize,
-    k: queries,
-    batch,
-    transposeA: true,
-  });
-}
-
-/** Computes once for one argument; several gradient rules share the result. */
-function onceFor<A, R>(compute: (argument: A) => R): (argument: A) => R {
-  let last: { argument: A; result: R } | undefined;
-  return (argument) => {
-    if (last?.argument !== argument) last = { argument, result: compute(argument) };
-    return last!.result;
-  };
+  const path = plan.path === "fused" ? fusedAttention(plan) : plainAttention;
+  const saved = path.forward(attention);
+  if (!isKept) saved.dispose();
+  return { path, saved };
 }

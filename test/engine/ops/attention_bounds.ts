@@ -11,6 +11,8 @@ export interface AttentionProblem {
   readonly scale: number;
   /** Added to the score of a sequence, a head, a query and a key. */
   readonly mask: (sequence: number, head: number, query: number, key: number) => number;
+  /** Whether the softmax is computed online and its gradient from y, as the fused path does. */
+  readonly fused?: boolean;
 }
 
 /** Bounds of the rounding errors of the result and the gradients, shaped as they are. */
@@ -32,9 +34,14 @@ const DIVISION = 5 * U;
  * and the mask. A weight is off by the relative ε, twice the row's largest δ and rounded shift (its own and the
  * denominator's), two exponentials, the sum and a division. Then y = Σ w·v, dv = Σ w·dy, dw = dy·v,
  * ds = scale·w·(dw − Σ dw·w), dq = Σ ds·k and dk = Σ ds·q carry ε, and γ of their own lengths.
+ *
+ * The fused path multiplies by one more exponential whenever a later key raises the maximum; the exponents, each rounded,
+ * add up to no more than the first key's distance from the largest. It takes Σ dw·w as Σ y·dy, which carries the errors of y.
+ * Block sums make its chains at most twice as long.
  */
 export function attentionBounds(problem: AttentionProblem): AttentionBounds {
-  const { q, k, v, dy, heads, scale, mask } = problem;
+  const { q, k, v, dy, heads, scale, mask, fused = false } = problem;
+  const gamma = (length: number) => gammaN(fused ? 2 * length + 2 : length);
   const [sequences, queries, width] = q.shape as [number, number, number];
   const keys = k.shape[1]!;
   const size = width / heads;
@@ -71,23 +78,32 @@ export function attentionBounds(problem: AttentionProblem): AttentionBounds {
         );
         const total = seen.reduce((sum, { depth }) => sum + Math.exp(-depth), 0);
         const slack = Math.max(...seen.map(({ error, depth }) => error + U * depth));
-        const epsilon = Math.expm1(2 * slack + 2 * EXP + gammaN(2 * keys + 2) + DIVISION);
+        const raised = row.filter(({ score }, j) =>
+          j > 0 && score > Math.max(...row.slice(0, j).map((each) => each.score))
+        );
+        const fades = fused ? 2 * (raised.length * (EXP + U) + U * Math.min(208, peak - row[0]!.score)) : 0;
+        const epsilon = Math.expm1(2 * slack + 2 * EXP + gamma(2 * keys + 2) + DIVISION + fades);
         const weights = row.map(({ score }) => Math.exp(score - peak) / total);
         const mean = weights.reduce((sum, w, j) => sum + w * Math.abs(row[j]!.dw), 0);
         const meanError = weights.reduce((sum, w, j) => sum + w * row[j]!.dwError, 0);
         const exactMean = weights.reduce((sum, w, j) => sum + w * row[j]!.dw, 0);
+        let deltaError = 0;
+        for (let d = 0; fused && d < size; d++) {
+          const y = weights.reduce((sum, w, j) => sum + w * Math.abs(v.data[at(keys, j) + d]!), 0);
+          deltaError += y * Math.abs(dy.data[at(queries, i) + d]!) * (epsilon + gamma(keys) + gammaN(size));
+        }
         weights.forEach((w, j) => {
           const { dw, dwError } = row[j]!;
           const ds = scale * w * Math.abs(dw - exactMean);
-          const dsError =
-            scale * w * ((Math.abs(dw) + mean) * (2 * epsilon + gammaN(keys + 5)) + dwError + meanError) +
+          const dsError = scale * w *
+              ((Math.abs(dw) + mean) * (2 * epsilon + gammaN(keys + 5)) + dwError + meanError + deltaError) +
             F32_MIN_NORMAL;
           for (let d = 0; d < size; d++) {
             const [query, key] = [at(queries, i) + d, at(keys, j) + d];
-            bounds.y.data[query]! += w * Math.abs(v.data[key]!) * (epsilon + gammaN(keys));
-            bounds.v.data[key]! += w * Math.abs(dy.data[query]!) * (epsilon + gammaN(queries));
-            bounds.q.data[query]! += (dsError + gammaN(keys) * ds) * Math.abs(k.data[key]!);
-            bounds.k.data[key]! += (dsError + gammaN(queries) * ds) * Math.abs(q.data[query]!);
+            bounds.y.data[query]! += w * Math.abs(v.data[key]!) * (epsilon + gamma(keys));
+            bounds.v.data[key]! += w * Math.abs(dy.data[query]!) * (epsilon + gamma(queries));
+            bounds.q.data[query]! += (dsError + gamma(keys) * ds) * Math.abs(k.data[key]!);
+            bounds.k.data[key]! += (dsError + gamma(queries) * ds) * Math.abs(q.data[query]!);
           }
         });
       }

@@ -3,7 +3,11 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { scaledDotProductAttention, selfAttention } from "../../../src/engine/ops/attention.ts";
 import type { Gpu } from "../../../src/engine/gpu/device.ts";
+import { backward } from "../../../src/engine/backward.ts";
+import { zeros } from "../../../src/engine/ops/create.ts";
+import { sum } from "../../../src/engine/ops/reduce.ts";
 import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
+import { tidy } from "../../../src/engine/tidy.ts";
 import { F64Array, sizeOf } from "../../reference/array.ts";
 import {
   scaledDotProductAttention as reference,
@@ -36,7 +40,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
   heads: fc.constantFrom(1, 2, 3, 8),
   queries: fc.constantFrom(1, 3, 8, 17, 33),
   keys: fc.constantFrom(1, 2, 7, 16, 19, 65),
-  headSize: fc.constantFrom(1, 4, 5, 16),
+  headSize: fc.constantFrom(1, 4, 5, 12),
   mask: fc.constantFrom("none", "keys", "scores"),
   scale: fc.constantFrom(undefined, 0.25),
   seed: fc.nat(),
@@ -58,9 +62,16 @@ function maskOf(
   return { own, wide: mask === "keys" ? reshape(own, [...leading, 1, 1, keys]) : own };
 }
 
-/** Sums over lanes have another order than those of one thread, so the bits of the families differ. */
-async function check(each: Case, fused: boolean): Promise<void> {
-  for (const gpu of Object.values(families)) await checkOn(gpu, each, fused);
+/** How `check` calls: on a fused projection or on Q, K and V apart, and on which families; on all by default. */
+interface Call {
+  readonly projection: "fused" | "apart";
+  readonly family?: string;
+}
+
+/** Each family adds up in an order of its own, so their bits differ. */
+async function check(each: Case, { projection, family }: Call): Promise<void> {
+  const where = family === undefined ? Object.values(families) : [families[family]!];
+  for (const gpu of where) await checkOn(gpu, each, projection === "fused");
 }
 
 async function checkOn(gpu: Gpu, each: Case, fused: boolean): Promise<void> {
@@ -91,6 +102,7 @@ async function checkOn(gpu: Gpu, each: Case, fused: boolean): Promise<void> {
     dy: flat(dy),
     heads,
     scale: scale ?? 1 / Math.sqrt(headSize),
+    fused: headSize >= 16,
     mask(sequence, head, query, key) {
       if (mask === undefined) return 0;
       const row = mask.own.shape.length === leading.length + 1
@@ -113,95 +125,201 @@ async function checkOn(gpu: Gpu, each: Case, fused: boolean): Promise<void> {
 }
 
 test("scaledDotProductAttention() with heads and masks agrees with the oracle on every kernel family", async () => {
-  await holds(cases, (each) => check(each, false), 30);
+  await holds(cases, (each) => check(each, { projection: "apart" }), 30);
 });
 
 test("selfAttention() on a fused projection agrees with the oracle on every kernel family", async () => {
-  await holds(cases, (each) => check(each, true), 30);
+  await holds(cases, (each) => check(each, { projection: "fused" }), 30);
 });
 
-test("selfAttention() at 64 and 128 tokens, as an encoder uses it, agrees with the oracle", async () => {
-  for (const queries of [64, 128]) {
-    await check({
-      leading: [2],
-      heads: 8,
-      queries,
-      keys: queries,
-      headSize: 16,
-      mask: "keys",
-      scale: undefined,
-      seed: 5,
-    }, true);
-  }
-});
+const lengths = [1, 2, 7, 31, 33, 65, 127, 130];
+const usual: Case = {
+  leading: [1],
+  heads: 1,
+  queries: 33,
+  keys: 33,
+  headSize: 32,
+  mask: "none",
+  scale: undefined,
+  seed: 5,
+};
 
-test("selfAttention() of a sequence padded by masked tokens keeps every bit, and so do its gradients", async () => {
-  const sizes = fc.record({
-    tokens: fc.constantFrom(1, 5, 16, 31),
-    padding: fc.constantFrom(1, 3, 16, 40),
-    heads: fc.constantFrom(1, 3),
-    headSize: fc.constantFrom(3, 8),
-    seed: fc.nat(),
+for (const family of ["cpu", "gpu"]) {
+  test(`scaledDotProductAttention() fused agrees with the oracle at any lengths, family ${family}`, async () => {
+    const cases = fc.record({
+      leading: fc.array(fc.constantFrom(1, 3), { maxLength: 1 }),
+      heads: fc.constantFrom(1, 2),
+      queries: fc.constantFrom(...lengths),
+      keys: fc.constantFrom(...lengths),
+      scale: fc.constantFrom(undefined, 1e-6, 3),
+      seed: fc.nat(),
+    });
+    const settled = { headSize: 16, mask: "keys" as const };
+    await holds(cases, (each) => check({ ...each, ...settled }, { projection: "apart", family }), 12);
   });
-  await holds(sizes, async ({ tokens, padding, heads, headSize, seed }) => {
-    const width = heads * headSize;
-    const long = tokens + padding;
-    const wide = random([1, long, 3 * width], seed);
-    const dyWide = random([1, long, width], seed + 1).map((value, i) => i < tokens * width ? value : 0);
-    const head = (x: F64Array) => slice(x, [0, 0, 0], [1, tokens, x.shape[2]!]);
-    const mask = (length: number) => Float32Array.from({ length }, (_, i) => i < tokens ? 0 : -1e30);
-    for (const gpu of Object.values(families)) {
-      const attend = (length: number) => (qkv: Tensor) =>
-        selfAttention(qkv, { heads, mask: tensor(gpu, mask(length), { shape: [1, length] }) });
-      const padded = await evaluate(gpu, attend(long), { inputs: [wide], dy: () => dyWide });
-      const plain = await evaluate(gpu, attend(tokens), { inputs: [head(wide)], dy: () => head(dyWide) });
-      assert.deepEqual(bitsOf(padded.y.slice(0, tokens * width)), bitsOf(plain.y));
-      assert.deepEqual(
-        bitsOf(padded.gradients[0]!.slice(0, tokens * 3 * width)),
-        bitsOf(plain.gradients[0]!),
-      );
-      assert.ok(
-        padded.gradients[0]!.subarray(tokens * 3 * width).every((value) => value === 0),
-        "masked tokens have no gradient",
-      );
-    }
-  }, 20);
-});
+}
+
+// Head sizes on either side of each threshold of the plan, and one that only GPUs fuse.
+for (
+  const [family, headSize, mask] of [
+    ["cpu", 24, "keys"],
+    ["cpu", 32, "scores"],
+    ["cpu", 64, "none"],
+    ["cpu", 80, "none"],
+    ["cpu", 128, "none"],
+    ["gpu", 20, "scores"],
+    ["gpu", 128, "none"],
+  ] as const
+) {
+  test(`selfAttention() fused agrees with the oracle at head size ${headSize}, family ${family}`, async () => {
+    const queries = headSize > 64 ? 31 : 65;
+    await check({ ...usual, leading: [2], heads: 2, queries, headSize, mask }, {
+      projection: "fused",
+      family,
+    });
+  });
+}
+
+for (const headSizes of [[3, 8], [16]]) {
+  test(`selfAttention() of a sequence padded by masked tokens keeps every bit, and so do its gradients, head size ${headSizes}`, async () => {
+    const sizes = fc.record({
+      tokens: fc.constantFrom(1, 5, 16, 31),
+      padding: fc.constantFrom(1, 3, 16, 40),
+      heads: fc.constantFrom(1, 3),
+      headSize: fc.constantFrom(...headSizes),
+      seed: fc.nat(),
+    });
+    await holds(sizes, async ({ tokens, padding, heads, headSize, seed }) => {
+      const width = heads * headSize;
+      const long = tokens + padding;
+      const wide = random([1, long, 3 * width], seed);
+      const dyWide = random([1, long, width], seed + 1).map((value, i) => i < tokens * width ? value : 0);
+      const head = (x: F64Array) => slice(x, [0, 0, 0], [1, tokens, x.shape[2]!]);
+      const mask = (length: number) => Float32Array.from({ length }, (_, i) => i < tokens ? 0 : -1e30);
+      for (const gpu of Object.values(families)) {
+        const attend = (length: number) => (qkv: Tensor) =>
+          selfAttention(qkv, { heads, mask: tensor(gpu, mask(length), { shape: [1, length] }) });
+        const padded = await evaluate(gpu, attend(long), { inputs: [wide], dy: () => dyWide });
+        const plain = await evaluate(gpu, attend(tokens), { inputs: [head(wide)], dy: () => head(dyWide) });
+        assert.deepEqual(bitsOf(padded.y.slice(0, tokens * width)), bitsOf(plain.y));
+        assert.deepEqual(
+          bitsOf(padded.gradients[0]!.slice(0, tokens * 3 * width)),
+          bitsOf(plain.gradients[0]!),
+        );
+        assert.ok(
+          padded.gradients[0]!.subarray(tokens * 3 * width).every((value) => value === 0),
+          "masked tokens have no gradient",
+        );
+      }
+    }, 20);
+  });
+}
 
 test("selfAttention() of a sequence has the same bits whatever sequences stand beside it", async () => {
-  const [sequences, tokens, heads, headSize] = [5, 13, 2, 6];
-  const qkv = random([sequences, tokens, 3 * heads * headSize], 1);
-  const mask = random([sequences, tokens], 2);
-  for (const gpu of Object.values(families)) {
-    const together = await run(
-      gpu,
-      () => selfAttention(upload(gpu, qkv), { heads, mask: upload(gpu, mask) }),
-    );
-    for (let s = 0; s < sequences; s++) {
-      const own = (x: F64Array) => {
-        const size = x.size / sequences;
-        return upload(
-          gpu,
-          F64Array.from([1, ...x.shape.slice(1)], x.data.subarray(s * size, (s + 1) * size)),
-        );
-      };
-      const alone = await run(gpu, () => selfAttention(own(qkv), { heads, mask: own(mask) }));
-      assert.deepEqual(bitsOf(together.slice(s * alone.length, (s + 1) * alone.length)), bitsOf(alone));
+  for (const headSize of [6, 16]) {
+    const [sequences, tokens, heads] = [5, 13, 2];
+    const qkv = random([sequences, tokens, 3 * heads * headSize], 1);
+    const mask = random([sequences, tokens], 2);
+    for (const gpu of Object.values(families)) {
+      const together = await run(
+        gpu,
+        () => selfAttention(upload(gpu, qkv), { heads, mask: upload(gpu, mask) }),
+      );
+      for (let s = 0; s < sequences; s++) {
+        const own = (x: F64Array) => {
+          const size = x.size / sequences;
+          return upload(
+            gpu,
+            F64Array.from([1, ...x.shape.slice(1)], x.data.subarray(s * size, (s + 1) * size)),
+          );
+        };
+        const alone = await run(gpu, () => selfAttention(own(qkv), { heads, mask: own(mask) }));
+        assert.deepEqual(bitsOf(together.slice(s * alone.length, (s + 1) * alone.length)), bitsOf(alone));
+      }
     }
   }
 });
 
-test("selfAttention() with every key hidden averages over them instead of giving NaN", async () => {
-  const gpu = families.cpu!;
-  const y = await run(
-    gpu,
-    () =>
-      selfAttention(tensor(gpu, [0, 0, 1, 0, 0, 3], { shape: [1, 2, 3] }), {
-        heads: 1,
-        mask: tensor(gpu, [-1e30, -1e30], { shape: [1, 2] }),
-      }),
-  );
-  assert.deepEqual([...y], [2, 2]);
+test("selfAttention() with every key hidden averages over them instead of giving NaN, and so do its gradients", async () => {
+  for (const headSize of [1, 16]) {
+    for (const gpu of Object.values(families)) {
+      const qkv = random([1, 3, 3 * headSize], 3);
+      const ones = (shape: readonly number[]) => F64Array.full(shape, 1);
+      const hidden = tensor(gpu, [-1e30, -1e30, -1e30], { shape: [1, 3] });
+      const { y, gradients } = await evaluate(gpu, (x) => selfAttention(x, { heads: 1, mask: hidden }), {
+        inputs: [qkv],
+        dy: ones,
+      });
+      hidden.dispose();
+      for (let i = 0; i < 3; i++) {
+        for (let d = 0; d < headSize; d++) {
+          const values = [0, 1, 2].map((j) => qkv.data[j * 3 * headSize + 2 * headSize + d]!);
+          const mean = values.reduce((sum, value) => sum + value) / 3;
+          // Two additions, a division and a product, of numbers below 4.
+          assert.ok(Math.abs(y[i * headSize + d]! - mean) < 16 * 2 ** -23);
+          assert.ok(Math.abs(gradients[0]![i * 3 * headSize + 2 * headSize + d]! - 1) < 8 * 2 ** -23);
+        }
+      }
+    }
+  }
+});
+
+test("selfAttention() takes huge and tiny scores without overflow, family by family", async () => {
+  for (const gpu of Object.values(families)) {
+    const qkv = random([1, 33, 48], 4, 1e4);
+    const evaluated = await evaluate(gpu, (x) => selfAttention(x, { heads: 1 }), { inputs: [qkv] });
+    assert.ok([...evaluated.y, ...evaluated.gradients[0]!].every(Number.isFinite));
+    // Scores of 1e8 leave one key a query: y is one of the rows of V.
+    for (let i = 0; i < 33; i++) {
+      const distances = Array.from(
+        { length: 33 },
+        (_, j) =>
+          Math.max(
+            ...Array.from({ length: 16 }, (_, d) =>
+              Math.abs(evaluated.y[i * 16 + d]! - qkv.data[j * 48 + 32 + d]!)),
+          ),
+      );
+      assert.equal(Math.min(...distances), 0, `query ${i}`);
+    }
+  }
+});
+
+test("selfAttention() gives the same bits each time", async () => {
+  const qkv = random([2, 33, 96], 6);
+  for (const gpu of Object.values(families)) {
+    const [first, second] = [1, 2].map(() =>
+      evaluate(gpu, (x) => selfAttention(x, { heads: 2 }), { inputs: [qkv] })
+    );
+    const [a, b] = [await first!, await second!];
+    assert.deepEqual(bitsOf(a.y), bitsOf(b.y));
+    assert.deepEqual(bitsOf(a.gradients[0]!), bitsOf(b.gradients[0]!));
+  }
+});
+
+test("selfAttention() with its gradient takes memory linear in the length", () => {
+  const gpu = families["cpu"]!;
+  /** The most bytes that were alive at once, over those before; nothing is run, only recorded. */
+  const bytes = (tokens: number) => {
+    const before = gpu.stats();
+    const sizes: number[] = [];
+    tidy(() => {
+      const qkv = zeros(gpu, [1, tokens, 48]).requireGrad();
+      const y = selfAttention(qkv, { heads: 1 });
+      sizes.push(gpu.stats().liveBytes - before.liveBytes);
+      backward(sum(y), [qkv]);
+      sizes.push(gpu.stats().peakBytes - before.liveBytes);
+    });
+    return sizes;
+  };
+  // qkv, y and four numbers a query; a size class is at most an eighth too large.
+  for (const tokens of [1024, 2048, 4096]) {
+    const [forward] = bytes(tokens);
+    const needed = 4 * tokens * (48 + 16 + 4);
+    assert.ok(forward! >= needed && forward! <= 1.125 * needed, `${forward} bytes for ${tokens} tokens`);
+  }
+  // With dqkv, dy and what the sum holds, and never a matrix of 4096² numbers.
+  const [, peak] = bytes(4096);
+  assert.ok(peak! < 4 * 4096 * 4 * (48 + 16 + 4), `${peak} bytes`);
 });
 
 test("scaledDotProductAttention() and selfAttention() refuse shapes that do not fit", () => {
