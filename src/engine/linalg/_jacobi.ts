@@ -19,11 +19,11 @@ export interface Orthogonalized {
 }
 
 /** Sweeps before the first readback; fewer are rare, and a stack at rest costs next to nothing. */
-const firstSweeps = 4;
+const firstSweeps = 5;
 
 /**
  * Rotates the rows of each stack [N, n, stride], n that of the tournament, until their first n elements are orthogonal; the
- * rest of the rows is rotated along. One readback a sweep for all stacks, from the fourth on.
+ * rest of the rows is rotated along. One readback a sweep for all stacks, from the fifth on.
  *
  * @throws {ConvergenceError} when `maxSweeps` don't suffice.
  */

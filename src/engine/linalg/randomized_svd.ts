@@ -1,4 +1,3 @@
-import { NonFiniteError } from "../errors.ts";
 import { full } from "../ops/create.ts";
 import { mul } from "../ops/elementwise.ts";
 import { matmul } from "../ops/matmul.ts";
@@ -16,8 +15,9 @@ import {
   signsOf,
   unpack,
 } from "./_rows.ts";
+import { decompose, type Decomposition, defaultSweeps, defaultTolerance } from "./_decompose.ts";
 import { maxCholeskyColumns, wellConditioned } from "./cholesky_qr.ts";
-import { jacobiSvd, type Svd } from "./jacobi_svd.ts";
+import type { Svd } from "./jacobi_svd.ts";
 import { orthonormalize } from "./qr.ts";
 
 /** Options of {@linkcode randomizedSvd}. */
@@ -75,19 +75,23 @@ export async function randomizedSvd(a: Tensor, options: RandomizedSvdOptions): P
   const exponents = await exponentsOf("decompose", a);
   const { q, b } = tidy(() => project(a, { ...extents, width, powerIterations, seed, exponents }));
   try {
-    const small = await jacobiSvd(b);
+    const small = await decompose(b, {
+      exponents,
+      scaled: true,
+      maxSweeps: defaultSweeps,
+      tolerance: defaultTolerance(width),
+    });
     try {
-      const s = leadingValues(await small.s.floats(), { rank, width, exponents });
-      const { u, vt } = tidy(() => expand(extents, { q, small, rank }));
+      const leading = small.sigma.filter((_, i) => i % width < rank);
       return {
-        u,
-        s: tensor(a.gpu, s, { shape: [...extents.leading, rank] }),
-        vt,
+        ...tidy(() => expand(extents, { q, small, rank })),
+        s: tensor(a.gpu, leading, { shape: [...extents.leading, rank] }),
         sweeps: small.sweeps,
         largestCosine: small.largestCosine,
       };
     } finally {
-      for (const each of [small.u, small.s, small.vt]) each.dispose();
+      small.u.dispose();
+      small.vt.dispose();
     }
   } finally {
     q.dispose();
@@ -128,27 +132,10 @@ function project(
   return { q, b: transposeTimes(q) };
 }
 
-/** The first `rank` singular values of each matrix, with the power of two that was taken out put back. */
-function leadingValues(
-  values: Float32Array,
-  { rank, width, exponents }: { rank: number; width: number; exponents: readonly number[] },
-): Float32Array {
-  const s = new Float32Array(exponents.length * rank);
-  exponents.forEach((exponent, b) => {
-    for (let i = 0; i < rank; i++) s[b * rank + i] = values[b * width + i]! * 2 ** exponent;
-  });
-  if (!s.every(Number.isFinite)) {
-    throw new NonFiniteError(
-      `Cannot decompose: a singular value is ${Math.max(...s)}, over the range of f32; scale the matrix down`,
-    );
-  }
-  return s;
-}
-
 /** T ≈ q·bᵀ with b = u′·s·v′ᵀ: its vectors are q·v′ and u′, of which the leading ones are taken and signed. */
 function expand(
   { batch, m, n, leading }: MatrixExtents,
-  { q, small, rank }: { q: Tensor; small: Svd; rank: number },
+  { q, small, rank }: { q: Tensor; small: Decomposition; rank: number },
 ) {
   const width = q.shape.at(-1)!;
   const ones = full(q.gpu, [batch], 1);
