@@ -14,6 +14,8 @@ const lowRank = `rank ${rank}`;
 const wantedSamples = 7;
 /** A contender whose first run takes longer isn't run again: seven of them would take more than a row may. */
 const longestRepeated = 12_000;
+/** jax-js isn't run where the row before and the cube of the smaller side foretell more than this. */
+const longestJax = 240_000;
 /** No further turn of a row's contenders begins after this. */
 const rowMilliseconds = 90_000;
 /** An exact decomposition is one to this error, which is relative in the Frobenius norm. */
@@ -38,7 +40,21 @@ export const svdSuite: Suite = {
     },
   },
   async *rows(context) {
-    for (const shape of shapes) yield await measureSvd(shape, context);
+    let { jax } = context;
+    for (const [i, shape] of shapes.entries()) {
+      const row = await measureSvd(shape, { ...context, jax });
+      yield row;
+      const next = shapes[i + 1];
+      const times = row.samples["jax-js"];
+      if (next === undefined || times === undefined) continue;
+      const foretold = median(times) * (Math.min(...next) / Math.min(...shape)) ** 3;
+      if (foretold > longestJax) {
+        context.complain(
+          `jax-js was not run on ${next.join("×")}: it would take ${Math.round(foretold / 1000)} s`,
+        );
+        jax = undefined;
+      }
+    }
   },
 };
 
