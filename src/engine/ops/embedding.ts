@@ -4,7 +4,7 @@ import { Kernel } from "../gpu/kernel.ts";
 import { formatShape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
-import { zeros } from "./create.ts";
+import { fill } from "./create.ts";
 
 const forwardKernel = new Kernel({
   name: "embedding",
@@ -47,10 +47,11 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
   const params = [ids.size, width, vocabulary, Math.max(1, idsPerTable)];
   const y = empty(table.gpu, [...ids.shape, width]);
   launch(forwardKernel, { tensors: [ids, table, y], params, threads: y.size });
-  return record(y, [table], [(dy) => {
+  return record(y, [table], [(dy, into) => {
     const links = empty(table.gpu, [ids.size, 2], "u32");
     launch(chainKernel, { tensors: [ids, links], params, threads: ids.size });
-    const dtable = zeros(table.gpu, table.shape);
+    const dtable = into ?? empty(table.gpu, table.shape);
+    fill(dtable, 0);
     launch(gradientKernel, { tensors: [ids, links, dy, dtable], params, threads: y.size });
     return dtable;
   }]);
