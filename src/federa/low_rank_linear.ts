@@ -1,4 +1,14 @@
-import { add, formatShape, Layer, Linear, linear, matmul, mul, type Tensor } from "../engine/mod.ts";
+import {
+  add,
+  formatShape,
+  Layer,
+  Linear,
+  linear,
+  type LinearEpilogue,
+  matmul,
+  mul,
+  type Tensor,
+} from "../engine/mod.ts";
 
 /** The parts of a {@linkcode LowRankLinear}. */
 export interface LowRankLinearOptions {
@@ -61,10 +71,9 @@ export class LowRankLinear extends Layer {
     return this.loraA.shape.at(-2)!;
   }
 
-  override forward(x: Tensor): Tensor {
-    const base = linear(x, { weight: this.weight, bias: this.bias });
-    const inner = mul(linear(x, { weight: this.loraA }), this.scaling);
-    return add(base, linear(inner, { weight: this.loraB }));
+  override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
+    const { weight, bias, loraA: a, loraB: b, scaling } = this;
+    return linear(x, { weight, bias, lowRank: { a, b, scaling }, ...epilogue });
   }
 
   /** W + s·B·A as one matrix, [out, in]. */

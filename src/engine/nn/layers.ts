@@ -1,6 +1,6 @@
 import { embedding } from "../ops/embedding.ts";
 import { layerNorm } from "../ops/layer_norm.ts";
-import { linear } from "../ops/linear.ts";
+import { linear, type LinearEpilogue } from "../ops/linear.ts";
 import { broadcastTo } from "../ops/shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
@@ -11,7 +11,7 @@ export abstract class Layer extends Module {
   abstract forward(x: Tensor): Tensor;
 }
 
-/** y = x·Wᵀ + b; see {@linkcode linear}. */
+/** y = x·Wᵀ + b, and what a caller wants done to it; see {@linkcode linear}. */
 export class Linear extends Layer {
   /** [out, in], or [C, out, in]. */
   readonly weight: Tensor;
@@ -24,8 +24,8 @@ export class Linear extends Layer {
     this.bias = bias;
   }
 
-  override forward(x: Tensor): Tensor {
-    return linear(x, { weight: this.weight, bias: this.bias });
+  override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
+    return linear(x, { weight: this.weight, bias: this.bias, ...epilogue });
   }
 }
 

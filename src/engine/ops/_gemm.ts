@@ -129,7 +129,7 @@ interface Run {
 
 function run(shader: keyof typeof sources, options: GemmOptions, settings: Run): void {
   const { bias, residual, activation, slope, c, m, n, batch = [1, 1] } = options;
-  const { params, operands, constants, workgroups } = settings;
+  const { params, operands, flops, constants, workgroups } = settings;
   const [[a, b = a!], ...rest] = operands as [Tensor[], ...Tensor[][]];
   launch(kernelFor(shader, { terms: operands.length, residual, activation, slope }), {
     tensors: [
@@ -142,6 +142,8 @@ function run(shader: keyof typeof sources, options: GemmOptions, settings: Run):
       ...(slope ? [slope] : []),
     ],
     params,
+    flops,
+    detail: detailOf(options),
     ...(workgroups ? { workgroups } : { threads: batch[0] * batch[1] * m * n }),
     constants: {
       ...constants,
@@ -151,6 +153,12 @@ function run(shader: keyof typeof sources, options: GemmOptions, settings: Run):
       SLOPE: slope !== undefined,
     },
   });
+}
+
+/** Layout and size, as a profile shows them. */
+function detailOf({ m, n, k, batch = [1, 1], transposeA, transposeB }: GemmOptions): string {
+  const count = batch[0] * batch[1];
+  return `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"} ${count > 1 ? `${count}×` : ""}${m}×${n}×${k}`;
 }
 
 const kernels = new Map<string, Kernel>();

@@ -19,18 +19,22 @@ export interface LowRankTerm {
   readonly scaling: number;
 }
 
+/** What {@linkcode linear} does to its result before that is stored. */
+export interface LinearEpilogue {
+  /** Applied to the result; gelu is the exact one, x·Φ(x). */
+  readonly activation?: Activation | undefined;
+  /** Shaped as the result, to which it's added; not together with an activation. */
+  readonly residual?: Tensor | undefined;
+}
+
 /** Parameters of {@linkcode linear}. */
-export interface LinearOptions {
+export interface LinearOptions extends LinearEpilogue {
   /** [out, in], or [C, out, in] with one matrix for each entry of the first axis of x. May be in half precision. */
   readonly weight: Tensor;
   /** [out] or [C, out]; none by default. */
   readonly bias?: Tensor | undefined;
   /** Adds s·B·A to the weight. */
   readonly lowRank?: LowRankTerm | undefined;
-  /** Applied to the result; gelu is the exact one, x·Φ(x). */
-  readonly activation?: Activation | undefined;
-  /** Shaped as the result, to which it's added; not together with an activation. */
-  readonly residual?: Tensor | undefined;
 }
 
 /**

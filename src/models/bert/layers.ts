@@ -5,7 +5,6 @@ import {
   LayerNorm,
   Linear,
   Module,
-  relu,
   reshape,
   scaledDotProductAttention,
   slice,
@@ -93,7 +92,7 @@ class ResidualOutput extends Module {
   }
 
   forward(x: Tensor, residual: Tensor): Tensor {
-    return this.LayerNorm.forward(add(this.dense.forward(x), residual));
+    return this.LayerNorm.forward(this.dense.forward(x, { residual }));
   }
 }
 
@@ -123,9 +122,9 @@ class Intermediate extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    const inner = this.dense.forward(x);
-    if (this.activation === "relu") return relu(inner);
-    return gelu(inner, { approximate: this.activation === "gelu_new" ? "tanh" : "none" });
+    return this.activation === "gelu_new"
+      ? gelu(this.dense.forward(x), { approximate: "tanh" })
+      : this.dense.forward(x, { activation: this.activation });
   }
 }
 

@@ -11,7 +11,6 @@ import {
   Module,
   mul,
   ones,
-  relu,
   reshape,
   selfAttention,
   slice,
@@ -41,8 +40,8 @@ class Attention extends Module {
     this.output = output;
   }
 
-  forward(x: Tensor, bias: Tensor): Tensor {
-    return this.output.forward(selfAttention(this.qkv.forward(x), { heads, mask: bias }));
+  forward(x: Tensor, bias: Tensor, residual: Tensor): Tensor {
+    return this.output.forward(selfAttention(this.qkv.forward(x), { heads, mask: bias }), { residual });
   }
 }
 
@@ -57,8 +56,8 @@ class FeedForward extends Module {
     this.outer = outer;
   }
 
-  forward(x: Tensor): Tensor {
-    return this.outer.forward(relu(this.inner.forward(x)));
+  forward(x: Tensor, residual: Tensor): Tensor {
+    return this.outer.forward(this.inner.forward(x, { activation: "relu" }), { residual });
   }
 }
 
@@ -87,8 +86,8 @@ class TransformerLayer extends Module {
 
   forward(x: Tensor, bias: Tensor): Tensor {
     const residual = this.residual ? this.residual.forward(x) : x;
-    const h = add(residual, this.attention.forward(this.attentionNorm.forward(x), bias));
-    return add(h, this.feedForward.forward(this.feedForwardNorm.forward(h)));
+    const h = this.attention.forward(this.attentionNorm.forward(x), bias, residual);
+    return this.feedForward.forward(this.feedForwardNorm.forward(h), h);
   }
 }
 
