@@ -1,4 +1,14 @@
-import { clone, concat, mul, reshape, slice, sqrt, type Tensor, tidy } from "../engine/mod.ts";
+import {
+  clone,
+  concat,
+  mul,
+  NonFiniteError,
+  reshape,
+  slice,
+  sqrt,
+  type Tensor,
+  tidy,
+} from "../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../engine/linalg/mod.ts";
 import type { Initialization, InitializationOptions, InitializedFactors } from "./initialization.ts";
 import { residualWeight } from "./residual.ts";
@@ -16,7 +26,7 @@ export interface FederaOptions {
  */
 export function federa(options: FederaOptions = {}): Initialization {
   const { svd = "randomized" } = options;
-  return async (weights, { rank, scaling, seed }) => {
+  return async (weights, { rank, scaling, seed, names }) => {
     const batch = tidy(() => concat(weights.map((weight) => reshape(weight.detach(), [1, ...weight.shape]))));
     try {
       const { u, s, vt } = svd === "exact"
@@ -32,6 +42,9 @@ export function federa(options: FederaOptions = {}): Initialization {
       } finally {
         for (const each of [u, s, vt]) each.dispose();
       }
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) throw error;
+      throw new NonFiniteError(`Cannot initialise one of ${names.join(", ")}: ${error.message}`);
     } finally {
       batch.dispose();
     }
