@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../src/data/files.ts";
 import { openGpu } from "../src/engine/mod.ts";
-import type { Suite } from "./contender.ts";
+import type { BenchContext, Suite } from "./contender.ts";
 import { describeEnvironment, formatEnvironment } from "./environment.ts";
 import { loadPeers } from "./peers/mod.ts";
 import {
@@ -48,19 +48,16 @@ async function main() {
   print(`${formatEnvironment(environment)}\n`);
   const reports: SuiteReport[] = [];
   for (const suite of chosen) {
-    const rows: RowReport[] = [];
-    for await (const row of suite.rows({ gpu, jax: peers.jax, tfjs: peers.tfjs, complain })) {
-      rows.push(reportRow(row, suite.subject));
-      if (process.stderr.isTTY) {
-        process.stderr.write(
-          `\r${suite.name}: ${rows.length} rows measured\x1b[K`,
-        );
-      }
+    try {
+      const rows = await measureRows(suite, { gpu, jax: peers.jax, tfjs: peers.tfjs, complain });
+      const report = reportSuite(suite, rows, complaints);
+      reports.push(report);
+      print(`${formatSuite(report)}\n`);
+    } catch (error) {
+      // The other suites still have something to say.
+      complain(`${suite.name} failed: ${error instanceof Error ? error.stack : String(error)}`);
+      process.exitCode = 1;
     }
-    if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
-    const report = reportSuite(suite, rows, complaints);
-    reports.push(report);
-    print(`${formatSuite(report)}\n`);
   }
   const result = { ...environment, suites: reports, complaints };
   if (reports.some(({ goal }) => goal !== null)) print(`${formatGoals(reports)}\n`);
@@ -71,6 +68,21 @@ async function main() {
       `NOT EVERYTHING WAS COMPARED:\n${complaints.map((each) => `! ${each}`).join("\n")}`,
     );
   }
+}
+
+/** Measures a suite, and shows on a terminal how far it is. */
+async function measureRows(suite: Suite, context: BenchContext): Promise<RowReport[]> {
+  const show = (line: string) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${line}\x1b[K`);
+  };
+  const rows: RowReport[] = [];
+  show(`${suite.name} …`);
+  for await (const row of suite.rows(context)) {
+    rows.push(reportRow(row, suite.subject));
+    show(`${suite.name}: ${rows.length} ${rows.length === 1 ? "row" : "rows"} measured`);
+  }
+  show("");
+  return rows;
 }
 
 /** @throws {TypeError} when an argument is unknown. */
