@@ -50,7 +50,7 @@ export type AttentionPlan = PlainAttentionPlan | FusedAttentionPlan;
  *
  * | adapter | head sizes that are fused |
  * |---|---|
- * | CPU, subgroups of 4, 8 or 16 | multiples of 8 from 16 to 128 |
+ * | CPU, subgroups of 4, 8 or 16 | multiples of 8 from 16 to 64; above, the plain path was faster |
  * | CPU, no known subgroups | none |
  * | GPU | multiples of 4 from 16 to 128 (not timed) |
  *
@@ -68,8 +68,8 @@ export type AttentionPlan = PlainAttentionPlan | FusedAttentionPlan;
  */
 export function planAttention(problem: AttentionProblem): AttentionPlan {
   const { queries, keys, headSize, adapterClass, subgroupSize = 0 } = problem;
-  if (headSize < 16 || headSize > 128 || headSize % 4 !== 0) return { path: "plain" };
   const isCpu = adapterClass === "cpu";
+  if (headSize < 16 || headSize > (isCpu ? 64 : 128) || headSize % 4 !== 0) return { path: "plain" };
   const tile = (length: number, block: number) =>
     isCpu ? registerTile(length, headSize, subgroupSize) : workgroupTile(headSize, block);
   const [forward, gradient, keyGradient] = [tile(queries, 8), tile(queries, 4), tile(keys, 4)];
@@ -97,7 +97,9 @@ function registerTile(length: number, headSize: number, lanes: number): Tile | u
   const chunks = headSize / 4;
   const block = ![4, 8, 16].includes(lanes)
     ? undefined
-    : [2, 4, 8].find((each) => headSize * each > 64 && lanes % each === 0 && chunks % (lanes / each) === 0);
+    : [2, 4, 8].find((each) =>
+      (each > 2 || headSize > 32) && lanes % each === 0 && chunks % (lanes / each) === 0
+    );
   if (block === undefined) return undefined;
   const most = headSize * block <= 128 ? 4 : headSize * block <= 256 ? 2 : 1;
   const rows = most > 1 && length <= most / 2 * lanes ? most / 2 : most;

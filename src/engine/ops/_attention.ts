@@ -43,5 +43,6 @@ export interface AttentionGradientOptions {
 export interface AttentionPath {
   /** Writes the output; gives what the gradient needs of the forward pass. */
   forward(attention: Attention): Tensor;
+  /** Writes the gradients of Q, K and V. */
   gradient(attention: Attention, options: AttentionGradientOptions): void;
 }

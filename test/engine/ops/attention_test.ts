@@ -165,13 +165,13 @@ for (
     ["cpu", 24, "keys"],
     ["cpu", 32, "scores"],
     ["cpu", 64, "none"],
-    ["cpu", 80, "none"],
-    ["cpu", 128, "none"],
+    ["cpu", 40, "none"],
+    ["cpu", 72, "none"],
     ["gpu", 20, "scores"],
     ["gpu", 128, "none"],
   ] as const
 ) {
-  test(`selfAttention() fused agrees with the oracle at head size ${headSize}, family ${family}`, async () => {
+  test(`selfAttention() agrees with the oracle at head size ${headSize}, family ${family}`, async () => {
     const queries = headSize > 64 ? 31 : 65;
     await check({ ...usual, leading: [2], heads: 2, queries, headSize, mask }, {
       projection: "fused",
