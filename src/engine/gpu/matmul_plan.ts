@@ -66,7 +66,29 @@ const splitLength = 512;
  * planMatmul({ m: 512, n: 8, k: 768, batch: 1, transposeB: true, adapterClass: "gpu" }).workgroups; // [16, 1, 1]
  * ```
  */
-export function planMatmul(problem: MatmulProblem, tile: MatmulTile = defaultTile(problem)): MatmulPlan {
+export function planMatmul(problem: MatmulProblem, tile?: MatmulTile): MatmulPlan {
+  const key = keyOf(problem, tile);
+  let plan = plans.get(key);
+  if (plan === undefined) {
+    plan = makePlan(problem, tile ?? defaultTile(problem));
+    if (plans.size >= maxPlans) plans.clear();
+    plans.set(key, plan);
+  }
+  return plan;
+}
+
+/** Plans made before: a training step asks for the same few again and again. */
+const plans = new Map<string, MatmulPlan>();
+const maxPlans = 4096;
+
+function keyOf(problem: MatmulProblem, tile: MatmulTile | undefined): string {
+  const { m, n, k, k1, batch, adapterClass, subgroupSize, maxWorkgroups } = problem;
+  const { transposeA, transposeB, vecA, vecB, halfB, accumulate } = problem;
+  return `${m} ${n} ${k} ${k1} ${batch} ${adapterClass} ${subgroupSize} ${maxWorkgroups} ` +
+    `${transposeA} ${transposeB} ${vecA} ${vecB} ${halfB} ${accumulate} ${tile?.rows} ${tile?.columns} ${tile?.depth}`;
+}
+
+function makePlan(problem: MatmulProblem, tile: MatmulTile): MatmulPlan {
   const { m, n, k, batch, adapterClass, maxWorkgroups = 65535 } = problem;
   for (const [name, size] of Object.entries({ m, n, k, batch })) {
     if (!Number.isInteger(size) || size < 1) {
