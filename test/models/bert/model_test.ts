@@ -77,7 +77,7 @@ test("Bert.encode() and pool() give the oracle's states and vectors, whatever th
     }
     for (const each of [states, ...Object.values(tokens)]) each.dispose();
     for (const [, each] of model.namedParameters()) each.dispose();
-  }, 25);
+  }, 15);
 });
 
 test("Bert gives the same bits whatever the padding, the padding's id and whoever is in the batch", async () => {
