@@ -12,6 +12,7 @@ import { profileTable } from "./profile_table.ts";
 import { createReporter, type ReporterStream } from "./reporter.ts";
 import { run } from "./run.ts";
 import { formatTable } from "./table.ts";
+import { tune } from "./tune.ts";
 import { versions } from "./version.ts";
 
 const program = new Command("federa")
@@ -56,6 +57,16 @@ program.command("profile")
       const result = await profile(await readConfig(path), { ...options, steps });
       console.log(json ? JSON.stringify(result, null, 2) : `\n${profileTable(result)}`);
     }, json ? process.stderr : process.stdout)
+  );
+
+program.command("tune")
+  .description(
+    "measures which tiles make a configuration's matrix products fastest here, and keeps them for later runs",
+  )
+  .argument("<CONFIG.json>", "as for run; results don't change by it")
+  .option("-s, --seconds <N>", "time to measure for", parseCount, 60)
+  .action((path: string, { seconds }: { seconds: number }) =>
+    start(async (options) => await tune(await readConfig(path), { ...options, seconds }))
   );
 
 program.command("methods")

@@ -1,8 +1,7 @@
-import { openGpu } from "../engine/mod.ts";
 import type { Config } from "./config.ts";
-import { describeAdapter } from "./describe_adapter.ts";
 import { prepareExperiment } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
+import { openTunedGpu } from "./open_tuned_gpu.ts";
 import { profileSteps, type StepProfile } from "./profile_steps.ts";
 
 /**
@@ -16,11 +15,10 @@ export async function profile(
   config: Config,
   options: LoadOptions & { readonly steps: number },
 ): Promise<StepProfile> {
-  using gpu = await openGpu();
+  const { reporter, signal, steps } = options;
+  using gpu = await openTunedGpu(reporter);
   // Before anything is downloaded: whoever cannot profile learns it at once.
   await gpu.profile().stop();
-  const { reporter, signal, steps } = options;
-  reporter.line(`Adapter: ${describeAdapter(gpu)}`);
   const experiment = await prepareExperiment(config, gpu, options);
   try {
     return await profileSteps(experiment, config.methods[0]!, {

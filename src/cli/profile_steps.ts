@@ -1,15 +1,7 @@
-import {
-  disposeAll,
-  type Gpu,
-  type GpuStats,
-  type KernelProfile,
-  type Profile,
-  randomKey,
-  RandomStream,
-} from "../engine/mod.ts";
-import { packBatches, planBatches, planMemory, trainableParameters, trainCohort } from "../fl/mod.ts";
+import type { Gpu, GpuStats, KernelProfile, Profile } from "../engine/mod.ts";
 import { type MethodConfig, methodLabel } from "./config.ts";
-import { type Experiment, simulationOptions, startingModel } from "./experiment.ts";
+import type { Experiment } from "./experiment.ts";
+import { trainFirstCohort } from "./first_cohort.ts";
 
 /** Options of {@linkcode profileSteps}. */
 export interface ProfileStepsOptions {
@@ -58,38 +50,16 @@ export async function profileSteps(
   method: MethodConfig,
   { steps, onStep }: ProfileStepsOptions,
 ): Promise<StepProfile> {
-  const { gpu } = experiment;
-  const options = simulationOptions(experiment, method);
-  const { clients, clientsPerRound = clients.length, seed, train, batchSize } = options;
-  const pretrained = startingModel(experiment);
-  const state = await options.method.init(pretrained, { ...options, svd: method.svd });
-  const { cohortSize } = planMemory(pretrained, state, options);
-  const cohort = new RandomStream(randomKey(seed, "participants", 1))
-    .sampleWithoutReplacement(clients.length, clientsPerRound).sort((a, b) => a - b).slice(0, cohortSize);
   const total = warmUps + 2 * steps;
-  const plans = cohort.map((client) =>
-    planBatches(clients[client]!, { ...options, work: { steps: total }, round: 1, client })
-  );
-  const learningRate = typeof options.learningRate === "number"
-    ? options.learningRate
-    : options.learningRate(0);
-  const timer = new StepTimer(gpu, steps);
-  const { losses, values } = await trainCohort(
-    state.model,
-    trainableParameters(state.model, options.method.trainable),
-    {
-      ...options,
-      learningRate,
-      batches: packBatches(train, plans, batchSize),
-      onStep(done) {
-        timer.step(done);
-        onStep?.(done, total);
-      },
+  const timer = new StepTimer(experiment.gpu, steps);
+  const members = await trainFirstCohort(experiment, method, {
+    steps: total,
+    onStep(done) {
+      timer.step(done);
+      onStep?.(done, total);
     },
-  );
-  losses.dispose();
-  disposeAll(values.values());
-  return { method: methodLabel(method), members: cohort.length, ...await timer.result() };
+  });
+  return { method: methodLabel(method), members, ...await timer.result() };
 }
 
 interface Moment extends GpuStats {

@@ -1,12 +1,11 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../data/mod.ts";
-import { openGpu } from "../engine/mod.ts";
 import type { Config } from "./config.ts";
 import { type Experiment, prepareExperiment } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
-import { describeAdapter } from "./describe_adapter.ts";
 import { describeClients } from "./describe_clients.ts";
+import { openTunedGpu } from "./open_tuned_gpu.ts";
 import { resultsTable } from "./results_table.ts";
 import { createRunFolder } from "./run_folder.ts";
 import { runMethod } from "./run_method.ts";
@@ -22,9 +21,8 @@ import { majorityBaseline, type MethodSummary } from "./summary.ts";
  * @throws the reason of the signal, once it is aborted.
  */
 export async function run(config: Config, options: LoadOptions): Promise<string> {
-  using gpu = await openGpu();
   const { reporter, signal } = options;
-  reporter.line(`Adapter: ${describeAdapter(gpu)}`);
+  using gpu = await openTunedGpu(reporter);
   const folder = await createRunFolder(config);
   const experiment = await prepareOrRemove(folder, () => prepareExperiment(config, gpu, options));
   const { labels, train, test, clients } = experiment;

@@ -8,13 +8,11 @@ export { noGrad, record } from "./autograd.ts";
 export { backward, type BackwardOptions } from "./backward.ts";
 export { checkpoint } from "./checkpoint.ts";
 export * from "./errors.ts";
-export {
-  type AdapterClass,
-  type AdapterDescription,
-  Gpu,
-  type GpuStats,
-} from "./gpu/device.ts";
+export { type AdapterClass, type AdapterDescription, Gpu, type GpuStats } from "./gpu/device.ts";
 export { openGpu, type OpenGpuOptions } from "./gpu/open_gpu.ts";
+export type { MatmulProblem } from "./gpu/matmul_plan.ts";
+export { type MatmulTile, shapeClass } from "./gpu/matmul_tile.ts";
+export type { ObservedProblem, TunedTiles, Tuning } from "./gpu/tuning.ts";
 export type { KernelProfile, Profile, Profiler } from "./gpu/profiler.ts";
 export * from "./linalg/mod.ts";
 export * from "./nn/mod.ts";
@@ -24,3 +22,4 @@ export * from "./random.ts";
 export { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 export { type DType, Tensor, tensor, type TensorData, type TensorOptions } from "./tensor.ts";
 export { disposeAll, keep, tidy } from "./tidy.ts";
+export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./tune.ts";

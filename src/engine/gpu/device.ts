@@ -5,6 +5,7 @@ import { BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts"
 import { CommandStream, maxDispatches, type Workgroups } from "./command_stream.ts";
 import type { Kernel, KernelConstant } from "./kernel.ts";
 import { PipelineCache } from "./pipeline_cache.ts";
+import { Tuning } from "./tuning.ts";
 import { Profiler } from "./profiler.ts";
 
 /** Whether kernels run on a CPU (Mesa's llvmpipe, SwiftShader) or on a graphics processor. */
@@ -63,6 +64,8 @@ export function f32Bits(value: number): number {
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterDescription;
+  /** What matrix products are planned by. */
+  readonly tuning = new Tuning();
   /** Bytes that the offset of a binding is a multiple of. */
   readonly bindingAlignment: number;
   /** The most bytes that a kernel can bind, and a tensor hold. */

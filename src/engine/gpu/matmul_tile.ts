@@ -44,10 +44,11 @@ export function candidateTiles(problem: MatmulProblem): MatmulTile[] {
  * What a measured tile holds for: layout, and on which side of 8 or 16 rows and columns the product is. The tile
  * changes no bit of the result, so neither does the choice.
  */
-export function shapeClass({ m, n, transposeA, transposeB, vecA, vecB, batch }: MatmulProblem): string {
+export function shapeClass(problem: MatmulProblem): string {
+  const { m, n, batch, transposeA, transposeB, vecA, vecB, halfB } = problem;
   const layout = `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"}`;
   const size = (value: number) => [8, 16, 64, 512].find((limit) => value <= limit) ?? "large";
-  const aligned = `${vecA ? "a" : "-"}${vecB ? "b" : "-"}`;
+  const aligned = `${vecA ? "a" : "-"}${vecB ? "b" : "-"}${halfB ? "h" : "-"}`;
   return `${layout} ${aligned} m ${size(m)} n ${size(n)} ${batch > 1 ? "batch" : "single"}`;
 }
 

@@ -5,7 +5,7 @@ import sumSource from "../../shaders/matmul_sum.wgsl";
 import workgroupSource from "../../shaders/matmul_workgroup.wgsl";
 import { f32Bits } from "../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../gpu/kernel.ts";
-import { type MatmulProblem, planMatmul } from "../gpu/matmul_plan.ts";
+import type { MatmulProblem } from "../gpu/matmul_plan.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 
@@ -63,7 +63,7 @@ const sources = { register: registerSource, workgroup: workgroupSource, sum: sum
 
 /**
  * Records one batched matrix product. Each element is one chain of fused multiply-adds in the order of k, whatever
- * tile is chosen, so all tiles give the same bits; see {@linkcode planMatmul} for the one exception.
+ * tile is chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
  */
 export function gemm(options: GemmOptions): void {
   const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false } = options;
@@ -88,7 +88,7 @@ export function gemm(options: GemmOptions): void {
     adapterClass,
     ...(subgroupSize !== undefined && { subgroupSize }),
   };
-  const plan = planMatmul(problem);
+  const plan = gpu.tuning.plan(problem);
   const params = [...shared(options, plan.splits), ...terms.flatMap(termWords)];
   const operands = terms.map((term) => [term.a.tensor, term.b.tensor]);
   const flops = 2 * count * m * n * (k + (second?.k ?? 0));

@@ -1,0 +1,24 @@
+import { type Gpu, openGpu } from "../engine/mod.ts";
+import { describeAdapter } from "./describe_adapter.ts";
+import type { Reporter } from "./reporter.ts";
+import { readTuning } from "./tuning_file.ts";
+
+/**
+ * Opens the adapter with the tiles that `federa tune` measured on it, and says so.
+ *
+ * @throws {NoAdapterError} when there is no GPU.
+ * @throws {CorruptFileError} when what was measured can't be read.
+ */
+export async function openTunedGpu(reporter: Reporter): Promise<Gpu> {
+  const gpu = await openGpu();
+  try {
+    const tiles = await readTuning(gpu.adapter);
+    gpu.tuning.use(tiles);
+    const note = tiles.size > 0 ? `, tuned for ${tiles.size} shapes of matrix products` : "";
+    reporter.line(`Adapter: ${describeAdapter(gpu)}${note}`);
+    return gpu;
+  } catch (error) {
+    gpu.close();
+    throw error;
+  }
+}
