@@ -18,12 +18,17 @@ export interface Orthogonalized {
   readonly largestCosine: number;
 }
 
-/** Sweeps before the first readback; fewer are rare, and a stack at rest costs next to nothing. */
-const firstSweeps = 5;
+/**
+ * Sweeps before the first readback. Fewer are rare; for a stack at rest a sweep costs its launches, which for a short stack is
+ * less than a readback.
+ */
+function firstSweeps(rows: number): number {
+  return rows <= 64 ? 8 : 5;
+}
 
 /**
  * Rotates the rows of each stack [N, n, stride], n that of the tournament, until their first n elements are orthogonal; the
- * rest of the rows is rotated along. One readback a sweep for all stacks, from the fifth on.
+ * rest of the rows is rotated along. After the first few sweeps there is one readback a sweep, for all stacks.
  *
  * @throws {ConvergenceError} when `maxSweeps` don't suffice.
  */
@@ -32,14 +37,14 @@ export async function orthogonalize(
   tournament: Tournament,
   { maxSweeps, tolerance }: OrthogonalizeOptions,
 ): Promise<Orthogonalized> {
-  const batch = rows.shape[0]!;
+  const [batch, count] = extentsOf(rows);
   // What came before the first sweep is above any tolerance.
   const cosines = tensor(rows.gpu, new Uint32Array((maxSweeps + 1) * batch).fill(f32Bits(2), 0, batch));
   const limit = Math.fround(tolerance);
   const last = new Float32Array(batch).fill(2);
   try {
     for (let done = 0; done < maxSweeps;) {
-      const end = Math.min(maxSweeps, Math.max(firstSweeps, done + 1));
+      const end = Math.min(maxSweeps, Math.max(firstSweeps(count), done + 1));
       for (let sweep = done + 1; sweep <= end; sweep++) {
         recordSweep(rows, cosines, { ...tournament, sweep, tolerance });
       }
