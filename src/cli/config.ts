@@ -125,6 +125,8 @@ export const configSchema = z.strictObject({
   cohortSize: z.union([count, z.literal("auto")], 'expected a positive whole number or "auto"').default(8),
   /** The most bytes of GPU buffers to hold; see `SimulationOptions` of `federa/fl` for the default. */
   maxGpuBytes: count.optional(),
+  /** Of the pretrained weights as they are kept: half precision takes half the memory; see `halfPrecision`. */
+  precision: z.enum(["f32", "f16"]).default("f32"),
   /** Runs each layer again in the backward pass instead of keeping its activations; saves memory, changes no bit. */
   checkpointing: z.boolean().default(false),
   local: local.default({ epochs: 1 }),

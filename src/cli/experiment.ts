@@ -1,5 +1,5 @@
 import type { TextExample } from "../data/mod.ts";
-import { clone, type Gpu } from "../engine/mod.ts";
+import { clone, disposeAll, type Gpu } from "../engine/mod.ts";
 import {
   isHead,
   methods,
@@ -12,7 +12,13 @@ import {
   type TokenizedSet,
   tokenizeExamples,
 } from "../fl/mod.ts";
-import { loadUseLite, TextClassifier, USE_LITE_PACKAGE } from "../models/mod.ts";
+import {
+  halfPrecision,
+  loadUseLite,
+  TextClassifier,
+  type TextEncoder,
+  USE_LITE_PACKAGE,
+} from "../models/mod.ts";
 import type { Config, MethodConfig } from "./config.ts";
 import { roundSchedule } from "./learning_rate.ts";
 import { loadData, type LoadOptions } from "./load_data.ts";
@@ -53,12 +59,23 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
   return {
     config,
     gpu,
-    pretrained: TextClassifier.create(gpu, encoder, { labels, seed: config.seed }),
+    pretrained: TextClassifier.create(gpu, config.precision === "f16" ? halve(encoder) : encoder, {
+      labels,
+      seed: config.seed,
+    }),
     labels,
     train: tokens(train),
     test: tokens(test),
     clients: partition(train, config),
   };
+}
+
+/** The encoder in half precision; what it has replaced is freed. */
+function halve(encoder: TextEncoder): TextEncoder {
+  const half = halfPrecision(encoder);
+  const kept = new Set([...half.namedParameters()].map(([, parameter]) => parameter));
+  disposeAll([...encoder.namedParameters()].flatMap(([, each]) => kept.has(each) ? [] : [each]));
+  return half;
 }
 
 /** Simulates one method of a run. */

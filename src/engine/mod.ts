@@ -22,4 +22,3 @@ export * from "./random.ts";
 export { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
 export { type DType, Tensor, tensor, type TensorData, type TensorOptions } from "./tensor.ts";
 export { disposeAll, keep, tidy } from "./tidy.ts";
-export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./tune.ts";

@@ -1,4 +1,4 @@
-import { Linear, type Module, type Tensor, tidy } from "../engine/mod.ts";
+import { Linear, type Module, type Tensor, tidy, toFloat } from "../engine/mod.ts";
 import { AdapterMismatchError } from "./errors.ts";
 import type { LowRankLinear } from "./low_rank_linear.ts";
 import { residualWeight } from "./residual.ts";
@@ -44,9 +44,15 @@ export async function isResidual(adapter: LowRankLinear, pretrained: Tensor): Pr
   const expected = tidy(() =>
     initial ? residualWeight(pretrained, { ...initial, scaling }) : pretrained.detach()
   );
-  const [before, now] = [bitsOf(await expected.floats()), bitsOf(await weight.floats())];
+  const [before, now] = [bitsOf(await floatsOf(expected)), bitsOf(await floatsOf(weight))];
   expected.dispose();
   return now.every((bits, i) => bits === before[i]);
+}
+
+/** The elements of a weight in either precision. */
+export async function floatsOf(weight: Tensor): Promise<Float32Array> {
+  using wide = toFloat(weight);
+  return await wide.floats();
 }
 
 function bitsOf(values: Float32Array): Uint32Array {

@@ -16,7 +16,7 @@ import {
   type HostTensor,
   readAdapter,
 } from "./_adapter_format.ts";
-import { isResidual, linearWeights, pretrainedWeight } from "./_pretrained.ts";
+import { floatsOf, isResidual, linearWeights, pretrainedWeight } from "./_pretrained.ts";
 import { adaptersOf } from "./adapters.ts";
 import { AdapterMismatchError } from "./errors.ts";
 import { type LowRankFactors, LowRankLinear } from "./low_rank_linear.ts";
@@ -56,7 +56,7 @@ export async function encodeAdapter(
     }
     const pretrained = pretrainedWeight(name, adapter, weights);
     metadata[`${name}.scaling`] = String(adapter.scaling);
-    metadata[`${name}.fingerprint`] = await fingerprint(await pretrained.floats());
+    metadata[`${name}.fingerprint`] = await fingerprint(await floatsOf(pretrained));
     if (adapter.initial) {
       own.set(`${name}.initialA`, adapter.initial.loraA);
       own.set(`${name}.initialB`, adapter.initial.loraB);
@@ -132,7 +132,7 @@ async function findMismatches(
     if (weight === undefined) problems.push(`it has no linear layer ${name}`);
     else if (!sameShape(shape, weight.shape)) {
       problems.push(`the weight of ${name} must be ${formatShape(shape)}, got ${formatShape(weight.shape)}`);
-    } else if (await fingerprint(await weight.floats()) !== expected) {
+    } else if (await fingerprint(await floatsOf(weight)) !== expected) {
       problems.push(`the weight of ${name} has other values than the one that was adapted`);
     }
   }

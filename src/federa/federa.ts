@@ -8,6 +8,7 @@ import {
   sqrt,
   type Tensor,
   tidy,
+  toFloat,
 } from "../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../engine/linalg/mod.ts";
 import type { Initialization, InitializationOptions, InitializedFactors } from "./initialization.ts";
@@ -27,7 +28,7 @@ export interface FederaOptions {
 export function federa(options: FederaOptions = {}): Initialization {
   const { svd = "randomized" } = options;
   return async (weights, { rank, scaling, seed, names }) => {
-    const batch = tidy(() => concat(weights.map((weight) => reshape(weight.detach(), [1, ...weight.shape]))));
+    const batch = tidy(() => concat(weights.map((weight) => reshape(toFloat(weight), [1, ...weight.shape]))));
     try {
       const { u, s, vt } = svd === "exact"
         ? await jacobiSvd(batch)

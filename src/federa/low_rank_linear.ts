@@ -8,6 +8,7 @@ import {
   matmul,
   mul,
   type Tensor,
+  toFloat,
 } from "../engine/mod.ts";
 
 /** The parts of a {@linkcode LowRankLinear}. */
@@ -78,7 +79,7 @@ export class LowRankLinear extends Layer {
 
   /** W + s·B·A as one matrix, [out, in]. */
   effectiveWeight(): Tensor {
-    return add(this.weight, mul(matmul(this.loraB, this.loraA), this.scaling));
+    return add(toFloat(this.weight), mul(matmul(this.loraB, this.loraA), this.scaling));
   }
 
   /** The same function as an ordinary linear layer. */

@@ -16,6 +16,7 @@ import {
   sumOfSquares,
   type Tensor,
   tidy,
+  toFloat,
 } from "../engine/mod.ts";
 import { adaptersOf, LowRankLinear } from "../federa/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
@@ -58,7 +59,7 @@ export function effectiveWeights(model: TextClassifier, names: readonly string[]
     if (module instanceof LowRankLinear) {
       return [[name, keep(tidy(() => module.effectiveWeight().detach()))] as const];
     }
-    return module instanceof Linear ? [[name, keep(clone(module.weight))] as const] : [];
+    return module instanceof Linear ? [[name, keep(tidy(() => clone(toFloat(module.weight))))] as const] : [];
   }));
 }
 

@@ -60,12 +60,24 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
   evaluationModel(state: State): TextClassifier;
 }
 
-/** The parameters of a model that clients train, in model order. */
+/**
+ * The parameters of a model that clients train, in model order.
+ *
+ * @throws {TypeError} when one is in half precision.
+ */
 export function trainableParameters(
   model: TextClassifier,
   isTrainable: (name: string) => boolean,
 ): Map<string, Tensor> {
-  return new Map([...model.namedParameters()].filter(([name]) => isTrainable(name)));
+  const chosen = new Map([...model.namedParameters()].filter(([name]) => isTrainable(name)));
+  for (const [name, { dtype }] of chosen) {
+    if (dtype === "f16") {
+      throw new TypeError(
+        `Cannot train ${name}, which is in half precision: take a low-rank method, or weights in f32`,
+      );
+    }
+  }
+  return chosen;
 }
 
 /**
@@ -73,6 +85,7 @@ export function trainableParameters(
  * model may serve other runs.
  */
 export function withOwnParameters(model: TextClassifier, isOwn: (name: string) => boolean): TextClassifier {
+  trainableParameters(model, isOwn);
   return model.mapParameters((name, parameter) => isOwn(name) ? clone(parameter) : parameter);
 }
 

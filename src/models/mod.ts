@@ -7,6 +7,7 @@ export * from "./bert/mod.ts";
 export * from "./dtype.ts";
 export * from "./encoder.ts";
 export * from "./errors.ts";
+export * from "./half_precision.ts";
 export * from "./pooling.ts";
 export * from "./safetensors.ts";
 export * from "./text_classifier.ts";

@@ -1,7 +1,7 @@
 // Rows of a table by index, and the gradient of the table in a fixed order (no atomics).
 //
 // forward:  y[i, d] = table[member(i), ids[i], d] for n ids; member(i) = i / idsPerTable. An id outside the table gives
-//           NaN, so that it can't go unseen.
+//           NaN, so that it can't go unseen. HALF: the table is of pairs of f16, the first in the low bits.
 // chain:    next[i] is the next place of ids[i] after i within its member (n where none), and first[i] says whether i
 //           is the first place of its id. One thread an id.
 // gradient: the thread of a first place adds dy over its chain, in order, into dtable, which is zero before.
@@ -10,7 +10,13 @@
 struct Params { n: u32, width: u32, vocabulary: u32, idsPerTable: u32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> ids: array<u32>;
+//@if HALF
+@group(0) @binding(2) var<storage, read> table: array<u32>;
+fn entry(at: u32) -> f32 { return unpack2x16float(table[at / 2u])[at % 2u]; }
+//@else
 @group(0) @binding(2) var<storage, read> table: array<f32>;
+fn entry(at: u32) -> f32 { return table[at]; }
+//@end
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(2) var<storage, read_write> links: array<vec2u>;
 @group(0) @binding(2) var<storage, read> chains: array<vec2u>;
@@ -26,7 +32,7 @@ fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
   let base = ((i / params.idsPerTable) * params.vocabulary + row) * params.width;
   // WGSL takes no constant NaN, so its bits pass through a value that is known at run time.
   let unknown = bitcast<f32>(0x7fc00000u | (params.n & 0u));
-  y[at] = select(unknown, table[base + at % params.width], row < params.vocabulary);
+  y[at] = select(unknown, entry(base + at % params.width), row < params.vocabulary);
 }
 
 @compute @workgroup_size(64)

@@ -27,12 +27,12 @@ const gradientKernel = new Kernel({
 
 /**
  * Rows of `table` [V, D] by `ids` (u32, any shape): the shape of the ids, then D. A table [C, V, D] goes with ids
- * [C, …]: each member reads its own. An id outside the vocabulary gives NaN. The gradient adds up in a fixed order.
+ * [C, …]: each member reads its own. The table may be in half precision. An id outside the vocabulary gives NaN. The gradient adds up in a fixed order.
  *
  * @throws {TypeError} when the shapes don't agree.
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
-  checkOperands("look up", [table]);
+  if (table.dtype !== "f16") checkOperands("look up", [table]);
   checkOperands("look up by", [ids], "u32");
   const perMember = table.rank === 3;
   if (!(table.rank === 2 || (perMember && table.shape[0] === ids.shape[0]))) {
@@ -46,13 +46,23 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
   const idsPerTable = perMember ? ids.size / table.shape[0]! : ids.size;
   const params = [ids.size, width, vocabulary, Math.max(1, idsPerTable)];
   const y = empty(table.gpu, [...ids.shape, width]);
-  launch(forwardKernel, { tensors: [ids, table, y], params, threads: y.size });
+  launch(forwardKernel, {
+    tensors: [ids, table, y],
+    params,
+    threads: y.size,
+    constants: { HALF: table.dtype === "f16" },
+  });
   return record(y, [table], [(dy, into) => {
     const links = empty(table.gpu, [ids.size, 2], "u32");
-    launch(chainKernel, { tensors: [ids, links], params, threads: ids.size });
+    launch(chainKernel, { tensors: [ids, links], params, threads: ids.size, constants: { HALF: false } });
     const dtable = into ?? empty(table.gpu, table.shape);
     fill(dtable, 0);
-    launch(gradientKernel, { tensors: [ids, links, dy, dtable], params, threads: y.size });
+    launch(gradientKernel, {
+      tensors: [ids, links, dy, dtable],
+      params,
+      threads: y.size,
+      constants: { HALF: false },
+    });
     return dtable;
   }]);
 }

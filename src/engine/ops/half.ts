@@ -23,8 +23,11 @@ export function toHalf(x: Tensor): Tensor {
   return halves;
 }
 
-/** A copy of a tensor in half precision as f32. No gradient goes through it. */
+/**
+ * A tensor in f32: a copy of one in half precision, another handle on one that is f32 already. No gradient goes through it.
+ */
 export function toFloat(x: Tensor): Tensor {
+  if (x.dtype === "f32") return x.detach();
   checkOperands("widen", [x], "f16");
   const floats = empty(x.gpu, x.shape);
   launch(toFloatKernel, { tensors: [x, floats], params: [x.size], threads: Math.ceil(x.size / 2) });

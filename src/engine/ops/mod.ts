@@ -21,4 +21,5 @@ export {
   transpose,
 } from "./shape.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
+export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./tune_matmul.ts";
 export * from "./update.ts";

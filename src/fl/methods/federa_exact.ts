@@ -155,11 +155,17 @@ export const feDeRaExact: FederatedMethod<ExactState> = {
   name: "federa-exact",
   summary:
     "FeDeRA; what averaging factors loses is folded into the frozen residual (arXiv 2404.18848, 2410.09432)",
-  init: async (pretrained, options) => ({
-    model: (await feDeRa.init(pretrained, options)).model,
-    round: 0,
-    corrections: new Map(),
-  }),
+  init: async (pretrained, options) => {
+    const { model } = await feDeRa.init(pretrained, options);
+    for (const [name, { weight }] of adaptersOf(model)) {
+      if (weight.dtype === "f16") {
+        throw new TypeError(
+          `Cannot run federa-exact on ${name}.weight in half precision: it corrects frozen weights; take f32`,
+        );
+      }
+    }
+    return { model, round: 0, corrections: new Map() };
+  },
   broadcast: (state, lastRound) => {
     const payload = new Map<string, Tensor | WireTensor>(trainableParameters(state.model, feDeRa.trainable));
     // A client of round q downloaded the residuals as they were before the correction of round q.

@@ -1,12 +1,12 @@
-import type { Gpu } from "./gpu/device.ts";
-import type { MatmulProblem } from "./gpu/matmul_plan.ts";
-import { candidateTiles, defaultTile, type MatmulTile, shapeClass } from "./gpu/matmul_tile.ts";
-import type { ObservedProblem, TunedTiles } from "./gpu/tuning.ts";
-import { gemm } from "./ops/_gemm.ts";
-import { full } from "./ops/create.ts";
-import { toHalf } from "./ops/half.ts";
-import type { Tensor } from "./tensor.ts";
-import { disposeAll } from "./tidy.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { MatmulProblem } from "../gpu/matmul_plan.ts";
+import { candidateTiles, defaultTile, type MatmulTile, shapeClass } from "../gpu/matmul_tile.ts";
+import type { ObservedProblem, TunedTiles } from "../gpu/tuning.ts";
+import { gemm } from "./_gemm.ts";
+import { full } from "./create.ts";
+import { toHalf } from "./half.ts";
+import type { Tensor } from "../tensor.ts";
+import { disposeAll } from "../tidy.ts";
 
 /** Options of {@linkcode tuneMatmul}. */
 export interface TuneOptions {

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { planMatmul } from "../../src/engine/gpu/matmul_plan.ts";
-import { candidateTiles, shapeClass } from "../../src/engine/gpu/matmul_tile.ts";
-import { linear } from "../../src/engine/ops/linear.ts";
-import { matmul } from "../../src/engine/ops/matmul.ts";
-import { full } from "../../src/engine/ops/create.ts";
-import { tilesOf, tuneMatmul } from "../../src/engine/tune.ts";
-import { tidy } from "../../src/engine/tidy.ts";
-import { F64Array } from "../reference/array.ts";
-import { gaussian } from "../support/matrices.ts";
-import { Random } from "../support/random.ts";
-import { bitsOf, run, testFamilies, upload } from "./harness.ts";
+import { planMatmul } from "../../../src/engine/gpu/matmul_plan.ts";
+import { candidateTiles, shapeClass } from "../../../src/engine/gpu/matmul_tile.ts";
+import { linear } from "../../../src/engine/ops/linear.ts";
+import { matmul } from "../../../src/engine/ops/matmul.ts";
+import { full } from "../../../src/engine/ops/create.ts";
+import { tilesOf, tuneMatmul } from "../../../src/engine/ops/tune_matmul.ts";
+import { tidy } from "../../../src/engine/tidy.ts";
+import { F64Array } from "../../reference/array.ts";
+import { gaussian } from "../../support/matrices.ts";
+import { Random } from "../../support/random.ts";
+import { bitsOf, run, testFamilies, upload } from "../harness.ts";
 
 const families = await testFamilies();
 const random = (shape: readonly number[], seed: number) =>
