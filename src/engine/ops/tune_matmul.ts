@@ -32,6 +32,7 @@ export interface TunedClass {
 
 const samples = 7;
 const sampleMilliseconds = 4;
+const sampleMultiplyAdds = 2 ** 26;
 const worthwhile = 0.97;
 
 /**
@@ -51,7 +52,7 @@ export async function tuneMatmul(
 ): Promise<TunedClass[]> {
   const { seconds = 60, onProgress, signal } = options;
   const deadline = performance.now() + 1000 * seconds;
-  const classes = costliestOfEachClass(problems);
+  const classes = costliestOfEachClass(problems.map(shortened));
   const before = gpu.tuning.tiles;
   const result: TunedClass[] = [];
   try {
@@ -80,6 +81,20 @@ export function tilesOf(classes: readonly TunedClass[]): TunedTiles {
   return new Map(
     classes.flatMap(({ shapeClass, measured, tile }) => measured.length > 0 ? [[shapeClass, tile]] : []),
   );
+}
+
+/** A product of the same class that takes milliseconds, not a second: its rate no longer depends on rows or matrices. */
+function shortened({ problem, calls }: ObservedProblem): ObservedProblem {
+  const { m, n, k, batch } = problem;
+  const rows = Math.min(m, 1024);
+  const matrices = Math.max(
+    Math.min(batch, 2),
+    Math.min(batch, Math.ceil(sampleMultiplyAdds / (rows * n * k))),
+  );
+  return {
+    problem: { ...problem, m: rows, batch: matrices },
+    calls: calls * (m / rows) * (batch / matrices),
+  };
 }
 
 function costliestOfEachClass(problems: readonly ObservedProblem[]): Map<string, MatmulProblem> {
