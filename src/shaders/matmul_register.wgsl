@@ -145,8 +145,9 @@ fn main(
 //@end
 
 //@if SHARED
-  // Four k at a time, rows outside and k inside, so that an accumulator is fetched once for four multiply-adds. This
-  // pays only where loads are shared: a thread that loads all its rows is slower this way than one k at a time.
+  // Four k at a time, rows outside and CHAIN of them inside, so that an accumulator is fetched once for as many
+  // multiply-adds: all four, or two where 16 vectors of B would fill every register of a CPU. This pays only where
+  // loads are shared: a thread that loads all its rows is slower this way than one k at a time.
 //@if PACKED_A
   // A is stored along m: vec4 e of the tile's four k has k + e / (ROWS / 4) and the rows from 4 * (e % (ROWS / 4)) on.
 //@for q in 0..A_LOADS
@@ -172,8 +173,13 @@ fn main(
 //@end
 //@if WIDE
 //@for g in 0..COLUMNS
-//@for kk in 0..4
-    let b{g}_{kk} = or_minus_zero(fourB(bAt0_{g} + min(k + {kk}u, term0.k - 1u) * bStride0, 1u, 4u), {kk}u < left);
+//@for c in 0..CHAINS
+//@for i in 0..CHAIN
+    let b{g}_{c}_{i} = or_minus_zero(
+      fourB(bAt0_{g} + min(k + {c}u * CHAIN + {i}u, term0.k - 1u) * bStride0, 1u, 4u),
+      {c}u * CHAIN + {i}u < left,
+    );
+//@end
 //@end
 //@end
 //@else
@@ -181,26 +187,29 @@ fn main(
     let b{g}_k = fourB(bAt0_{g} + k * bStride0, bStride0, left);
 //@end
 //@end
+//@for c in 0..CHAINS
 //@for q in 0..A_LOADS
 //@for s in 0..SHARE
-//@for kk in 0..4
+//@for i in 0..CHAIN
     {
+      const kk = {c}u * CHAIN + {i}u;
 //@if PACKED_A
-      const e = {kk}u * (ROWS / 4u) + ({q}u * SHARE + {s}u) / 4u;
+      const e = kk * (ROWS / 4u) + ({q}u * SHARE + {s}u) / 4u;
       let x = subgroupBroadcast(packed[e / LANES][({q}u * SHARE + {s}u) % 4u], e % LANES);
 //@else
-      let x = subgroupBroadcast(a{q}_k[{kk}], {s}u);
+      let x = subgroupBroadcast(a{q}_k[kk], {s}u);
 //@end
 //@for g in 0..COLUMNS
 //@for w in 0..WIDTH
 //@if WIDE
-      acc{q}_{s}_{g}_{w} = fma(x, b{g}_{kk}[{w}], acc{q}_{s}_{g}_{w});
+      acc{q}_{s}_{g}_{w} = fma(x, b{g}_{c}_{i}[{w}], acc{q}_{s}_{g}_{w});
 //@else
-      acc{q}_{s}_{g}_{w} = fma(x, b{g}_k[{kk}], acc{q}_{s}_{g}_{w});
+      acc{q}_{s}_{g}_{w} = fma(x, b{g}_k[kk], acc{q}_{s}_{g}_{w});
 //@end
 //@end
 //@end
     }
+//@end
 //@end
 //@end
 //@end

@@ -140,6 +140,8 @@ function registerConstants(problem: MatmulProblem, { rows, columns }: MatmulTile
     COLUMNS: columns / (width * lanes),
     WIDTH: width,
     WIDE: wide,
+    CHAINS: wide ? 2 : 1,
+    CHAIN: wide ? 2 : 4,
     VEC_A: shared && vecA,
     PACKED_A: shared && vecA && transposeA,
     VEC_B: shared && vecB && (transposeB || wide),
