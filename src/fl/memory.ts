@@ -28,8 +28,8 @@ const rehearsedSteps = 2;
 
 /**
  * The memory that the rounds of a simulation will take, found by recording one without running it (`Gpu.rehearse`): exact
- * but for what a method's aggregation does after the last cohort, and for the buffers of readbacks. With `cohortSize: "auto"` it's that of the largest cohort
- * that fits.
+ * but for what a method's aggregation does after the last cohort, and for the buffers of readbacks. With
+ * `cohortSize: "auto"` it's that of the largest cohort that fits.
  *
  * @param state what the method made of `pretrained`.
  * @throws {OutOfMemoryError} when a round doesn't fit, with what would.

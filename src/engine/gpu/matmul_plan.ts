@@ -1,5 +1,5 @@
 import type { KernelConstant } from "./kernel.ts";
-import { defaultTile, lanesOf, type MatmulTile } from "./matmul_tile.ts";
+import { candidateTiles, defaultTile, lanesOf, type MatmulTile } from "./matmul_tile.ts";
 
 /** A batch of equal matrix products C = op(A) op(B) and the adapter that it is to run on. */
 export interface MatmulProblem {
@@ -25,6 +25,8 @@ export interface MatmulProblem {
   readonly halfB?: boolean;
   /** Sums start from what C holds; `alpha` must be 1. */
   readonly accumulate?: boolean;
+  /** Each sum is one chain, however long: m and n are not the sides of a weight. */
+  readonly whole?: boolean;
   /** A software rasteriser, or a real GPU. */
   readonly adapterClass: "cpu" | "gpu";
   /** Lanes of a subgroup where the device has subgroups and the adapter only this one size; otherwise leave it out. */
@@ -47,17 +49,21 @@ export interface MatmulPlan {
 
 /** Length of a part of a split sum. */
 const splitLength = 512;
+/** Sides of weights up to which sums are split. */
+const narrow = 64;
 
 /**
  * Chooses the kernel and the grid of a matrix product. Every tile gives the same bits: each element of C is one chain of
  * fused multiply-adds over k in ascending order. Sizes enter the grid, never the text, so that few pipelines are
  * compiled.
  *
- * On a GPU a sum is split into parts of 512 where k is long and few workgroups would share the work. Parts change
- * the rounding, so this depends on the sides of weights alone, never on the number of rows that go through them: on m and n
- * where A is transposed (the gradient of a weight, rows being k), else on n. Rows of zeros at the end of k change nothing.
+ * On a GPU sums over k are split into parts of 512 where a side of at most 64 leaves few workgroups to share the work. Parts
+ * change the rounding, so this depends on the sides of weights alone, never on the number of rows that go through them:
+ * on m and n where A is transposed (the gradient of a weight, rows being k), else on n. Zeros at the end of k add parts
+ * that are zero, and so change nothing.
  *
- * @throws {RangeError} A size is not a positive whole number, or the grid does not fit into two dimensions.
+ * @throws {RangeError} A size is not a positive whole number, the tile is none of {@linkcode candidateTiles}, or the grid
+ *   does not fit into two dimensions.
  *
  * @example
  * ```ts
@@ -70,6 +76,7 @@ export function planMatmul(problem: MatmulProblem, tile?: MatmulTile): MatmulPla
   const key = keyOf(problem, tile);
   let plan = plans.get(key);
   if (plan === undefined) {
+    if (tile !== undefined) checkTile(problem, tile);
     plan = makePlan(problem, tile ?? defaultTile(problem));
     if (plans.size >= maxPlans) plans.clear();
     plans.set(key, plan);
@@ -83,9 +90,22 @@ const maxPlans = 4096;
 
 function keyOf(problem: MatmulProblem, tile: MatmulTile | undefined): string {
   const { m, n, k, k1, batch, adapterClass, subgroupSize, maxWorkgroups } = problem;
-  const { transposeA, transposeB, vecA, vecB, halfB, accumulate } = problem;
+  const { transposeA, transposeB, vecA, vecB, halfB, accumulate, whole } = problem;
   return `${m} ${n} ${k} ${k1} ${batch} ${adapterClass} ${subgroupSize} ${maxWorkgroups} ` +
-    `${transposeA} ${transposeB} ${vecA} ${vecB} ${halfB} ${accumulate} ${tile?.rows} ${tile?.columns} ${tile?.depth}`;
+    `${transposeA} ${transposeB} ${vecA} ${vecB} ${halfB} ${accumulate} ${whole} ${tile?.rows} ${tile?.columns} ${tile?.depth}`;
+}
+
+function checkTile(problem: MatmulProblem, tile: MatmulTile): void {
+  const candidates = candidateTiles(problem);
+  const isOne = ({ rows, columns, depth }: MatmulTile) =>
+    rows === tile.rows && columns === tile.columns && depth === tile.depth;
+  if (candidates.some(isOne)) return;
+  const show = ({ rows, columns, depth }: MatmulTile) => [rows, columns, depth ?? []].flat().join("×");
+  throw new RangeError(
+    `Cannot plan matrix product by tile ${show(tile)}: expected one of ${
+      candidates.map(show).join(", ")
+    }; tune again`,
+  );
 }
 
 function makePlan(problem: MatmulProblem, tile: MatmulTile): MatmulPlan {
@@ -161,10 +181,9 @@ function workgroupConstants({ rows, columns, depth = 16 }: MatmulTile, splits: n
   };
 }
 
-function splitsOf(
-  { m, n, k, k1, transposeA = false, accumulate = false, adapterClass }: MatmulProblem,
-): number {
-  if (adapterClass === "cpu" || k1 !== undefined || accumulate || k < 2 * splitLength) return 1;
-  const isNarrow = transposeA ? m * n <= 64 * 1024 : n <= 64;
+function splitsOf(problem: MatmulProblem): number {
+  const { m, n, k, k1, transposeA = false, accumulate = false, whole = false, adapterClass } = problem;
+  if (adapterClass === "cpu" || k1 !== undefined || accumulate || whole) return 1;
+  const isNarrow = (transposeA ? Math.min(m, n) : n) <= narrow;
   return isNarrow ? Math.ceil(k / splitLength) : 1;
 }

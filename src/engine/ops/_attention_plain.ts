@@ -44,6 +44,7 @@ export const plainAttention: AttentionPath = {
       k: queries,
       batch,
       transposeA: true,
+      whole: true,
     });
     const dWeights = empty(dy.gpu, weights.shape);
     gemm({
@@ -76,6 +77,7 @@ export const plainAttention: AttentionPath = {
       k: queries,
       batch,
       transposeA: true,
+      whole: true,
     });
     dScores.tensor.dispose();
   },

@@ -57,6 +57,8 @@ export interface GemmOptions extends Epilogue {
   readonly alpha?: number;
   /** The sums start from C, so that a sum over k in two launches has the bits of one; alpha is 1. */
   readonly accumulate?: boolean;
+  /** Keeps each sum one chain on every adapter; for products without a weight, where m and n change with padding. */
+  readonly whole?: boolean;
 }
 
 const sources = { register: registerSource, workgroup: workgroupSource, sum: sumSource };
@@ -66,7 +68,7 @@ const sources = { register: registerSource, workgroup: workgroupSource, sum: sum
  * tile is chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
  */
 export function gemm(options: GemmOptions): void {
-  const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false } = options;
+  const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false, whole = false } = options;
   const { transposeA = false, transposeB = false } = options;
   const count = batch[0] * batch[1];
   if (m * n * count === 0) return;
@@ -85,6 +87,7 @@ export function gemm(options: GemmOptions): void {
     vecB: isVectorizable(b, transposeB ? k : n),
     halfB: b.tensor.dtype === "f16",
     accumulate,
+    whole,
     adapterClass,
     ...(subgroupSize !== undefined && { subgroupSize }),
   };

@@ -27,7 +27,8 @@ const gradientKernel = new Kernel({
 
 /**
  * Rows of `table` [V, D] by `ids` (u32, any shape): the shape of the ids, then D. A table [C, V, D] goes with ids
- * [C, …]: each member reads its own. The table may be in half precision. An id outside the vocabulary gives NaN. The gradient adds up in a fixed order.
+ * [C, …]: each member reads its own. The table may be in half precision. An id outside the vocabulary gives NaN. The
+ * gradient adds up in a fixed order.
  *
  * @throws {TypeError} when the shapes don't agree.
  */

@@ -12,9 +12,9 @@ const toFloatKernel = new Kernel({
 });
 
 /**
- * A copy in half precision, which takes half the memory and may stand as the weight of `linear`; sums stay in f32. Values
- * round to 11 bits (relative error 2⁻¹¹ from 2⁻¹⁴ on, below that 2⁻²⁵), and those beyond 65504 become infinite. No
- * gradient goes through it.
+ * A copy in half precision, which takes half the memory and may stand as the weight of `linear` or the table of
+ * `embedding`; sums stay in f32. Values round to 11 bits (relative error 2⁻¹¹ from 2⁻¹⁴ on, absolute 2⁻²⁵ below), and
+ * those beyond 65504 become infinite. No gradient goes through it.
  */
 export function toHalf(x: Tensor): Tensor {
   checkOperands("round to half precision", [x]);

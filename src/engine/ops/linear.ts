@@ -38,9 +38,9 @@ export interface LinearOptions extends LinearEpilogue {
 }
 
 /**
- * y = act(x·(W + s·B·A)ᵀ + b) + residual over the last axis, in one kernel but for the thin x·Aᵀ. A parameter with a leading member
- * axis C is used member by member on x [C, ..., in]; one without is shared, and a shared weight sees all rows of
- * all members as one matrix.
+ * y = act(x·(W + s·B·A)ᵀ + b) + residual over the last axis, in one kernel but for the thin x·Aᵀ. A parameter with a
+ * leading member axis C is used member by member on x [C, ..., in]; one without is shared, and where all are shared, the
+ * rows of all members are one matrix.
  *
  * @throws {TypeError} when the shapes don't agree.
  */

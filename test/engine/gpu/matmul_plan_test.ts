@@ -119,6 +119,26 @@ test("planMatmul() splits sums by the sides of weights alone, whatever the rows"
   }));
 });
 
+test("planMatmul() refuses a tile that is none of the adapter's, and names those there are", () => {
+  const problem = { m: 40, n: 48, k: 12, batch: 1 } as const;
+  assert.throws(
+    () => planMatmul({ ...problem, adapterClass: "cpu", subgroupSize: 8 }, { rows: 7, columns: 24 }),
+    {
+      name: "RangeError",
+      message: /by tile 7×24: expected one of .*16×24.*; tune again/,
+    },
+  );
+  assert.throws(() => planMatmul({ ...problem, adapterClass: "gpu" }, { rows: 64, columns: 64 }), {
+    name: "RangeError",
+    message: /by tile 64×64: expected one of .*64×64×16/,
+  });
+});
+
+test("planMatmul() keeps a sum whole where it is told to", () => {
+  const long = { m: 64, n: 8, k: 1100, batch: 1, adapterClass: "gpu" } as const;
+  assert.deepEqual([planMatmul(long).splits, planMatmul({ ...long, whole: true }).splits], [3, 1]);
+});
+
 test("defaultTile() is one of the candidates of a CPU adapter and wastes least", () => {
   fc.assert(fc.property(problem, (p) => {
     const same = (a: MatmulTile, b: MatmulTile) => a.rows === b.rows && a.columns === b.columns;

@@ -342,3 +342,12 @@ test("sum() refuses an axis outside the shape or named twice", () => {
   });
   assert.throws(() => sum(x, { axes: [1, -1] }), { name: "TypeError", message: /named twice/ });
 });
+
+test("max() of denormals is the largest, or zero where the adapter flushes them", async () => {
+  const x = F64Array.from([2, 3], [1e-40, 3e-40, 2e-40, -1e-40, -3e-40, -2e-40].map(Math.fround));
+  for (const gpu of Object.values(families)) {
+    const found = await run(gpu, () => max(upload(gpu, x), { axes: [1] }));
+    const exact = [Math.fround(3e-40), Math.fround(-1e-40)];
+    found.forEach((value, i) => assert.ok(value === exact[i] || value === 0, `${value} for ${exact[i]}`));
+  }
+});
