@@ -138,9 +138,11 @@ async function reportGrowth(
   onBytes: NpmPackOptions["onBytes"],
   done: AbortSignal,
 ): Promise<never> {
+  let bytes = 0;
   while (!done.aborted) {
     await delay(100);
-    const bytes = await folderSize(folder);
+    // A file that npm is writing anew or moving is short or gone for a moment.
+    bytes = Math.max(bytes, await folderSize(folder));
     if (!done.aborted) onBytes?.(bytes);
   }
   return await new Promise<never>(() => {});
