@@ -1,5 +1,7 @@
 import { checkpoint, Module, type Tensor } from "../engine/mod.ts";
 
+export type { TokenBatch, Tokenizer } from "./tokenizer/tokenizer.ts";
+
 /** A padded batch of texts on the GPU. */
 export interface TokenTensors {
   /** Token ids, u32 [..., T]. */
@@ -8,24 +10,6 @@ export interface TokenTensors {
   readonly mask: Tensor;
   /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
   readonly types?: Tensor;
-}
-
-/** A padded batch of texts on the host, row-major `[batchSize, length]`. */
-export interface TokenBatch {
-  /** Token ids; any id where padded. */
-  readonly ids: Int32Array | Uint32Array;
-  /** 1 for a token, 0 for padding. */
-  readonly mask: Float32Array;
-  readonly batchSize: number;
-  readonly length: number;
-}
-
-/** Turns texts into ids. */
-export interface Tokenizer {
-  /** Tokens of one text, at most `maxLength`. */
-  encode(text: string, options?: { maxLength?: number }): number[];
-  /** Tokens of several texts, padded to one length. */
-  encodeBatch(texts: readonly string[], options?: { maxLength?: number; padTo?: number }): TokenBatch;
 }
 
 /**

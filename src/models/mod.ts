@@ -11,6 +11,14 @@ export * from "./half_precision.ts";
 export * from "./pooling.ts";
 export * from "./safetensors.ts";
 export * from "./text_classifier.ts";
+export type {
+  EncodeBatchOptions,
+  EncodeOptions,
+  EncodePairOptions,
+  PairWindow,
+  TokenSpan,
+  WordTokens,
+} from "./tokenizer/tokenizer.ts";
 export * from "./use_lite/load.ts";
 export * from "./use_lite/model.ts";
 export { UseLiteTokenizer } from "./use_lite/tokenizer.ts";

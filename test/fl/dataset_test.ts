@@ -5,9 +5,12 @@ import type { Tokenizer } from "../../src/models/encoder.ts";
 
 /** One token a character, its code. */
 const tokenizer: Tokenizer = {
+  padId: 0,
+  encodeWords: () => assert.fail("no words are asked for"),
+  encodePair: () => assert.fail("no pairs are asked for"),
   encode: (text) => Array.from(text, (c) => c.charCodeAt(0)),
   encodeBatch: (texts, { maxLength = 8, padTo = 0 } = {}) => {
-    const ids = new Int32Array(texts.length * padTo);
+    const ids = new Uint32Array(texts.length * padTo);
     const mask = new Float32Array(ids.length);
     texts.forEach((text, i) =>
       Array.from(text).slice(0, maxLength).forEach((c, t) => {

@@ -1,5 +1,13 @@
 import { CorruptFileError } from "../../data/errors.ts";
-import type { TokenBatch, Tokenizer } from "../encoder.ts";
+import { checkLength, padBatch } from "../tokenizer/pad_batch.ts";
+import type {
+  EncodeBatchOptions,
+  EncodeOptions,
+  PairWindow,
+  TokenBatch,
+  Tokenizer,
+  WordTokens,
+} from "../tokenizer/tokenizer.ts";
 
 /** The first ids of the vocabulary (unknown, sentence marks, spares) are never matched in a text. */
 const RESERVED_IDS = 6;
@@ -7,17 +15,8 @@ const UNKNOWN_ID = 0;
 const SEPARATOR = "\u2581";
 const SEPARATOR_CODE = 0x2581;
 
-/** Options of {@linkcode UseLiteTokenizer.encode}. */
-export interface EncodeOptions {
-  /** Tokens kept at most, from the start of the text; the encoder itself reads 128. Default 128. */
-  maxLength?: number;
-}
-
-/** Options of {@linkcode UseLiteTokenizer.encodeBatch}. */
-export interface EncodeBatchOptions extends EncodeOptions {
-  /** Length of every row; by default that of the longest one, at least 1. */
-  padTo?: number;
-}
+/** The encoder reads no more tokens than this. */
+const MAX_TOKENS = 128;
 
 interface TrieNode {
   children: Map<number, TrieNode>;
@@ -42,6 +41,7 @@ interface TrieNode {
  */
 export class UseLiteTokenizer implements Tokenizer {
   readonly vocabularySize: number;
+  readonly padId = UNKNOWN_ID;
   readonly #root: TrieNode = { children: new Map(), id: -1 };
   readonly #scores: Float64Array;
   /** Code points of each piece. */
@@ -93,7 +93,7 @@ export class UseLiteTokenizer implements Tokenizer {
    * @throws {TypeError} if `text` is not a string.
    * @throws {RangeError} if `maxLength` is not a positive integer.
    */
-  encode(text: string, { maxLength = 128 }: EncodeOptions = {}): number[] {
+  encode(text: string, { maxLength = MAX_TOKENS }: EncodeOptions = {}): number[] {
     if (typeof text !== "string") {
       throw new TypeError(`Cannot tokenize: text must be a string, got ${typeof text}`);
     }
@@ -146,24 +146,38 @@ export class UseLiteTokenizer implements Tokenizer {
    * Encodes texts into one padded batch.
    *
    * @throws {RangeError} if `padTo` is shorter than a row, or a length is not a positive integer.
+   * @throws {TypeError} on pairs of texts.
    */
-  encodeBatch(texts: readonly string[], { maxLength = 128, padTo }: EncodeBatchOptions = {}): TokenBatch {
-    const rows = texts.map((text) => this.encode(text, { maxLength }));
-    const longest = rows.reduce((length, row) => Math.max(length, row.length), 1);
-    const length = padTo ?? longest;
-    checkLength("padTo", length);
-    if (length < longest) {
-      throw new RangeError(
-        `Cannot pad batch: padTo must be at least the longest row, got ${length} and ${longest}`,
-      );
+  encodeBatch(
+    texts: readonly string[],
+    { maxLength = MAX_TOKENS, padTo, pairs }: EncodeBatchOptions = {},
+  ): TokenBatch {
+    if (pairs !== undefined) return refusePairs();
+    const rows = texts.map((text) => ({ ids: this.encode(text, { maxLength }) }));
+    return padBatch(rows, { padId: this.padId, ...(padTo !== undefined && { padTo }) });
+  }
+
+  /**
+   * Encodes words, each as if it stood alone in a text, so that no token is of two words.
+   *
+   * @throws {RangeError} if `maxLength` is not a positive integer.
+   */
+  encodeWords(words: readonly string[], { maxLength = MAX_TOKENS }: EncodeOptions = {}): WordTokens {
+    checkLength("maxLength", maxLength);
+    const ids: number[] = [];
+    const owners: number[] = [];
+    for (const [index, word] of words.entries()) {
+      if (ids.length >= maxLength) break;
+      const tokens = this.encode(word, { maxLength: maxLength - ids.length });
+      ids.push(...tokens);
+      owners.push(...tokens.map(() => index));
     }
-    const ids = new Int32Array(rows.length * length);
-    const mask = new Float32Array(rows.length * length);
-    for (const [index, row] of rows.entries()) {
-      ids.set(row, index * length);
-      mask.fill(1, index * length, index * length + row.length);
-    }
-    return { ids, mask, batchSize: rows.length, length };
+    return { ids, types: ids.map(() => 0), words: owners };
+  }
+
+  /** @throws {TypeError} always: nothing stands between two texts in this vocabulary. */
+  encodePair(): PairWindow[] {
+    return refusePairs();
   }
 
   #insert(piece: string, score: number, id: number): void {
@@ -187,10 +201,11 @@ function isEntry(entry: unknown): entry is [string, number | null] {
     (entry[1] === null || Number.isFinite(entry[1]));
 }
 
-function checkLength(name: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1) {
-    throw new RangeError(`Cannot tokenize: ${name} must be a positive integer, got ${value}`);
-  }
+function refusePairs(): never {
+  throw new TypeError(
+    "Cannot tokenize a pair of texts: Universal Sentence Encoder lite has no separator token, " +
+      "use a BERT-like checkpoint for tasks on pairs",
+  );
 }
 
 /** Code points of the normalised text; a lone surrogate is one symbol. */

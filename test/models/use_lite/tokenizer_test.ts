@@ -117,15 +117,15 @@ test("UseLiteTokenizer.encode() joins runs of unknown characters into one id 0",
 test("UseLiteTokenizer.encodeBatch() pads with zeros and masks", () => {
   const tokenizer = makeTokenizer([["▁", -1], ["a", -1]]);
   assert.deepEqual(tokenizer.encodeBatch(["aaa", "", "a"], { maxLength: 3 }), {
-    ids: Int32Array.of(6, 7, 7, 0, 0, 0, 6, 7, 0),
+    ids: Uint32Array.of(6, 7, 7, 0, 0, 0, 6, 7, 0),
     mask: Float32Array.of(1, 1, 1, 0, 0, 0, 1, 1, 0),
     batchSize: 3,
     length: 3,
   });
-  assert.deepEqual(tokenizer.encodeBatch(["a"], { padTo: 4 }).ids, Int32Array.of(6, 7, 0, 0));
+  assert.deepEqual(tokenizer.encodeBatch(["a"], { padTo: 4 }).ids, Uint32Array.of(6, 7, 0, 0));
   assert.equal(tokenizer.encodeBatch(["", ""]).length, 1);
   assert.deepEqual(tokenizer.encodeBatch([]), {
-    ids: new Int32Array(0),
+    ids: new Uint32Array(0),
     mask: new Float32Array(0),
     batchSize: 0,
     length: 1,
@@ -156,4 +156,16 @@ test("UseLiteTokenizer.fromJson() refuses what is no vocabulary", () => {
   for (const json of ["", "[[", "{}", "[]", '[["a",1]]', JSON.stringify([...RESERVED, ["a"]]), "null"]) {
     assert.throws(() => UseLiteTokenizer.fromJson(json), { name: "CorruptFileError" }, json);
   }
+});
+
+test("UseLiteTokenizer.encodeWords() names each token's word and encodePair() refuses", () => {
+  const tokenizer = makeTokenizer([["▁", -1], ["a", -1], ["▁a", -1.5]]);
+  assert.deepEqual(tokenizer.encodeWords(["a", "", "☃", "aa"]), {
+    ids: [8, 6, 0, 8, 7],
+    types: [0, 0, 0, 0, 0],
+    words: [0, 2, 2, 3, 3],
+  });
+  assert.deepEqual(tokenizer.encodeWords(["a", "aa"], { maxLength: 2 }).words, [0, 1]);
+  assert.throws(() => tokenizer.encodePair(), { name: "TypeError", message: /has no separator token/ });
+  assert.throws(() => tokenizer.encodeBatch(["a"], { pairs: ["b"] }), { name: "TypeError" });
 });

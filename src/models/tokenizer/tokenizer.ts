@@ -1,0 +1,73 @@
+/** A padded batch of texts on the host, row-major `[batchSize, length]`. */
+export interface TokenBatch {
+  /** Token ids; the tokenizer's `padId` where padded. */
+  readonly ids: Uint32Array;
+  /** Which part of its text a token is in, for tokenizers that tell parts apart; 0 where padded. */
+  readonly types?: Uint32Array;
+  /** 1 for a token, 0 for padding. */
+  readonly mask: Float32Array;
+  readonly batchSize: number;
+  readonly length: number;
+}
+
+/** Options of {@linkcode Tokenizer.encode} and {@linkcode Tokenizer.encodeWords}. */
+export interface EncodeOptions {
+  /** Tokens kept at most, special ones included; by default what the model reads. */
+  readonly maxLength?: number;
+}
+
+/** Options of {@linkcode Tokenizer.encodeBatch}. */
+export interface EncodeBatchOptions extends EncodeOptions {
+  /** Length of every row; by default that of the longest one, at least 1. */
+  readonly padTo?: number;
+  /** The second part of each text, for tasks on pairs of texts; what is too long is cut from the longer part. */
+  readonly pairs?: readonly string[];
+}
+
+/** Options of {@linkcode Tokenizer.encodePair}. */
+export interface EncodePairOptions {
+  /** Tokens of a window at most, both texts and special tokens included. */
+  readonly maxLength: number;
+  /** Tokens of the second text that a window shares with the one before it. */
+  readonly stride: number;
+}
+
+/** The tokens of a text given word by word, row by row of equal length. */
+export interface WordTokens {
+  readonly ids: number[];
+  /** Which part of its text a token is in, as the model counts parts. */
+  readonly types: number[];
+  /** The index of the word a token is from, -1 for special tokens. */
+  readonly words: number[];
+}
+
+/** Where a token stands in its text: `text.slice(start, end)`, in UTF-16 units. */
+export type TokenSpan = readonly [start: number, end: number];
+
+/** A pair of texts of which the second is seen through a window. */
+export interface PairWindow {
+  readonly ids: number[];
+  /** Which text a token is in, as the model counts them (some models count only one). */
+  readonly types: number[];
+  /** Where a token of the second text stands in it; undefined for special tokens and the first text. */
+  readonly spans: (TokenSpan | undefined)[];
+}
+
+/** Turns texts into ids. */
+export interface Tokenizer {
+  /** The id that padding has. */
+  readonly padId: number;
+  /** Tokens of one text, at most `maxLength`. */
+  encode(text: string, options?: EncodeOptions): number[];
+  /** Tokens of several texts, or pairs of texts, padded to one length. */
+  encodeBatch(texts: readonly string[], options?: EncodeBatchOptions): TokenBatch;
+  /** Tokens of a text whose words are known, at most `maxLength`; a token at the end that marks it is kept. */
+  encodeWords(words: readonly string[], options?: EncodeOptions): WordTokens;
+  /**
+   * Tokens of two texts; a second text that is too long gives several windows, each after the whole first text,
+   * as in BERT's question answering (Devlin et al. 2019, arXiv:1810.04805, section 4.2).
+   *
+   * @throws {RangeError} if the first text leaves no room for the second, or `stride` for progress.
+   */
+  encodePair(first: string, second: string, options: EncodePairOptions): PairWindow[];
+}
