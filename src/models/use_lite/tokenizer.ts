@@ -175,7 +175,11 @@ export class UseLiteTokenizer implements Tokenizer {
     return { ids, types: ids.map(() => 0), words: owners };
   }
 
-  /** @throws {TypeError} always: nothing stands between two texts in this vocabulary. */
+  /**
+   * Refuses: nothing stands between two texts in this vocabulary.
+   *
+   * @throws {TypeError} always
+   */
   encodePair(): PairWindow[] {
     return refusePairs();
   }
