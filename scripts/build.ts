@@ -15,6 +15,7 @@ const FACES: Record<string, string> = {
   data: "src/data/mod.ts",
   engine: "src/engine/mod.ts",
   models: "src/models/mod.ts",
+  tasks: "src/tasks/mod.ts",
   federa: "src/federa/mod.ts",
   fl: "src/fl/mod.ts",
 };

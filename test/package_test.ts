@@ -12,7 +12,7 @@ import { build as esbuild } from "esbuild";
 import { unpackTar } from "modern-tar";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FACES = ["federa", "federa/engine", "federa/models", "federa/federa", "federa/fl"];
+const FACES = ["federa", "federa/engine", "federa/models", "federa/tasks", "federa/federa", "federa/fl"];
 const run = promisify(execFile);
 
 interface Manifest {

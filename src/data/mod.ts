@@ -4,6 +4,8 @@
  * @module
  */
 export * from "./errors.ts";
+export * from "./examples.ts";
+export * from "./hub/mod.ts";
 export * from "./jsonl.ts";
 export { cacheFolder } from "./cache_folder.ts";
 export * from "./files.ts";

@@ -1,6 +1,8 @@
 /** A text with its class. */
 export interface TextExample {
   text: string;
+  /** The second text, for tasks on pairs of texts. */
+  textPair?: string;
   label: string;
   /** What naturally groups examples, such as an author or a source; a partitioner may split by it. */
   key?: string;

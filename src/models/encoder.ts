@@ -12,6 +12,9 @@ export interface TokenTensors {
   readonly types?: Tensor;
 }
 
+/** What stands between the two layers of a classification head. */
+export type HeadActivation = "tanh" | "gelu" | "relu";
+
 /**
  * A pretrained encoder of texts. Leading axes are free: [B, T], or [C, B, T] where parameters carry the client axis C.
  */
@@ -20,6 +23,13 @@ export abstract class TextEncoder extends Module {
   abstract readonly hiddenSize: number;
   /** The most tokens a text may have. */
   abstract readonly maxTokens: number;
+  /**
+   * The activation of the family's own two-layer classification head on the first token; undefined where classes are
+   * told from {@linkcode TextEncoder.pool} by one layer.
+   */
+  readonly headActivation: HeadActivation | undefined = undefined;
+  /** Name patterns of the linear layers that low-rank methods adapt where nobody says otherwise. */
+  abstract readonly adapterTargets: readonly string[];
   /** Whether a training step keeps only what goes from layer to layer, and runs each layer again in its backward pass. */
   checkpointing = false;
 

@@ -23,3 +23,4 @@ export * from "./use_lite/load.ts";
 export * from "./use_lite/model.ts";
 export { UseLiteTokenizer } from "./use_lite/tokenizer.ts";
 export * from "./use_lite/weights.ts";
+export * from "./weight_source.ts";

@@ -33,6 +33,7 @@ export interface TinyEncoderOptions {
 export class TinyEncoder extends TextEncoder {
   override readonly hiddenSize: number;
   override readonly maxTokens = 16;
+  override readonly adapterTargets = ["**.attention.*"];
   readonly embedding: Embedding;
   readonly norm: LayerNorm;
   readonly inner: Linear;

@@ -46,6 +46,7 @@ const hidden = 1e30;
 export class Bert extends TextEncoder {
   override readonly hiddenSize: number;
   override readonly maxTokens: number;
+  override readonly adapterTargets = ["**.encoder.layer.**"];
   readonly config: BertConfig;
   readonly pooling: BertPooling;
   readonly embeddings: BertEmbeddings;

@@ -98,6 +98,7 @@ class TransformerLayer extends Module {
 export class UseLite extends TextEncoder {
   override readonly hiddenSize = 512;
   override readonly maxTokens = maxTokens;
+  override readonly adapterTargets = ["**.attention.*", "**.feedForward.*"];
   readonly embedding: Embedding;
   readonly layers: readonly TransformerLayer[];
   readonly pooler: Linear;

@@ -1,0 +1,14 @@
+/**
+ * The files of one model, wherever they come from. A file is fetched when it is first asked for, whole and checked, so
+ * that what a model doesn't have or a program doesn't want costs nothing.
+ */
+export interface ModelFiles {
+  /** Where they come from, for messages and records: a path, `hf:owner/name@commit` or `npm:package@version`. */
+  readonly source: string;
+  /**
+   * Path on this machine of a file, such as `config.json`; undefined if the model has none of that name.
+   *
+   * @throws as the source's own errors when the file exists and cannot be had.
+   */
+  path(name: string): Promise<string | undefined>;
+}

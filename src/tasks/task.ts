@@ -1,0 +1,45 @@
+import type { Tensor } from "../engine/mod.ts";
+import type { Tokenizer } from "../models/mod.ts";
+import type { TaskSet } from "./task_set.ts";
+
+/** Options of {@linkcode Task.prepare}. */
+export interface PrepareOptions {
+  /** Tokens of a row, special ones included; longer texts are cut, or seen through windows where the task has them. */
+  readonly maxLength: number;
+}
+
+/** Scores by name, such as `accuracy`. */
+export type Scores = Readonly<Record<string, number>>;
+
+/**
+ * What a model is to learn: how examples become rows of tokens and targets, how outputs are held against targets, and
+ * what outputs mean. It holds no tensors; the model's {@linkcode Head} does.
+ */
+export interface Task<Example = unknown, Prediction = unknown, Set extends TaskSet = TaskSet> {
+  /** Names the family of tasks, in configurations and files. */
+  readonly kind: string;
+  /** Names of the outputs, in their order: classes, tags, or what an output stands for. */
+  readonly labels: readonly string[];
+  /** Whether every token has outputs of its own, [..., T, K], or a text has, [..., K]; K is the number of labels. */
+  readonly perToken: boolean;
+  /** Names of the scores, the one that settings are chosen by in front; higher is better for each. */
+  readonly metrics: readonly string[];
+  /**
+   * Tokens and targets of examples.
+   *
+   * @throws {RangeError} naming the example that doesn't fit the task, as one of a class that isn't among `labels`.
+   */
+  prepare(examples: readonly Example[], tokenizer: Tokenizer, options: PrepareOptions): Set;
+  /**
+   * The loss of each target, [..., targetsPerRow] in nats or squares. A batch's loss is the mean over its targets that count;
+   * the others are given as class 0, and their losses are weighted by 0.
+   *
+   * @param outputs [..., K] or [..., T, K].
+   * @param targets [..., targetsPerRow].
+   */
+  losses(outputs: Tensor, targets: Tensor): Tensor;
+  /** What outputs say of each example, in the order of examples; outputs are [N, K] or [N, T, K] of the set's rows. */
+  predict(set: Set, outputs: Float32Array): Prediction[];
+  /** How good predictions are; the keys are `metrics`. */
+  score(set: Set, outputs: Float32Array): Scores;
+}
