@@ -8,6 +8,14 @@ export interface PrepareOptions {
   readonly maxLength: number;
 }
 
+/** What rows of tokens should be answered with, on the GPU. */
+export interface TargetTensors {
+  /** [..., targetsPerRow]: i32 classes, or f32 numbers. */
+  readonly targets: Tensor;
+  /** [..., T]: 1 for a token, 0 for padding. */
+  readonly mask: Tensor;
+}
+
 /** Scores by name, such as `accuracy`. */
 export type Scores = Readonly<Record<string, number>>;
 
@@ -35,9 +43,8 @@ export interface Task<Example = unknown, Prediction = unknown, Set extends TaskS
    * the others are given as class 0, and their losses are weighted by 0.
    *
    * @param outputs [..., K] or [..., T, K].
-   * @param targets [..., targetsPerRow].
    */
-  losses(outputs: Tensor, targets: Tensor): Tensor;
+  losses(outputs: Tensor, rows: TargetTensors): Tensor;
   /** What outputs say of each example, in the order of examples; outputs are [N, K] or [N, T, K] of the set's rows. */
   predict(set: Set, outputs: Float32Array): Prediction[];
   /** How good predictions are; the keys are `metrics`. */
