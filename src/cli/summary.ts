@@ -1,11 +1,5 @@
-import {
-  accuracy,
-  type Evaluation,
-  macroF1,
-  type RoundReport,
-  type SimulationEvent,
-  type TokenizedSet,
-} from "../fl/mod.ts";
+import type { Evaluation, RoundReport, SimulationEvent, TokenizedSet } from "../fl/mod.ts";
+import { accuracy, macroF1 } from "../tasks/mod.ts";
 import { type Config, type MethodConfig, methodLabel } from "./config.ts";
 
 /** What is known of a method at the end of its rounds. */

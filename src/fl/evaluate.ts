@@ -1,7 +1,7 @@
 import { noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
 import type { TextClassifier } from "../models/text_classifier.ts";
 import type { TokenizedSet } from "./dataset.ts";
-import { accuracy, macroF1 } from "./metrics.ts";
+import { accuracy, macroF1 } from "../tasks/mod.ts";
 
 /** How well a model does on a labelled set. */
 export interface Evaluation {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { accuracy, confusionMatrix, macroF1 } from "../../src/fl/metrics.ts";
+import { accuracy, confusionMatrix, macroF1 } from "../../../src/tasks/metrics/mod.ts";
 
 // Expected values of this pair of lists: scikit-learn 1.9.1, zero_division=0.
 const labels = [0, 1, 2, 0, 1, 2, 2, 2, 1, 0, 4, 4];

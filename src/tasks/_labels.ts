@@ -1,0 +1,33 @@
+/**
+ * Numbers the outputs of a head by their names.
+ *
+ * @throws {RangeError} with fewer than `least` labels.
+ * @throws {TypeError} when a label is named twice.
+ */
+export function numberLabels(labels: readonly string[], least: number): ReadonlyMap<string, number> {
+  if (labels.length < least) {
+    throw new RangeError(`Cannot tell ${labels.length} classes apart: expected at least ${least} labels`);
+  }
+  const numbers = new Map(labels.map((label, i) => [label, i]));
+  if (numbers.size !== labels.length) {
+    throw new TypeError(`Cannot tell ${labels.join(", ")} apart: a label is named twice`);
+  }
+  return numbers;
+}
+
+/**
+ * The number of the label of an example.
+ *
+ * @throws {RangeError} naming the example, when it's none of the labels.
+ */
+export function labelNumber(numbers: ReadonlyMap<string, number>, label: string, example: number): number {
+  const number = numbers.get(label);
+  if (number === undefined) {
+    throw new RangeError(
+      `Cannot use example ${example}: its label "${label}" is unknown to the head, which has ${
+        [...numbers.keys()].join(", ")
+      }`,
+    );
+  }
+  return number;
+}

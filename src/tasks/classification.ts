@@ -1,0 +1,61 @@
+import type { TextExample } from "../data/text_example.ts";
+import { crossEntropy, reshape } from "../engine/mod.ts";
+import { labelNumber, numberLabels } from "./_labels.ts";
+import { groupOutputs, largest, probabilities } from "./_outputs.ts";
+import { textRows } from "./_text_rows.ts";
+import { accuracy } from "./metrics/accuracy.ts";
+import { macroF1 } from "./metrics/f1.ts";
+import type { Task } from "./task.ts";
+import type { TaskSet } from "./task_set.ts";
+
+/** Options of {@linkcode classification}. */
+export interface ClassificationOptions {
+  /** Names of the classes, at least two, in the order of the outputs. */
+  readonly labels: readonly string[];
+}
+
+/** The class of a text. */
+export interface ClassPrediction {
+  readonly label: string;
+  /** Of each class by its name, in the order of the outputs. */
+  readonly probabilities: Readonly<Record<string, number>>;
+}
+
+/**
+ * Telling which one of several classes a text, or a pair of texts, is of: cross-entropy, scored by accuracy and macro-F1.
+ *
+ * @throws {RangeError} with fewer than two labels.
+ * @throws {TypeError} when a label is named twice.
+ */
+export function classification({ labels }: ClassificationOptions): Task<TextExample, ClassPrediction> {
+  const numbers = numberLabels(labels, 2);
+  const numClasses = labels.length;
+  const rows = ({ size }: TaskSet, outputs: Float32Array) =>
+    groupOutputs(outputs, { count: size, size: numClasses });
+  return {
+    kind: "sequence-classification",
+    labels,
+    perToken: false,
+    metrics: ["accuracy", "macroF1"],
+    prepare(examples, tokenizer, options) {
+      const targets = Int32Array.from(examples, ({ label }, i) => labelNumber(numbers, label, i));
+      return { ...textRows(examples, tokenizer, options), targets, targetsPerRow: 1 };
+    },
+    losses(outputs, { targets }) {
+      return crossEntropy(reshape(outputs, [...targets.shape, numClasses]), targets);
+    },
+    predict(set, outputs) {
+      return rows(set, outputs).map((row) => {
+        const shares = probabilities(row).map((share, k) => [labels[k]!, share] as const);
+        return { label: labels[largest(row)]!, probabilities: Object.fromEntries(shares) };
+      });
+    },
+    score(set, outputs) {
+      const found = rows(set, outputs).map(largest);
+      return {
+        accuracy: accuracy(set.targets, found),
+        macroF1: macroF1(set.targets, found, { numClasses }),
+      };
+    },
+  };
+}
