@@ -15,20 +15,63 @@ import { dirname } from "node:path";
  * ```
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
+  await writeStreamAtomic(
+    path,
+    (append) => append(typeof bytes === "string" ? encoder.encode(bytes) : bytes),
+  );
+}
+
+const encoder = new TextEncoder();
+
+/** Most bytes of one call to the file system, whose own limit is 2 GiB. */
+const CHUNK = 64 << 20;
+
+/**
+ * Writes a file whole or not at all, as {@linkcode writeFileAtomic} does, part by part, so that it never has to be in
+ * memory whole (Node only).
+ *
+ * @param produce is given a function that appends bytes to the file, to be awaited each time.
+ * @throws {Error} naming the path, with the system's error as its cause, if it cannot be written.
+ * @throws what `produce` throws; the old content stays then.
+ *
+ * @example
+ * ```ts no-run
+ * await writeStreamAtomic("zeros.bin", async (append) => {
+ *   for (let i = 0; i < 1000; i++) await append(new Uint8Array(1 << 20));
+ * });
+ * ```
+ */
+export async function writeStreamAtomic(
+  path: string,
+  produce: (append: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    const file = await open(temporary, "wx");
+  const writing = async <T>(step: () => Promise<T>): Promise<T> => {
     try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
+      return await step();
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`Cannot write ${path} in folder ${dirname(path)}: ${reason}`, { cause });
     }
-    await rename(temporary, path);
-  } catch (cause) {
+  };
+  const file = await writing(() => open(temporary, "wx"));
+  try {
+    try {
+      await produce((bytes) =>
+        writing(async () => {
+          for (let start = 0; start < bytes.length; start += CHUNK) {
+            await file.writeFile(bytes.subarray(start, start + CHUNK));
+          }
+        })
+      );
+      await writing(() => file.sync());
+    } finally {
+      await writing(() => file.close());
+    }
+    await writing(() => rename(temporary, path));
+  } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`Cannot write ${path} in folder ${dirname(path)}: ${reason}`, { cause });
+    throw error;
   }
 }
 

@@ -1,10 +1,10 @@
-import { ARRAY_CLASSES, type DtypeArrayClass } from "./dtype.ts";
+import { ARRAY_CLASSES, type Dtype, type DtypeArrayClass } from "./dtype.ts";
 import { CorruptFileError } from "./errors.ts";
 
 /** One tensor's entry: bytes `begin` to `end` of the data section, checked against shape and dtype. */
 export interface HeaderEntry {
   readonly name: string;
-  readonly dtype: string;
+  readonly dtype: Dtype;
   readonly arrayClass: DtypeArrayClass;
   readonly shape: readonly number[];
   readonly length: number;
@@ -21,6 +21,9 @@ export interface Header {
 /** The longest header that is read or written, in bytes; the reference implementation has the same limit. */
 export const MAX_HEADER_LENGTH = 100_000_000;
 
+/** Bytes of the header's length, in front of everything. */
+export const PREFIX_LENGTH = 8;
+
 /** A name that would be mistaken for something else: the metadata entry, or an object's prototype. */
 export function isReservedName(name: string): boolean {
   return name === "__metadata__" || name === "__proto__";
@@ -29,6 +32,28 @@ export function isReservedName(name: string): boolean {
 /** The error for a broken file. */
 export function corrupt(what: string, options?: ErrorOptions): CorruptFileError {
   return new CorruptFileError(`Cannot read safetensors: ${what}`, options);
+}
+
+/**
+ * Length of the header as the first bytes of a file give it, checked against the length of the whole file.
+ *
+ * @param prefix the file's first 8 bytes, or all of a shorter file.
+ */
+export function parsePrefix(prefix: Uint8Array, fileLength: number): number {
+  if (fileLength < PREFIX_LENGTH) {
+    throw corrupt(`the file must hold at least ${PREFIX_LENGTH} bytes, got ${fileLength}`);
+  }
+  // "version https://git-lfs…": what a clone without Git LFS leaves in a weight file's place.
+  if (String.fromCharCode(...prefix) === "version ") {
+    throw corrupt("the file is a Git LFS pointer, not the weights; run git lfs pull in its folder");
+  }
+  const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
+  if (length > MAX_HEADER_LENGTH) {
+    throw corrupt(`the header may take ${MAX_HEADER_LENGTH} bytes, got a length of ${length}`);
+  }
+  const rest = fileLength - PREFIX_LENGTH;
+  if (length > rest) throw corrupt(`the header is said to take ${length} bytes, but ${rest} follow`);
+  return Number(length);
 }
 
 /** Reads and checks a header against the length of the data section that follows it. */
@@ -82,16 +107,13 @@ function checkEntry(name: string, value: unknown): HeaderEntry {
   const [begin, end] = offsets as [number, number];
   const width = arrayClass.BYTES_PER_ELEMENT;
   if (end < begin) throw corrupt(`${where} ends before it begins, got data_offsets [${begin}, ${end}]`);
-  if (begin % width !== 0) {
-    throw corrupt(`${where} of ${dtype} must begin at a multiple of ${width}, got ${begin}`);
-  }
   if (end - begin !== length * width) {
     const described = `${dtype} ${show(shape)}`;
     throw corrupt(
       `${where}: ${described} takes ${length * width} bytes, but data_offsets span ${end - begin}`,
     );
   }
-  return { name, dtype, arrayClass, shape, length, begin, end };
+  return { name, dtype: dtype as Dtype, arrayClass, shape, length, begin, end };
 }
 
 /** The ranges must tile the data section: no overlap, no gap, nothing past its end, nothing left over. */
@@ -166,7 +188,7 @@ function isNaturals(value: unknown): value is number[] {
 }
 
 /** A value for a message, cut short: a hostile name may be a hundred megabytes long. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
   if (Array.isArray(value)) {
     const items = value.slice(0, 8).map(show);

@@ -9,3 +9,8 @@ export class ModelConfigError extends Error {
 export class ParameterMismatchError extends Error {
   override name = "ParameterMismatchError";
 }
+
+/** A model has no weights, or none in a format that is read; the message says which there are and what to do. */
+export class WeightsUnavailableError extends Error {
+  override name = "WeightsUnavailableError";
+}

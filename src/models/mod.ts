@@ -8,8 +8,10 @@ export * from "./dtype.ts";
 export * from "./encoder.ts";
 export * from "./errors.ts";
 export * from "./half_precision.ts";
+export * from "./open_weights.ts";
 export * from "./pooling.ts";
 export * from "./safetensors.ts";
+export * from "./safetensors_file.ts";
 export * from "./text_classifier.ts";
 export type {
   EncodeBatchOptions,
@@ -24,3 +26,4 @@ export * from "./use_lite/model.ts";
 export { UseLiteTokenizer } from "./use_lite/tokenizer.ts";
 export * from "./use_lite/weights.ts";
 export * from "./weight_source.ts";
+export * from "./write_safetensors.ts";

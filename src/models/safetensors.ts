@@ -1,11 +1,6 @@
-import {
-  corrupt,
-  type HeaderEntry,
-  isReservedName,
-  MAX_HEADER_LENGTH,
-  parseHeader,
-} from "./_safetensors_header.ts";
-import { ARRAY_CLASSES, type StoredTensor } from "./dtype.ts";
+import { type HeaderEntry, parseHeader, parsePrefix, PREFIX_LENGTH } from "./_safetensors_header.ts";
+import { bytesOf, layOut } from "./_safetensors_layout.ts";
+import type { StoredTensor } from "./dtype.ts";
 
 /** What a safetensors file holds. */
 export interface Safetensors {
@@ -15,14 +10,12 @@ export interface Safetensors {
   readonly metadata: Record<string, string>;
 }
 
-const PREFIX_LENGTH = 8;
-
 /**
- * Reads a safetensors file: an 8-byte little-endian header length, a JSON header, then the tensors' bytes. Tensors
- * are views of `bytes` wherever the alignment allows it, and copies elsewhere; hosts are taken to be little-endian.
+ * Reads a safetensors file in memory: an 8-byte little-endian header length, a JSON header, then the tensors' bytes.
+ * Tensors are views of `bytes` wherever the alignment allows it, and copies elsewhere; hosts are taken to be
+ * little-endian. A large file is better read one tensor at a time, with {@linkcode SafetensorsFile}.
  *
- * The file is not trusted. Beside what the format demands (every byte of data belongs to exactly one tensor, no key
- * is repeated), each tensor must begin at a multiple of its element size, counted from the start of the data.
+ * The file is not trusted: every byte of data must belong to exactly one tensor, and no key may be repeated.
  *
  * @throws {CorruptFileError} naming what is wrong with the file
  *
@@ -39,18 +32,7 @@ export function readSafetensors(bytes: Uint8Array | ArrayBuffer): Safetensors {
   const file = bytes instanceof Uint8Array
     ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     : new Uint8Array(bytes);
-  if (file.length < PREFIX_LENGTH) {
-    throw corrupt(`the file must hold at least ${PREFIX_LENGTH} bytes, got ${file.length}`);
-  }
-  const headerLength = new DataView(file.buffer, file.byteOffset).getBigUint64(0, true);
-  const rest = file.length - PREFIX_LENGTH;
-  if (headerLength > MAX_HEADER_LENGTH) {
-    throw corrupt(`the header may take ${MAX_HEADER_LENGTH} bytes, got a length of ${headerLength}`);
-  }
-  if (headerLength > rest) {
-    throw corrupt(`the header is said to take ${headerLength} bytes, but ${rest} follow`);
-  }
-  const dataStart = PREFIX_LENGTH + Number(headerLength);
+  const dataStart = PREFIX_LENGTH + parsePrefix(file.subarray(0, PREFIX_LENGTH), file.length);
   const header = parseHeader(file.subarray(PREFIX_LENGTH, dataStart), file.length - dataStart);
   const data = file.subarray(dataStart);
   const tensors = new Map(header.entries.map((entry) => [entry.name, tensorAt(data, entry)]));
@@ -68,9 +50,10 @@ function tensorAt(
 }
 
 /**
- * Writes tensors as a safetensors file. Equal content gives equal bytes, whatever the order of the maps' entries:
- * tensors are laid out by falling alignment, then by name, which keeps each of them aligned; the header is padded
- * with spaces to a multiple of 8 bytes.
+ * Writes tensors as a safetensors file in memory. Equal content gives equal bytes, whatever the order of the maps'
+ * entries: tensors are laid out by falling alignment, then by name, which keeps each of them aligned; the header is
+ * padded with spaces to a multiple of 8 bytes. {@linkcode writeSafetensors} writes the same bytes to a file, one
+ * tensor at a time.
  *
  * @param tensors by name; a shape must agree with its data
  * @param metadata free-form notes
@@ -81,66 +64,14 @@ export function encodeSafetensors(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
-  const order = [...ARRAY_CLASSES.keys()];
-  const sorted = [...tensors].sort(([a, left], [b, right]) =>
-    order.indexOf(right.dtype) - order.indexOf(left.dtype) || (a < b ? -1 : 1)
-  );
-
-  // Text, not an object: an object would move names that look like integers to its front.
-  const fields = encodeMetadata(metadata);
-  let dataLength = 0;
-  for (const [name, tensor] of sorted) {
-    checkTensor(name, tensor);
-    const { dtype, shape, data } = tensor;
-    const offsets = [dataLength, dataLength + data.byteLength];
-    fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: offsets })}`);
-    dataLength += data.byteLength;
-  }
-  const header = new TextEncoder().encode(`{${fields.join(",")}}`);
-  const headerLength = Math.ceil(header.length / 8) * 8;
-  if (headerLength > MAX_HEADER_LENGTH) {
-    throw new RangeError(
-      `Cannot write safetensors: the header may take ${MAX_HEADER_LENGTH} bytes, got ${headerLength}`,
-    );
-  }
-
-  const dataStart = PREFIX_LENGTH + headerLength;
-  const file = new Uint8Array(dataStart + dataLength);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
-  file.fill(0x20, PREFIX_LENGTH, dataStart);
-  file.set(header, PREFIX_LENGTH);
-  let offset = dataStart;
-  for (const [, { data }] of sorted) {
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
-    offset += data.byteLength;
+  const { head, order, dataLength } = layOut(tensors, metadata);
+  const parts = order.map((name) => bytesOf(name, tensors.get(name)!));
+  const file = new Uint8Array(head.length + dataLength);
+  file.set(head);
+  let offset = head.length;
+  for (const bytes of parts) {
+    file.set(bytes, offset);
+    offset += bytes.length;
   }
   return file;
-}
-
-function encodeMetadata(metadata: Readonly<Record<string, string>>): string[] {
-  const entries = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
-  for (const [key, value] of entries) {
-    if (key === "__proto__") {
-      throw new TypeError("Cannot write safetensors: the metadata key __proto__ is reserved");
-    }
-    if (typeof value !== "string") {
-      throw new TypeError(`Cannot write safetensors: metadata must be text, got ${typeof value} for ${key}`);
-    }
-  }
-  const fields = entries.map((pair) => pair.map((text) => JSON.stringify(text)).join(":"));
-  return entries.length === 0 ? [] : [`"__metadata__":{${fields.join(",")}}`];
-}
-
-function checkTensor(name: string, { dtype, shape, data }: StoredTensor): void {
-  const action = `Cannot write tensor ${JSON.stringify(name)}`;
-  if (isReservedName(name)) throw new TypeError(`${action}: the name is reserved`);
-  const arrayClass = ARRAY_CLASSES.get(dtype);
-  if (arrayClass === undefined) throw new TypeError(`${action}: unknown dtype ${dtype}`);
-  if (!(data instanceof arrayClass)) {
-    throw new TypeError(`${action}: ${dtype} is held by another kind of array than ${data.constructor.name}`);
-  }
-  const length = shape.reduce((product, size) => product * size, 1);
-  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || length !== data.length) {
-    throw new TypeError(`${action}: shape [${shape.join(", ")}] must agree with ${data.length} elements`);
-  }
 }

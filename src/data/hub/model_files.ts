@@ -5,6 +5,8 @@
 export interface ModelFiles {
   /** Where they come from, for messages and records: a path, `hf:owner/name@commit` or `npm:package@version`. */
   readonly source: string;
+  /** Whether the model has a file of that name; fetches nothing. */
+  has(name: string): Promise<boolean>;
   /**
    * Path on this machine of a file, such as `config.json`; undefined if the model has none of that name.
    *
