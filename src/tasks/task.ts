@@ -39,8 +39,8 @@ export interface Task<Example = unknown, Prediction = unknown, Set extends TaskS
    */
   prepare(examples: readonly Example[], tokenizer: Tokenizer, options: PrepareOptions): Set;
   /**
-   * The loss of each target, [..., targetsPerRow] in nats or squares. A batch's loss is the mean over its targets that count;
-   * the others are given as class 0, and their losses are weighted by 0.
+   * The loss of each target, [..., targetsPerRow] in nats or squares, 0 where it doesn't count. A batch's loss is the mean
+   * over those that count.
    *
    * @param outputs [..., K] or [..., T, K].
    */

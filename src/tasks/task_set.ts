@@ -1,5 +1,5 @@
-/** A class target that counts for nothing, as a word's second token in token classification. */
-export const IGNORED = -100;
+import { ignoredLabel } from "../engine/mod.ts";
+import type { TokenBatch } from "../models/mod.ts";
 
 /**
  * Examples of a task as rows of tokens on the host, row-major and padded to one length, so that shapes never depend on
@@ -18,10 +18,63 @@ export interface TaskSet {
   readonly mask: Float32Array;
   /** [N, T]: which part of its text a token is in, for encoders that tell parts apart. */
   readonly types?: Uint32Array;
-  /** [N, targetsPerRow]: class numbers, of which {@linkcode IGNORED} count for nothing, or the numbers to foretell. */
+  /** [N, targetsPerRow]: class numbers, of which those that are `ignoredLabel` don't count, or numbers to foretell. */
   readonly targets: Int32Array | Float32Array;
   /** 1 for a text's class, T for a class of every token, 2 for the ends of an answer. */
   readonly targetsPerRow: number;
   /** [numExamples + 1]: example i has the rows from `firstRows[i]` to before `firstRows[i + 1]`. */
   readonly firstRows: Uint32Array;
+}
+
+/** Options of {@linkcode createTaskSet}. */
+export interface CreateTaskSetOptions {
+  /** Row by row, as many of each. */
+  readonly targets: Int32Array | Float32Array;
+  /** Where each example's rows begin, and the number of rows; by default an example has one row. */
+  readonly firstRows?: Uint32Array;
+}
+
+/**
+ * A set of tokens and targets.
+ *
+ * @throws {TypeError} when there are not as many targets for each row.
+ */
+export function createTaskSet(
+  { ids, mask, types, batchSize: size, length }: TokenBatch,
+  options: CreateTaskSetOptions,
+): TaskSet {
+  const { targets, firstRows = Uint32Array.from({ length: size + 1 }, (_, i) => i) } = options;
+  const targetsPerRow = size === 0 ? 1 : targets.length / size;
+  if (!Number.isInteger(targetsPerRow)) {
+    throw new TypeError(`Cannot make a set of ${size} rows: got ${targets.length} targets`);
+  }
+  return {
+    numExamples: firstRows.length - 1,
+    size,
+    length,
+    ids,
+    mask,
+    ...(types && { types }),
+    targets,
+    targetsPerRow,
+    firstRows,
+  };
+}
+
+/** How many targets of a row count. */
+export function countTargets({ targets, targetsPerRow }: TaskSet, row: number): number {
+  if (targets instanceof Float32Array) return targetsPerRow;
+  let count = 0;
+  for (let i = row * targetsPerRow; i < (row + 1) * targetsPerRow; i++) {
+    if (targets[i] !== ignoredLabel) count++;
+  }
+  return count;
+}
+
+/** The rows of some examples, in their order. */
+export function rowsOf({ firstRows }: TaskSet, examples: readonly number[]): number[] {
+  return examples.flatMap((example) => {
+    const [from, to] = [firstRows[example]!, firstRows[example + 1]!];
+    return Array.from({ length: to - from }, (_, i) => from + i);
+  });
 }
