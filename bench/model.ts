@@ -2,13 +2,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { npmPackageFolder } from "../src/data/npm_package.ts";
 import { type Gpu, randomKey, RandomStream, type Tensor } from "../src/engine/mod.ts";
-import { fedIt, type TokenizedSet, trainableParameters } from "../src/fl/mod.ts";
-import { loadUseLite, TextClassifier, USE_LITE_PACKAGE, UseLite } from "../src/models/mod.ts";
+import { fedIt, trainableParameters } from "../src/fl/mod.ts";
+import { loadUseLite, USE_LITE_PACKAGE, UseLite } from "../src/models/mod.ts";
+import { classification, createTaskSet, TaskModel, type TaskSet } from "../src/tasks/mod.ts";
 import { randomValues } from "./inputs.ts";
 
 /** A model and what is trained of it. */
 export interface BenchModel {
-  readonly model: TextClassifier;
+  readonly model: TaskModel;
   readonly trainable: ReadonlyMap<string, Tensor>;
 }
 
@@ -17,7 +18,7 @@ const useLiteVocabularySize = 8002;
 /** Universal Sentence Encoder lite under a head of two classes, its attention adapted by LoRA of rank 8. */
 export async function createModel(gpu: Gpu, encoder: UseLite): Promise<BenchModel> {
   const { model } = await fedIt.init(
-    TextClassifier.create(gpu, encoder, { labels: ["ham", "spam"], seed: 0 }),
+    TaskModel.create(gpu, encoder, { task: classification({ labels: ["ham", "spam"] }), seed: 0 }),
     { targets: ["**.attention.*"], rank: 8, alpha: 8, svd: "randomized", seed: 0 },
   );
   return { model, trainable: trainableParameters(model, fedIt.trainable) };
@@ -77,16 +78,16 @@ export function randomTexts(
   size: number,
   length: number,
   vocabularySize = useLiteVocabularySize,
-): TokenizedSet {
+): TaskSet {
   const stream = new RandomStream(randomKey(0, "texts", size, length));
-  return {
-    size,
+  const tokens = {
+    batchSize: size,
     length,
     ids: Uint32Array.from(
       { length: size * length },
       () => Math.floor(stream.uniform(24) * vocabularySize),
     ),
     mask: new Float32Array(size * length).fill(1),
-    labels: Int32Array.from({ length: size }, (_, i) => i % 2),
   };
+  return createTaskSet(tokens, { targets: Int32Array.from({ length: size }, (_, i) => i % 2) });
 }

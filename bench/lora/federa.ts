@@ -14,7 +14,8 @@ import {
   tidy,
 } from "../../src/engine/mod.ts";
 import { LowRankLinear } from "../../src/federa/mod.ts";
-import { Bert, TextClassifier } from "../../src/models/mod.ts";
+import { Bert } from "../../src/models/mod.ts";
+import { classification, PooledHead, TaskModel } from "../../src/tasks/mod.ts";
 import { settle } from "../settle.ts";
 import { type HostArray, type LoraProblem, type LoraStep } from "./problem.ts";
 
@@ -23,8 +24,9 @@ export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): LoraStep {
   const { config, batch, length, scaling, learningRate, trainable } = problem;
   const upload = ({ data, shape }: HostArray) => tensor(gpu, data, { shape });
   const encoder = new Bert(gpu, problem.parameters, { config, pooling: "mean" });
-  const head = new Linear(upload(trainable.get("head.weight")!), upload(trainable.get("head.bias")!));
-  const plain = new TextClassifier(encoder, head, { labels: ["ham", "spam"] });
+  const [weight, bias] = ["weight", "bias"].map((part) => upload(trainable.get(`head.output.${part}`)!));
+  const head = new PooledHead(new Linear(weight!, bias));
+  const plain = new TaskModel(encoder, head, { task: classification({ labels: ["ham", "spam"] }) });
   const adapted = plain.mapModules((name, module) => {
     const factor = (each: string) => trainable.get(`${name.slice("encoder.".length)}.${each}`);
     const [loraA, loraB] = [factor("loraA"), factor("loraB")];

@@ -133,7 +133,7 @@ function createLoss(jax: Jax, problem: LoraProblem): (trainable: Named, frozen: 
     const pooled = x.reshape([batch, length, hiddenSize]).mul(mask.reshape([batch, length, 1])).sum(1).div(
       counts,
     );
-    const logits = product(pooled, "head.weight").add(parameter("head.bias"));
+    const logits = product(pooled, "head.output.weight").add(parameter("head.output.bias"));
     return nn.logSoftmax(logits, -1).mul(labels).sum().mul(-1 / batch);
   };
 }

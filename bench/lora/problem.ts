@@ -20,7 +20,7 @@ export interface LoraProblem {
   readonly parameters: BertParameters;
   /**
    * What is trained, by name: A [rank, in] and B [out, rank] of every adapted layer, as in
-   * `encoder.layer.0.attention.self.query.loraA`, then `head.weight` [2, hidden] and `head.bias` [2].
+   * `encoder.layer.0.attention.self.query.loraA`, then `head.output.weight` [2, hidden] and `head.output.bias` [2].
    */
   readonly trainable: ReadonlyMap<string, HostArray>;
   /** Token ids, row-major [batch, length]. */
@@ -77,8 +77,8 @@ export function createProblem(
       draw(`${name}.loraB`, [hiddenSize, rank], 0.02);
     }
   }
-  draw("head.weight", [2, hiddenSize], 0.02);
-  draw("head.bias", [2], 0.02);
+  draw("head.output.weight", [2, hiddenSize], 0.02);
+  draw("head.output.bias", [2], 0.02);
   const stream = new RandomStream(randomKey(0, "lora texts", batch, length));
   const shorter = Math.ceil(length * 3 / 4);
   return {

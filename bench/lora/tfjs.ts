@@ -137,7 +137,7 @@ function createLoss(
       batch,
       hiddenSize,
     ]);
-    const logits = tf.add(tf.matMul(pooled, get("head.weight"), false, true), get("head.bias"));
+    const logits = tf.add(tf.matMul(pooled, get("head.output.weight"), false, true), get("head.output.bias"));
     return tf.mul(tf.sum(tf.mul(tf.logSoftmax(logits), inputs.labels)), -1 / batch);
   };
 }

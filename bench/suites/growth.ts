@@ -1,6 +1,7 @@
 import { disposeAll, type Gpu, openGpu } from "../../src/engine/mod.ts";
-import { fedIt, simulate, type TokenizedSet, trainableParameters } from "../../src/fl/mod.ts";
-import { Bert, type BertConfig, randomBertParameters, TextClassifier } from "../../src/models/mod.ts";
+import { fedIt, simulate, trainableParameters } from "../../src/fl/mod.ts";
+import { Bert, type BertConfig, randomBertParameters } from "../../src/models/mod.ts";
+import { classification, TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 import type { Row, Suite } from "../contender.ts";
 import { randomTexts } from "../model.ts";
 import { fitLine } from "../line_fit.ts";
@@ -92,12 +93,12 @@ function describeFit(rows: readonly RowReport[]): { text: string; rSquared: numb
   };
 }
 
-function createClassifier(gpu: Gpu): TextClassifier {
+function createClassifier(gpu: Gpu): TaskModel {
   const encoder = new Bert(gpu, randomBertParameters(config, { seed: 0 }), { config });
-  return TextClassifier.create(gpu, encoder, { labels: ["ham", "spam"], seed: 0 });
+  return TaskModel.create(gpu, encoder, { task: classification({ labels: ["ham", "spam"] }), seed: 0 });
 }
 
-async function run(model: TextClassifier, { clients, rounds }: typeof sizes[number]): Promise<void> {
+async function run(model: TaskModel, { clients, rounds }: typeof sizes[number]): Promise<void> {
   const events = simulate(model, {
     method: fedIt,
     targets: ["**.attention.self.*"],
@@ -120,6 +121,6 @@ async function run(model: TextClassifier, { clients, rounds }: typeof sizes[numb
   }
 }
 
-function texts(size: number): TokenizedSet {
+function texts(size: number): TaskSet {
   return randomTexts(size, length, config.vocabSize);
 }

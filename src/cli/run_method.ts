@@ -5,6 +5,7 @@ import { type MethodConfig, methodLabel } from "./config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { megabytes } from "./reporter.ts";
+import { scoreTitle } from "./score_title.ts";
 import { disposeOwn, saveModel } from "./save_model.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { versions } from "./version.ts";
@@ -71,7 +72,7 @@ export async function runMethod(
   return summarize(method, experiment.config.target, { started: started!, reports });
 }
 
-function header({ config, gpu, labels, train, test, clients }: Experiment, method: MethodConfig) {
+function header({ config, gpu, pretrained: { task: { labels } }, train, test, clients }: Experiment, method: MethodConfig) {
   return {
     type: "header",
     versions: versions(),
@@ -80,8 +81,8 @@ function header({ config, gpu, labels, train, test, clients }: Experiment, metho
     method,
     seed: config.seed,
     labels,
-    numTrain: train.size,
-    numTest: test.size,
+    numTrain: train.numExamples,
+    numTest: test.numExamples,
     clientSizes: clients.map(({ length }) => length),
   };
 }
@@ -97,8 +98,8 @@ function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): str
 
 function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
   const scores = test
-    ? `  loss ${test.loss.toFixed(3)}  accuracy ${test.accuracy.toFixed(3)}  macro-F1 ${
-      test.macroF1.toFixed(3)
+    ? `  loss ${test.loss.toFixed(3)}${
+      Object.entries(test.scores).map(([metric, value]) => `  ${scoreTitle(metric)} ${value.toFixed(3)}`).join("")
     }`
     : "";
   const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);

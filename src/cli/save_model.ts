@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../data/mod.ts";
 import { adaptersOf, encodeAdapter } from "../federa/mod.ts";
-import type { TextClassifier } from "../models/mod.ts";
 import { encodeSafetensors } from "../models/safetensors.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 
 /**
  * Writes what a model has beyond the pretrained one into a folder: `adapter.safetensors` where layers are adapted,
@@ -11,8 +11,8 @@ import { encodeSafetensors } from "../models/safetensors.ts";
  * @returns the path of the file.
  */
 export async function saveModel(
-  model: TextClassifier,
-  pretrained: TextClassifier,
+  model: TaskModel,
+  pretrained: TaskModel,
   folder: string,
 ): Promise<string> {
   const isAdapted = adaptersOf(model).size > 0;
@@ -25,7 +25,7 @@ export async function saveModel(
 }
 
 /** Frees the tensors that a model has beyond the pretrained one. */
-export function disposeOwn(model: TextClassifier, pretrained: TextClassifier): void {
+export function disposeOwn(model: TaskModel, pretrained: TaskModel): void {
   for (const [, parameter] of ownParameters(model, pretrained)) parameter.dispose();
   for (const { initial } of adaptersOf(model).values()) {
     initial?.loraA.dispose();
@@ -33,7 +33,7 @@ export function disposeOwn(model: TextClassifier, pretrained: TextClassifier): v
   }
 }
 
-async function encodeOwn(model: TextClassifier, pretrained: TextClassifier): Promise<Uint8Array> {
+async function encodeOwn(model: TaskModel, pretrained: TaskModel): Promise<Uint8Array> {
   const stored = new Map<string, { dtype: "F32"; shape: readonly number[]; data: Float32Array }>();
   for (const [name, parameter] of ownParameters(model, pretrained)) {
     stored.set(name, { dtype: "F32", shape: parameter.shape, data: await parameter.floats() });
@@ -41,7 +41,7 @@ async function encodeOwn(model: TextClassifier, pretrained: TextClassifier): Pro
   return encodeSafetensors(stored);
 }
 
-function ownParameters(model: TextClassifier, pretrained: TextClassifier) {
+function ownParameters(model: TaskModel, pretrained: TaskModel) {
   const shared = new Set([...pretrained.namedParameters()].map(([, parameter]) => parameter));
   return [...model.namedParameters()].filter(([, parameter]) => !shared.has(parameter));
 }

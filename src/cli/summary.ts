@@ -1,5 +1,5 @@
-import type { Evaluation, RoundReport, SimulationEvent, TokenizedSet } from "../fl/mod.ts";
-import { accuracy, macroF1 } from "../tasks/mod.ts";
+import type { Evaluation, RoundReport, SimulationEvent } from "../fl/mod.ts";
+import type { Scores, Task, TaskSet } from "../tasks/mod.ts";
 import { type Config, type MethodConfig, methodLabel } from "./config.ts";
 
 /** What is known of a method at the end of its rounds. */
@@ -34,7 +34,7 @@ export function summarize(
     readonly reports: readonly RoundReport[];
   },
 ): MethodSummary {
-  const reached = target && reports.find(({ test }) => test !== null && test[target.metric] >= target.value);
+  const reached = target && reports.find(({ test }) => (test?.scores[target.metric] ?? -Infinity) >= target.value);
   return {
     label: methodLabel(method),
     method: method.method,
@@ -58,26 +58,24 @@ function mean(values: readonly (number | null)[]): number | null {
   return known.length > 0 ? total(known) / known.length : null;
 }
 
-/** Scores of always answering with the class that is the most frequent among the training examples. */
-export interface MajorityBaseline {
-  readonly label: string;
-  readonly accuracy: number;
-  readonly macroF1: number;
+/** Scores that need no model. */
+export interface Baseline {
+  readonly name: string;
+  readonly scores: Scores;
 }
 
-/** Scores the {@linkcode MajorityBaseline}. */
+/** Always answering with the class that is the most frequent in training; null where an example has more than one target. */
 export function majorityBaseline(
-  labels: readonly string[],
-  { train, test }: { readonly train: TokenizedSet; readonly test: TokenizedSet },
-): MajorityBaseline {
-  const counts = labels.map((_, id) => train.labels.filter((label) => label === id).length);
+  task: Task,
+  { train, test }: { readonly train: TaskSet; readonly test: TaskSet },
+): Baseline | null {
+  const { targets, targetsPerRow } = train;
+  if (!(targets instanceof Int32Array) || targetsPerRow !== 1) return null;
+  const counts = task.labels.map((_, id) => targets.filter((target) => target === id).length);
   const majority = counts.indexOf(Math.max(...counts));
-  const predictions = test.labels.map(() => majority);
-  return {
-    label: labels[majority]!,
-    accuracy: accuracy(test.labels, predictions),
-    macroF1: macroF1(test.labels, predictions, { numClasses: labels.length }),
-  };
+  const outputs = new Float32Array(test.size * counts.length);
+  for (let row = 0; row < test.size; row++) outputs[row * counts.length + majority] = 1;
+  return { name: `always "${task.labels[majority]}"`, scores: task.score(test, outputs) };
 }
 
 function total(values: readonly number[]): number {

@@ -1,7 +1,7 @@
 import { randomKey, RandomStream } from "../engine/mod.ts";
-import type { TokenizedSet } from "./dataset.ts";
+import { countTargets, type TaskSet } from "../tasks/mod.ts";
 
-/** How much a client trains each round: whole passes over its examples, or a number of steps. */
+/** How much a client trains each round: whole passes over its rows of tokens, or a number of steps. */
 export type LocalWork = { readonly epochs: number } | { readonly steps: number };
 
 /** Options of {@linkcode planBatches}. */
@@ -17,13 +17,13 @@ export interface BatchPlanOptions {
  * The examples of each local step of one client, shuffled anew each pass by (seed, round, client, pass): whoever trains
  * beside it changes nothing. The last batch of a pass may be short.
  */
-export function planBatches(examples: readonly number[], options: BatchPlanOptions): number[][] {
+export function planBatches(rows: readonly number[], options: BatchPlanOptions): number[][] {
   const { work, batchSize, seed, round, client } = options;
-  const perPass = Math.ceil(examples.length / batchSize);
+  const perPass = Math.ceil(rows.length / batchSize);
   const steps = "steps" in work ? work.steps : work.epochs * perPass;
   const batches: number[][] = [];
   for (let pass = 0; batches.length < steps; pass++) {
-    const order = new RandomStream(randomKey(seed, "batches", round, client, pass)).shuffle([...examples]);
+    const order = new RandomStream(randomKey(seed, "batches", round, client, pass)).shuffle([...rows]);
     for (let i = 0; i < perPass && batches.length < steps; i++) {
       batches.push(order.slice(i * batchSize, (i + 1) * batchSize));
     }
@@ -37,12 +37,17 @@ export interface CohortBatches {
   readonly steps: number;
   readonly batchSize: number;
   readonly length: number;
+  readonly targetsPerRow: number;
   /** [steps, members, batchSize, length]. */
   readonly ids: Uint32Array;
   readonly mask: Float32Array;
-  /** [steps, members, batchSize]. */
-  readonly labels: Int32Array;
-  /** [steps, members, batchSize]: 1/(examples in the batch), 0 where padded, so that a member's loss is its mean. */
+  readonly types?: Uint32Array;
+  /** [steps, members, batchSize, targetsPerRow]. */
+  readonly targets: Int32Array | Float32Array;
+  /**
+   * [steps, members, batchSize, targetsPerRow]: 1/(targets of the batch that count), 0 where padded, so that a member's loss
+   * is its mean.
+   */
   readonly weights: Float32Array;
   /** [steps, members]: 1 while a member has work, then 0. */
   readonly active: Float32Array;
@@ -52,28 +57,35 @@ export interface CohortBatches {
 
 /** Lays the batches of several clients side by side, padded to the longest. */
 export function packBatches(
-  data: TokenizedSet,
+  data: TaskSet,
   plans: readonly (readonly (readonly number[])[])[],
   batchSize: number,
 ): CohortBatches {
+  const { length, targetsPerRow } = data;
   const members = plans.length;
   const steps = Math.max(...plans.map((plan) => plan.length));
-  const { length } = data;
   const rows = steps * members * batchSize;
   const ids = new Uint32Array(rows * length);
   const mask = new Float32Array(rows * length);
-  const labels = new Int32Array(rows);
-  const weights = new Float32Array(rows);
+  const types = data.types && new Uint32Array(rows * length);
+  const Targets = data.targets instanceof Int32Array ? Int32Array : Float32Array;
+  const targets = new Targets(rows * targetsPerRow);
+  const weights = new Float32Array(rows * targetsPerRow);
   const active = new Float32Array(steps * members);
   plans.forEach((plan, member) =>
     plan.forEach((batch, step) => {
       active[step * members + member] = 1;
-      batch.forEach((example, i) => {
+      const counted = batch.reduce((count, row) => count + countTargets(data, row), 0);
+      batch.forEach((source, i) => {
         const row = (step * members + member) * batchSize + i;
-        ids.set(data.ids.subarray(example * length, (example + 1) * length), row * length);
-        mask.set(data.mask.subarray(example * length, (example + 1) * length), row * length);
-        labels[row] = data.labels[example]!;
-        weights[row] = 1 / batch.length;
+        const tokens = [source * length, (source + 1) * length] as const;
+        ids.set(data.ids.subarray(...tokens), row * length);
+        mask.set(data.mask.subarray(...tokens), row * length);
+        if (types) types.set(data.types!.subarray(...tokens), row * length);
+        for (let t = 0; t < targetsPerRow; t++) {
+          targets[row * targetsPerRow + t] = data.targets[source * targetsPerRow + t]!;
+          weights[row * targetsPerRow + t] = 1 / counted;
+        }
       });
     })
   );
@@ -82,9 +94,11 @@ export function packBatches(
     steps,
     batchSize,
     length,
+    targetsPerRow,
     ids,
     mask,
-    labels,
+    ...(types && { types }),
+    targets,
     weights,
     active,
     stepsOf: plans.map((plan) => plan.length),

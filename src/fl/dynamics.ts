@@ -19,7 +19,7 @@ import {
   toFloat,
 } from "../engine/mod.ts";
 import { adaptersOf, LowRankLinear } from "../federa/mod.ts";
-import type { TextClassifier } from "../models/text_classifier.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 import type { FactorCovariance } from "./factor_covariance.ts";
 
 /**
@@ -52,7 +52,7 @@ export interface RoundDynamics {
 }
 
 /** Effective weights of the named linear layers, each its own copy. */
-export function effectiveWeights(model: TextClassifier, names: readonly string[]): Map<string, Tensor> {
+export function effectiveWeights(model: TaskModel, names: readonly string[]): Map<string, Tensor> {
   const wanted = new Set(names);
   return new Map([...model.namedModules()].flatMap(([name, module]) => {
     if (!wanted.has(name)) return [];
@@ -72,7 +72,7 @@ export interface DynamicsOptions {
 
 /** Records what {@linkcode measureDynamics} reads: rows of seven sums, one a layer. */
 export function recordDynamics(
-  model: TextClassifier,
+  model: TaskModel,
   covariance: FactorCovariance,
   { before, after, pretrained }: DynamicsOptions,
 ): Tensor {
@@ -101,7 +101,7 @@ export function recordDynamics(
 
 /** Measures a round, with one readback. */
 export async function measureDynamics(
-  model: TextClassifier,
+  model: TaskModel,
   covariance: FactorCovariance,
   options: DynamicsOptions,
 ): Promise<RoundDynamics> {

@@ -1,98 +1,131 @@
-import { noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
-import type { TextClassifier } from "../models/text_classifier.ts";
-import type { TokenizedSet } from "./dataset.ts";
-import { accuracy, macroF1 } from "../tasks/mod.ts";
+import { disposeAll, noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
+import { countTargets, type Scores, type TaskModel, type TaskSet } from "../tasks/mod.ts";
 
-/** How well a model does on a labelled set. */
+/** How well a model does on a set of examples. */
 export interface Evaluation {
-  /** Mean cross-entropy in nats. */
+  /** Mean of the losses of all targets that count, in nats, or squares where numbers are foretold. */
   readonly loss: number;
-  /** Share of right answers, 0 to 1. */
-  readonly accuracy: number;
-  /** Unweighted mean of the classes' F1 scores, 0 to 1. */
-  readonly macroF1: number;
+  /** What the task scores, such as `accuracy`. */
+  readonly scores: Scores;
 }
 
-/** Texts that are evaluated at once. */
+/** Rows that are evaluated at once. */
 export const evaluationBatchSize = 64;
 
-/** Options of {@linkcode evaluate}. */
+/** Options of {@linkcode evaluate} and {@linkcode modelOutputs}. */
 export interface EvaluateOptions {
-  /** Texts at once; 64 by default. */
+  /** Rows at once; 64 by default. */
   readonly batchSize?: number;
-  /** Called after each batch. */
+  /** Called after each batch with rows done and all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+/** What a model makes of a set. */
+export interface ModelOutputs {
+  /** [N, K], or [N, T, K] where the task asks for each token's. */
+  readonly outputs: Float32Array;
+  /** The loss of each target, [N, targetsPerRow]; 0 where it doesn't count. */
+  readonly losses: Float32Array;
+}
+
 /**
- * Evaluates a classifier without recording gradients.
+ * Evaluates a model without recording gradients.
  *
  * @throws {RangeError} on an empty set.
- * @throws {NonFiniteError} when a logit isn't finite.
+ * @throws {NonFiniteError} when an output isn't finite.
  */
 export async function evaluate(
-  model: TextClassifier,
-  data: TokenizedSet,
+  model: TaskModel,
+  data: TaskSet,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  const { outputs, losses } = await modelOutputs(model, data, options);
+  let counted = 0;
+  for (let row = 0; row < data.size; row++) counted += countTargets(data, row);
+  const loss = losses.reduce((total, value) => total + value, 0) / counted;
+  return { loss, scores: model.task.score(data, outputs) };
+}
+
+/**
+ * The outputs of a model on every row of a set, without recording gradients.
+ *
+ * @throws {RangeError} on an empty set.
+ * @throws {NonFiniteError} when an output isn't finite.
+ */
+export async function modelOutputs(
+  model: TaskModel,
+  data: TaskSet,
+  options: EvaluateOptions = {},
+): Promise<ModelOutputs> {
   if (data.size === 0) throw new RangeError("Cannot evaluate on an empty set: expected at least one example");
   const { batchSize = evaluationBatchSize, onProgress } = options;
-  const gpu = model.head.weight.gpu;
-  const classes = model.labels.length;
-  const predictions = new Int32Array(data.size);
-  let loss = 0;
-  let pending: { logits: Tensor; start: number }[] = [];
+  const width = model.task.labels.length * (model.task.perToken ? data.length : 1);
+  const all = {
+    outputs: new Float32Array(data.size * width),
+    losses: new Float32Array(data.size * data.targetsPerRow),
+  };
+  let pending: { batch: Batch; start: number } | undefined;
   const collect = async () => {
-    for (const { logits, start } of pending) {
-      const values = await logits.floats();
-      logits.dispose();
-      for (let i = 0; i < values.length / classes; i++) {
-        const row = values.subarray(i * classes, (i + 1) * classes);
-        assertFinite(row, start + i);
-        const best = row.reduce((found, value, k) => value > row[found]! ? k : found, 0);
-        predictions[start + i] = best;
-        loss += Math.log(row.reduce((total, value) => total + Math.exp(value - row[best]!), 0)) + row[best]! -
-          row[data.labels[start + i]!]!;
-      }
+    if (pending === undefined) return;
+    const { batch, start } = pending;
+    const [outputs, losses] = await Promise.all([batch.outputs.floats(), batch.losses.floats()]);
+    disposeAll([batch.outputs, batch.losses]);
+    for (let at = 0; at < outputs.length; at += width) {
+      assertFinite(outputs.subarray(at, at + width), start + at / width);
     }
-    pending = [];
+    all.outputs.set(outputs, start * width);
+    all.losses.set(losses, start * data.targetsPerRow);
   };
   for (let start = 0; start < data.size; start += batchSize) {
     const end = Math.min(start + batchSize, data.size);
     // One batch is recorded ahead of the one that is waited for.
-    const next = { logits: evaluationLogits(model, data, { start, end }), start };
-    gpu.flush();
+    const batch = evaluationBatch(model, data, { start, end });
+    model.gpu.flush();
     await collect();
-    pending.push(next);
+    pending = { batch, start };
     onProgress?.(end, data.size);
   }
   await collect();
-  return {
-    loss: loss / data.size,
-    accuracy: accuracy(data.labels, predictions),
-    macroF1: macroF1(data.labels, predictions, { numClasses: classes }),
-  };
+  return all;
 }
 
-/** Records the logits of the examples from `start` to before `end`. */
-export function evaluationLogits(
-  model: TextClassifier,
-  { length, ids, mask }: TokenizedSet,
+/** Outputs and losses of some rows; the losses of targets that don't count are 0. */
+interface Batch {
+  readonly outputs: Tensor;
+  readonly losses: Tensor;
+}
+
+/** Records outputs and losses of the rows from `start` to before `end`. */
+export function evaluationBatch(
+  model: TaskModel,
+  { length, targetsPerRow, ids, mask, types, targets }: TaskSet,
   { start, end }: { readonly start: number; readonly end: number },
-): Tensor {
-  const { gpu } = model.head.weight;
-  const shape = [end - start, length];
-  const upload = (data: Uint32Array | Float32Array) =>
-    tensor(gpu, data.slice(start * length, end * length), { shape });
-  return tidy(() => noGrad(() => model.forward({ ids: upload(ids), mask: upload(mask) })));
+): Batch {
+  const upload = (data: Uint32Array | Int32Array | Float32Array, width: number) =>
+    tensor(model.gpu, data.slice(start * width, end * width), { shape: [end - start, width] });
+  return tidy(() =>
+    noGrad(() => {
+      const tokens = {
+        ids: upload(ids, length),
+        mask: upload(mask, length),
+        ...(types && { types: upload(types, length) }),
+      };
+      const outputs = model.forward(tokens);
+      const losses = model.task.losses(outputs, { targets: upload(targets, targetsPerRow), mask: tokens.mask });
+      return { outputs, losses };
+    })
+  );
 }
 
-function assertFinite(row: Float32Array, example: number): void {
+function assertFinite(row: Float32Array, index: number): void {
   if (!row.every(Number.isFinite)) {
     throw new NonFiniteError(
-      `Cannot evaluate example ${example}: its logits are ${
-        row.join(", ")
-      }; the model has diverged (lower the learning rate) or a token id is outside its vocabulary`,
+      `Cannot evaluate row ${index}: its outputs are ${describe(row)}; the model has diverged ` +
+        `(lower the learning rate) or a token id is outside its vocabulary`,
     );
   }
+}
+
+function describe(row: Float32Array): string {
+  return `${row.subarray(0, 8).join(", ")}${row.length > 8 ? ", …" : ""}`;
 }

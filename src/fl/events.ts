@@ -1,4 +1,4 @@
-import type { TextClassifier } from "../models/text_classifier.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 import type { RoundDynamics } from "./dynamics.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { MemoryPlan } from "./memory.ts";
@@ -51,4 +51,4 @@ export type SimulationEvent =
     readonly total: number;
   }
   | { readonly type: "round"; readonly report: RoundReport }
-  | { readonly type: "finished"; readonly model: TextClassifier };
+  | { readonly type: "finished"; readonly model: TaskModel };

@@ -15,7 +15,7 @@ import {
   zeros,
 } from "../engine/mod.ts";
 import { adaptersOf } from "../federa/mod.ts";
-import type { TextClassifier } from "../models/text_classifier.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 import type { CohortUpdate } from "./method.ts";
 
 /** Running sums over one adapter's clients. */
@@ -45,7 +45,7 @@ export class FactorCovariance {
   readonly #sums: ReadonlyMap<string, Sums>;
 
   /** @param model the global model at the start of the round. */
-  constructor(model: TextClassifier) {
+  constructor(model: TaskModel) {
     this.#sums = new Map([...adaptersOf(model)].map(([name, { weight, loraA, loraB }]) => [name, {
       startA: keep(clone(loraA)),
       startB: keep(clone(loraB)),

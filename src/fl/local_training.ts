@@ -4,7 +4,6 @@ import {
   type AdamWOptions,
   assign,
   backward,
-  crossEntropy,
   disposeAll,
   emptyPacked,
   type Gpu,
@@ -21,7 +20,7 @@ import {
   tidy,
   zeros,
 } from "../engine/mod.ts";
-import type { TextClassifier } from "../models/text_classifier.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 import type { CohortBatches } from "./batches.ts";
 
 /** The optimiser of local training; its state starts anew each round. */
@@ -55,7 +54,7 @@ export interface CohortResult {
  * mean, so every gradient is a client's own; a client that has done its steps no longer moves.
  */
 export async function trainCohort(
-  model: TextClassifier,
+  model: TaskModel,
   start: ReadonlyMap<string, Tensor>,
   options: LocalTrainingOptions & { readonly batches: CohortBatches },
 ): Promise<CohortResult> {
@@ -73,19 +72,19 @@ export async function trainCohort(
 export class CohortTraining {
   readonly gpu: Gpu;
   readonly #options: LocalTrainingOptions & { readonly batches: CohortBatches };
-  readonly #model: TextClassifier;
+  readonly #model: TaskModel;
   readonly #values: ReadonlyMap<string, Tensor>;
   readonly #parameters: readonly Tensor[];
   readonly #gradients: readonly Tensor[];
   readonly #optimizer: Optimizer;
-  readonly #inputs: Readonly<Record<"ids" | "mask" | "labels" | "weights" | "active", Tensor>>;
+  readonly #inputs: Inputs;
   readonly #losses: Tensor;
   #steps = 0;
   #finished = false;
 
   /** Copies the starting values for every member, and uploads all batches. */
   constructor(
-    model: TextClassifier,
+    model: TaskModel,
     start: ReadonlyMap<string, Tensor>,
     options: LocalTrainingOptions & { readonly batches: CohortBatches },
   ) {
@@ -110,12 +109,14 @@ export class CohortTraining {
   step(): void {
     const { learningRate, clipNorm } = this.#options;
     const step = this.#steps++;
-    const { ids, mask, labels, weights, active } = this.#inputs;
+    const { ids, mask, types, targets, weights, active } = this.#inputs;
     tidy(() => {
       const at = (x: Tensor) =>
         reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
-      const logits = this.#model.forward({ ids: at(ids), mask: at(mask) });
-      const perClient = sum(mul(crossEntropy(logits, at(labels)), at(weights)), { axes: [1] });
+      const tokens = { ids: at(ids), mask: at(mask), ...(types && { types: at(types) }) };
+      const outputs = this.#model.forward(tokens);
+      const losses = this.#model.task.losses(outputs, { targets: at(targets), mask: tokens.mask });
+      const perClient = sum(mul(losses, at(weights)), { axes: [1, 2] });
       backward(sum(perClient), this.#parameters, { into: this.#gradients });
       this.#optimizer.step(this.#gradients, { learningRate, active: at(active), clipNorm });
       accumulate(this.#losses, perClient);
@@ -133,7 +134,7 @@ export class CohortTraining {
   /** Frees all but what {@linkcode CohortTraining.finish} gave. */
   [Symbol.dispose](): void {
     this.#optimizer.dispose();
-    disposeAll([this.#losses, ...this.#gradients, ...Object.values(this.#inputs)]);
+    disposeAll([this.#losses, ...this.#gradients, ...Object.values<Tensor>({ ...this.#inputs })]);
     if (!this.#finished) disposeAll(this.#parameters);
   }
 }
@@ -143,14 +144,27 @@ function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer)
   return name === "adamw" ? new AdamW(parameters, rest) : new Sgd(parameters, rest);
 }
 
-function upload(gpu: Gpu, batches: CohortBatches) {
-  const { steps, members, batchSize, length, ids, mask, labels, weights, active } = batches;
+/** What all steps of a cohort read, by the step along the first axis. */
+interface Inputs {
+  readonly ids: Tensor;
+  readonly mask: Tensor;
+  readonly types?: Tensor;
+  readonly targets: Tensor;
+  readonly weights: Tensor;
+  readonly active: Tensor;
+}
+
+function upload(gpu: Gpu, batches: CohortBatches): Inputs {
+  const { steps, members, batchSize, length, targetsPerRow, ids, mask, types, targets, weights, active } =
+    batches;
   const rows = [steps, members, batchSize];
+  const [tokens, answers] = [{ shape: [...rows, length] }, { shape: [...rows, targetsPerRow] }];
   return {
-    ids: tensor(gpu, ids, { shape: [...rows, length] }),
-    mask: tensor(gpu, mask, { shape: [...rows, length] }),
-    labels: tensor(gpu, labels, { shape: rows }),
-    weights: tensor(gpu, weights, { shape: rows }),
+    ids: tensor(gpu, ids, tokens),
+    mask: tensor(gpu, mask, tokens),
+    ...(types && { types: tensor(gpu, types, tokens) }),
+    targets: tensor(gpu, targets, answers),
+    weights: tensor(gpu, weights, answers),
     active: tensor(gpu, active, { shape: [steps, members] }),
   };
 }

@@ -1,9 +1,9 @@
 import { disposeAll, emptyPacked, type Gpu, OutOfMemoryError, type Tensor, tensor } from "../engine/mod.ts";
 import { matchLinears } from "../federa/mod.ts";
-import type { TextClassifier } from "../models/text_classifier.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 import { packBatches } from "./batches.ts";
 import { effectiveWeights, recordDynamics } from "./dynamics.ts";
-import { evaluationBatchSize, evaluationLogits } from "./evaluate.ts";
+import { evaluationBatchSize, evaluationBatch } from "./evaluate.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
 import { CohortTraining } from "./local_training.ts";
 import { type ServerState, trainableParameters } from "./method.ts";
@@ -35,12 +35,12 @@ const rehearsedSteps = 2;
  * @throws {OutOfMemoryError} when a round doesn't fit, with what would.
  */
 export function planMemory(
-  pretrained: TextClassifier,
+  pretrained: TaskModel,
   state: ServerState,
   options: SimulationOptions,
 ): MemoryPlan {
   const { cohortSize, clients, clientsPerRound = clients.length, batchSize, checkpointing } = options;
-  const { gpu } = state.model.head.weight;
+  const { gpu } = state.model;
   const budgetBytes = budgetOf(gpu, options);
   const plan = (size: number, settings = options): MemoryPlan => {
     const peakBytes = gpu.stats().liveBytes +
@@ -108,7 +108,7 @@ function budgetOf(gpu: Gpu, { maxGpuBytes, cohortSize }: SimulationOptions): num
 
 /** The memory of a round: the last of its cohorts, after which aggregation holds most, then measures and evaluation. */
 function rehearseRound(
-  pretrained: TextClassifier,
+  pretrained: TaskModel,
   state: ServerState,
   options: SimulationOptions & { readonly cohortSize: number },
 ): number {
@@ -124,7 +124,7 @@ function rehearseRound(
     cohortSize,
   } = options;
   const { model } = state;
-  const { gpu } = model.head.weight;
+  const { gpu } = model;
   const names = matchLinears(pretrained, targets);
   const longest = Math.max(...clients.map(({ length }) => length));
   const steps = "steps" in work ? work.steps : work.epochs * Math.ceil(longest / batchSize);
@@ -159,7 +159,7 @@ function rehearseRound(
     covariance.dispose();
     disposeAll(before.values());
     const end = Math.min(evaluationBatchSize, test.size);
-    evaluationLogits(method.evaluationModel(state), test, { start: 0, end }).dispose();
+    disposeAll(Object.values<Tensor>({ ...evaluationBatch(method.evaluationModel(state), test, { start: 0, end }) }));
     disposeAll([...origin.values(), ...after.values()]);
   });
 }

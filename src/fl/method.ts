@@ -1,5 +1,5 @@
 import { clone, type Tensor } from "../engine/mod.ts";
-import type { TextClassifier } from "../models/text_classifier.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 import type { WireTensor } from "./wire.ts";
 
 /** What every method is given at the start of a run. */
@@ -17,7 +17,7 @@ export interface MethodOptions {
 /** What the server knows between rounds. */
 export interface ServerState {
   /** The pretrained model with what the method puts on it; its trainable parameters hold the global values. */
-  readonly model: TextClassifier;
+  readonly model: TaskModel;
 }
 
 /** The trained parameters of one cohort, on their way into the global model. */
@@ -46,7 +46,7 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
   /** One line on what it does, with its source. */
   readonly summary: string;
   /** Puts on the pretrained model what its clients train. */
-  init(pretrained: TextClassifier, options: MethodOptions): Promise<State>;
+  init(pretrained: TaskModel, options: MethodOptions): Promise<State>;
   /** Whether clients train and upload the parameter of this name. */
   trainable(name: string): boolean;
   /**
@@ -57,7 +57,7 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
   /** Starts the aggregation of a round. */
   aggregate(state: State): Aggregation;
   /** The model that is evaluated. */
-  evaluationModel(state: State): TextClassifier;
+  evaluationModel(state: State): TaskModel;
 }
 
 /**
@@ -66,7 +66,7 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
  * @throws {TypeError} when one is in half precision.
  */
 export function trainableParameters(
-  model: TextClassifier,
+  model: TaskModel,
   isTrainable: (name: string) => boolean,
 ): Map<string, Tensor> {
   const chosen = new Map([...model.namedParameters()].filter(([name]) => isTrainable(name)));
@@ -84,7 +84,7 @@ export function trainableParameters(
  * A copy of a model with its own copy of the parameters to be trained: those are overwritten in place, and the pretrained
  * model may serve other runs.
  */
-export function withOwnParameters(model: TextClassifier, isOwn: (name: string) => boolean): TextClassifier {
+export function withOwnParameters(model: TaskModel, isOwn: (name: string) => boolean): TaskModel {
   trainableParameters(model, isOwn);
   return model.mapParameters((name, parameter) => isOwn(name) ? clone(parameter) : parameter);
 }

@@ -4,7 +4,6 @@
  * @module
  */
 export * from "./batches.ts";
-export * from "./dataset.ts";
 export { effectiveWeights, measureDynamics } from "./dynamics.ts";
 export type { DynamicsOptions, RoundDynamics, Variation } from "./dynamics.ts";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";

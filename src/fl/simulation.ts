@@ -1,6 +1,6 @@
 import { disposeAll, type Tensor } from "../engine/mod.ts";
 import { matchLinears } from "../federa/mod.ts";
-import type { TextClassifier } from "../models/text_classifier.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 import { EventQueue } from "./_event_queue.ts";
 import { PhaseTimer } from "./_phase_timer.ts";
 import { effectiveWeights, measureDynamics } from "./dynamics.ts";
@@ -25,7 +25,7 @@ import { checkOptions, type SimulationOptions } from "./simulation_options.ts";
  * @throws {NonFiniteError} when a client's loss is no longer finite; the global values are those of the last whole round.
  */
 export async function* simulate(
-  pretrained: TextClassifier,
+  pretrained: TaskModel,
   options: SimulationOptions,
 ): AsyncGenerator<SimulationEvent> {
   checkOptions(options);
@@ -49,7 +49,7 @@ export async function* simulate(
     shouldEvaluate(round)
       ? evaluate(method.evaluationModel(state), options.test, { onProgress: report(round, "evaluation") })
       : Promise.resolve(null);
-  const { gpu } = state.model.head.weight;
+  const { gpu } = state.model;
   const memory = planMemory(pretrained, state, options);
   const initial = yield* progress.until(test(0));
   yield {

@@ -1,6 +1,6 @@
 import type { Schedule } from "../engine/mod.ts";
 import type { LocalWork } from "./batches.ts";
-import type { TokenizedSet } from "./dataset.ts";
+import type { TaskSet } from "../tasks/mod.ts";
 import type { LocalOptimizer } from "./local_training.ts";
 import type { FederatedMethod } from "./method.ts";
 
@@ -14,10 +14,10 @@ export interface SimulationOptions {
   /** How FeDeRA decomposes weights; randomized by default. */
   readonly svd?: "randomized" | "exact";
   /** Examples to train on, and which of them each client has. */
-  readonly train: TokenizedSet;
+  readonly train: TaskSet;
   readonly clients: readonly (readonly number[])[];
   /** Examples the global model is evaluated on. */
-  readonly test: TokenizedSet;
+  readonly test: TaskSet;
   readonly rounds: number;
   /** Clients sampled each round; all by default. */
   readonly clientsPerRound?: number;

@@ -12,7 +12,6 @@ export * from "./open_weights.ts";
 export * from "./pooling.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_file.ts";
-export * from "./text_classifier.ts";
 export type {
   EncodeBatchOptions,
   EncodeOptions,

@@ -30,14 +30,16 @@ const deviation = 0.02;
 
 /** What makes outputs of an encoder's token states. */
 export abstract class Head extends Module {
+  /** The last layer, weight [K, D]. */
+  abstract readonly output: Linear;
+
   /** Outputs of states [..., T, D] and mask [..., T]. */
   abstract forward(states: Tensor, mask: Tensor, encoder: TextEncoder): Tensor;
 }
 
 /** A linear layer on every token's state: [..., T, K]. */
 export class TokenHead extends Head {
-  /** Weight [K, D]. */
-  readonly output: Linear;
+  override readonly output: Linear;
 
   constructor(output: Linear) {
     super();
@@ -51,8 +53,7 @@ export class TokenHead extends Head {
 
 /** A linear layer on the encoder's own pooled features: [..., K]. */
 export class PooledHead extends Head {
-  /** Weight [K, D]. */
-  readonly output: Linear;
+  override readonly output: Linear;
 
   constructor(output: Linear) {
     super();
@@ -66,10 +67,9 @@ export class PooledHead extends Head {
 
 /** Two layers on the first token's state, as RoBERTa, DistilBERT, DeBERTa and ELECTRA classify: [..., K]. */
 export class DenseHead extends Head {
-  /** Weight [D, D]. */
+  /** Weight [D, D], at the first token. */
   readonly dense: Linear;
-  /** Weight [K, D]. */
-  readonly output: Linear;
+  override readonly output: Linear;
   readonly activation: HeadActivation;
 
   constructor(dense: Linear, output: Linear, options: { readonly activation: HeadActivation }) {

@@ -197,7 +197,7 @@ test("federa run leaves history, adapters and summary of each method", async (t)
     assert.deepEqual(summary.methods[i]!["after"], last!["test"]);
     assert.equal(summary.methods[i]!["roundsToTarget"], 1);
     const { tensors } = readSafetensors(await readFile(join(run, label, "adapter.safetensors")));
-    assert.ok(tensors.has("head.weight") && tensors.has("encoder.layers.1.attention.output.loraA"));
+    assert.ok(tensors.has("head.output.weight") && tensors.has("encoder.layers.1.attention.output.loraA"));
   }
 });
 

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import type { MethodConfig } from "../../src/cli/config.ts";
 import { resultsTable } from "../../src/cli/results_table.ts";
 import { majorityBaseline, summarize } from "../../src/cli/summary.ts";
-import type { RoundReport, TokenizedSet } from "../../src/fl/mod.ts";
+import type { RoundReport } from "../../src/fl/mod.ts";
+import { classification, createTaskSet, type TaskSet } from "../../src/tasks/mod.ts";
 
 const started = {
   type: "initialized",
@@ -11,7 +12,7 @@ const started = {
   trainableParameters: 10,
   totalParameters: 100,
   memory: { cohortSize: 2, peakBytes: 1000, heldBytes: 2000, budgetBytes: null },
-  test: { loss: 0.7, accuracy: 0.5, macroF1: 0.4 },
+  test: { loss: 0.7, scores: { accuracy: 0.5, macroF1: 0.4 } },
   seconds: 1,
 } as const;
 const method: MethodConfig = {
@@ -29,7 +30,7 @@ function report(round: number, accuracy: number | null, aggregationError: number
     round,
     participants: [0, 1],
     trainLoss: 0.5,
-    test: accuracy === null ? null : { loss: 0.6, accuracy, macroF1: accuracy - 0.1 },
+    test: accuracy === null ? null : { loss: 0.6, scores: { accuracy, macroF1: accuracy - 0.1 } },
     bytesUp: 1_500_000,
     bytesDown: 1_000_000,
     aggregationError,
@@ -42,14 +43,9 @@ function report(round: number, accuracy: number | null, aggregationError: number
 }
 
 /** A set of which only the labels are looked at. */
-function labelled(labels: readonly number[]): TokenizedSet {
-  return {
-    size: labels.length,
-    length: 0,
-    ids: new Uint32Array(),
-    mask: new Float32Array(),
-    labels: Int32Array.from(labels),
-  };
+function labelled(labels: readonly number[]): TaskSet {
+  const tokens = { batchSize: labels.length, length: 0, ids: new Uint32Array(), mask: new Float32Array() };
+  return createTaskSet(tokens, { targets: Int32Array.from(labels) });
 }
 
 test("summarize() adds up rounds and finds the first that reached the target", () => {
@@ -61,7 +57,7 @@ test("summarize() adds up rounds and finds the first that reached the target", (
   assert.equal(summary.seconds, 17);
   assert.ok(Math.abs(summary.aggregationError! - 0.4) < 1e-12);
   assert.ok(Math.abs(summary.appliedError! - 0.2) < 1e-12);
-  assert.deepEqual(summary.after, { loss: 0.6, accuracy: 0.95, macroF1: 0.95 - 0.1 });
+  assert.deepEqual(summary.after, { loss: 0.6, scores: { accuracy: 0.95, macroF1: 0.95 - 0.1 } });
   assert.equal(
     summarize(method, { metric: "macroF1", value: 0.9 }, { started, reports }).roundsToTarget,
     null,
@@ -74,11 +70,11 @@ test("summarize() adds up rounds and finds the first that reached the target", (
 
 test("majorityBaseline() answers with the class most frequent in training", () => {
   // Of the test's 4 texts 1 is "b": accuracy 1/4; F1 of "b" is 2·1/(4 + 1) = 0.4, the other classes have 0.
-  const baseline = majorityBaseline(["a", "b", "c"], {
+  const baseline = majorityBaseline(classification({ labels: ["a", "b", "c"] }), {
     train: labelled([0, 1, 1, 2, 1]),
     test: labelled([0, 0, 1, 2]),
   });
-  assert.deepEqual(baseline, { label: "b", accuracy: 0.25, macroF1: 0.4 / 3 });
+  assert.deepEqual(baseline, { name: 'always "b"', scores: { accuracy: 0.25, macroF1: 0.4 / 3 } });
 });
 
 test("resultsTable() shows the baseline, the start and each method", () => {
@@ -87,7 +83,7 @@ test("resultsTable() shows the baseline, the start and each method", () => {
     reports: [report(1, 0.95, 0.25)],
   });
   assert.equal(
-    resultsTable({ label: "ham", accuracy: 0.7, macroF1: 0.41 }, [summary]),
+    resultsTable({ name: 'always "ham"', scores: { accuracy: 0.7, macroF1: 0.41 } }, [summary]),
     [
       "method           accuracy  macro-F1  rounds to target  MB up  MB down  seconds  aggregation error",
       "---------------  --------  --------  ----------------  -----  -------  -------  -----------------",

@@ -71,7 +71,7 @@ test("packBatches() lays plans side by side: whose rows are whose, and nothing b
             example === undefined ? [0, 0, 0] : [...source.slice(example * 3, example * 3 + 3)];
           assert.deepEqual([...packed.ids.slice(row * 3, row * 3 + 3)], own(data.ids));
           assert.deepEqual([...packed.mask.slice(row * 3, row * 3 + 3)], own(data.mask));
-          assert.equal(packed.labels[row], example === undefined ? 0 : data.labels[example]);
+          assert.equal(packed.targets[row], example === undefined ? 0 : data.targets[example]);
           assert.equal(packed.weights[row], example === undefined ? 0 : Math.fround(1 / batch.length));
         }
       }

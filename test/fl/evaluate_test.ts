@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assign, tensor } from "../../src/engine/mod.ts";
 import { evaluate } from "../../src/fl/mod.ts";
-import { TextClassifier } from "../../src/models/text_classifier.ts";
+import { classification, createTaskSet, TaskModel } from "../../src/tasks/mod.ts";
 import { testGpu } from "../engine/harness.ts";
 import { tinyClassifier, TinyEncoder, tinyTask } from "../support/tiny_encoder.ts";
 import { tinyLogits, tinyLoss, tinyParameters } from "../support/tiny_oracle.ts";
@@ -11,7 +11,7 @@ const gpu = await testGpu();
 const model = tinyClassifier(gpu, { classes: 3, seed: 4 });
 // A head of deviation 0.02 would put all logits, and so all answers, on the edge.
 assign(
-  model.head.weight,
+  model.head.output.weight,
   tensor(gpu, Array.from({ length: 18 }, (_, i) => Math.sin(i * i)), { shape: [3, 6] }),
 );
 const data = tinyTask({ size: 67, length: 5 });
@@ -24,10 +24,10 @@ test("evaluate() gives the float64 oracle's loss, accuracy and macro-F1, whateve
     return logits.indexOf(Math.max(...logits));
   });
   const loss = tinyLoss(parameters, data, examples);
-  const right = examples.filter((example) => answers[example] === data.labels[example]).length;
+  const right = examples.filter((example) => answers[example] === data.targets[example]).length;
   const scores = [0, 1, 2].map((label) => {
     const count = (f: (answer: number, truth: number) => boolean) =>
-      examples.filter((i) => f(answers[i]!, data.labels[i]!)).length;
+      examples.filter((i) => f(answers[i]!, data.targets[i]!)).length;
     const hits = count((answer, truth) => answer === label && truth === label);
     return 2 * hits / (count((answer) => answer === label) + count((_, truth) => truth === label));
   });
@@ -37,8 +37,8 @@ test("evaluate() gives the float64 oracle's loss, accuracy and macro-F1, whateve
     const found = await evaluate(model, data, { batchSize });
     // Logits of a few units pass some 30 f32 roundings each: 30·2⁻²⁴ = 2e-6.
     assert.ok(Math.abs(found.loss - loss) <= 2e-6 * (1 + loss), `loss ${found.loss}, oracle ${loss}`);
-    assert.equal(found.accuracy, right / data.size);
-    assert.ok(Math.abs(found.macroF1 - scores.reduce((a, b) => a + b) / 3) <= 1e-12);
+    assert.equal(found.scores["accuracy"], right / data.size);
+    assert.ok(Math.abs(found.scores["macroF1"]! - scores.reduce((a, b) => a + b) / 3) <= 1e-12);
     results.push(found);
   }
   for (const result of results) assert.deepEqual(result, results[0], "a batch's size changes no bit");
@@ -52,26 +52,23 @@ test("evaluate() reports progress and frees what it used", async () => {
   assert.equal(gpu.stats().liveBytes, before);
 });
 
-test("evaluate() refuses an empty set and names the first example whose logits aren't finite", async () => {
+test("evaluate() refuses an empty set and names the first row whose outputs aren't finite", async () => {
   await assert.rejects(evaluate(model, { ...tinyTask({ size: 1 }), size: 0 }), {
     name: "RangeError",
     message: /empty set/,
   });
   const encoder = new TinyEncoder(gpu);
-  const broken = TextClassifier.create(gpu, encoder, { labels: ["a", "b"], seed: 1 });
-  const rare = {
-    size: 2,
-    length: 1,
-    ids: Uint32Array.of(3, 7),
-    mask: Float32Array.of(1, 1),
-    labels: Int32Array.of(0, 0),
-  };
+  const broken = TaskModel.create(gpu, encoder, { task: classification({ labels: ["a", "b"] }), seed: 1 });
+  const rare = createTaskSet(
+    { batchSize: 2, length: 1, ids: Uint32Array.of(3, 7), mask: Float32Array.of(1, 1) },
+    { targets: Int32Array.of(0, 0) },
+  );
   const rows = await encoder.embedding.weight.floats();
   rows.fill(NaN, 7 * 6, 8 * 6);
   assign(encoder.embedding.weight, tensor(gpu, rows, { shape: [11, 6] }));
   await assert.rejects(evaluate(broken, rare), {
     name: "NonFiniteError",
-    message: /example 1: its logits are NaN/,
+    message: /row 1: its outputs are NaN/,
   });
 });
 
@@ -80,6 +77,6 @@ test("evaluate() doesn't take a token id outside the vocabulary for a word", asy
   ids[3 * data.length] = 1e6;
   await assert.rejects(evaluate(model, { ...data, ids }), {
     name: "NonFiniteError",
-    message: /example 3: .* or a token id is outside its vocabulary/,
+    message: /row 3: .* or a token id is outside its vocabulary/,
   });
 });

@@ -12,7 +12,7 @@ import {
   trainableParameters,
   trainCohort,
 } from "../../src/fl/mod.ts";
-import type { TextClassifier } from "../../src/models/text_classifier.ts";
+import { createTaskSet, type TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu, upload } from "../engine/harness.ts";
 import { relativeError } from "../support/compare.ts";
 import { gaussian } from "../support/matrices.ts";
@@ -40,7 +40,7 @@ interface TrainOptions {
 }
 
 async function train(
-  model: TextClassifier,
+  model: TaskModel,
   plans: readonly Plan[],
   options: TrainOptions,
 ): Promise<Member[]> {
@@ -188,7 +188,7 @@ test("trainCohort() moves a member by its own steps only: a finished one rests w
   const [rested, went] = await train(plain, [short, long], settings);
   // Momentum and weight decay would move it even with a gradient of zero.
   assert.deepEqual(rested, once);
-  assert.notDeepEqual(went!.values.get("head.weight"), once!.values.get("head.weight"));
+  assert.notDeepEqual(went!.values.get("head.output.weight"), once!.values.get("head.output.weight"));
 });
 
 function floats(bits: Uint32Array): Float32Array {
@@ -198,7 +198,7 @@ function floats(bits: Uint32Array): Float32Array {
 test("trainCohort() steps along the float64 gradient of each member's own mean loss", async () => {
   const random = new Random(5);
   const model = adapted.mapParameters((name, each) =>
-    name.endsWith("loraB") || name === "head.weight" ? upload(gpu, gaussian(each.shape, random)) : each
+    name.endsWith("loraB") || name === "head.output.weight" ? upload(gpu, gaussian(each.shape, random)) : each
   );
   const parameters = await tinyParameters(model);
   const rate = 0.5;
@@ -239,13 +239,14 @@ test("trainCohort() starts from a loss that is evaluate()'s on the same examples
   const examples = [3, 1, 4, 15];
   const pick = (source: Uint32Array | Float32Array) =>
     examples.flatMap((i) => [...source.slice(i * 4, i * 4 + 4)]);
-  const { loss } = await evaluate(decomposed, {
-    size: 4,
+  const tokens = {
+    batchSize: 4,
     length: 4,
     ids: Uint32Array.from(pick(data.ids)),
     mask: Float32Array.from(pick(data.mask)),
-    labels: Int32Array.from(examples, (i) => data.labels[i]!),
-  });
+  };
+  const targets = Int32Array.from(examples, (i) => data.targets[i]!);
+  const { loss } = await evaluate(decomposed, createTaskSet(tokens, { targets }));
   const [member] = await train(decomposed, [[examples]], {
     trainable: methods.get("federa")!.trainable,
     optimizer: { name: "sgd" },

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { Gpu, OutOfMemoryError } from "../../src/engine/mod.ts";
 import { methods, packBatches, planMemory, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
 import { CohortTraining } from "../../src/fl/local_training.ts";
-import { Bert, type BertConfig, randomBertParameters, TextClassifier } from "../../src/models/mod.ts";
+import { Bert, type BertConfig, randomBertParameters } from "../../src/models/mod.ts";
+import { classification, TaskModel } from "../../src/tasks/mod.ts";
 import { holds, testGpu } from "../engine/harness.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
 
@@ -171,7 +172,7 @@ test("planMemory() of an encoder of four layers falls by checkpointing, which is
     padTokenId: 0,
   };
   const encoder = new Bert(gpu, randomBertParameters(config, { seed: 1 }), { config });
-  const pretrained = TextClassifier.create(gpu, encoder, { labels: ["a", "b", "c"], seed: 1 });
+  const pretrained = TaskModel.create(gpu, encoder, { task: classification({ labels: ["a", "b", "c"] }), seed: 1 });
   const options = { ...defaults, targets: ["**.query", "**.value"], cohortSize: 12, batchSize: 8 };
   const state = await options.method.init(pretrained, { ...options, svd: "randomized" });
   const plain = planMemory(pretrained, state, options);

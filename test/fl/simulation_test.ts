@@ -13,7 +13,7 @@ import {
   type SimulationOptions,
   trainableParameters,
 } from "../../src/fl/mod.ts";
-import type { TextClassifier } from "../../src/models/text_classifier.ts";
+import { createTaskSet, type TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu } from "../engine/harness.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
 
@@ -46,7 +46,7 @@ const defaults: SimulationOptions = {
 interface Run {
   readonly reports: readonly RoundReport[];
   readonly events: readonly SimulationEvent[];
-  readonly model: TextClassifier;
+  readonly model: TaskModel;
 }
 
 async function run(changes: Partial<SimulationOptions> = {}): Promise<Run> {
@@ -300,13 +300,15 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
     rounds: 1,
     method: methods.get("fedit")!,
   });
-  const part = {
-    ...train,
-    size,
-    ids: train.ids.slice(0, size * 4),
-    mask: train.mask.slice(0, size * 4),
-    labels: train.labels.slice(0, size),
-  };
+  const part = createTaskSet(
+    {
+      batchSize: size,
+      length: 4,
+      ids: train.ids.slice(0, size * 4),
+      mask: train.mask.slice(0, size * 4),
+    },
+    { targets: train.targets.slice(0, size) },
+  );
   const wanted = await evaluate(pretrained, part);
   // f32 log-sum-exps and means: a few times 2⁻²⁴.
   assert.ok(
@@ -316,7 +318,7 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
 });
 
 test("simulate() learns a task that its model can express, with every method", async () => {
-  const easy = { ...train, labels: train.labels.map((_, i) => train.ids[i * 4]! < 5 ? 0 : 1) };
+  const easy = { ...train, targets: train.targets.map((_, i) => train.ids[i * 4]! < 5 ? 0 : 1) };
   for (const [name, method] of methods) {
     const { reports } = await run({
       method,
@@ -337,7 +339,7 @@ test("simulate() leaves a model that adapter files carry over bit for bit, exact
   for (const name of ["fedit", "federa", "ffa-lora", "federa-exact"]) {
     const { model } = await run({ method: methods.get(name)!, rounds: 1, learningRate: 0.1 });
     const loaded = await decodeAdapter(pretrained, await encodeAdapter(model, { pretrained }));
-    const bits = (each: TextClassifier) =>
+    const bits = (each: TaskModel) =>
       Promise.all(
         [...each.namedParameters()].map(async ([name, value]) => [name, bitsOf(await value.floats())]),
       );

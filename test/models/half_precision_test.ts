@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { adaptersOf, attachAdapters, decodeAdapter, encodeAdapter, federa } from "../../src/federa/mod.ts";
 import { methods, simulate } from "../../src/fl/mod.ts";
 import { halfPrecision } from "../../src/models/half_precision.ts";
-import { TextClassifier } from "../../src/models/text_classifier.ts";
+import { classification, TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, run, testGpu, uploadIntegers } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
 import { relativeError } from "../support/compare.ts";
@@ -63,7 +63,7 @@ const options = {
 } as const;
 
 const classifier = (model: TinyEncoder) =>
-  TextClassifier.create(gpu, model, { labels: ["a", "b", "c"], seed: 3 });
+  TaskModel.create(gpu, model, { task: classification({ labels: ["a", "b", "c"] }), seed: 3 });
 
 test("simulate() trains adapters of a model in half precision as it does in f32, within rounding", async () => {
   const losses = async (model: TinyEncoder) => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { assign, type Gpu, type Tensor, tensor } from "../../src/engine/mod.ts";
 import { adaptersOf, attachAdapters, lora } from "../../src/federa/mod.ts";
 import type { CohortUpdate } from "../../src/fl/mod.ts";
-import type { TextClassifier } from "../../src/models/text_classifier.ts";
+import type { TaskModel } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
 import { matmul } from "../reference/matmul.ts";
@@ -43,7 +43,7 @@ export interface Factors {
 
 /** A round on the host: where it starts, and what each client made of it. */
 export interface Federation {
-  readonly model: TextClassifier;
+  readonly model: TaskModel;
   readonly start: Factors;
   readonly clients: readonly Factors[];
   readonly shares: readonly number[];

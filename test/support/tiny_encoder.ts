@@ -13,9 +13,8 @@ import {
   tanh,
   type Tensor,
 } from "../../src/engine/mod.ts";
-import type { TokenizedSet } from "../../src/fl/mod.ts";
 import { TextEncoder, type TokenTensors } from "../../src/models/encoder.ts";
-import { TextClassifier } from "../../src/models/text_classifier.ts";
+import { classification, createTaskSet, TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
 import { gaussian } from "./matrices.ts";
@@ -72,10 +71,10 @@ export class TinyEncoder extends TextEncoder {
 export function tinyClassifier(
   gpu: Gpu,
   options: TinyEncoderOptions & { readonly classes?: number } = {},
-): TextClassifier {
+): TaskModel {
   const { classes = 3, seed = 1 } = options;
   const labels = Array.from({ length: classes }, (_, k) => `class ${k}`);
-  return TextClassifier.create(gpu, new TinyEncoder(gpu, options), { labels, seed });
+  return TaskModel.create(gpu, new TinyEncoder(gpu, options), { task: classification({ labels }), seed });
 }
 
 /** Options of {@link tinyTask}. */
@@ -88,7 +87,7 @@ export interface TinyTaskOptions {
 }
 
 /** Texts of random tokens and lengths; an example's class is that of its first token, modulo the classes. */
-export function tinyTask(options: TinyTaskOptions): TokenizedSet {
+export function tinyTask(options: TinyTaskOptions): TaskSet {
   const { size, length = 4, vocabulary = 11, classes = 3, seed = 1 } = options;
   const random = new Random(seed);
   const ids = new Uint32Array(size * length);
@@ -102,7 +101,7 @@ export function tinyTask(options: TinyTaskOptions): TokenizedSet {
     }
     labels[i] = ids[i * length]! % classes;
   }
-  return { size, length, ids, mask, labels };
+  return createTaskSet({ batchSize: size, length, ids, mask }, { targets: labels });
 }
 
 /** Splits examples 0 to size among clients of random sizes, each at least 1. */

@@ -1,6 +1,6 @@
 import type { Module } from "../../src/engine/mod.ts";
 import { adaptersOf } from "../../src/federa/mod.ts";
-import type { TokenizedSet } from "../../src/fl/mod.ts";
+import type { TaskSet } from "../../src/tasks/mod.ts";
 import { F64Array } from "../reference/array.ts";
 import { layerNorm } from "../reference/layer_norm.ts";
 import { linear } from "../reference/matmul.ts";
@@ -23,7 +23,7 @@ export async function tinyParameters(model: Module): Promise<TinyParameters> {
 /** Logits of one text, in float64, straight from the formulas of `TinyEncoder` and `LowRankLinear`. */
 export function tinyLogits(
   { values, scaling }: TinyParameters,
-  data: TokenizedSet,
+  data: TaskSet,
   example: number,
 ): Float64Array {
   const get = (name: string) => values.get(name)!;
@@ -46,20 +46,20 @@ export function tinyLogits(
     const outer = apply(apply(h, "encoder.inner").map(Math.tanh), "encoder.outer");
     for (let j = 0; j < width; j++) pooled[j]! += (h.data[j]! + outer.data[j]!) / tokens.length;
   }
-  return apply(F64Array.from([1, width], pooled), "head").data;
+  return apply(F64Array.from([1, width], pooled), "head.output").data;
 }
 
 /** Mean cross-entropy of some texts in nats. */
 export function tinyLoss(
   parameters: TinyParameters,
-  data: TokenizedSet,
+  data: TaskSet,
   examples: readonly number[],
 ): number {
   return examples.reduce((total, example) => {
     const logits = tinyLogits(parameters, data, example);
     const most = Math.max(...logits);
     const logSum = most + Math.log(logits.reduce((sum, value) => sum + Math.exp(value - most), 0));
-    return total + (logSum - logits[data.labels[example]!]!) / examples.length;
+    return total + (logSum - logits[data.targets[example]!]!) / examples.length;
   }, 0);
 }
 
@@ -67,7 +67,7 @@ export function tinyLoss(
 export function tinyGradient(
   parameters: TinyParameters,
   name: string,
-  data: TokenizedSet,
+  data: TaskSet,
   examples: readonly number[],
 ): Float64Array {
   const step = 1e-5;

@@ -1,5 +1,5 @@
 import { attachAdapters, type Initialization, matchLinears } from "../../federa/mod.ts";
-import type { TextClassifier } from "../../models/text_classifier.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
 import { isHead, type MethodOptions, withOwnParameters } from "../method.ts";
 
 /**
@@ -8,9 +8,9 @@ import { isHead, type MethodOptions, withOwnParameters } from "../method.ts";
  * @throws {RangeError} when a pattern takes in the head.
  */
 export function adaptEncoder(
-  pretrained: TextClassifier,
+  pretrained: TaskModel,
   options: MethodOptions & { readonly initialization: Initialization },
-): Promise<TextClassifier> {
+): Promise<TaskModel> {
   const { targets } = options;
   if (matchLinears(pretrained, targets).some((name) => isHead(`${name}.`))) {
     throw new RangeError(

@@ -63,7 +63,7 @@ async function aggregate(
   aggregation.dispose();
 }
 
-const clients = { [`${layer}.loraA`]: clientA, [`${layer}.loraB`]: clientB, "head.weight": heads };
+const clients = { [`${layer}.loraA`]: clientA, [`${layer}.loraB`]: clientB, "head.output.weight": heads };
 
 /** All parameters by name, −0 as 0. */
 async function valuesOf(state: ServerState): Promise<Record<string, number[]>> {
@@ -104,7 +104,7 @@ async function check(
 }
 
 // ¾·[8 0 4 −4] + ¼·[0 4 4 12] = [6 1 4 0].
-const head = { "head.weight": [6, 1, 4, 0], "head.bias": [2, 2] };
+const head = { "head.output.weight": [6, 1, 4, 0], "head.output.bias": [2, 2] };
 
 test("fedIt averages A and B apart, so the global weight misses E", async () => {
   const state = await check(fedIt, { [`${layer}.loraA`]: [2, 1], [`${layer}.loraB`]: [1, 1], ...head });
@@ -137,7 +137,7 @@ test("feDeRaExact folds s·E into the residual: the global weight is the mean of
 
 test("feDeRaExact sends what a client missed: nothing, corrections as factors, or the residuals where they are smaller", async () => {
   const method = feDeRaExact as FederatedMethod;
-  const factors = [`${layer}.loraA`, `${layer}.loraB`, "head.weight", "head.bias"].sort();
+  const factors = [`${layer}.loraA`, `${layer}.loraB`, "head.output.weight", "head.output.bias"].sort();
   const names = (state: ServerState, lastRound: number) =>
     [...method.broadcast(state, lastRound).keys()].sort();
   const state = await start(method);

@@ -3,7 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { backward, mul, sum, tensor, tidy } from "../../../src/engine/mod.ts";
 import { adaptersOf, attachAdapters, lora } from "../../../src/federa/mod.ts";
-import { Bert, type BertPooling, TextClassifier } from "../../../src/models/mod.ts";
+import { Bert, type BertPooling } from "../../../src/models/mod.ts";
+import { classification, TaskModel } from "../../../src/tasks/mod.ts";
 import { bitsOf, holds, run, testGpu, upload } from "../../engine/harness.ts";
 import { F64Array } from "../../reference/array.ts";
 import { bertPooled, bertStates } from "../../reference/bert.ts";
@@ -156,8 +157,8 @@ test("Bert trains every parameter member by member as if alone", async () => {
 
 test("Bert's LoRA gradients equal directional derivatives of the float64 oracle", async () => {
   const parameters = drawBertParameters(config, { seed: 9 });
-  const labels = ["no", "yes", "maybe"];
-  const plain = TextClassifier.create(gpu, new Bert(gpu, parameters, { config }), { labels, seed: 1 });
+  const task = classification({ labels: ["no", "yes", "maybe"] });
+  const plain = TaskModel.create(gpu, new Bert(gpu, parameters, { config }), { task, seed: 1 });
   const model = await attachAdapters(plain, {
     targets: ["**.attention.self.*", "**.attention.output.dense"],
     rank: 2,
@@ -182,7 +183,7 @@ test("Bert's LoRA gradients equal directional derivatives of the float64 oracle"
   const leaves = new Map([...factors].map(([name, value]) => [name, upload(gpu, value).requireGrad()]));
   const bound = model.mapParameters((name, each) => leaves.get(name) ?? each);
   const texts = drawTexts(config, [7, 3], 11);
-  const head = F64Array.from([3, config.hiddenSize], await plain.head.weight.floats());
+  const head = F64Array.from([3, config.hiddenSize], await plain.head.output.weight.floats());
   const outputWeights = gaussian([2, 3], random);
   const oracle = (values: ReadonlyMap<string, F64Array>) => {
     const merged = referenceParameters(parameters);

@@ -6,7 +6,6 @@ import { backward, type Gpu, mul, openGpu, sum, type Tensor, tensor, tidy } from
 import {
   type LoadedUseLite,
   loadUseLite,
-  TextClassifier,
   type TokenTensors,
 } from "../../../src/models/mod.ts";
 import { fetchOrSkip } from "../../data/fetch_or_skip.ts";
@@ -139,17 +138,4 @@ test("UseLite's gradients equal directional derivatives of the float64 oracle", 
     // Every gradient is a sum of products of f32 intermediates, each right to a few 1e-7 of their norm.
     assert(Math.abs(analytic - numeric) <= 1e-4 * scale, `${name}: ${analytic} against ${numeric}`);
   }
-});
-
-test("TextClassifier.create() refuses too few, repeated and unknown labels", async (t) => {
-  const model = await load(t);
-  if (!model) return;
-  const create = (labels: readonly string[]) =>
-    TextClassifier.create(gpu, model.encoder, { labels, seed: 1 });
-  assert.throws(() => create(["ham"]), { name: "RangeError", message: /at least 2 labels/ });
-  assert.throws(() => create(["ham", "ham"]), { name: "TypeError", message: /named twice/ });
-  assert.throws(() => create(["ham", "spam"]).labelId("eggs"), {
-    name: "RangeError",
-    message: /"eggs".*ham, spam/,
-  });
 });
