@@ -10,12 +10,12 @@ import { createReporter } from "../src/cli/reporter.ts";
 import { disposeOwn } from "../src/cli/save_model.ts";
 import { writeFileAtomic } from "../src/data/mod.ts";
 import { openGpu } from "../src/engine/mod.ts";
-import type { Evaluation } from "../src/fl/mod.ts";
+import type { Scores } from "../src/tasks/mod.ts";
 
-/** A learning rate and the validation scores of the global model after the last round. */
-interface Trial extends Evaluation {
-  readonly learningRate: number;
-}
+/** Validation scores of the global model after the last round. */
+type FinalScores = Scores & { readonly loss: number };
+/** A learning rate and what it led to. */
+type Trial = FinalScores & { readonly learningRate: number };
 
 const OUTPUT = fileURLToPath(new URL("../src/cli/demo_tuning.ts", import.meta.url));
 
@@ -43,10 +43,13 @@ async function tune(): Promise<void> {
 async function finalScores(
   experiment: Experiment,
   method: Experiment["config"]["methods"][number],
-): Promise<Evaluation> {
-  let scores: Evaluation | null = null;
+): Promise<FinalScores> {
+  let scores: FinalScores | null = null;
   for await (const event of simulateMethod(experiment, method)) {
-    if (event.type === "round") scores = event.report.test;
+    if (event.type === "round" && event.report.test) {
+      const { loss, scores: found } = event.report.test;
+      scores = { loss, ...found };
+    }
     if (event.type === "finished") disposeOwn(event.model, experiment.pretrained);
   }
   return scores!;
@@ -54,7 +57,7 @@ async function finalScores(
 
 /** The trial with the best macro-F1; of equals the one with the smallest loss. */
 function best(trials: readonly Trial[]): Trial {
-  return [...trials].sort((a, b) => b.macroF1 - a.macroF1 || a.loss - b.loss)[0]!;
+  return [...trials].sort((a, b) => b["macroF1"]! - a["macroF1"]! || a.loss - b.loss)[0]!;
 }
 
 async function writeTuning(trials: ReadonlyMap<string, readonly Trial[]>): Promise<void> {

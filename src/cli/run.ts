@@ -10,6 +10,7 @@ import { resultsTable } from "./results_table.ts";
 import { scoreTitle } from "./score_title.ts";
 import { createRunFolder } from "./run_folder.ts";
 import { runMethod } from "./run_method.ts";
+import type { Task } from "../tasks/mod.ts";
 import { majorityBaseline, type MethodSummary } from "./summary.ts";
 
 /**
@@ -63,6 +64,12 @@ async function prepareOrRemove(folder: string, prepare: () => Promise<Experiment
     await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** What the model tells: a few names whole, many by their number. */
+function describeOutputs({ kind, labels }: Task): string {
+  const names = labels.length <= 12 ? ` of ${labels.join(", ")}` : ` of ${labels.length} labels`;
+  return `${kind.replaceAll("-", " ")}${names}`;
 }
 
 function describeWork({ local }: Config): string {

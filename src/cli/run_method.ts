@@ -72,7 +72,10 @@ export async function runMethod(
   return summarize(method, experiment.config.target, { started: started!, reports });
 }
 
-function header({ config, gpu, pretrained: { task: { labels } }, train, test, clients }: Experiment, method: MethodConfig) {
+function header(
+  { config, gpu, pretrained: { task: { labels } }, train, test, clients }: Experiment,
+  method: MethodConfig,
+) {
   return {
     type: "header",
     versions: versions(),
@@ -99,7 +102,8 @@ function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): str
 function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
   const scores = test
     ? `  loss ${test.loss.toFixed(3)}${
-      Object.entries(test.scores).map(([metric, value]) => `  ${scoreTitle(metric)} ${value.toFixed(3)}`).join("")
+      Object.entries(test.scores).map(([metric, value]) => `  ${scoreTitle(metric)} ${value.toFixed(3)}`)
+        .join("")
     }`
     : "";
   const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);

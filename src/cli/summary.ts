@@ -34,7 +34,8 @@ export function summarize(
     readonly reports: readonly RoundReport[];
   },
 ): MethodSummary {
-  const reached = target && reports.find(({ test }) => (test?.scores[target.metric] ?? -Infinity) >= target.value);
+  const reached = target &&
+    reports.find(({ test }) => (test?.scores[target.metric] ?? -Infinity) >= target.value);
   return {
     label: methodLabel(method),
     method: method.method,

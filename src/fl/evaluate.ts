@@ -111,7 +111,10 @@ export function evaluationBatch(
         ...(types && { types: upload(types, length) }),
       };
       const outputs = model.forward(tokens);
-      const losses = model.task.losses(outputs, { targets: upload(targets, targetsPerRow), mask: tokens.mask });
+      const losses = model.task.losses(outputs, {
+        targets: upload(targets, targetsPerRow),
+        mask: tokens.mask,
+      });
       return { outputs, losses };
     })
   );

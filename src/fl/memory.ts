@@ -3,7 +3,7 @@ import { matchLinears } from "../federa/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 import { packBatches } from "./batches.ts";
 import { effectiveWeights, recordDynamics } from "./dynamics.ts";
-import { evaluationBatchSize, evaluationBatch } from "./evaluate.ts";
+import { evaluationBatch, evaluationBatchSize } from "./evaluate.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
 import { CohortTraining } from "./local_training.ts";
 import { type ServerState, trainableParameters } from "./method.ts";
@@ -159,7 +159,9 @@ function rehearseRound(
     covariance.dispose();
     disposeAll(before.values());
     const end = Math.min(evaluationBatchSize, test.size);
-    disposeAll(Object.values<Tensor>({ ...evaluationBatch(method.evaluationModel(state), test, { start: 0, end }) }));
+    disposeAll(
+      Object.values<Tensor>({ ...evaluationBatch(method.evaluationModel(state), test, { start: 0, end }) }),
+    );
     disposeAll([...origin.values(), ...after.values()]);
   });
 }

@@ -13,10 +13,10 @@ export interface SimulationOptions {
   readonly alpha: number;
   /** How FeDeRA decomposes weights; randomized by default. */
   readonly svd?: "randomized" | "exact";
-  /** Examples to train on, and which of them each client has. */
+  /** Rows of tokens to train on, and which of them each client has. */
   readonly train: TaskSet;
   readonly clients: readonly (readonly number[])[];
-  /** Examples the global model is evaluated on. */
+  /** What the global model is evaluated on. */
   readonly test: TaskSet;
   readonly rounds: number;
   /** Clients sampled each round; all by default. */

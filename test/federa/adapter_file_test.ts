@@ -97,8 +97,8 @@ describe("encodeAdapter(), decodeAdapter()", () => {
     const layers = ["layers.0", "layers.1"];
     const expected = [
       ...layers.flatMap((name) => parts.map((part) => `${name}.${part}`)),
-      "head.output.bias",
-      "head.output.weight",
+      "head.bias",
+      "head.weight",
     ];
     assert.deepEqual([...tensors.keys()].sort(), expected.sort());
     assert.equal(metadata["format"], "federa-adapter");
@@ -145,7 +145,7 @@ describe("encodeAdapter(), decodeAdapter()", () => {
       message: /\[5, 7\].*\[5, 8\]/,
     });
     const diverged = model.mapParameters((name, each) =>
-      name === "head.output.bias" ? mul(clone(each), Infinity) : each
+      name === "head.bias" ? mul(clone(each), Infinity) : each
     );
     await assert.rejects(encodeAdapter(diverged, { pretrained }), NonFiniteError);
   });
@@ -213,13 +213,13 @@ describe("encodeAdapter(), decodeAdapter()", () => {
       ],
       [
         "a NaN",
-        new Map([...tensors, ["head.output.bias", f32([3], NaN)]]),
+        new Map([...tensors, ["head.bias", f32([3], NaN)]]),
         metadata,
         /element 0 of "head\.bias" is NaN/,
       ],
       [
         "another dtype",
-        new Map([...tensors, ["head.output.bias", { dtype: "F64", shape: [1], data: Float64Array.of(1) }]]),
+        new Map([...tensors, ["head.bias", { dtype: "F64", shape: [1], data: Float64Array.of(1) }]]),
         metadata,
         /F32, got F64/,
       ],

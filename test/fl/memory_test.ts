@@ -172,7 +172,10 @@ test("planMemory() of an encoder of four layers falls by checkpointing, which is
     padTokenId: 0,
   };
   const encoder = new Bert(gpu, randomBertParameters(config, { seed: 1 }), { config });
-  const pretrained = TaskModel.create(gpu, encoder, { task: classification({ labels: ["a", "b", "c"] }), seed: 1 });
+  const pretrained = TaskModel.create(gpu, encoder, {
+    task: classification({ labels: ["a", "b", "c"] }),
+    seed: 1,
+  });
   const options = { ...defaults, targets: ["**.query", "**.value"], cohortSize: 12, batchSize: 8 };
   const state = await options.method.init(pretrained, { ...options, svd: "randomized" });
   const plain = planMemory(pretrained, state, options);
