@@ -14,7 +14,7 @@ import {
   tidy,
 } from "../../src/engine/mod.ts";
 import { LowRankLinear } from "../../src/federa/mod.ts";
-import { Bert } from "../../src/models/mod.ts";
+import { Bert, uploadParameters } from "../../src/models/mod.ts";
 import { classification, PooledHead, TaskModel } from "../../src/tasks/mod.ts";
 import { settle } from "../settle.ts";
 import { type HostArray, type LoraProblem, type LoraStep } from "./problem.ts";
@@ -23,7 +23,7 @@ import { type HostArray, type LoraProblem, type LoraStep } from "./problem.ts";
 export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): LoraStep {
   const { config, batch, length, scaling, learningRate, trainable } = problem;
   const upload = ({ data, shape }: HostArray) => tensor(gpu, data, { shape });
-  const encoder = new Bert(gpu, problem.parameters, { config, pooling: "mean" });
+  const encoder = new Bert(uploadParameters(gpu, problem.parameters), { config, pooling: "mean" });
   const [weight, bias] = ["weight", "bias"].map((part) => upload(trainable.get(`head.output.${part}`)!));
   const head = new PooledHead(new Linear(weight!, bias));
   const plain = new TaskModel(encoder, head, { task: classification({ labels: ["ham", "spam"] }) });

@@ -1,5 +1,5 @@
 import { randomKey, RandomStream, sizeOf } from "../../src/engine/mod.ts";
-import { type BertConfig, type BertParameters, randomBertParameters } from "../../src/models/mod.ts";
+import { type BertConfig, bertFamily, type HostParameters, randomParameters } from "../../src/models/mod.ts";
 
 /** Values with the shape they have. */
 export interface HostArray {
@@ -17,7 +17,7 @@ export interface LoraProblem {
   readonly scaling: number;
   readonly learningRate: number;
   /** The frozen encoder. */
-  readonly parameters: BertParameters;
+  readonly parameters: HostParameters;
   /**
    * What is trained, by name: A [rank, in] and B [out, rank] of every adapted layer, as in
    * `encoder.layer.0.attention.self.query.loraA`, then `head.output.weight` [2, hidden] and `head.output.bias` [2].
@@ -88,7 +88,7 @@ export function createProblem(
     rank,
     scaling: 1,
     learningRate: 1e-4,
-    parameters: randomBertParameters(config, { seed: 0 }),
+    parameters: randomParameters(bertFamily.parameterShapes(config), { seed: 0, name: "bert" }),
     trainable,
     ids: Uint32Array.from({ length: batch * length }, () => stream.integer(config.vocabSize)),
     mask: Float32Array.from(

@@ -1,6 +1,12 @@
 import { disposeAll, type Gpu, openGpu } from "../../src/engine/mod.ts";
 import { fedIt, simulate, trainableParameters } from "../../src/fl/mod.ts";
-import { Bert, type BertConfig, randomBertParameters } from "../../src/models/mod.ts";
+import {
+  Bert,
+  type BertConfig,
+  bertFamily,
+  randomParameters,
+  uploadParameters,
+} from "../../src/models/mod.ts";
 import { classification, TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 import type { Row, Suite } from "../contender.ts";
 import { randomTexts } from "../model.ts";
@@ -94,7 +100,8 @@ function describeFit(rows: readonly RowReport[]): { text: string; rSquared: numb
 }
 
 function createClassifier(gpu: Gpu): TaskModel {
-  const encoder = new Bert(gpu, randomBertParameters(config, { seed: 0 }), { config });
+  const parameters = randomParameters(bertFamily.parameterShapes(config), { seed: 0, name: "bert" });
+  const encoder = new Bert(uploadParameters(gpu, parameters), { config });
   return TaskModel.create(gpu, encoder, { task: classification({ labels: ["ham", "spam"] }), seed: 0 });
 }
 

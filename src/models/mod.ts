@@ -7,8 +7,12 @@ export * from "./bert/mod.ts";
 export * from "./dtype.ts";
 export * from "./encoder.ts";
 export * from "./errors.ts";
+export * from "./families.ts";
+export * from "./family.ts";
 export * from "./half_precision.ts";
+export * from "./load_encoder.ts";
 export * from "./open_weights.ts";
+export * from "./parameters.ts";
 export * from "./pooling.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_file.ts";
@@ -20,6 +24,7 @@ export type {
   TokenSpan,
   WordTokens,
 } from "./tokenizer/tokenizer.ts";
+export * from "./transformer/mod.ts";
 export * from "./use_lite/load.ts";
 export * from "./use_lite/model.ts";
 export { UseLiteTokenizer } from "./use_lite/tokenizer.ts";

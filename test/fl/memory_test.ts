@@ -4,7 +4,13 @@ import fc from "fast-check";
 import { Gpu, OutOfMemoryError } from "../../src/engine/mod.ts";
 import { methods, packBatches, planMemory, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
 import { CohortTraining } from "../../src/fl/local_training.ts";
-import { Bert, type BertConfig, randomBertParameters } from "../../src/models/mod.ts";
+import {
+  Bert,
+  type BertConfig,
+  bertFamily,
+  randomParameters,
+  uploadParameters,
+} from "../../src/models/mod.ts";
 import { classification, TaskModel } from "../../src/tasks/mod.ts";
 import { holds, testGpu } from "../engine/harness.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
@@ -171,7 +177,8 @@ test("planMemory() of an encoder of four layers falls by checkpointing, which is
     layerNormEps: 1e-12,
     padTokenId: 0,
   };
-  const encoder = new Bert(gpu, randomBertParameters(config, { seed: 1 }), { config });
+  const parameters = randomParameters(bertFamily.parameterShapes(config), { seed: 1, name: "bert" });
+  const encoder = new Bert(uploadParameters(gpu, parameters), { config });
   const pretrained = TaskModel.create(gpu, encoder, {
     task: classification({ labels: ["a", "b", "c"] }),
     seed: 1,

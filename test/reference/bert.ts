@@ -9,7 +9,7 @@ export interface BertReferenceConfig {
   readonly numHiddenLayers: number;
   readonly numAttentionHeads: number;
   readonly layerNormEps: number;
-  readonly hiddenAct: "gelu" | "gelu_new" | "relu";
+  readonly hiddenAct: "gelu" | "gelu_new" | "relu" | "silu";
 }
 
 /** One text: ids of its tokens and, where they are not all 0, their types. */
@@ -18,7 +18,7 @@ export interface BertReferenceText {
   readonly types?: readonly number[];
 }
 
-const activations = { gelu: UNARY.geluErf, gelu_new: UNARY.geluTanh, relu: UNARY.relu };
+const activations = { gelu: UNARY.geluErf, gelu_new: UNARY.geluTanh, relu: UNARY.relu, silu: UNARY.silu };
 
 /**
  * Token states [T, D] of a BERT encoder (Devlin et al. 2018, arXiv:1810.04805) in float64, one text at a time, so that

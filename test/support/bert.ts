@@ -1,10 +1,5 @@
 import { type Gpu, tensor } from "../../src/engine/mod.ts";
-import {
-  type BertConfig,
-  type BertParameters,
-  bertParameterShapes,
-  type TokenTensors,
-} from "../../src/models/mod.ts";
+import { type BertConfig, bertFamily, type HostParameters, type TokenTensors } from "../../src/models/mod.ts";
 import { F64Array } from "../reference/array.ts";
 import type { BertReferenceText } from "../reference/bert.ts";
 import { Random } from "./random.ts";
@@ -33,10 +28,10 @@ export function tinyBertConfig(options: Partial<BertConfig> = {}): BertConfig {
 export function drawBertParameters(
   config: BertConfig,
   options: { readonly seed: number; readonly pooler?: boolean },
-): BertParameters {
+): HostParameters {
   const random = new Random(options.seed);
   return new Map(
-    [...bertParameterShapes(config, { pooler: options.pooler ?? false })].map(([name, shape]) => {
+    [...bertFamily.parameterShapes(config, { pooler: options.pooler ?? false })].map(([name, shape]) => {
       const size = shape.reduce((product, extent) => product * extent, 1);
       const isMatrix = shape.length === 2 && !name.startsWith("embeddings.");
       const scale = isMatrix ? 1 / Math.sqrt(shape[1]!) : shape.length === 2 ? 1 : 0.2;
@@ -50,7 +45,7 @@ export function drawBertParameters(
 }
 
 /** Parameters in float64. */
-export function referenceParameters(parameters: BertParameters): Map<string, F64Array> {
+export function referenceParameters(parameters: HostParameters): Map<string, F64Array> {
   return new Map([...parameters].map(([name, { shape, data }]) => [name, F64Array.from(shape, data)]));
 }
 

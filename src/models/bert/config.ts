@@ -1,49 +1,67 @@
 import { z } from "zod";
-import { ModelConfigError } from "../errors.ts";
+import {
+  activationField,
+  epsilonField,
+  fixedFields,
+  padTokenField,
+  parseModelConfig,
+  sizeField,
+  type TransformerConfig,
+} from "../transformer/config.ts";
 
 /** The sizes and constants of a BERT encoder, as in a Hugging Face `config.json`. */
-export interface BertConfig {
-  /** Rows of the table of word embeddings. */
-  readonly vocabSize: number;
-  /** Width of token states; a multiple of the number of heads. */
-  readonly hiddenSize: number;
-  readonly numHiddenLayers: number;
-  readonly numAttentionHeads: number;
-  /** Width of the feed-forward layer. */
-  readonly intermediateSize: number;
-  /** `gelu` is the exact form by the error function, `gelu_new` the one by tanh. */
-  readonly hiddenAct: "gelu" | "gelu_new" | "relu";
-  /** The most tokens a text may have. */
-  readonly maxPositionEmbeddings: number;
+export interface BertConfig extends TransformerConfig {
   /** Kinds of tokens: 2 where the model tells a text's first part from its second. */
   readonly typeVocabSize: number;
-  /** Added to the variance in each layer normalisation. */
-  readonly layerNormEps: number;
-  /** The id that padding has; what is padded never counts, whatever its id. */
-  readonly padTokenId: number;
 }
 
-const size = z.int().positive();
+/** The fields of BERT's `config.json`, which those after it have too. */
+export const bertFields = {
+  ...fixedFields,
+  vocab_size: sizeField,
+  hidden_size: sizeField,
+  num_hidden_layers: sizeField,
+  num_attention_heads: sizeField,
+  intermediate_size: sizeField,
+  hidden_act: activationField.default("gelu"),
+  max_position_embeddings: sizeField,
+  type_vocab_size: sizeField.default(2),
+  layer_norm_eps: epsilonField.default(1e-12),
+  pad_token_id: padTokenField.default(0),
+};
 
-/** Fields of other models or of pretraining are passed over, but what would change the numbers has to be as it is here. */
-const schema = z.object({
-  model_type: z.literal("bert").default("bert"),
-  position_embedding_type: z.literal("absolute").default("absolute"),
-  is_decoder: z.literal(false).default(false),
-  vocab_size: size,
-  hidden_size: size,
-  num_hidden_layers: size,
-  num_attention_heads: size,
-  intermediate_size: size,
-  hidden_act: z.enum(["gelu", "gelu_new", "relu"]).default("gelu"),
-  max_position_embeddings: size,
-  type_vocab_size: size.default(2),
-  layer_norm_eps: z.number().positive().default(1e-12),
-  pad_token_id: z.int().nonnegative().nullable().default(0),
-}).refine(({ hidden_size, num_attention_heads }) => hidden_size % num_attention_heads === 0, {
-  path: ["num_attention_heads"],
-  message: "must divide hidden_size",
-});
+/** What reading {@linkcode bertFields} gives. */
+export type BertFields = z.output<z.ZodObject<typeof bertFields>>;
+
+/** Demands that each head has as many columns as the next. */
+export function headsDivideWidth<Fields extends { hidden_size: number; num_attention_heads: number }>(
+  schema: z.ZodType<Fields>,
+): z.ZodType<Fields> {
+  return schema.refine(({ hidden_size, num_attention_heads }) => hidden_size % num_attention_heads === 0, {
+    path: ["num_attention_heads"],
+    message: "must divide hidden_size",
+  });
+}
+
+/** The configuration that fields of BERT's kind say. */
+export function bertConfigOf(fields: BertFields): BertConfig {
+  return {
+    vocabSize: fields.vocab_size,
+    hiddenSize: fields.hidden_size,
+    numHiddenLayers: fields.num_hidden_layers,
+    numAttentionHeads: fields.num_attention_heads,
+    intermediateSize: fields.intermediate_size,
+    hiddenAct: fields.hidden_act,
+    maxPositionEmbeddings: fields.max_position_embeddings,
+    typeVocabSize: fields.type_vocab_size,
+    layerNormEps: fields.layer_norm_eps,
+    padTokenId: fields.pad_token_id ?? 0,
+  };
+}
+
+const schema = headsDivideWidth(
+  z.object({ model_type: z.literal("bert").default("bert"), ...bertFields }),
+);
 
 /**
  * Reads a Hugging Face `config.json` of a BERT encoder. Dropout is not among its fields: nothing is dropped here.
@@ -56,21 +74,5 @@ const schema = z.object({
  * ```
  */
 export function parseBertConfig(value: unknown): BertConfig {
-  const { success, data, error } = schema.safeParse(value);
-  if (!success) {
-    const problems = error.issues.map(({ path, message }) => `  ${path.join(".") || "it"}: ${message}`);
-    throw new ModelConfigError(`Cannot build a BERT encoder from its configuration:\n${problems.join("\n")}`);
-  }
-  return {
-    vocabSize: data.vocab_size,
-    hiddenSize: data.hidden_size,
-    numHiddenLayers: data.num_hidden_layers,
-    numAttentionHeads: data.num_attention_heads,
-    intermediateSize: data.intermediate_size,
-    hiddenAct: data.hidden_act,
-    maxPositionEmbeddings: data.max_position_embeddings,
-    typeVocabSize: data.type_vocab_size,
-    layerNormEps: data.layer_norm_eps,
-    padTokenId: data.pad_token_id ?? 0,
-  };
+  return bertConfigOf(parseModelConfig(value, { schema, title: "BERT" }));
 }

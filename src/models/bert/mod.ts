@@ -1,3 +1,2 @@
-export * from "./config.ts";
+export { type BertConfig, parseBertConfig } from "./config.ts";
 export * from "./model.ts";
-export * from "./parameters.ts";

@@ -1,35 +1,32 @@
-import {
-  add,
-  formatShape,
-  type Gpu,
-  mul,
-  reshape,
-  slice,
-  tanh,
-  type Tensor,
-  tensor,
-} from "../../engine/mod.ts";
-import { TextEncoder, type TokenTensors } from "../encoder.ts";
-import { meanPool } from "../pooling.ts";
-import type { BertConfig } from "./config.ts";
-import { BertEmbeddings, BertEncoder, BertPooler } from "./layers.ts";
-import { type BertParameters, checkBertParameters } from "./parameters.ts";
-
-/** How {@linkcode Bert.pool} makes one vector of a text's token states. */
-export type BertPooling = "mean" | "cls" | "pooler";
+import { type Linear, Module, type Shape, tanh, type Tensor } from "../../engine/mod.ts";
+import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
+import type { EncoderParameters } from "../parameters.ts";
+import { firstToken } from "../pooling.ts";
+import { BertEmbeddings } from "../transformer/embeddings.ts";
+import { TransformerEncoder } from "../transformer/encoder.ts";
+import { bertLayers, type LayerStack } from "../transformer/layers.ts";
+import { Parts } from "../transformer/parts.ts";
+import { addBertEmbeddings, addBertLayers, ShapeList } from "../transformer/shapes.ts";
+import { type BertConfig, parseBertConfig } from "./config.ts";
 
 /** Options of {@linkcode Bert}. */
-export interface BertOptions {
+export interface BertOptions extends EncoderOptions {
   readonly config: BertConfig;
-  /**
-   * `mean`: over the tokens. `cls`: the first token's state. `pooler`: tanh of a dense layer of it, which the parameters
-   * must have. By default `pooler` where they have it, else `mean`.
-   */
-  readonly pooling?: BertPooling;
 }
 
-/** Hides a key from attention, and is finite. */
-const hidden = 1e30;
+/** The dense layer that some checkpoints have for the first token's state. */
+class BertPooler extends Module {
+  readonly dense: Linear;
+
+  constructor(parts: Parts) {
+    super();
+    this.dense = parts.linear("pooler.dense");
+  }
+
+  forward(states: Tensor): Tensor {
+    return tanh(this.dense.forward(firstToken(states)));
+  }
+}
 
 /**
  * BERT (Devlin et al., arXiv 1810.04805): embeddings of words, positions and token types, then layers of self-attention and
@@ -39,71 +36,68 @@ const hidden = 1e30;
  * @example
  * ```ts
  * const config = parseBertConfig(JSON.parse(text));
- * const bert = new Bert(gpu, randomBertParameters(config, { seed: 0 }), { config });
+ * const parameters = randomParameters(bertFamily.parameterShapes(config), { seed: 0, name: "bert" });
+ * const bert = new Bert(uploadParameters(gpu, parameters), { config });
  * const states = bert.encode({ ids, mask });
  * ```
  */
-export class Bert extends TextEncoder {
-  override readonly hiddenSize: number;
-  override readonly maxTokens: number;
-  override readonly adapterTargets = ["**.encoder.layer.**"];
-  readonly config: BertConfig;
-  readonly pooling: BertPooling;
+export class Bert extends TransformerEncoder<BertConfig> {
   readonly embeddings: BertEmbeddings;
-  readonly encoder: BertEncoder;
+  readonly encoder: LayerStack;
   readonly pooler: BertPooler | undefined;
 
   /**
-   * Uploads parameters.
+   * Takes over parameters.
    *
    * @throws {ParameterMismatchError} listing all that are missing, too many or of another shape.
    * @throws {TypeError} when it should pool by a dense layer that the parameters don't have.
    */
-  constructor(gpu: Gpu, parameters: BertParameters, options: BertOptions) {
-    super();
-    const { config } = options;
-    checkBertParameters(parameters, config);
-    const upload = (name: string) => {
-      const { shape, data } = parameters.get(name)!;
-      return tensor(gpu, data, { shape });
-    };
-    this.hiddenSize = config.hiddenSize;
-    this.maxTokens = config.maxPositionEmbeddings;
-    this.config = config;
-    this.embeddings = new BertEmbeddings(upload, config);
-    this.encoder = new BertEncoder(upload, config);
-    this.pooler = parameters.has("pooler.dense.weight") ? new BertPooler(upload) : undefined;
-    this.pooling = options.pooling ?? (this.pooler ? "pooler" : "mean");
-    if (this.pooling === "pooler" && this.pooler === undefined) {
-      throw new TypeError(
-        "Cannot pool by pooler.dense: the parameters have none; expected pooling mean or cls",
-      );
-    }
+  constructor(parameters: EncoderParameters, { config, pooling }: BertOptions) {
+    const parts = new Parts(parameters, config);
+    const hasPooler = parts.has("pooler.dense.weight");
+    super({
+      config,
+      pooling: pooling ?? (hasPooler ? "pooler" : "mean"),
+      hasPooler,
+      maxTokens: config.maxPositionEmbeddings,
+    });
+    checkEncoderParameters(parameters, bertFamily, { config });
+    this.embeddings = new BertEmbeddings(parts);
+    this.encoder = bertLayers(parts, config);
+    this.pooler = hasPooler ? new BertPooler(parts) : undefined;
   }
 
-  /** Token states [..., T, hiddenSize]. */
-  override encode({ ids, mask, types }: TokenTensors): Tensor {
-    const length = ids.shape.at(-1) ?? 0;
-    if (length < 1 || length > this.maxTokens) {
-      throw new RangeError(
-        `Cannot encode texts of shape ${formatShape(ids.shape)}: expected 1 to ${this.maxTokens} tokens`,
-      );
-    }
-    const attentionMask = mul(add(mask, -1), hidden);
-    return this.encoder.forward(
-      this.embeddings.forward(ids, types),
-      attentionMask,
-      (layer, states) => this.through(layer, states),
-    );
+  protected override get layers(): LayerStack {
+    return this.encoder;
   }
 
-  /** One vector a text, [..., hiddenSize], by {@linkcode Bert.pooling}. */
+  protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
+    return this.embeddings.forward(ids, { types });
+  }
+
   override pool(states: Tensor, mask: Tensor): Tensor {
-    if (this.pooling === "mean") return meanPool(states, mask);
-    const first = reshape(slice(states, { axis: -2, start: 0, end: 1 }), [
-      ...states.shape.slice(0, -2),
-      this.hiddenSize,
-    ]);
-    return this.pooling === "cls" ? first : tanh(this.pooler!.dense.forward(first));
+    return this.pooling === "pooler" ? this.pooler!.forward(states) : super.pool(states, mask);
   }
 }
+
+/** BERT, and what has its shape: MiniLM, BGE, E5 and most sentence encoders. */
+export const bertFamily: EncoderFamily<BertConfig> = {
+  modelType: "bert",
+  title: "BERT",
+  prefix: "bert.",
+  architectures: {
+    sequenceClassification: { architecture: "BertForSequenceClassification", output: "classifier" },
+    tokenClassification: { architecture: "BertForTokenClassification", output: "classifier" },
+    questionAnswering: { architecture: "BertForQuestionAnswering", output: "qa_outputs" },
+  },
+  parseConfig: parseBertConfig,
+  parameterShapes(config, { pooler = false } = {}): Map<string, Shape> {
+    const { hiddenSize, typeVocabSize } = config;
+    const list = new ShapeList();
+    addBertEmbeddings(list, config, { typeVocabSize, width: hiddenSize });
+    addBertLayers(list, config);
+    if (pooler) list.linear("pooler.dense", hiddenSize, hiddenSize);
+    return list.shapes;
+  },
+  create: (parameters, config, options) => new Bert(parameters, { config, ...options }),
+};

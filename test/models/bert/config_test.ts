@@ -50,6 +50,13 @@ test("parseBertConfig() takes BERT's own defaults where older files say nothing"
   });
 });
 
+test("parseBertConfig() knows the names that one activation has", () => {
+  const names = { gelu_pytorch_tanh: "gelu_new", swish: "silu", silu: "silu", relu: "relu" };
+  for (const [name, expected] of Object.entries(names)) {
+    assert.equal(parseBertConfig({ ...miniLm, hidden_act: name }).hiddenAct, expected);
+  }
+});
+
 test("parseBertConfig() lists every field that is missing or wrong", () => {
   const { vocab_size: _, ...rest } = miniLm;
   assert.throws(
@@ -69,7 +76,8 @@ test("parseBertConfig() refuses what would change the numbers unseen", () => {
     ["model_type", "roberta"],
     ["position_embedding_type", "relative_key"],
     ["is_decoder", true],
-    ["hidden_act", "silu"],
+    ["add_cross_attention", true],
+    ["hidden_act", "quick_gelu"],
     ["num_attention_heads", 7],
     ["layer_norm_eps", 0],
   ];

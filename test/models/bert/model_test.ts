@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { backward, mul, sum, tensor, tidy } from "../../../src/engine/mod.ts";
 import { adaptersOf, attachAdapters, lora } from "../../../src/federa/mod.ts";
-import { Bert, type BertPooling } from "../../../src/models/mod.ts";
+import { Bert, type Pooling, uploadParameters } from "../../../src/models/mod.ts";
 import { classification, TaskModel } from "../../../src/tasks/mod.ts";
 import { bitsOf, holds, run, testGpu, upload } from "../../engine/harness.ts";
 import { F64Array } from "../../reference/array.ts";
@@ -42,8 +42,8 @@ test("Bert.encode() and pool() give the oracle's states and vectors, whatever th
     headSize: fc.constantFrom(1, 4, 5, 16),
     intermediateSize: fc.integer({ min: 1, max: 37 }),
     numHiddenLayers: fc.integer({ min: 1, max: 3 }),
-    hiddenAct: fc.constantFrom("gelu", "gelu_new", "relu"),
-    pooling: fc.constantFrom<BertPooling>("mean", "cls", "pooler"),
+    hiddenAct: fc.constantFrom("gelu", "gelu_new", "relu", "silu"),
+    pooling: fc.constantFrom<Pooling>("mean", "cls", "pooler"),
     lengths: fc.array(fc.integer({ min: 1, max: 16 }), { minLength: 1, maxLength: 4 }),
     withTypes: fc.boolean(),
     seed: fc.nat(),
@@ -60,7 +60,7 @@ test("Bert.encode() and pool() give the oracle's states and vectors, whatever th
     });
     const parameters = drawBertParameters(config, { seed, pooler: pooling === "pooler" });
     const reference = referenceParameters(parameters);
-    const model = new Bert(gpu, parameters, { config, pooling });
+    const model = new Bert(uploadParameters(gpu, parameters), { config, pooling });
     const texts = drawTexts(config, lengths, seed).map(({ ids, types }) =>
       withTypes ? { ids, types } : { ids }
     );
@@ -82,7 +82,7 @@ test("Bert.encode() and pool() give the oracle's states and vectors, whatever th
 });
 
 test("Bert gives the same bits whatever the padding, the padding's id and whoever is in the batch", async () => {
-  const model = new Bert(gpu, drawBertParameters(config, { seed: 2 }), { config });
+  const model = new Bert(uploadParameters(gpu, drawBertParameters(config, { seed: 2 })), { config });
   const [text, ...others] = drawTexts(config, [5, 9, 1], 3);
   const vectors = (tokens: ReturnType<typeof uploadTexts>) =>
     run(gpu, () => model.pool(model.encode(tokens), tokens.mask));
@@ -100,7 +100,7 @@ test("Bert gives the same bits whatever the padding, the padding's id and whoeve
 
 test("Bert has the checkpoint's names, and takes them back", async () => {
   const parameters = drawBertParameters(config, { seed: 4, pooler: true });
-  const model = new Bert(gpu, parameters, { config });
+  const model = new Bert(uploadParameters(gpu, parameters), { config });
   assert.deepEqual(
     [...model.namedParameters()].map(([name, { shape }]) => [name, shape]),
     [
@@ -111,17 +111,22 @@ test("Bert has the checkpoint's names, and takes them back", async () => {
     assert.deepEqual(await value.floats(), parameters.get(name)!.data, name);
   }
   assert.equal(model.pooling, "pooler");
-  assert.equal(new Bert(gpu, drawBertParameters(config, { seed: 4 }), { config }).pooling, "mean");
+  assert.equal(
+    new Bert(uploadParameters(gpu, drawBertParameters(config, { seed: 4 })), { config }).pooling,
+    "mean",
+  );
 });
 
 test("Bert refuses parameters that don't fit, a pooler it doesn't have, and texts of no or too many tokens", () => {
   const parameters = drawBertParameters(config, { seed: 4 });
-  assert.throws(() => new Bert(gpu, new Map(), { config }), { name: "ParameterMismatchError" });
-  assert.throws(() => new Bert(gpu, parameters, { config, pooling: "pooler" }), {
+  assert.throws(() => new Bert(uploadParameters(gpu, new Map()), { config }), {
+    name: "ParameterMismatchError",
+  });
+  assert.throws(() => new Bert(uploadParameters(gpu, parameters), { config, pooling: "pooler" }), {
     name: "TypeError",
     message: /pooler\.dense/,
   });
-  const model = new Bert(gpu, parameters, { config });
+  const model = new Bert(uploadParameters(gpu, parameters), { config });
   for (const padTo of [0, 17]) {
     const tokens = uploadTexts(gpu, drawTexts(config, [0], 1), { padTo });
     assert.throws(() => model.encode(tokens), { name: "RangeError", message: /1 to 16 tokens/ });
@@ -130,7 +135,7 @@ test("Bert refuses parameters that don't fit, a pooler it doesn't have, and text
 
 test("Bert trains every parameter member by member as if alone", async () => {
   const parameters = drawBertParameters(config, { seed: 6 });
-  const model = new Bert(gpu, parameters, { config });
+  const model = new Bert(uploadParameters(gpu, parameters), { config });
   const texts = drawTexts(config, [4, 6, 6, 3], 7);
   const random = new Random(8);
   // Two members whose every parameter differs.
@@ -158,7 +163,8 @@ test("Bert trains every parameter member by member as if alone", async () => {
 test("Bert's LoRA gradients equal directional derivatives of the float64 oracle", async () => {
   const parameters = drawBertParameters(config, { seed: 9 });
   const task = classification({ labels: ["no", "yes", "maybe"] });
-  const plain = TaskModel.create(gpu, new Bert(gpu, parameters, { config }), { task, seed: 1 });
+  const encoder = new Bert(uploadParameters(gpu, parameters), { config });
+  const plain = TaskModel.create(gpu, encoder, { task, seed: 1 });
   const model = await attachAdapters(plain, {
     targets: ["**.attention.self.*", "**.attention.output.dense"],
     rank: 2,

@@ -1,0 +1,137 @@
+import {
+  disposeAll,
+  formatShape,
+  type Gpu,
+  sameShape,
+  type Shape,
+  type Tensor,
+  tensor,
+} from "../engine/mod.ts";
+import { CorruptFileError } from "../data/errors.ts";
+import { type Dtype, toFloat32 } from "./dtype.ts";
+import type { TextEncoder } from "./encoder.ts";
+import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "./family.ts";
+import type { TransformerConfig } from "./transformer/config.ts";
+import type { WeightEntry, WeightSource } from "./weight_source.ts";
+
+/** Options of {@linkcode loadEncoder}. */
+export interface LoadEncoderOptions<Config extends TransformerConfig> extends EncoderOptions {
+  readonly family: EncoderFamily<Config>;
+  readonly config: Config;
+  /** Called after each tensor; at the end with `done` equal to `total`. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** What {@linkcode loadEncoder} gives. */
+export interface LoadedEncoder {
+  readonly encoder: TextEncoder;
+  /** Tensors of the files, by their names there, that are no part of the encoder, as heads of pretraining and tasks. */
+  readonly skipped: readonly string[];
+}
+
+/** Names of what checkpoints hold beside an encoder: heads of pretraining and of tasks, poolers, and buffers. */
+const beside = [
+  /^(cls|classifier|pre_classifier|qa_outputs|pooler|sequence_summary)\./,
+  /^(lm_head|lm_predictions|mask_predictions|discriminator_predictions|generator_predictions|generator_lm_head)\./,
+  /^vocab_(transform|layer_norm|projector)\./,
+  /^embeddings\.(position_ids|token_type_ids)$/,
+];
+
+const readable: readonly Dtype[] = ["F32", "F16", "BF16"];
+
+/** Bytes that are handed to the device before its own copies of them are waited for. */
+const stagedBytes = 2 ** 26;
+
+/**
+ * Builds an encoder from a checkpoint of it or of one of its task models. Shapes are checked before any data are read; then
+ * tensors are read, widened to float32 and uploaded one by one, so that the host never holds more than the largest.
+ *
+ * The names may carry the family's prefix, and layer normalisations their old names `gamma` and `beta`.
+ *
+ * @throws {ParameterMismatchError} listing every tensor that is missing, unknown, or of another shape or an unreadable type.
+ * @throws {CorruptFileError} when the files don't hold what they say.
+ * @throws {TypeError} when it should pool by a dense layer that the files don't have.
+ * @example
+ * ```ts
+ * const config = bertFamily.parseConfig(JSON.parse(text));
+ * const { encoder } = await loadEncoder(gpu, source, { family: bertFamily, config });
+ * ```
+ */
+export async function loadEncoder<Config extends TransformerConfig>(
+  gpu: Gpu,
+  source: WeightSource,
+  options: LoadEncoderOptions<Config>,
+): Promise<LoadedEncoder> {
+  const { family, config, onProgress } = options;
+  const { found, skipped, problems } = sort(source.entries, family, config);
+  const shapes = checkEncoderParameters(found, family, { config, problems });
+  const parameters = new Map<string, Tensor>();
+  let staged = 0;
+  try {
+    for (const [name, shape] of shapes) {
+      const data = await readFloats(source, { name: found.get(name)!.name, shape });
+      parameters.set(name, tensor(gpu, data, { shape }));
+      staged += data.byteLength;
+      if (staged > stagedBytes) {
+        await gpu.throttle(0);
+        staged = 0;
+      }
+      onProgress?.(parameters.size, shapes.size);
+    }
+    return { encoder: family.create(parameters, config, options), skipped };
+  } catch (error) {
+    disposeAll([...parameters.values()]);
+    throw error;
+  }
+}
+
+/** A tensor by the name it has in its file. */
+interface NamedEntry extends WeightEntry {
+  readonly name: string;
+}
+
+/** Tells the encoder's own tensors, by the names that it has for them, from what may be left out. */
+function sort<Config extends TransformerConfig>(
+  entries: WeightSource["entries"],
+  { prefix, parameterShapes }: EncoderFamily<Config>,
+  config: Config,
+) {
+  const known = parameterShapes(config, { pooler: true });
+  const prefixed = [...entries.keys()].some((name) => name.startsWith(prefix));
+  const found = new Map<string, NamedEntry>();
+  const skipped: string[] = [];
+  const problems: string[] = [];
+  for (const [name, entry] of entries) {
+    const own = !prefixed || name.startsWith(prefix);
+    const short = own ? modernName(prefixed ? name.slice(prefix.length) : name) : name;
+    if (own && known.has(short)) {
+      if (found.has(short)) {
+        problems.push(`${short} is there twice, as ${found.get(short)!.name} and ${name}`);
+      } else if (!readable.includes(entry.dtype)) {
+        problems.push(`${name} must be ${readable.join(", ")}, got ${entry.dtype}`);
+      }
+      found.set(short, { ...entry, name });
+    } else if (beside.some((pattern) => pattern.test(short))) skipped.push(name);
+    else problems.push(`${name} ${formatShape(entry.shape)} is not a part of it`);
+  }
+  return { found, skipped, problems };
+}
+
+/** Layer normalisations once had parameters gamma and beta. */
+function modernName(name: string): string {
+  return name.replace(/(LayerNorm)\.gamma$/, "$1.weight").replace(/(LayerNorm)\.beta$/, "$1.bias");
+}
+
+async function readFloats(
+  source: WeightSource,
+  { name, shape }: { readonly name: string; readonly shape: Shape },
+): Promise<Float32Array> {
+  const stored = await source.read(name);
+  const data = toFloat32(stored);
+  if (!sameShape(stored.shape, shape)) {
+    throw new CorruptFileError(
+      `Cannot read ${name}: its shape was ${formatShape(shape)}, got ${formatShape(stored.shape)}`,
+    );
+  }
+  return data;
+}

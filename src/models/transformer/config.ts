@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { ModelConfigError } from "../errors.ts";
+
+/**
+ * What stands between the two layers of a feed-forward part: `gelu` is the exact form by the error function, `gelu_new` the
+ * one by tanh.
+ */
+export type HiddenActivation = "gelu" | "gelu_new" | "relu" | "silu";
+
+/** The sizes and constants that every family of encoders has. */
+export interface TransformerConfig {
+  /** Rows of the table of word embeddings. */
+  readonly vocabSize: number;
+  /** Width of token states; a multiple of the number of heads. */
+  readonly hiddenSize: number;
+  readonly numHiddenLayers: number;
+  readonly numAttentionHeads: number;
+  /** Width of the feed-forward layer. */
+  readonly intermediateSize: number;
+  /** The activation of the feed-forward layer. */
+  readonly hiddenAct: HiddenActivation;
+  /** Rows of the table of position embeddings. */
+  readonly maxPositionEmbeddings: number;
+  /** Added to the variance in each layer normalisation. */
+  readonly layerNormEps: number;
+  /** The id that padding has. */
+  readonly padTokenId: number;
+}
+
+const activations: Readonly<Record<string, HiddenActivation>> = {
+  gelu: "gelu",
+  gelu_new: "gelu_new",
+  gelu_pytorch_tanh: "gelu_new",
+  relu: "relu",
+  silu: "silu",
+  swish: "silu",
+};
+
+/** A number of rows, columns or layers in a `config.json`. */
+export const sizeField = z.int().positive();
+
+/** An activation by one of the names that `transformers` has for it. */
+export const activationField = z.enum(Object.keys(activations)).transform((name) => activations[name]!);
+
+/** Added to a variance. */
+export const epsilonField = z.number().positive();
+
+/** The id of padding. */
+export const padTokenField = z.int().nonnegative().nullable();
+
+/** Fields that would change the numbers, and so have to be as they are here; those of pretraining are passed over. */
+export const fixedFields = {
+  position_embedding_type: z.literal("absolute").default("absolute"),
+  is_decoder: z.literal(false).default(false),
+  add_cross_attention: z.literal(false).default(false),
+};
+
+/** Options of {@linkcode parseModelConfig}. */
+export interface ParseModelConfigOptions<Fields> {
+  /** What the file must hold. */
+  readonly schema: z.ZodType<Fields>;
+  /** Name of the family, for messages. */
+  readonly title: string;
+}
+
+/**
+ * Reads the JSON of a `config.json`.
+ *
+ * @throws {ModelConfigError} listing every field that is missing, wrong, or asks for what isn't built.
+ */
+export function parseModelConfig<Fields>(value: unknown, options: ParseModelConfigOptions<Fields>): Fields {
+  const { schema, title } = options;
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const problems = error.issues.map(({ path, message }) => `  ${path.join(".") || "it"}: ${message}`);
+  throw new ModelConfigError(
+    `Cannot build the ${title} encoder from its configuration:\n${problems.join("\n")}`,
+  );
+}

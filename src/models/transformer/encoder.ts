@@ -1,0 +1,84 @@
+import { add, formatShape, mul, type Tensor } from "../../engine/mod.ts";
+import { TextEncoder, type TokenTensors } from "../encoder.ts";
+import { firstToken, meanPool, type Pooling } from "../pooling.ts";
+import type { TransformerConfig } from "./config.ts";
+import type { LayerStack } from "./layers.ts";
+
+/** Options of {@linkcode TransformerEncoder}. */
+export interface TransformerEncoderOptions<Config extends TransformerConfig> {
+  readonly config: Config;
+  readonly pooling: Pooling;
+  /** Whether the encoder has a pooler. */
+  readonly hasPooler?: boolean;
+  /** The most tokens a text may have. */
+  readonly maxTokens: number;
+}
+
+/** Hides a key from attention, and is finite. */
+const hidden = 1e30;
+
+/** An encoder that embeds tokens and then runs a stack of layers, in which each token attends to all that aren't padding. */
+export abstract class TransformerEncoder<Config extends TransformerConfig = TransformerConfig>
+  extends TextEncoder {
+  override readonly hiddenSize: number;
+  override readonly maxTokens: number;
+  override readonly adapterTargets: readonly string[] = ["**.encoder.layer.**"];
+  readonly config: Config;
+  /** How {@linkcode TextEncoder.pool} makes one vector of a text's token states. */
+  readonly pooling: Pooling;
+
+  /** @throws {TypeError} when it should pool by a pooler that it doesn't have. */
+  constructor({ config, pooling, hasPooler = false, maxTokens }: TransformerEncoderOptions<Config>) {
+    super();
+    if (pooling === "pooler" && !hasPooler) {
+      throw new TypeError(
+        "Cannot pool by pooler.dense: the parameters have none; expected pooling mean or cls",
+      );
+    }
+    this.hiddenSize = config.hiddenSize;
+    this.maxTokens = maxTokens;
+    this.config = config;
+    this.pooling = pooling;
+  }
+
+  /** The stack of layers. */
+  protected abstract get layers(): LayerStack;
+
+  /** The states that the layers start from, [..., T, hiddenSize]. */
+  protected abstract embed(ids: Tensor, types: Tensor | undefined): Tensor;
+
+  /**
+   * Token states [..., T, hiddenSize].
+   *
+   * @throws {RangeError} when texts have no tokens, or more than {@linkcode TextEncoder.maxTokens}.
+   */
+  override encode({ ids, mask, types }: TokenTensors): Tensor {
+    checkLength(ids, this.maxTokens);
+    const run = this.through.bind(this);
+    return this.layers.forward(this.embed(ids, types), keyMask(mask), run);
+  }
+
+  /** One vector a text, [..., hiddenSize]. */
+  override pool(states: Tensor, mask: Tensor): Tensor {
+    return this.pooling === "mean" ? meanPool(states, mask) : firstToken(states);
+  }
+}
+
+/**
+ * Checks the number of tokens of texts.
+ *
+ * @throws {RangeError} when it's 0, or more than `maxTokens`.
+ */
+export function checkLength(ids: Tensor, maxTokens: number): void {
+  const length = ids.shape.at(-1) ?? 0;
+  if (length < 1 || length > maxTokens) {
+    throw new RangeError(
+      `Cannot encode texts of shape ${formatShape(ids.shape)}: expected 1 to ${maxTokens} tokens`,
+    );
+  }
+}
+
+/** What hides padding, for a mask [..., T] that is 1 for a token and 0 for padding: to be added to the scores of keys. */
+export function keyMask(mask: Tensor): Tensor {
+  return mul(add(mask, -1), hidden);
+}

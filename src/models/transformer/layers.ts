@@ -1,0 +1,92 @@
+import { type Linear, Module, scaledDotProductAttention, type Tensor } from "../../engine/mod.ts";
+import type { TextEncoder } from "../encoder.ts";
+import type { TransformerConfig } from "./config.ts";
+import { Intermediate, type Parts, ResidualOutput } from "./parts.ts";
+
+/** What a layer's states of one text depend on beside its own input. */
+export abstract class TransformerLayer extends Module {
+  /** Token states [..., T, hiddenSize]; the mask [..., T] is added to the scores of keys. */
+  abstract forward(x: Tensor, mask: Tensor): Tensor;
+}
+
+/** Transformer layers, one after the other. */
+export class LayerStack extends Module {
+  readonly layer: readonly TransformerLayer[];
+
+  constructor(layers: readonly TransformerLayer[]) {
+    super();
+    this.layer = layers;
+  }
+
+  /** Token states [..., T, hiddenSize]; `run` applies each layer. */
+  forward(x: Tensor, mask: Tensor, run: TextEncoder["through"] = (layer, states) => layer(states)): Tensor {
+    return this.layer.reduce((states, layer) => run((input) => layer.forward(input, mask), states), x);
+  }
+}
+
+class SelfAttention extends Module {
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+  readonly heads: number;
+
+  constructor(parts: Parts, name: string, { numAttentionHeads }: TransformerConfig) {
+    super();
+    this.query = parts.linear(`${name}.query`);
+    this.key = parts.linear(`${name}.key`);
+    this.value = parts.linear(`${name}.value`);
+    this.heads = numAttentionHeads;
+  }
+
+  forward(x: Tensor, mask: Tensor): Tensor {
+    return scaledDotProductAttention(this.query.forward(x), this.key.forward(x), {
+      v: this.value.forward(x),
+      heads: this.heads,
+      mask,
+    });
+  }
+}
+
+class Attention extends Module {
+  readonly self: SelfAttention;
+  readonly output: ResidualOutput;
+
+  constructor(parts: Parts, name: string, config: TransformerConfig) {
+    super();
+    this.self = new SelfAttention(parts, `${name}.self`, config);
+    this.output = new ResidualOutput(parts, `${name}.output`);
+  }
+
+  forward(x: Tensor, mask: Tensor): Tensor {
+    return this.output.forward(this.self.forward(x, mask), x);
+  }
+}
+
+/** A layer as BERT has it, and RoBERTa and ELECTRA after it, with the names they share. */
+export class BertLayer extends TransformerLayer {
+  readonly attention: Attention;
+  readonly intermediate: Intermediate;
+  readonly output: ResidualOutput;
+
+  constructor(parts: Parts, name: string, config: TransformerConfig) {
+    super();
+    this.attention = new Attention(parts, `${name}.attention`, config);
+    this.intermediate = new Intermediate(parts, `${name}.intermediate`, config);
+    this.output = new ResidualOutput(parts, `${name}.output`);
+  }
+
+  override forward(x: Tensor, mask: Tensor): Tensor {
+    const attended = this.attention.forward(x, mask);
+    return this.output.forward(this.intermediate.forward(attended), attended);
+  }
+}
+
+/** The layers `encoder.layer.0`, `encoder.layer.1` … as BERT has them. */
+export function bertLayers(parts: Parts, config: TransformerConfig): LayerStack {
+  return new LayerStack(
+    Array.from(
+      { length: config.numHiddenLayers },
+      (_, i) => new BertLayer(parts, `encoder.layer.${i}`, config),
+    ),
+  );
+}

@@ -1,0 +1,2 @@
+export type { HiddenActivation, TransformerConfig } from "./config.ts";
+export { TransformerEncoder, type TransformerEncoderOptions } from "./encoder.ts";
