@@ -1,5 +1,6 @@
 import { empty } from "../tensor.ts";
 import type { Attention, AttentionPath, Rows } from "./_attention.ts";
+import { addRelativeScores, relativeGradients } from "./_attention_relative.ts";
 import { gemm } from "./_gemm.ts";
 import { softmaxForward, softmaxGradient } from "./softmax.ts";
 
@@ -18,6 +19,7 @@ export const plainAttention: AttentionPath = {
       k: headSize,
       transposeB: true,
     });
+    if (attention.relative) addRelativeScores(attention, scores);
     const weights = softmaxForward(scores, { scale, ...(mask && { mask }) });
     scores.dispose();
     gemm({
@@ -31,7 +33,7 @@ export const plainAttention: AttentionPath = {
     return weights;
   },
 
-  gradient(attention, { saved: weights, dy, gradients }) {
+  gradient(attention, { saved: weights, dy, gradients, tables }) {
     const { sequences, heads, queries, keys, headSize, scale } = attention;
     const batch = [sequences, heads] as const;
     const dOutput = matrices({ tensor: dy, offset: 0, row: heads * headSize }, queries, headSize);
@@ -79,6 +81,9 @@ export const plainAttention: AttentionPath = {
       transposeA: true,
       whole: true,
     });
+    if (attention.relative) {
+      relativeGradients(attention, { dScores: dScores.tensor, gradients, ...(tables && { tables }) });
+    }
     dScores.tensor.dispose();
   },
 };

@@ -1,24 +1,20 @@
 import { isRecording, record } from "../autograd.ts";
 import { planAttention } from "../gpu/attention_plan.ts";
-import { formatShape, sameShape, type Shape, sizeOf } from "../shape.ts";
+import { formatShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import type { Attention, AttentionPath, Projections, Rows } from "./_attention.ts";
+import {
+  type Attention,
+  type AttentionOptions,
+  type AttentionPath,
+  type Projections,
+  type Rows,
+  settle,
+} from "./_attention.ts";
 import { fusedAttention } from "./_attention_fused.ts";
 import { plainAttention } from "./_attention_plain.ts";
 import { checkOperands } from "./launch.ts";
 
-/** Options of the attention operations. */
-export interface AttentionOptions {
-  /** Number of heads; divides the width. */
-  readonly heads: number;
-  /**
-   * Added to the scaled scores: [..., S] with one row of keys for each sequence, or the shape of the scores,
-   * [..., heads, T, S]. Finite: −1e30 hides a key.
-   */
-  readonly mask?: Tensor | undefined;
-  /** Multiplies the scores; 1/√(head size) by default. */
-  readonly scale?: number;
-}
+export type { AttentionOptions };
 
 /**
  * Multi-head attention softmax(QKᵀ·scale + mask)·V (Vaswani et al., arXiv 1706.03762): q [..., T, H·D], k and
@@ -97,42 +93,6 @@ export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
     const part = (i: number): Rows => ({ tensor, offset: i * width, row: fused });
     return { q: part(0), k: part(1), v: part(2) };
   }
-}
-
-interface Lengths {
-  readonly sequences: number;
-  readonly queries: number;
-  readonly keys: number;
-}
-
-/** All of an attention but its operands and its output, which has the given shape. */
-function settle(
-  shape: Shape,
-  lengths: Lengths,
-  options: AttentionOptions,
-): Omit<Attention, keyof Projections | "output"> {
-  const { heads, mask } = options;
-  const width = shape.at(-1)!;
-  if (!Number.isInteger(heads) || heads < 1 || width % heads !== 0) {
-    throw new TypeError(`Cannot split width ${width} into ${heads} heads: expected a divisor`);
-  }
-  if (lengths.keys === 0) {
-    throw new RangeError(`Cannot attend over no keys, with queries for ${formatShape(shape)}`);
-  }
-  if (mask) assertMaskFits(mask, [...shape.slice(0, -2), heads, lengths.queries, lengths.keys]);
-  const headSize = width / heads;
-  return { ...lengths, heads, headSize, mask, scale: options.scale ?? 1 / Math.sqrt(headSize) };
-}
-
-/** A mask of another shape, as [T, S], would be spread over the wrong rows. */
-function assertMaskFits(mask: Tensor, scores: Shape): void {
-  const perSequence = [...scores.slice(0, -3), scores.at(-1)!];
-  if (sameShape(mask.shape, perSequence) || sameShape(mask.shape, scores)) return;
-  throw new TypeError(
-    `Cannot mask attention scores ${formatShape(scores)} by ${
-      formatShape(mask.shape)
-    }: expected that shape or ${formatShape(perSequence)}`,
-  );
 }
 
 /** Computes the output by the path that {@linkcode planAttention} chooses. */

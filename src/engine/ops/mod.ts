@@ -9,6 +9,8 @@ export * from "./loss.ts";
 export * from "./matmul.ts";
 export * from "./random.ts";
 export { argmax, logSumExp, max, mean, type ReduceOptions, sum, sumOfSquares } from "./reduce.ts";
+export * from "./relative_attention.ts";
+export * from "./relative_positions.ts";
 export * from "./select.ts";
 export {
   broadcastTo,
