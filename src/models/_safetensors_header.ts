@@ -1,3 +1,4 @@
+import { excerpt } from "../data/excerpt.ts";
 import { ARRAY_CLASSES, type Dtype, type DtypeArrayClass } from "./dtype.ts";
 import { CorruptFileError } from "./errors.ts";
 
@@ -59,7 +60,7 @@ export function parsePrefix(prefix: Uint8Array, fileLength: number): number {
 /** Reads and checks a header against the length of the data section that follows it. */
 export function parseHeader(bytes: Uint8Array, dataLength: number): Header {
   const parsed = parseJson(bytes);
-  if (!isObject(parsed)) throw corrupt(`the header must be a JSON object, got ${show(parsed)}`);
+  if (!isObject(parsed)) throw corrupt(`the header must be a JSON object, got ${excerpt(parsed)}`);
   let metadata: Record<string, string> = {};
   const entries: HeaderEntry[] = [];
   for (const [name, value] of Object.entries(parsed)) {
@@ -72,12 +73,12 @@ export function parseHeader(bytes: Uint8Array, dataLength: number): Header {
 }
 
 function checkMetadata(value: unknown): Record<string, string> {
-  if (!isObject(value)) throw corrupt(`__metadata__ must map text to text, got ${show(value)}`);
+  if (!isObject(value)) throw corrupt(`__metadata__ must map text to text, got ${excerpt(value)}`);
   const metadata: Record<string, string> = {};
   for (const [key, text] of Object.entries(value)) {
     if (key === "__proto__") throw corrupt("__metadata__ has the reserved key __proto__");
     if (typeof text !== "string") {
-      throw corrupt(`__metadata__ must map text to text, got ${show(text)} for ${show(key)}`);
+      throw corrupt(`__metadata__ must map text to text, got ${excerpt(text)} for ${excerpt(key)}`);
     }
     metadata[key] = text;
   }
@@ -86,29 +87,29 @@ function checkMetadata(value: unknown): Record<string, string> {
 
 function checkEntry(name: string, value: unknown): HeaderEntry {
   if (isReservedName(name)) throw corrupt(`the tensor name ${name} is reserved`);
-  const where = `tensor ${show(name)}`;
-  if (!isObject(value)) throw corrupt(`${where} must be described by an object, got ${show(value)}`);
+  const where = `tensor ${excerpt(name)}`;
+  if (!isObject(value)) throw corrupt(`${where} must be described by an object, got ${excerpt(value)}`);
   const { dtype, shape, data_offsets: offsets } = value;
   const arrayClass = typeof dtype === "string" ? ARRAY_CLASSES.get(dtype) : undefined;
   if (typeof dtype !== "string" || arrayClass === undefined) {
-    throw corrupt(`${where} has the unknown dtype ${show(dtype)}`);
+    throw corrupt(`${where} has the unknown dtype ${excerpt(dtype)}`);
   }
   if (!isNaturals(shape)) {
-    throw corrupt(`${where} needs a shape of non-negative integers, got ${show(shape)}`);
+    throw corrupt(`${where} needs a shape of non-negative integers, got ${excerpt(shape)}`);
   }
   let length = 1;
   for (const size of shape) {
     length *= size;
-    if (!Number.isSafeInteger(length)) throw corrupt(`${where} has too large a shape, got ${show(shape)}`);
+    if (!Number.isSafeInteger(length)) throw corrupt(`${where} has too large a shape, got ${excerpt(shape)}`);
   }
   if (!isNaturals(offsets) || offsets.length !== 2) {
-    throw corrupt(`${where} needs two non-negative integers as data_offsets, got ${show(offsets)}`);
+    throw corrupt(`${where} needs two non-negative integers as data_offsets, got ${excerpt(offsets)}`);
   }
   const [begin, end] = offsets as [number, number];
   const width = arrayClass.BYTES_PER_ELEMENT;
   if (end < begin) throw corrupt(`${where} ends before it begins, got data_offsets [${begin}, ${end}]`);
   if (end - begin !== length * width) {
-    const described = `${dtype} ${show(shape)}`;
+    const described = `${dtype} ${excerpt(shape)}`;
     throw corrupt(
       `${where}: ${described} takes ${length * width} bytes, but data_offsets span ${end - begin}`,
     );
@@ -122,14 +123,14 @@ function checkCoverage(entries: readonly HeaderEntry[], dataLength: number): voi
   let previous = "";
   for (const { name, begin, end } of entries) {
     if (begin < covered) {
-      throw corrupt(`tensors ${show(previous)} and ${show(name)} overlap at byte ${begin}`);
+      throw corrupt(`tensors ${excerpt(previous)} and ${excerpt(name)} overlap at byte ${begin}`);
     }
     if (begin > covered) {
-      throw corrupt(`bytes ${covered} to ${begin} before tensor ${show(name)} belong to no tensor`);
+      throw corrupt(`bytes ${covered} to ${begin} before tensor ${excerpt(name)} belong to no tensor`);
     }
     if (end > dataLength) {
       throw corrupt(
-        `tensor ${show(name)} ends at byte ${end}, but the file holds ${dataLength} bytes of data`,
+        `tensor ${excerpt(name)} ends at byte ${end}, but the file holds ${dataLength} bytes of data`,
       );
     }
     covered = end;
@@ -173,7 +174,7 @@ function checkStructure(json: string): void {
       while (/\s/.test(json[next] ?? "")) next++;
       if (json[next] !== ":") continue;
       const key: string = JSON.parse(json.slice(start, i + 1));
-      if (open.at(-1)?.has(key)) throw corrupt(`the header repeats the key ${show(key)}`);
+      if (open.at(-1)?.has(key)) throw corrupt(`the header repeats the key ${excerpt(key)}`);
       open.at(-1)?.add(key);
     }
   }
@@ -185,15 +186,4 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isNaturals(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0 && !Object.is(n, -0));
-}
-
-/** A value for a message, cut short: a hostile name may be a hundred megabytes long. */
-export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}…` : value);
-  if (Array.isArray(value)) {
-    const items = value.slice(0, 8).map(show);
-    return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
-  }
-  if (isObject(value)) return "an object";
-  return value === undefined ? "none" : String(value);
 }

@@ -1,5 +1,5 @@
 import { readFile, stat } from "node:fs/promises";
-import { show } from "./_safetensors_header.ts";
+import { excerpt } from "../data/excerpt.ts";
 import { CorruptFileError } from "./errors.ts";
 
 /** The longest index that is read, in bytes, and the most shards that it may name. */
@@ -23,17 +23,17 @@ export async function readWeightIndex(path: string): Promise<Map<string, Set<str
   } catch (cause) {
     throw corrupt("it is not JSON in UTF-8", { cause });
   }
-  if (!isObject(index)) throw corrupt(`it must be a JSON object, got ${show(index)}`);
+  if (!isObject(index)) throw corrupt(`it must be a JSON object, got ${excerpt(index)}`);
   const { weight_map: weightMap } = index;
   if (!isObject(weightMap)) {
-    throw corrupt(`weight_map must tell the file of each tensor, got ${show(weightMap)}`);
+    throw corrupt(`weight_map must tell the file of each tensor, got ${excerpt(weightMap)}`);
   }
   const shards = new Map<string, Set<string>>();
   for (const [name, shard] of Object.entries(weightMap)) {
     // A plain name: a file elsewhere is none of the model's.
     if (typeof shard !== "string" || !/^[\w-][\w.-]*\.safetensors$/.test(shard)) {
       throw corrupt(
-        `tensor ${show(name)} must be in a .safetensors file of the same folder, got ${show(shard)}`,
+        `tensor ${excerpt(name)} must be in a .safetensors file of the same folder, got ${excerpt(shard)}`,
       );
     }
     const names = shards.get(shard);

@@ -1,5 +1,5 @@
 import type { ModelFiles } from "../data/hub/model_files.ts";
-import { show } from "./_safetensors_header.ts";
+import { excerpt } from "../data/excerpt.ts";
 import { readWeightIndex } from "./_weight_index.ts";
 import type { StoredTensor } from "./dtype.ts";
 import { CorruptFileError } from "./errors.ts";
@@ -56,14 +56,14 @@ function checkShard(index: string, file: SafetensorsFile, names: ReadonlySet<str
   for (const name of names) {
     if (!file.entries.has(name)) {
       throw new CorruptFileError(
-        `Cannot read ${file.path}: it lacks tensor ${show(name)}, which ${index} promises`,
+        `Cannot read ${file.path}: it lacks tensor ${excerpt(name)}, which ${index} promises`,
       );
     }
   }
   for (const name of file.entries.keys()) {
     if (!names.has(name)) {
       throw new CorruptFileError(
-        `Cannot read ${file.path}: it holds tensor ${show(name)}, which ${index} doesn't place there`,
+        `Cannot read ${file.path}: it holds tensor ${excerpt(name)}, which ${index} doesn't place there`,
       );
     }
   }
@@ -86,7 +86,7 @@ class ShardedWeights implements WeightSource {
   async read(name: string): Promise<StoredTensor> {
     const file = this.#fileOf.get(name);
     if (file === undefined) {
-      throw new RangeError(`Cannot read tensor ${show(name)}: ${this.#index} has none of that name`);
+      throw new RangeError(`Cannot read tensor ${excerpt(name)}: ${this.#index} has none of that name`);
     }
     return await file.read(name);
   }
