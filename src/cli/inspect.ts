@@ -1,0 +1,132 @@
+import { formatShape, type Gpu } from "../engine/mod.ts";
+import {
+  type Inspection,
+  inspectTensors,
+  type InspectTensorsOptions,
+  matchesPattern,
+  type Spectrum,
+} from "../federa/mod.ts";
+import { SafetensorsFile } from "../models/mod.ts";
+import { barPlot, sparkline } from "./bar_plot.ts";
+import { type Column, formatTable } from "./table.ts";
+
+/** Options of {@linkcode inspectFile}. */
+export interface InspectFileOptions extends InspectTensorsOptions {
+  /**
+   * Name pattern of the matrices and products whose singular values are drawn large; see {@linkcode matchesPattern}. By default
+   * the one of the largest norm is, of the products where there are any.
+   */
+  readonly plot?: string | undefined;
+}
+
+/** A line of the table: a tensor, or a product of two. */
+interface Row {
+  readonly name: string;
+  /** What its plot is called. */
+  readonly title: string;
+  readonly what: string;
+  readonly shape: readonly number[];
+  readonly norm: number;
+  readonly spectrum: Spectrum | undefined;
+  readonly note: string;
+}
+
+/**
+ * What is in a safetensors file, as text for people: tensors, shapes, norms, and singular values.
+ *
+ * @throws {CorruptFileError} when the file is broken.
+ * @throws {RangeError} when the pattern matches nothing that has singular values.
+ */
+export async function inspectFile(
+  gpu: Gpu,
+  path: string,
+  options: InspectFileOptions = {},
+): Promise<string> {
+  const file = await SafetensorsFile.open(path);
+  try {
+    const found = await inspectTensors(gpu, file, options);
+    return [describeFile(path, file, found), ...formatInspection(found, options)].join("\n\n");
+  } finally {
+    await file.close();
+  }
+}
+
+function describeFile(path: string, { metadata }: SafetensorsFile, { tensors }: Inspection): string {
+  const count = tensors.reduce((sum, { shape }) => sum + shape.reduce((size, side) => size * side, 1), 0);
+  const notes = Object.entries(metadata);
+  const described = notes.slice(0, 8).map(([key, value]) => `${cut(key, 40)} = ${cut(value, 40)}`);
+  if (notes.length > 8) described.push(`${notes.length - 8} more`);
+  return `${path}: ${tensors.length} tensors, ${count.toLocaleString("en")} numbers` +
+    (notes.length > 0 ? `\nnotes: ${described.join(", ")}` : "");
+}
+
+/** The tables of tensors and of products, then the plots. */
+function formatInspection({ tensors, products }: Inspection, { plot }: InspectFileOptions): string[] {
+  const rows: Row[] = tensors.map(({ dtype, nonFinite, withoutSpectrum, ...each }) => ({
+    ...each,
+    title: each.name,
+    what: dtype,
+    note: nonFinite > 0 ? `${nonFinite} NaN or infinite` : withoutSpectrum ?? "",
+  }));
+  const changes: Row[] = products.map(({ formula, ...each }) => ({
+    ...each,
+    title: `${formula} of ${each.name}`,
+    what: formula,
+    note: "",
+  }));
+  const plots = choose(plot, changes, rows).map(({ title, spectrum }) => {
+    const part = spectrum!.complete ? "" : `, the leading ${spectrum!.values.length}`;
+    return `singular values of ${cut(title, 100)}${part}\n${barPlot(spectrum!.values)}`;
+  });
+  return [
+    formatTable(rows, columns("tensor", "dtype")),
+    ...changes.length > 0 ? [formatTable(changes, columns("low-rank change", "product"))] : [],
+    ...plots,
+  ];
+}
+
+function choose(plot: string | undefined, changes: readonly Row[], tensors: readonly Row[]): Row[] {
+  const all = [...changes, ...tensors].filter(({ spectrum }) => spectrum !== undefined);
+  if (plot === undefined) {
+    const candidates = changes.length > 0 ? changes : all;
+    const largest = candidates.reduce<Row | undefined>(
+      (best, row) => best === undefined || row.norm > best.norm ? row : best,
+      undefined,
+    );
+    return largest ? [largest] : [];
+  }
+  const chosen = all.filter(({ name }) => matchesPattern(name, plot));
+  if (chosen.length === 0) {
+    const names = all.map(({ name }) => name).join(", ") || "none";
+    throw new RangeError(
+      `Cannot plot "${plot}": it matches nothing that has singular values; there are ${names}`,
+    );
+  }
+  return chosen;
+}
+
+function columns(title: string, kind: string): Column<Row>[] {
+  const largest = ({ spectrum }: Row) => spectrum?.values[0];
+  return [
+    { title, cell: ({ name }) => cut(name, 80) },
+    { title: kind, cell: ({ what }) => what },
+    { title: "shape", cell: ({ shape }) => formatShape(shape) },
+    { title: "norm", cell: ({ norm }) => norm.toPrecision(4), align: "right" },
+    { title: "σ₁", cell: (row) => largest(row)?.toPrecision(4) ?? "", align: "right" },
+    {
+      title: "(norm/σ₁)²",
+      cell: (row) => largest(row) ? ((row.norm / largest(row)!) ** 2).toFixed(1) : "",
+      align: "right",
+    },
+    {
+      title: "singular values",
+      cell: ({ spectrum, note }) => spectrum ? sparkline(spectrum.values) : note,
+    },
+  ];
+}
+
+/** Text of a file for a line: on one line, and cut short. */
+function cut(text: string, length: number): string {
+  const plain = text.replace(/\p{C}/gu, "�");
+  return plain.length > length ? `${plain.slice(0, length - 1)}…` : plain;
+}
