@@ -16,6 +16,7 @@ export * from "./parameters.ts";
 export * from "./pooling.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_file.ts";
+export * from "./save_weights.ts";
 export type {
   EncodeBatchOptions,
   EncodeOptions,
