@@ -11,7 +11,7 @@
 // z % batchInner, and starts at Offset + outer * Outer + inner * Inner; stored rows are Row elements apart):
 //   a, b      of the first product, a1, b1 of the second (with SECOND, then TERMS is 2); A stored m x k, or k x m with TRANSPOSE_A; B stored
 //             k x n, or n x k with TRANSPOSE_B. VEC_A, VEC_B: read by four elements at once along their stored rows, for
-//             which offset, strides and both extents of a stored row are multiples of 4. HALF_B: B is of pairs
+//             which offset and strides are multiples of 4, and what follows a row's extent up to one may be read (A: 0, B: -0). HALF_B: B is of pairs
 //             of f16 (B1 is not)
 //   c         m x n
 //   bias      where params.hasBias is 1; residual with RESIDUAL, slope with SLOPE: placed as C
@@ -140,7 +140,7 @@ fn main(
   let aAt{t}_{q} = aBase{t} + min(row + {q}u * SHARE + aLane, params.m - 1u) * select(term{t}.aRow, 1u, TRANSPOSE_A);
 //@end
 //@for g in 0..COLUMNS
-  let bAt{t}_{g} = bBase{t} + min(column + {g}u * WIDTH * LANES, params.n - WIDTH) * select(1u, term{t}.bRow, TRANSPOSE_B);
+  let bAt{t}_{g} = bBase{t} + min(column + {g}u * WIDTH * LANES, (params.n - 1u) / WIDTH * WIDTH) * select(1u, term{t}.bRow, TRANSPOSE_B);
 //@end
 //@end
 
@@ -152,7 +152,7 @@ fn main(
   // A is stored along m: vec4 e of the tile's four k has k + e / (ROWS / 4) and the rows from 4 * (e % (ROWS / 4)) on.
 //@for q in 0..A_LOADS
   let e{q} = {q}u * LANES + lane;
-  let packed{q} = aBase0 + min(row + e{q} % (ROWS / 4u) * 4u, params.m - 4u);
+  let packed{q} = aBase0 + min(row + e{q} % (ROWS / 4u) * 4u, (params.m - 1u) / 4u * 4u);
 //@end
 //@end
   for (var k = 0u; k < term0.k; k += 4u) {

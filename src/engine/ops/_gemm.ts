@@ -8,6 +8,7 @@ import { type BindingAccess, Kernel } from "../gpu/kernel.ts";
 import type { MatmulProblem } from "../gpu/matmul_plan.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
+import { padRows } from "./_pad_rows.ts";
 
 /** A batch of matrices inside a tensor: strides and offset in elements. */
 export interface MatrixView {
@@ -19,6 +20,8 @@ export interface MatrixView {
   /** Between outer and inner entries of the batch; 0 where the batch shares one matrix. */
   readonly outer?: number;
   readonly inner?: number;
+  /** What follows a stored row up to a multiple of four leaves every sum as it is; see {@linkcode padRows}. */
+  readonly padded?: boolean;
 }
 
 /** What is done to the sums of a product before they are stored for good. */
@@ -68,6 +71,38 @@ const sources = { register: registerSource, workgroup: workgroupSource, sum: sum
  * tile is chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
  */
 export function gemm(options: GemmOptions): void {
+  const padded = padOperands(options);
+  runGemm({ ...options, ...padded });
+  for (const { tensor } of Object.values(padded)) tensor.dispose();
+}
+
+/**
+ * Copies of operands of odd rows that are read so often that four elements at a time pay for the copy: on CPUs, whose
+ * cost is the number of loads. What follows the last k leaves every sum as it is, and so no bit depends on the copy.
+ */
+function padOperands({ a, b, c, m, n, k, batch = [1, 1], ...options }: GemmOptions) {
+  const { transposeA = false, transposeB = false } = options;
+  const padded: { a?: MatrixView; b?: MatrixView } = {};
+  const { class: adapterClass, subgroupSize } = c.tensor.gpu.adapter;
+  if (adapterClass !== "cpu" || subgroupSize === undefined || batch[0] * batch[1] !== 1 || k === 0) {
+    return padded;
+  }
+  const [widthA, widthB] = [transposeA ? m : k, transposeB ? k : n];
+  if (n >= readsWorthCopy && m >= readsWorthCopy && k >= readsWorthCopy) {
+    if (!isVectorizable(a, widthA)) {
+      padded.a = padRows(a, { rows: transposeA ? k : m, width: widthA, value: 0 });
+    }
+    if (!isVectorizable(b, widthB) && b.tensor.dtype !== "f16") {
+      padded.b = padRows(b, { rows: transposeB ? n : k, width: widthB, value: -0 });
+    }
+  }
+  return padded;
+}
+
+/** The least side of a product whose operands are worth a copy. */
+const readsWorthCopy = 64;
+
+function runGemm(options: GemmOptions): void {
   const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false, whole = false } = options;
   const { transposeA = false, transposeB = false } = options;
   const count = batch[0] * batch[1];
@@ -216,6 +251,9 @@ function placement({ offset = 0, row, outer = 0, inner = 0 }: MatrixView): numbe
   return [offset, row, outer, inner];
 }
 
-function isVectorizable({ offset = 0, row, outer = 0, inner = 0 }: MatrixView, extent: number): boolean {
-  return [offset, row, outer, inner, extent].every((value) => value % 4 === 0);
+function isVectorizable(
+  { offset = 0, row, outer = 0, inner = 0, padded = false }: MatrixView,
+  extent: number,
+): boolean {
+  return [offset, row, outer, inner, padded ? 0 : extent].every((value) => value % 4 === 0);
 }

@@ -229,6 +229,26 @@ test("linear() with a low-rank term, an activation or a residual agrees with the
   await holds(cases, check, 40);
 });
 
+test("linear() of odd rows, which are padded from 64 on each side, agrees with the oracle", async () => {
+  for (const [m, n, k] of [[65, 67, 69], [67, 70, 64], [64, 64, 65]] as const) {
+    for (const [end, b] of [["none", "shared"], ["gelu", "none"]] as const) {
+      await check({
+        members: 1,
+        m,
+        n,
+        k,
+        r: 5,
+        weight: "shared",
+        bias: "shared",
+        a: "shared",
+        b,
+        end,
+        seed: m,
+      });
+    }
+  }
+});
+
 test("linear() with a low-rank term gives a member the same bits in a cohort as alone", async () => {
   await holds(cases, async (problem) => {
     const named = inputsOf({ ...problem, b: "own", a: "own", weight: "shared", bias: "shared" });

@@ -93,6 +93,10 @@ for (const layout of ["NN", "NT", "TN"] as const) {
       [130, 12, 64],
       [8, 257, 31],
       [33, 1, 128],
+      // Odd rows are padded from 64 on each side.
+      [65, 67, 66],
+      [64, 65, 70],
+      [127, 69, 129],
     ] as const;
     for (const [i, [m, k, n]] of sizes.entries()) {
       const [a, b] = operandShapes(m, k, n, layout);
