@@ -36,7 +36,7 @@ export function classification({ labels }: ClassificationOptions): Task<TextExam
     kind: "sequence-classification",
     labels,
     perToken: false,
-    metrics: ["accuracy", "macroF1"],
+    metrics: ["accuracy", "macroF1", "weightedF1", "matthews"],
     prepare(examples, tokenizer, options) {
       const targets = Int32Array.from(examples, ({ label }, i) => labelNumber(numbers, label, i));
       return { ...textRows(examples, tokenizer, options), targets, targetsPerRow: 1 };

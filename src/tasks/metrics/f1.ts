@@ -26,17 +26,52 @@ export function macroF1(
   options: ClassMetricOptions = {},
 ): number {
   checkIds(labels, predictions, options.numClasses);
-  const correct = new Map<number, number>();
-  const seen = new Map<number, number>();
-  const count = (counts: Map<number, number>, id: number): unknown =>
-    counts.set(id, (counts.get(id) ?? 0) + 1);
+  const counts = countClasses(labels, predictions);
+  const total = [...counts.values()].reduce((sum, count) => sum + f1(count), 0);
+  return total / (options.numClasses ?? counts.size);
+}
+
+/**
+ * The mean of the classes' F1 scores, each weighted by how many labels are of the class: scikit-learn's
+ * `f1_score(…, average="weighted", zero_division=0)`. (The micro average over all classes is {@linkcode accuracy}.)
+ *
+ * @param labels true class ids
+ * @param predictions predicted class ids, in the same order
+ * @throws {TypeError} if the lengths differ
+ * @throws {RangeError} if there are none, or an id is not an integer from 0
+ */
+export function weightedF1(labels: ArrayLike<number>, predictions: ArrayLike<number>): number {
+  checkIds(labels, predictions);
+  const counts = countClasses(labels, predictions);
+  return [...counts.values()].reduce((sum, count) => sum + count.labels * f1(count), 0) / labels.length;
+}
+
+interface ClassCount {
+  hits: number;
+  labels: number;
+  predictions: number;
+}
+
+function countClasses(
+  labels: ArrayLike<number>,
+  predictions: ArrayLike<number>,
+): Map<number, ClassCount> {
+  const counts = new Map<number, ClassCount>();
+  const of = (id: number) => {
+    const found = counts.get(id) ?? { hits: 0, labels: 0, predictions: 0 };
+    counts.set(id, found);
+    return found;
+  };
   for (let i = 0; i < labels.length; i++) {
-    count(seen, labels[i]!);
-    count(seen, predictions[i]!);
-    if (labels[i] === predictions[i]) count(correct, labels[i]!);
+    const label = of(labels[i]!);
+    label.labels++;
+    of(predictions[i]!).predictions++;
+    if (labels[i] === predictions[i]) label.hits++;
   }
-  // `seen` counts TP + FN as labels and TP + FP as predictions: the whole denominator.
-  let total = 0;
-  for (const [id, denominator] of seen) total += 2 * (correct.get(id) ?? 0) / denominator;
-  return total / (options.numClasses ?? seen.size);
+  return counts;
+}
+
+/** Labels are TP + FN and predictions TP + FP; a class that is counted has one of them. */
+function f1({ hits, labels, predictions }: ClassCount): number {
+  return 2 * hits / (labels + predictions);
 }

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { accuracy, confusionMatrix, macroF1 } from "../../../src/tasks/metrics/mod.ts";
+import {
+  accuracy,
+  confusionMatrix,
+  macroF1,
+  matthewsCorrelation,
+  weightedF1,
+} from "../../../src/tasks/metrics/mod.ts";
+import { reference } from "./golden.ts";
 
 // Expected values of this pair of lists: scikit-learn 1.9.1, zero_division=0.
 const labels = [0, 1, 2, 0, 1, 2, 2, 2, 1, 0, 4, 4];
@@ -55,6 +62,25 @@ describe("macroF1()", () => {
   });
 });
 
+describe("weightedF1()", () => {
+  it("weightedF1() weighs a class by its labels", () => {
+    // F1: class 0 2·2/(3 + 2) = 4/5 of 3 labels, class 1 none of 1 label, class 2 is never a label.
+    assertClose(weightedF1([0, 0, 0, 1], [0, 0, 2, 2]), 3 / 4 * 4 / 5);
+  });
+});
+
+describe("matthewsCorrelation()", () => {
+  it("matthewsCorrelation() equals the formula of two classes", () => {
+    fc.assert(fc.property(fc.array(fc.tuple(fc.nat(1), fc.nat(1)), { minLength: 1 }), (pairs) => {
+      const count = (y: number, p: number) => pairs.filter((pair) => pair[0] === y && pair[1] === p).length;
+      const [tp, tn, fp, fn] = [count(1, 1), count(0, 0), count(0, 1), count(1, 0)];
+      const spread = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn);
+      const expected = spread === 0 ? 0 : (tp * tn - fp * fn) / Math.sqrt(spread);
+      assertClose(matthewsCorrelation(pairs.map(([y]) => y), pairs.map(([, p]) => p)), expected);
+    }));
+  });
+});
+
 describe("confusionMatrix()", () => {
   it("confusionMatrix() counts truth by row and prediction by column", () => {
     assert.deepEqual(confusionMatrix(labels, predictions), [
@@ -77,9 +103,30 @@ describe("confusionMatrix()", () => {
   });
 });
 
-describe("metrics", () => {
-  it("metrics refuse lists that cannot be scored", () => {
-    for (const metric of [accuracy, macroF1, confusionMatrix]) {
+describe("metrics of classes", () => {
+  it("metrics of classes equal scikit-learn's", () => {
+    for (const { labels, predictions, ...expected } of reference.classes) {
+      assertClose(accuracy(labels, predictions), expected.accuracy);
+      assertClose(macroF1(labels, predictions), expected.macroF1);
+      assertClose(weightedF1(labels, predictions), expected.weightedF1);
+      assertClose(matthewsCorrelation(labels, predictions), expected.matthews);
+    }
+  });
+
+  it("metrics of classes are bounded and don't depend on the order of examples or the names of classes", () => {
+    fc.assert(fc.property(scored, fc.nat(), ([y, p], turn) => {
+      const moved = (ids: readonly number[]) => ids.map((_, i) => (ids[(i + turn) % ids.length]! + turn) % 7);
+      for (const metric of [accuracy, macroF1, weightedF1, matthewsCorrelation]) {
+        const found = metric(y, p);
+        assert.ok(found >= (metric === matthewsCorrelation ? -1 - 1e-14 : 0) && found <= 1 + 1e-14);
+        assertClose(metric(moved(y), moved(p)), found);
+        if (new Set(y).size > 1) assertClose(metric(y, y), 1);
+      }
+    }));
+  });
+
+  it("metrics of classes refuse lists that cannot be scored", () => {
+    for (const metric of [accuracy, macroF1, weightedF1, matthewsCorrelation, confusionMatrix]) {
       assert.throws(() => metric([0, 1], [0]), { name: "TypeError", message: /got 1 and 2/ });
       assert.throws(() => metric([], []), { name: "RangeError", message: /got 0/ });
       for (const bad of [-1, 0.5, NaN]) {
