@@ -1,10 +1,10 @@
 import { NonFiniteError } from "../engine/mod.ts";
 
 /**
- * Splits outputs into groups of neighbours, such as those of a row.
+ * Splits outputs into groups of neighbours, those of a row.
  *
  * @throws {TypeError} when they are not `count` groups of `size`.
- * @throws {NonFiniteError} naming the first group with an output that isn't finite.
+ * @throws {NonFiniteError} naming the first row with an output that isn't finite.
  */
 export function groupOutputs(
   outputs: Float32Array,
@@ -17,11 +17,9 @@ export function groupOutputs(
   }
   return Array.from({ length: count }, (_, i) => {
     const group = outputs.subarray(i * size, (i + 1) * size);
-    if (!group.every(Number.isFinite)) {
-      const found = group.find((value) => !Number.isFinite(value));
-      throw new NonFiniteError(`Cannot read outputs: row ${i} must be finite, got ${found}`);
-    }
-    return group;
+    const bad = group.find((value) => !Number.isFinite(value));
+    if (bad === undefined) return group;
+    throw new NonFiniteError(`Cannot read outputs: row ${i} must be finite, got ${bad}`);
   });
 }
 
@@ -31,9 +29,15 @@ export function largest(values: Float32Array): number {
 }
 
 /** Softmax in float64. */
-export function probabilities(logits: Float32Array): number[] {
-  const top = logits[largest(logits)]!;
-  const weights = Array.from(logits, (logit) => Math.exp(logit - top));
+export function softmaxOf(scores: ArrayLike<number>): number[] {
+  const values = Array.from(scores);
+  const top = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  const weights = values.map((value) => Math.exp(value - top));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return weights.map((weight) => weight / total);
+}
+
+/** Shares by the names of their labels. */
+export function namedShares(labels: readonly string[], shares: readonly number[]): Record<string, number> {
+  return Object.fromEntries(labels.map((label, k) => [label, shares[k]!]));
 }

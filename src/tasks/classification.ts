@@ -1,12 +1,13 @@
 import type { TextExample } from "../data/text_example.ts";
 import { crossEntropy, reshape } from "../engine/mod.ts";
+import { encodeTexts } from "./_encode_texts.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";
-import { groupOutputs, largest, probabilities } from "./_outputs.ts";
-import { textRows } from "./_text_rows.ts";
+import { groupOutputs, largest, namedShares, softmaxOf } from "./_outputs.ts";
 import { accuracy } from "./metrics/accuracy.ts";
 import { macroF1 } from "./metrics/f1.ts";
+import { matthewsCorrelation } from "./metrics/matthews.ts";
 import type { Task } from "./task.ts";
-import type { TaskSet } from "./task_set.ts";
+import { createTaskSet, type TaskSet } from "./task_set.ts";
 
 /** Options of {@linkcode classification}. */
 export interface ClassificationOptions {
@@ -22,7 +23,8 @@ export interface ClassPrediction {
 }
 
 /**
- * Telling which one of several classes a text, or a pair of texts, is of: cross-entropy, scored by accuracy and macro-F1.
+ * Telling which one of several classes a text, or a pair of texts, is of: cross-entropy, scored by accuracy, macro-F1 and
+ * Matthews' correlation.
  *
  * @throws {RangeError} with fewer than two labels.
  * @throws {TypeError} when a label is named twice.
@@ -36,25 +38,27 @@ export function classification({ labels }: ClassificationOptions): Task<TextExam
     kind: "sequence-classification",
     labels,
     perToken: false,
-    metrics: ["accuracy", "macroF1", "weightedF1", "matthews"],
+    metrics: ["accuracy", "macroF1", "matthews"],
+    ask: (text, textPair) => ({ text, ...(textPair !== undefined && { textPair }), label: labels[0]! }),
     prepare(examples, tokenizer, options) {
       const targets = Int32Array.from(examples, ({ label }, i) => labelNumber(numbers, label, i));
-      return { ...textRows(examples, tokenizer, options), targets, targetsPerRow: 1 };
+      return createTaskSet(encodeTexts(examples, tokenizer, options), { targets });
     },
     losses(outputs, { targets }) {
       return crossEntropy(reshape(outputs, [...targets.shape, numClasses]), targets);
     },
     predict(set, outputs) {
-      return rows(set, outputs).map((row) => {
-        const shares = probabilities(row).map((share, k) => [labels[k]!, share] as const);
-        return { label: labels[largest(row)]!, probabilities: Object.fromEntries(shares) };
-      });
+      return rows(set, outputs).map((row) => ({
+        label: labels[largest(row)]!,
+        probabilities: namedShares(labels, softmaxOf(row)),
+      }));
     },
     score(set, outputs) {
       const found = rows(set, outputs).map(largest);
       return {
         accuracy: accuracy(set.targets, found),
         macroF1: macroF1(set.targets, found, { numClasses }),
+        matthews: matthewsCorrelation(set.targets, found),
       };
     },
   };

@@ -4,8 +4,13 @@
  * @module
  */
 export * from "./classification.ts";
+export * from "./create_task.ts";
 export * from "./head.ts";
 export * from "./metrics/mod.ts";
+export * from "./multi_label.ts";
+export * from "./question_answering.ts";
+export * from "./regression.ts";
 export * from "./task.ts";
 export * from "./task_model.ts";
 export * from "./task_set.ts";
+export * from "./token_classification.ts";

@@ -30,8 +30,14 @@ export interface Task<Example = unknown, Prediction = unknown, Set extends TaskS
   readonly labels: readonly string[];
   /** Whether every token has outputs of its own, [..., T, K], or a text has, [..., K]; K is the number of labels. */
   readonly perToken: boolean;
-  /** Names of the scores, the one that settings are chosen by in front; higher is better for each. */
+  /** Names of the scores; of the first, which settings are chosen by, higher is better. */
   readonly metrics: readonly string[];
+  /**
+   * An example whose answer isn't known, for predictions: a text, or a pair of texts; a question and its context.
+   *
+   * @throws {TypeError} when the task needs two texts and has one.
+   */
+  ask(text: string, textPair?: string): Example;
   /**
    * Tokens and targets of examples.
    *
@@ -47,6 +53,11 @@ export interface Task<Example = unknown, Prediction = unknown, Set extends TaskS
   losses(outputs: Tensor, rows: TargetTensors): Tensor;
   /** What outputs say of each example, in the order of examples; outputs are [N, K] or [N, T, K] of the set's rows. */
   predict(set: Set, outputs: Float32Array): Prediction[];
-  /** How good predictions are; the keys are `metrics`. */
+  /**
+   * How good predictions are; the keys are of `metrics`. A score of some of the examples is left out where there are none of
+   * those.
+   *
+   * @throws {RangeError} on an empty set.
+   */
   score(set: Set, outputs: Float32Array): Scores;
 }

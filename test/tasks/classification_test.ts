@@ -88,7 +88,7 @@ test("classification()'s losses and their gradients are the oracle's cross-entro
   assertClose(dx!, wanted, { absolute: 3e-6 });
 });
 
-test("classification() predicts the class of the largest output and scores by accuracy and macro-F1", () => {
+test("classification() predicts the class of the largest output and scores by accuracy, macro-F1 and Matthews", () => {
   const texts = ["ham", "ham", "spam", "eggs"].map((label) => ({ text: "x", label }));
   const set = task.prepare(texts, new FakeTokenizer(), { maxLength: 3 });
   const outputs = Float32Array.of(Math.log(2), 0, 0, 0, 5, 0, 1, 1, 0, 800, -800, 801);
@@ -103,6 +103,8 @@ test("classification() predicts the class of the largest output and scores by ac
   assert.deepEqual(Object.keys(scores), task.metrics);
   assert.equal(scores["accuracy"], 0.5);
   assert.equal(scores["macroF1"], 0.5);
+  // Of 4 examples 2 hits; Σ labels·predictions 2·2 + 1·1 + 1·1 = 6, and so are both spreads: (8 − 6)/(16 − 6).
+  assertClose([scores["matthews"]!], [0.2], { absolute: 1e-15 });
 });
 
 test("classification() refuses outputs of another size, or that aren't finite", () => {

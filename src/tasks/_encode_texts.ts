@@ -1,6 +1,5 @@
-import type { Tokenizer } from "../models/mod.ts";
+import type { TokenBatch, Tokenizer } from "../models/mod.ts";
 import type { PrepareOptions } from "./task.ts";
-import type { TaskSet } from "./task_set.ts";
 
 /** A text, or a pair of texts. */
 interface Text {
@@ -9,15 +8,15 @@ interface Text {
 }
 
 /**
- * The rows of a set whose examples have one row each.
+ * Tokens of texts, or of pairs of texts, one row each.
  *
  * @throws {RangeError} if some examples are pairs of texts and others aren't.
  */
-export function textRows(
+export function encodeTexts(
   examples: readonly Text[],
   tokenizer: Tokenizer,
   { maxLength }: PrepareOptions,
-): Omit<TaskSet, "targets" | "targetsPerRow"> {
+): TokenBatch {
   const paired = examples[0]?.textPair !== undefined;
   const pairs = examples.flatMap(({ textPair }, i) => {
     if ((textPair !== undefined) === paired) return textPair ?? [];
@@ -27,18 +26,6 @@ export function textRows(
       }`,
     );
   });
-  const { ids, mask, types } = tokenizer.encodeBatch(examples.map(({ text }) => text), {
-    maxLength,
-    padTo: maxLength,
-    ...(paired && { pairs }),
-  });
-  return {
-    numExamples: examples.length,
-    size: examples.length,
-    length: maxLength,
-    ids,
-    mask,
-    ...(types && { types }),
-    firstRows: Uint32Array.from({ length: examples.length + 1 }, (_, i) => i),
-  };
+  const texts = examples.map(({ text }) => text);
+  return tokenizer.encodeBatch(texts, { maxLength, padTo: maxLength, ...(paired && { pairs }) });
 }

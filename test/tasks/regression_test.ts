@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { regression } from "../../src/tasks/mod.ts";
+import { F64Array } from "../reference/array.ts";
+import * as reference from "../reference/loss.ts";
+import { assertClose } from "../support/compare.ts";
+import { FakeTokenizer } from "../support/fake_tokenizer.ts";
+import { evaluate, testGpu, upload } from "../engine/harness.ts";
+
+const gpu = await testGpu();
+const task = regression();
+const examples = [1.5, -2, 0].map((value) => ({ text: "a b", textPair: "c", value }));
+
+test("regression() foretells the number of a text or a pair", () => {
+  const tokenizer = new FakeTokenizer();
+  const set = task.prepare(examples, tokenizer, { maxLength: 6 });
+  assert.equal(tokenizer.spell(set.ids.subarray(0, 6)), "[ a b ] c ]");
+  assert.deepEqual(set.targets, Float32Array.of(1.5, -2, 0));
+  assert.deepEqual(task.predict(set, Float32Array.of(1, 2, 3)), [{ value: 1 }, { value: 2 }, { value: 3 }]);
+  assert.throws(
+    () => task.prepare([...examples, { ...examples[0]!, value: 1e39 }], tokenizer, { maxLength: 6 }),
+    {
+      name: "RangeError",
+      message: "Cannot use example 3: its value must be a finite float32, got 1e+39",
+    },
+  );
+});
+
+test("regression()'s losses and their gradients are the oracle's squares", async () => {
+  const outputs = F64Array.fromF32([2, 2, 1], [3, -1, 0.25, 100]);
+  const targets = F64Array.fromF32([2, 2, 1], [1, -1, 0.5, -100]);
+  const { y, dy, gradients: [dx] } = await evaluate(
+    gpu,
+    (x) => task.losses(x, { targets: upload(gpu, targets), mask: upload(gpu, targets) }),
+    { inputs: [outputs] },
+  );
+  const options = { reduction: "none" } as const;
+  // A difference, a square, two products: four roundings.
+  assertClose(y, reference.mse(outputs, targets, options), { ulps: 4 });
+  assertClose(dx!, reference.mseGradient(outputs, targets, dy, options), { ulps: 4 });
+});
+
+test("regression() is scored by correlations and the mean square", () => {
+  const set = task.prepare(examples, new FakeTokenizer(), { maxLength: 6 });
+  // Differences from the means: 10/6, -11/6, 1/6 against 2/3, -4/3, 2/3; ranks 3, 1, 2 against 2.5, 1, 2.5.
+  const scores = task.score(set, Float32Array.of(3, 1, 3));
+  assert.deepEqual(Object.keys(scores), task.metrics);
+  const pearson = (20 + 44 + 2) / 18 / Math.sqrt((100 + 121 + 1) / 36 * (4 + 16 + 4) / 9);
+  assertClose(Object.values(scores), [pearson, 1.5 / Math.sqrt(3), (2.25 + 9 + 9) / 3], { absolute: 1e-14 });
+  // A model that says the same of every text tells nothing.
+  assert.deepEqual(task.score(set, new Float32Array(3)), {
+    pearson: 0,
+    spearman: 0,
+    meanSquaredError: (2.25 + 4) / 3,
+  });
+});
+
+test("regression() has one output", () => {
+  assert.deepEqual(regression({ labels: ["similarity"] }).labels, ["similarity"]);
+  assert.throws(() => regression({ labels: ["a", "b"] }), { name: "RangeError", message: /2 numbers/ });
+});

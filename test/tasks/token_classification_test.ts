@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { tagsOf, tokenClassification } from "../../src/tasks/mod.ts";
+import { F64Array } from "../reference/array.ts";
+import * as reference from "../reference/loss.ts";
+import { assertClose } from "../support/compare.ts";
+import { FakeTokenizer } from "../support/fake_tokenizer.ts";
+import { evaluate, testGpu, upload, uploadIntegers } from "../engine/harness.ts";
+
+const gpu = await testGpu();
+const labels = ["O", "B-PER", "I-PER"];
+const task = tokenClassification({ labels });
+const words = (text: string) => text.split(" ");
+const example = (tokens: string, tags: string) => ({ tokens: words(tokens), tags: words(tags) });
+const examples = [
+  example("Ada Lovelace wrote", "B-PER I-PER O"),
+  example("to Babbage", "O B-PER"),
+  example("x", "O"),
+];
+
+/** Outputs whose largest of each token is that of a tag, or of O where none is given. */
+function outputsOf(rows: readonly (readonly string[])[], length: number): Float32Array {
+  const outputs = new Float32Array(rows.length * length * 3);
+  rows.forEach((tags, row) =>
+    tags.forEach((tag, at) => outputs[(row * length + at) * 3 + labels.indexOf(tag)] = 1)
+  );
+  return outputs;
+}
+
+test("tokenClassification() puts a word's tag on its first token; the others don't count", () => {
+  const tokenizer = new FakeTokenizer();
+  const set = task.prepare(examples, tokenizer, { maxLength: 8 });
+  assert.equal(
+    tokenizer.spell(set.ids),
+    "[ Ada Lov ela ce wro te ] [ to Bab bag e ] _ _ [ x ] _ _ _ _ _",
+  );
+  const x = -100;
+  assert.deepEqual([...set.targets], [
+    ...[x, 1, 2, x, x, 0, x, x],
+    ...[x, 0, 1, x, x, x, x, x],
+    ...[x, 0, x, x, x, x, x, x],
+  ]);
+  assert.equal(set.targetsPerRow, 8);
+  assert.deepEqual(set.firstTokens, [Int32Array.of(1, 2, 5), Int32Array.of(1, 2), Int32Array.of(1)]);
+});
+
+test("tokenClassification() takes words cut off for O and scores them so", () => {
+  const tokenizer = new FakeTokenizer();
+  const set = task.prepare(examples, tokenizer, { maxLength: 4 });
+  assert.equal(tokenizer.spell(set.ids), "[ Ada Lov ] [ to Bab ] [ x ] _");
+  assert.deepEqual(set.firstTokens[0], Int32Array.of(1, 2, -1));
+  const outputs = outputsOf([["O", "B-PER", "I-PER"], ["O", "O", "B-PER"], ["O", "O"]], 4);
+  assert.deepEqual(task.predict(set, outputs).map(({ tags }) => tags), examples.map(({ tags }) => tags));
+  assert.deepEqual(task.score(set, outputs), { f1: 1, precision: 1, recall: 1, accuracy: 1 });
+  // With one token left of each, nobody sees Lovelace or Babbage.
+  const short = task.prepare(examples, tokenizer, { maxLength: 3 });
+  const found = outputsOf([["O", "B-PER"], ["O", "O"], ["O", "O"]], 3);
+  assert.deepEqual(task.predict(short, found).map(({ tags }) => tags), [["B-PER", "O", "O"], ["O", "O"], [
+    "O",
+  ]]);
+  assert.deepEqual(task.score(short, found), { f1: 0, precision: 0, recall: 0, accuracy: 4 / 6 });
+});
+
+test("tokenClassification() reads predictions at first tokens and tells what entities they mark", () => {
+  const set = task.prepare(examples.slice(0, 2), new FakeTokenizer(), { maxLength: 8 });
+  // At other tokens than a word's first anything may stand.
+  const outputs = outputsOf([
+    ["I-PER", "B-PER", "I-PER", "B-PER", "B-PER", "O", "B-PER", "B-PER"],
+    ["B-PER", "B-PER", "I-PER", "O", "O", "B-PER", "B-PER", "B-PER"],
+  ], 8);
+  assert.deepEqual(task.predict(set, outputs), [
+    { tags: words("B-PER I-PER O"), entities: [{ type: "PER", start: 0, end: 2 }] },
+    { tags: words("B-PER I-PER"), entities: [{ type: "PER", start: 0, end: 2 }] },
+  ]);
+  // One of two entities is right; of five words three are.
+  const scores = task.score(set, outputs);
+  assert.deepEqual(Object.keys(scores), task.metrics);
+  assert.deepEqual(scores, { f1: 0.5, precision: 0.5, recall: 0.5, accuracy: 3 / 5 });
+});
+
+test("tokenClassification() of tags that mark no entities is scored by accuracy alone", () => {
+  const speech = tokenClassification({ labels: ["NOUN", "VERB"] });
+  const set = speech.prepare([example("cats sleep", "NOUN VERB")], new FakeTokenizer(), { maxLength: 6 });
+  const outputs = Float32Array.from([0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 0]);
+  assert.deepEqual(speech.metrics, ["accuracy"]);
+  assert.deepEqual(speech.predict(set, outputs), [{ tags: ["NOUN", "NOUN"], entities: [] }]);
+  assert.deepEqual(speech.score(set, outputs), { accuracy: 0.5 });
+});
+
+test("tokenClassification()'s losses and their gradients are the oracle's, 0 where a token doesn't count", async () => {
+  const logits = F64Array.fromF32([1, 2, 3, 3], [3, -1, 2, 0, 0, 0, 9, 2, 3, -4, 4, 0.5, 1, 1, 2, 7, 8, 9]);
+  const targets = F64Array.from([1, 2, 3], [-100, 1, 2, 0, -100, -100]);
+  const { shape, y, dy, gradients: [dx] } = await evaluate(
+    gpu,
+    (outputs) =>
+      task.losses(outputs, { targets: uploadIntegers(gpu, targets, "i32"), mask: upload(gpu, targets) }),
+    { inputs: [logits] },
+  );
+  assert.deepEqual(shape, [1, 2, 3]);
+  const options = { reduction: "none" } as const;
+  // Losses below 9 from some ten roundings of 6e-8, and exponentials off by 2e-7.
+  assertClose(y, reference.crossEntropy(logits, targets, options), { absolute: 3e-6 });
+  assertClose(dx!, reference.crossEntropyGradient(logits, targets, dy, options), { absolute: 3e-6 });
+});
+
+test("tokenClassification() aligns any words: each is seen at most once, in order, with its own tag", () => {
+  const word = fc.stringMatching(/^[a-c]{0,7}$/);
+  const texts = fc.array(fc.array(fc.tuple(word, fc.constantFrom(...labels)), { maxLength: 6 }), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  fc.assert(fc.property(texts, fc.integer({ min: 2, max: 12 }), (pairs, maxLength) => {
+    const tokenizer = new FakeTokenizer();
+    const tagged = pairs.map((text) => ({
+      tokens: text.map(([token]) => token),
+      tags: text.map(([, tag]) => tag),
+    }));
+    const set = task.prepare(tagged, tokenizer, { maxLength });
+    tagged.forEach(({ tokens, tags }, row) => {
+      const at = (place: number) => row * maxLength + place;
+      const places = [...set.firstTokens[row]!];
+      const seen = places.filter((place) => place >= 0);
+      assert.deepEqual(seen, seen.toSorted((a, b) => a - b));
+      assert.equal(new Set(seen).size, seen.length);
+      places.forEach((place, word) => {
+        if (place < 0) return;
+        const piece = tokenizer.spell([set.ids[at(place)]!]);
+        assert.ok(tokens[word]!.startsWith(piece) && set.mask[at(place)] === 1);
+        assert.equal(labels[set.targets[at(place)]!], tags[word]);
+      });
+      const counted = set.targets.subarray(at(0), at(maxLength)).filter((target) => target !== -100);
+      assert.equal(counted.length, seen.length);
+      // What isn't seen is empty, or behind the last token that fits.
+      const tokensOf = (count: number) =>
+        tokens.slice(0, count).reduce((n, t) => n + Math.ceil(t.length / 3), 0);
+      places.forEach((place, word) =>
+        assert.equal(place < 0, tokens[word] === "" || tokensOf(word) >= maxLength - 2)
+      );
+    });
+  }));
+});
+
+test("tokenClassification() names an example that doesn't fit", () => {
+  const options = { maxLength: 8 };
+  assert.throws(() => task.prepare([examples[0]!, example("a b", "O")], new FakeTokenizer(), options), {
+    name: "RangeError",
+    message: "Cannot use example 1: it must have a tag for each word, got 1 and 2",
+  });
+  assert.throws(() => task.prepare([example("a", "B-LOC")], new FakeTokenizer(), options), {
+    name: "RangeError",
+    message: /example 0: its label "B-LOC" is unknown/,
+  });
+});
+
+test("tokenClassification() asks about the words of a text, signs apart", () => {
+  const { tokens, tags } = task.ask("Ada's friend, naïve\u0301 42 (東京)!");
+  assert.deepEqual(tokens, ["Ada", "'", "s", "friend", ",", "naïve\u0301", "42", "(", "東京", ")", "!"]);
+  assert.equal(tags.length, tokens.length);
+  assert.deepEqual(task.ask("").tokens, []);
+});
+
+test("tagsOf() puts O first and the others in code unit order", () => {
+  const tagged = [{ tags: ["I-b", "B-b"] }, { tags: ["O", "B-a", "b", "B"] }];
+  assert.deepEqual(tagsOf(tagged), ["O", "B", "B-a", "B-b", "I-b", "b"]);
+  assert.deepEqual(tagsOf([{ tags: ["VERB", "NOUN"] }]), ["NOUN", "VERB"]);
+});
