@@ -35,6 +35,8 @@ const beside = [
   /^(lm_head|lm_predictions|mask_predictions|discriminator_predictions|generator_predictions|generator_lm_head)\./,
   /^vocab_(transform|layer_norm|projector)\./,
   /^embeddings\.(position_ids|token_type_ids)$/,
+  // Where positions count in attention alone, checkpoints have their embeddings nevertheless.
+  /^embeddings\.position_embeddings\.weight$/,
 ];
 
 const readable: readonly Dtype[] = ["F32", "F16", "BF16"];

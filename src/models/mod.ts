@@ -4,6 +4,7 @@
  * @module
  */
 export * from "./bert/mod.ts";
+export * from "./deberta/mod.ts";
 export * from "./dtype.ts";
 export * from "./encoder.ts";
 export * from "./errors.ts";

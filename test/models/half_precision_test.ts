@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { adaptersOf, attachAdapters, decodeAdapter, encodeAdapter, federa } from "../../src/federa/mod.ts";
 import { methods, simulate } from "../../src/fl/mod.ts";
-import { halfPrecision } from "../../src/models/half_precision.ts";
+import { Bert, DebertaV2, halfPrecision, uploadParameters } from "../../src/models/mod.ts";
 import { classification, TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, run, testGpu, uploadIntegers } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
+import { drawBertParameters, drawTexts, tinyBertConfig, uploadTexts } from "../support/bert.ts";
 import { relativeError } from "../support/compare.ts";
+import { drawDebertaParameters, tinyDebertaConfig } from "../support/deberta.ts";
 import { randomClients, TinyEncoder, tinyTask } from "../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
@@ -29,6 +31,21 @@ test("halfPrecision() halves weights and tables, shares the rest, and moves the 
   }
   const error = relativeError(await states(half), await states(encoder));
   assert.ok(error > 0 && error <= tolerance, `relative error ${error}`);
+});
+
+test("halfPrecision() of encoders takes in their tables of positions, token types and distances", async () => {
+  const bert = tinyBertConfig();
+  const deberta = tinyDebertaConfig({ positionBiasedInput: true, typeVocabSize: 2 });
+  const encoders = [
+    new Bert(uploadParameters(gpu, drawBertParameters(bert, { seed: 3 })), { config: bert }),
+    new DebertaV2(uploadParameters(gpu, drawDebertaParameters(deberta, 3)), { config: deberta }),
+  ];
+  const tokens = uploadTexts(gpu, drawTexts(bert, [16, 16], 4));
+  for (const encoder of encoders) {
+    const [full, half] = [encoder, halfPrecision(encoder)].map((each) => () => each.encode(tokens));
+    const error = relativeError(await run(gpu, half!), await run(gpu, full!));
+    assert.ok(error > 0 && error <= tolerance, `relative error ${error}`);
+  }
 });
 
 test("federa() on half precision starts where the model is, and its file brings back the same bits", async () => {

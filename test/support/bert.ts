@@ -51,7 +51,7 @@ export function referenceParameters(parameters: HostParameters): Map<string, F64
 
 /** Texts of random tokens and types, one for each length. */
 export function drawTexts(
-  config: BertConfig,
+  config: Pick<BertConfig, "vocabSize" | "typeVocabSize">,
   lengths: readonly number[],
   seed: number,
 ): Required<BertReferenceText>[] {

@@ -12,7 +12,8 @@ export interface BertEmbeddingsInput {
 /** The sum of embeddings of each token's id, kind and position, normalised. */
 export class BertEmbeddings extends Module {
   readonly word_embeddings: Embedding;
-  readonly position_embeddings: Embedding;
+  /** None where positions count in attention alone. */
+  readonly position_embeddings: Embedding | undefined;
   /** None where all tokens are of one kind. */
   readonly token_type_embeddings: Embedding | undefined;
   readonly LayerNorm: LayerNorm;
@@ -20,22 +21,18 @@ export class BertEmbeddings extends Module {
   constructor(parts: Parts) {
     super();
     this.word_embeddings = parts.table("embeddings.word_embeddings");
-    this.position_embeddings = parts.table("embeddings.position_embeddings");
-    this.token_type_embeddings = parts.has("embeddings.token_type_embeddings.weight")
-      ? parts.table("embeddings.token_type_embeddings")
-      : undefined;
+    const optional = (name: string) => parts.has(`${name}.weight`) ? parts.table(name) : undefined;
+    this.position_embeddings = optional("embeddings.position_embeddings");
+    this.token_type_embeddings = optional("embeddings.token_type_embeddings");
     this.LayerNorm = parts.norm("embeddings.LayerNorm");
   }
 
   /** [..., T, D] of ids [..., T]. */
   forward(ids: Tensor, { types, positions }: BertEmbeddingsInput = {}): Tensor {
-    const words = this.word_embeddings.forward(ids);
-    const places = positions
-      ? this.position_embeddings.forward(positions)
-      : firstRows(this.position_embeddings, ids.shape.at(-1)!);
-    const kinds = this.token_type_embeddings;
-    if (kinds === undefined) return this.LayerNorm.forward(add(words, places));
-    const ofKind = types ? kinds.forward(types) : firstRows(kinds, 1);
-    return this.LayerNorm.forward(add(add(words, ofKind), places));
+    const { position_embeddings: places, token_type_embeddings: kinds } = this;
+    let sum = this.word_embeddings.forward(ids);
+    if (kinds) sum = add(sum, types ? kinds.forward(types) : firstRows(kinds, 1));
+    if (places) sum = add(sum, positions ? places.forward(positions) : firstRows(places, ids.shape.at(-1)!));
+    return this.LayerNorm.forward(sum);
   }
 }

@@ -42,10 +42,10 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   }
 
   /** The stack of layers. */
-  protected abstract get layers(): LayerStack;
+  protected abstract get layers(): Pick<LayerStack, "forward">;
 
   /** The states that the layers start from, [..., T, hiddenSize]. */
-  protected abstract embed(ids: Tensor, types: Tensor | undefined): Tensor;
+  protected abstract embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
 
   /**
    * Token states [..., T, hiddenSize].
@@ -55,7 +55,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   override encode({ ids, mask, types }: TokenTensors): Tensor {
     checkLength(ids, this.maxTokens);
     const run = this.through.bind(this);
-    return this.layers.forward(this.embed(ids, types), keyMask(mask), run);
+    return this.layers.forward(this.embed(ids, types, mask), keyMask(mask), run);
   }
 
   /** One vector a text, [..., hiddenSize]. */

@@ -8,6 +8,7 @@ import {
   silu,
   slice,
   type Tensor,
+  toFloat,
 } from "../../engine/mod.ts";
 import type { EncoderParameters } from "../parameters.ts";
 import type { HiddenActivation, TransformerConfig } from "./config.ts";
@@ -55,8 +56,14 @@ export class Parts {
   }
 }
 
+/** A table in f32, in which it can be cut and normalised; no gradient goes to one in half precision. */
+export function floatTable({ weight }: Embedding): Tensor {
+  return weight.dtype === "f16" ? toFloat(weight) : weight;
+}
+
 /** The first rows of a table, shaped to be added to the states of texts: [n, D], or [C, 1, n, D] of C members' tables. */
-export function firstRows({ weight }: Embedding, count: number): Tensor {
+export function firstRows(table: Embedding, count: number): Tensor {
+  const weight = floatTable(table);
   const rows = slice(weight, { axis: -2, start: 0, end: count });
   return weight.rank === 2 ? rows : reshape(rows, [weight.shape[0]!, 1, ...rows.shape.slice(1)]);
 }

@@ -1,0 +1,3 @@
+export * from "./config.ts";
+export * from "./distances.ts";
+export * from "./model.ts";
