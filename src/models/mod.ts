@@ -5,7 +5,9 @@
  */
 export * from "./bert/mod.ts";
 export * from "./deberta/mod.ts";
+export * from "./distilbert/mod.ts";
 export * from "./dtype.ts";
+export * from "./electra/mod.ts";
 export * from "./encoder.ts";
 export * from "./errors.ts";
 export * from "./families.ts";
@@ -15,6 +17,7 @@ export * from "./load_encoder.ts";
 export * from "./open_weights.ts";
 export * from "./parameters.ts";
 export * from "./pooling.ts";
+export * from "./roberta/mod.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_file.ts";
 export * from "./save_weights.ts";

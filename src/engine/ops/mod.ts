@@ -24,4 +24,5 @@ export {
 } from "./shape.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
 export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./tune_matmul.ts";
+export * from "./token_positions.ts";
 export * from "./update.ts";

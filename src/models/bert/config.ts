@@ -3,6 +3,7 @@ import {
   activationField,
   epsilonField,
   fixedFields,
+  headsDivideWidth,
   padTokenField,
   parseModelConfig,
   sizeField,
@@ -33,16 +34,6 @@ export const bertFields = {
 /** What reading {@linkcode bertFields} gives. */
 export type BertFields = z.output<z.ZodObject<typeof bertFields>>;
 
-/** Demands that each head has as many columns as the next. */
-export function headsDivideWidth<Fields extends { hidden_size: number; num_attention_heads: number }>(
-  schema: z.ZodType<Fields>,
-): z.ZodType<Fields> {
-  return schema.refine(({ hidden_size, num_attention_heads }) => hidden_size % num_attention_heads === 0, {
-    path: ["num_attention_heads"],
-    message: "must divide hidden_size",
-  });
-}
-
 /** The configuration that fields of BERT's kind say. */
 export function bertConfigOf(fields: BertFields): BertConfig {
   return {
@@ -59,9 +50,8 @@ export function bertConfigOf(fields: BertFields): BertConfig {
   };
 }
 
-const schema = headsDivideWidth(
-  z.object({ model_type: z.literal("bert").default("bert"), ...bertFields }),
-);
+const schema = z.object({ model_type: z.literal("bert").default("bert"), ...bertFields })
+  .refine(...headsDivideWidth("num_attention_heads", "hidden_size"));
 
 /**
  * Reads a Hugging Face `config.json` of a BERT encoder. Dropout is not among its fields: nothing is dropped here.

@@ -55,6 +55,15 @@ export const fixedFields = {
   add_cross_attention: z.literal(false).default(false),
 };
 
+/** A demand on a configuration, for `refine` of its schema: the number of heads divides the width. */
+export function headsDivideWidth(
+  heads: string,
+  width: string,
+): [(fields: Record<string, unknown>) => boolean, { path: string[]; message: string }] {
+  const divides = (fields: Record<string, unknown>) => Number(fields[width]) % Number(fields[heads]) === 0;
+  return [divides, { path: [heads], message: `must divide ${width}` }];
+}
+
 /** Options of {@linkcode parseModelConfig}. */
 export interface ParseModelConfigOptions<Fields> {
   /** What the file must hold. */

@@ -1,0 +1,72 @@
+import {
+  type LayerNorm,
+  type Linear,
+  Module,
+  scaledDotProductAttention,
+  type Tensor,
+} from "../../engine/mod.ts";
+import type { HiddenActivation, TransformerConfig } from "../transformer/config.ts";
+import { TransformerLayer } from "../transformer/layers.ts";
+import { activated, type Parts } from "../transformer/parts.ts";
+
+class Attention extends Module {
+  readonly q_lin: Linear;
+  readonly k_lin: Linear;
+  readonly v_lin: Linear;
+  readonly out_lin: Linear;
+  readonly heads: number;
+
+  constructor(parts: Parts, name: string, { numAttentionHeads }: TransformerConfig) {
+    super();
+    this.q_lin = parts.linear(`${name}.q_lin`);
+    this.k_lin = parts.linear(`${name}.k_lin`);
+    this.v_lin = parts.linear(`${name}.v_lin`);
+    this.out_lin = parts.linear(`${name}.out_lin`);
+    this.heads = numAttentionHeads;
+  }
+
+  forward(x: Tensor, mask: Tensor): Tensor {
+    const { heads } = this;
+    const v = this.v_lin.forward(x);
+    const mixed = scaledDotProductAttention(this.q_lin.forward(x), this.k_lin.forward(x), { v, heads, mask });
+    return this.out_lin.forward(mixed, { residual: x });
+  }
+}
+
+class FeedForward extends Module {
+  readonly lin1: Linear;
+  readonly lin2: Linear;
+  readonly activation: HiddenActivation;
+
+  constructor(parts: Parts, name: string, { hiddenAct }: TransformerConfig) {
+    super();
+    this.lin1 = parts.linear(`${name}.lin1`);
+    this.lin2 = parts.linear(`${name}.lin2`);
+    this.activation = hiddenAct;
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.lin2.forward(activated(this.lin1, x, this.activation), { residual: x });
+  }
+}
+
+/** BERT's layer under DistilBERT's names. */
+export class DistilBertLayer extends TransformerLayer {
+  readonly attention: Attention;
+  readonly sa_layer_norm: LayerNorm;
+  readonly ffn: FeedForward;
+  readonly output_layer_norm: LayerNorm;
+
+  constructor(parts: Parts, name: string, config: TransformerConfig) {
+    super();
+    this.attention = new Attention(parts, `${name}.attention`, config);
+    this.sa_layer_norm = parts.norm(`${name}.sa_layer_norm`);
+    this.ffn = new FeedForward(parts, `${name}.ffn`, config);
+    this.output_layer_norm = parts.norm(`${name}.output_layer_norm`);
+  }
+
+  override forward(x: Tensor, mask: Tensor): Tensor {
+    const attended = this.sa_layer_norm.forward(this.attention.forward(x, mask));
+    return this.output_layer_norm.forward(this.ffn.forward(attended));
+  }
+}

@@ -1,0 +1,2 @@
+export { type DistilBertConfig, parseDistilBertConfig } from "./config.ts";
+export * from "./model.ts";

@@ -1,0 +1,2 @@
+export { type ElectraConfig, parseElectraConfig } from "./config.ts";
+export * from "./model.ts";

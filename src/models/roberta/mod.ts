@@ -1,0 +1,2 @@
+export { parseRobertaConfig, type RobertaConfig, type RobertaType } from "./config.ts";
+export * from "./model.ts";

@@ -1,0 +1,94 @@
+import { type Tensor, tokenPositions } from "../../engine/mod.ts";
+import {
+  checkEncoderParameters,
+  type EncoderFamily,
+  type EncoderOptions,
+  type TaskArchitectures,
+} from "../family.ts";
+import type { EncoderParameters } from "../parameters.ts";
+import { BertEmbeddings } from "../transformer/embeddings.ts";
+import { TransformerEncoder } from "../transformer/encoder.ts";
+import { bertLayers, type LayerStack } from "../transformer/layers.ts";
+import { Parts } from "../transformer/parts.ts";
+import { addBertEmbeddings, addBertLayers, ShapeList } from "../transformer/shapes.ts";
+import { parseRobertaConfig, type RobertaConfig, robertaTitles, type RobertaType } from "./config.ts";
+
+/** Options of {@linkcode Roberta}. */
+export interface RobertaOptions extends EncoderOptions {
+  readonly config: RobertaConfig;
+  /** Which of the families it is; `roberta` by default. */
+  readonly modelType?: RobertaType;
+}
+
+/**
+ * RoBERTa (Liu et al., arXiv 1907.11692) and XLM-RoBERTa (Conneau et al., arXiv 1911.02116): BERT's layers with positions that
+ * begin after the id of padding, and a classification head on the first token's state.
+ */
+export class Roberta extends TransformerEncoder<RobertaConfig> {
+  override readonly headActivation = "tanh";
+  readonly embeddings: BertEmbeddings;
+  readonly encoder: LayerStack;
+
+  /**
+   * Takes over parameters.
+   *
+   * @throws {ParameterMismatchError} listing all that are missing, too many or of another shape.
+   * @throws {TypeError} when it should pool by a dense layer, which it has none of.
+   */
+  constructor(parameters: EncoderParameters, options: RobertaOptions) {
+    const { config, pooling = "mean", modelType = "roberta" } = options;
+    super({ config, pooling, maxTokens: config.maxPositionEmbeddings - config.padTokenId - 1 });
+    checkEncoderParameters(parameters, robertaFamilies[modelType], { config });
+    const parts = new Parts(parameters, config);
+    this.embeddings = new BertEmbeddings(parts);
+    this.encoder = bertLayers(parts, config);
+  }
+
+  protected override get layers(): LayerStack {
+    return this.encoder;
+  }
+
+  protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
+    const positions = tokenPositions(ids, { padding: this.config.padTokenId });
+    // Where there is one kind of tokens, a text's parts are not told apart.
+    return this.embeddings.forward(ids, {
+      positions,
+      types: this.config.typeVocabSize > 1 ? types : undefined,
+    });
+  }
+}
+
+function architectures(name: string): TaskArchitectures {
+  return {
+    sequenceClassification: {
+      architecture: `${name}ForSequenceClassification`,
+      dense: "classifier.dense",
+      output: "classifier.out_proj",
+    },
+    tokenClassification: { architecture: `${name}ForTokenClassification`, output: "classifier" },
+    questionAnswering: { architecture: `${name}ForQuestionAnswering`, output: "qa_outputs" },
+  };
+}
+
+function familyOf(modelType: RobertaType, name: string): EncoderFamily<RobertaConfig> {
+  return {
+    modelType,
+    title: robertaTitles[modelType],
+    prefix: "roberta.",
+    architectures: architectures(name),
+    parseConfig: (value) => parseRobertaConfig(value, { modelType }),
+    parameterShapes(config) {
+      const list = new ShapeList();
+      addBertEmbeddings(list, config, { typeVocabSize: config.typeVocabSize, width: config.hiddenSize });
+      addBertLayers(list, config);
+      return list.shapes;
+    },
+    create: (parameters, config, options) => new Roberta(parameters, { config, modelType, ...options }),
+  };
+}
+
+/** RoBERTa and XLM-RoBERTa. Their poolers, which their own task models don't use, are left out. */
+export const robertaFamilies: Readonly<Record<RobertaType, EncoderFamily<RobertaConfig>>> = {
+  roberta: familyOf("roberta", "Roberta"),
+  "xlm-roberta": familyOf("xlm-roberta", "XLMRoberta"),
+};
