@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { headsDivideWidth } from "../bert/config.ts";
 import type { HeadActivation } from "../encoder.ts";
 import {
   activationField,
   epsilonField,
   fixedFields,
+  headsDivideWidth,
   padTokenField,
   parseModelConfig,
   sizeField,
@@ -78,25 +78,27 @@ const fields = z.object({
 
 type Fields = z.output<typeof fields>;
 
-const schema = headsDivideWidth<Fields>(fields).superRefine((data, context) => {
-  const { hidden_size, num_attention_heads, position_buckets, conv_kernel_size } = data;
-  const demand = (field: keyof Fields, holds: boolean, message: string) => {
-    if (!holds) context.addIssue({ code: "custom", path: [field], message });
-  };
-  const own = (field: "pooler_hidden_size" | "embedding_size" | "attention_head_size", size: number) =>
-    demand(field, (data[field] ?? size) === size, `must be ${size}, as the other sizes say`);
-  own("pooler_hidden_size", hidden_size);
-  own("embedding_size", hidden_size);
-  own("attention_head_size", hidden_size / num_attention_heads);
-  demand("conv_kernel_size", conv_kernel_size === 0 || conv_kernel_size % 2 === 1, "must be odd");
-  const buckets = position_buckets > 0;
-  demand("position_buckets", !buckets || position_buckets > 1, "must be more than 1");
-  demand(
-    "position_buckets",
-    !buckets || reachOf(data) - 1 > Math.floor(position_buckets / 2),
-    "must leave distances beyond half of it, up to max_relative_positions",
-  );
-});
+const schema = fields.refine(...headsDivideWidth("num_attention_heads", "hidden_size")).superRefine(
+  (data, context) => {
+    const { hidden_size, num_attention_heads, position_buckets, conv_kernel_size } = data;
+    const demand = (field: keyof Fields, holds: boolean, message: string) => {
+      if (!holds) context.addIssue({ code: "custom", path: [field], message });
+    };
+    const own = (field: "pooler_hidden_size" | "embedding_size" | "attention_head_size", size: number) =>
+      demand(field, (data[field] ?? size) === size, `must be ${size}, as the other sizes say`);
+    own("pooler_hidden_size", hidden_size);
+    own("embedding_size", hidden_size);
+    own("attention_head_size", hidden_size / num_attention_heads);
+    demand("conv_kernel_size", conv_kernel_size === 0 || conv_kernel_size % 2 === 1, "must be odd");
+    const buckets = position_buckets > 0;
+    demand("position_buckets", !buckets || position_buckets > 1, "must be more than 1");
+    demand(
+      "position_buckets",
+      !buckets || reachOf(data) - 1 > Math.floor(position_buckets / 2),
+      "must leave distances beyond half of it, up to max_relative_positions",
+    );
+  },
+);
 
 function reachOf({ max_relative_positions, max_position_embeddings }: Fields): number {
   return max_relative_positions > 0 ? max_relative_positions : max_position_embeddings;
