@@ -15,7 +15,26 @@ export class PackageUnavailableError extends Error {
   }
 }
 
-/** The user cache cannot be written. */
+/**
+ * Why a model's files cannot be had. `invalid`: the spec, a file name or a setting is malformed; `not-found`: no such
+ * model, revision or folder; `unauthorized`: private or gated, or the token is refused; `rate-limited`: the hub wants
+ * fewer requests; `offline`: the hub does not answer, or may not be asked; `server`: the hub fails, or what answers is
+ * no hub.
+ */
+export type HubErrorReason = "invalid" | "not-found" | "unauthorized" | "rate-limited" | "offline" | "server";
+
+/** A model's files cannot be had from where its spec points to; `reason` tells why. */
+export class HubError extends Error {
+  override name = "HubError";
+  readonly reason: HubErrorReason;
+
+  constructor(message: string, reason: HubErrorReason, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** A cache of files cannot be read or written. */
 export class CacheError extends Error {
   override name = "CacheError";
 }

@@ -4,6 +4,7 @@ import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
+import { HubError, PackageUnavailableError } from "../../src/data/errors.ts";
 import { cacheFolder, withCacheErrors } from "../../src/data/cache_folder.ts";
 
 let folder: string;
@@ -38,4 +39,25 @@ test("withCacheErrors() names the folder when the file system refuses, and lets 
     message: "ENOENT",
   });
   assert.equal(await withCacheErrors("/some/folder", () => Promise.resolve(5)), 5);
+});
+
+test("withCacheErrors() names the variable that moves the cache, and asks for room where that is what lacks", async () => {
+  const full = () => Promise.reject(Object.assign(new Error("full"), { code: "ENOSPC" }));
+  await assert.rejects(withCacheErrors("/c", full, { variable: "HF_HUB_CACHE" }), {
+    name: "CacheError",
+    message:
+      "Cannot use the cache folder /c: ENOSPC; make room, or set HF_HUB_CACHE to a folder that can be read and written",
+  });
+});
+
+test("withCacheErrors() doesn't mistake what a network or a program refuses for the cache's refusal", async () => {
+  const cause = Object.assign(new Error("connect EACCES"), { code: "EACCES" });
+  for (
+    const error of [
+      new HubError("no network", "offline", { cause }),
+      new PackageUnavailableError("no npm", "npm", { cause }),
+    ]
+  ) {
+    await assert.rejects(withCacheErrors("/c", () => Promise.reject(error)), error);
+  }
 });
