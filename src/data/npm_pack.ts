@@ -17,6 +17,14 @@ export interface NpmPackOptions {
   signal?: AbortSignal;
 }
 
+/** A tarball that npm has left. */
+export interface PackedTarball {
+  /** Its path. */
+  readonly tarball: string;
+  /** Its checksum as npm reports it, `sha512-` and base64; undefined if npm doesn't. */
+  readonly integrity: string | undefined;
+}
+
 const OFFLINE_CODES = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
@@ -36,23 +44,27 @@ const CACHE_CODES = new Set(["ENOSPC", "EACCES", "EROFS", "EDQUOT"]);
 /**
  * Has npm fetch the tarball of `spec` (`name@version`) into `folder`, without its dependencies and without running
  * any of its scripts. npm keeps quiet about bytes, so it is given a cache of its own inside `folder`, whose
- * growth is the progress.
+ * growth is the progress. npm checks what it gets against the registry's checksum.
  *
- * @returns the path of the tarball.
  * @throws {PackageUnavailableError} offline, no such version, no npm, or npm failed.
  * @throws {CorruptFileError} if npm found that what it got is not what the registry promised.
  * @throws {CacheError} if npm could not write.
  */
-export async function npmPack(spec: string, folder: string, options: NpmPackOptions = {}): Promise<string> {
+export async function npmPack(
+  spec: string,
+  folder: string,
+  options: NpmPackOptions = {},
+): Promise<PackedTarball> {
   const npmCache = join(folder, "npm-cache");
   const done = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, done.signal]) : done.signal;
+  let report: string;
   try {
     const packed = runNpm(spec, [`--cache=${npmCache}`, `--pack-destination=${folder}`], {
       ...options,
       signal,
     });
-    await Promise.race([packed, reportGrowth(npmCache, options.onBytes, done.signal)]);
+    report = await Promise.race([packed, reportGrowth(npmCache, options.onBytes, done.signal)]);
   } finally {
     done.abort();
   }
@@ -63,21 +75,36 @@ export async function npmPack(spec: string, folder: string, options: NpmPackOpti
       "npm",
     );
   }
-  return join(folder, tarballs[0]!);
+  const integrity = /"integrity":\s*"(sha512-[^"]+)"/.exec(report)?.[1];
+  return { tarball: join(folder, tarballs[0]!), integrity };
 }
 
-async function runNpm(spec: string, paths: readonly string[], options: NpmPackOptions): Promise<void> {
+/** Gives the start of npm's report, which goes on with a list of all files. */
+async function runNpm(spec: string, paths: readonly string[], options: NpmPackOptions): Promise<string> {
   const [program, ...first] = options.npmCommand ?? defaultNpmCommand();
   // Two quick retries: somebody offline should not wait a minute to be told so.
   const quick = ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=3000"];
-  const rest = ["pack", spec, "--ignore-scripts", "--no-dry-run", "--loglevel=error", ...quick, ...paths];
+  const rest = [
+    "pack",
+    spec,
+    "--ignore-scripts",
+    "--no-dry-run",
+    "--json",
+    "--loglevel=error",
+    ...quick,
+    ...paths,
+  ];
+  let report = "";
   let complaint = "";
   let status: number | NodeJS.Signals;
   try {
     const child = spawn(program!, [...first, ...rest], {
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
       windowsHide: true,
       ...(options.signal && { signal: options.signal }),
+    });
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      report = (report + text).slice(0, 8000);
     });
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       complaint = (complaint + text).slice(-8000);
@@ -95,6 +122,7 @@ async function runNpm(spec: string, paths: readonly string[], options: NpmPackOp
     );
   }
   if (status !== 0) throw describeFailure(spec, status, complaint);
+  return report;
 }
 
 function describeFailure(spec: string, status: number | NodeJS.Signals, complaint: string): Error {

@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdtemp, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { unpackTar } from "modern-tar";
 import { cacheFolder, errorCode, withCacheErrors } from "./cache_folder.ts";
 import { CorruptFileError } from "./errors.ts";
-import { makeFolder } from "./files.ts";
-import { npmPack } from "./npm_pack.ts";
+import { downloadNpmTarball } from "./npm_download.ts";
 
 /** One version of an npm package, pinned by content. */
 export interface NpmPackage {
@@ -37,14 +36,14 @@ export interface NpmPackageOptions {
   signal?: AbortSignal;
 }
 
-const TEMPORARY = ".download-";
-const STALE_MILLISECONDS = 24 * 60 * 60 * 1000;
-
 /**
  * The folder that keeps one version of a package, and whatever is derived from it:
  * `<cache>/npm/<name>@<version>`, with `+` for the slash of a scope.
  */
-export function npmPackageFolder({ name, version }: NpmPackage, cache = cacheFolder()): string {
+export function npmPackageFolder(
+  { name, version }: Pick<NpmPackage, "name" | "version">,
+  cache = cacheFolder(),
+): string {
   if (!/^(@[\w.~-]+\/)?[\w~-][\w.~-]*$/.test(name) || !/^\d[\w.+-]*$/.test(version)) {
     throw new TypeError(`Cannot name package folder: bad name or version, got ${name} and ${version}`);
   }
@@ -107,56 +106,26 @@ export async function readNpmPackage(
 }
 
 async function download(pkg: NpmPackage, path: string, options: NpmPackageOptions): Promise<Uint8Array> {
-  const { onProgress, npmCommand, signal } = options;
-  const root = dirname(dirname(path));
+  const { onProgress } = options;
   await rm(path, { force: true });
-  await makeFolder(root);
-  await removeLeftovers(root);
-  const temporary = await mkdtemp(join(root, TEMPORARY));
-  try {
-    onProgress?.({ package: pkg, phase: "download", bytes: 0 });
-    const tarball = await npmPack(`${pkg.name}@${pkg.version}`, temporary, {
-      ...(npmCommand && { npmCommand }),
-      ...(signal && { signal }),
-      ...(onProgress && {
-        onBytes: (bytes) => onProgress({ package: pkg, phase: "download", bytes: Math.min(bytes, pkg.size) }),
-      }),
-    });
-    const bytes = await readFile(tarball);
-    const integrity = integrityOf(bytes);
-    if (integrity !== pkg.integrity) {
+  onProgress?.({ package: pkg, phase: "download", bytes: 0 });
+  let bytes: Uint8Array | undefined;
+  await downloadNpmTarball(pkg, path, {
+    ...options,
+    ...(onProgress && {
+      onBytes: (count) => onProgress({ package: pkg, phase: "download", bytes: Math.min(count, pkg.size) }),
+    }),
+    check: async ({ tarball }) => {
+      bytes = await readFile(tarball);
+      const integrity = integrityOf(bytes);
+      if (integrity === pkg.integrity) return;
       throw new CorruptFileError(
         `Cannot use ${pkg.name}@${pkg.version}: the download is altered or truncated, expected ${pkg.size} bytes ` +
           `with ${pkg.integrity}, got ${bytes.byteLength} bytes with ${integrity}`,
       );
-    }
-    await makeFolder(dirname(path));
-    await rename(tarball, path);
-    await removeOtherVersions(pkg, dirname(path));
-    return bytes;
-  } finally {
-    await removeTree(temporary);
-  }
-}
-
-async function removeOtherVersions({ name }: NpmPackage, folder: string): Promise<void> {
-  const root = dirname(folder);
-  const prefix = `${name.replace("/", "+")}@`;
-  for (const entry of await readdir(root)) {
-    if (entry.startsWith(prefix) && entry !== basename(folder)) await removeTree(join(root, entry));
-  }
-}
-
-async function removeLeftovers(root: string): Promise<void> {
-  for (const entry of await readdir(root)) {
-    if (!entry.startsWith(TEMPORARY)) continue;
-    const info = await stat(join(root, entry)).catch(undefinedIfGone);
-    if (info && Date.now() - info.mtimeMs > STALE_MILLISECONDS) await removeTree(join(root, entry));
-  }
-}
-
-async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 2 });
+    },
+  });
+  return bytes!;
 }
 
 function integrityOf(bytes: Uint8Array): string {
@@ -164,9 +133,8 @@ function integrityOf(bytes: Uint8Array): string {
 }
 
 async function readIfPresent(path: string): Promise<Uint8Array | undefined> {
-  return await readFile(path).catch(undefinedIfGone);
-}
-
-function undefinedIfGone(error: unknown): undefined {
-  if (errorCode(error) !== "ENOENT") throw error;
+  return await readFile(path).catch((error) => {
+    if (errorCode(error) !== "ENOENT") throw error;
+    return undefined;
+  });
 }
