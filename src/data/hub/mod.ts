@@ -1,1 +1,5 @@
+export type { Patience } from "./_retry.ts";
+export type { Environment } from "./_settings.ts";
+export * from "./model_file_progress.ts";
 export * from "./model_files.ts";
+export * from "./open_model_files.ts";

@@ -1,0 +1,39 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { HubError } from "../errors.ts";
+import { checkFileName } from "./_file_name.ts";
+import { isAbsence, isFile } from "./_is_file.ts";
+import type { ModelFiles } from "./model_files.ts";
+import { isRepoName } from "./model_spec.ts";
+
+/**
+ * Opens a model that lies in a folder.
+ *
+ * @throws {HubError} `not-found` if there is no such folder.
+ */
+export async function openFolderModel(folder: string): Promise<ModelFiles> {
+  const info = await stat(folder).catch((error) => {
+    if (isAbsence(error)) return undefined;
+    throw error;
+  });
+  if (!info?.isDirectory()) {
+    const advice = isRepoName(folder) && folder.includes("/")
+      ? `write hf:${folder} for the model of that name on the hub`
+      : "a model is a folder, hf:owner/name or npm:package@version";
+    const got = JSON.stringify(folder);
+    throw new HubError(
+      info
+        ? `Cannot open model ${got}: it is no folder; ${advice}`
+        : `Cannot open model ${got}: there is no such folder; ${advice}`,
+      "not-found",
+    );
+  }
+  return {
+    source: folder,
+    path: async (name) => {
+      checkFileName(name);
+      const path = join(folder, name);
+      return await isFile(path) ? path : undefined;
+    },
+  };
+}
