@@ -1,4 +1,5 @@
 import { HubError } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 
 /**
  * Checks that a file name inside a model, such as `1_Pooling/config.json`, stays inside: such names also come from
@@ -13,9 +14,7 @@ export function checkFileName(name: string): void {
   // deno-lint-ignore no-control-regex
   if (isPlain && !/[\\\x00-\x1f\x7f]/.test(name)) return;
   throw new HubError(
-    `Cannot use file name ${
-      JSON.stringify(name)
-    }: a name inside a model has no "..", no backslash and no root`,
+    `Cannot use file name ${excerpt(name)}: a name inside a model has no "..", no backslash and no root`,
     "invalid",
   );
 }

@@ -28,12 +28,10 @@ export async function openFolderModel(folder: string): Promise<ModelFiles> {
       "not-found",
     );
   }
-  return {
-    source: folder,
-    path: async (name) => {
-      checkFileName(name);
-      const path = join(folder, name);
-      return await isFile(path) ? path : undefined;
-    },
+  const path = async (name: string) => {
+    checkFileName(name);
+    const path = join(folder, name);
+    return await isFile(path) ? path : undefined;
   };
+  return { source: folder, path, has: async (name) => await path(name) !== undefined };
 }

@@ -1,4 +1,5 @@
 import { HubError } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { exchange, type ExchangeRequest } from "./_exchange.ts";
 
 /** A request that may be redirected. */
@@ -54,6 +55,6 @@ function nextUrl(purpose: string, url: URL, response: Response): URL {
   const location = response.headers.get("location") ?? "";
   const next = location !== "" && URL.canParse(location, url.href) ? new URL(location, url.href) : undefined;
   if (next && /^https?:$/.test(next.protocol) && next.username === "" && next.password === "") return next;
-  const got = JSON.stringify(location.slice(0, 200));
+  const got = excerpt(location);
   throw new HubError(`${purpose}: ${url.host} redirects to ${got}, which is no web address`, "server");
 }

@@ -1,4 +1,5 @@
 import { CorruptFileError, HubError } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
 import { answerFailure } from "./_answer_failure.ts";
 import { contentLength, FileHeaders, type FileInfo } from "./_file_headers.ts";
 import { type Answer, follow } from "./_follow.ts";
@@ -211,7 +212,7 @@ function readListing(purpose: string, text: string): RepoListing {
   }
   throw new HubError(
     `${purpose}: the answer is not a hub's, it should have sha and siblings, got ${
-      JSON.stringify(text.slice(0, 100))
+      excerpt(text)
     }; check HF_ENDPOINT`,
     "server",
   );

@@ -69,6 +69,18 @@ class HubModel implements ModelFiles {
     if (pinned.names) this.#names = Promise.resolve(pinned.names);
   }
 
+  async has(name: string): Promise<boolean> {
+    checkFileName(name);
+    const { cache, commit } = this.#pinned;
+    return await withHubCacheErrors(this.#options.settings, async () => {
+      if (await cache.find(commit, name) !== undefined) return true;
+      if (await cache.isMissing(commit, name)) return false;
+      const { offline } = this.#options.settings;
+      const names = offline ? await cache.names(commit) : await this.#listing();
+      return names?.has(name) ?? false;
+    });
+  }
+
   path(name: string): Promise<string | undefined> {
     let path = this.#paths.get(name);
     if (path === undefined) {

@@ -68,6 +68,10 @@ export async function openNpmModel(spec: NpmModelSpec, options: NpmModelOptions)
   const paths = new Map<string, Promise<string | undefined>>();
   return {
     source,
+    has: async (file) => {
+      checkFileName(file);
+      return Object.hasOwn(manifest.files, posix.join(folder, file));
+    },
     path: (file) => {
       const known = paths.get(file);
       if (known) return known;

