@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { distanceRows, logBucket } from "../../../src/models/mod.ts";
 import { bucketOf } from "../../reference/deberta.ts";
@@ -23,6 +24,18 @@ test("logBucket() keeps near distances, and gives each bucket further off a grea
     8,
   ]);
   assert.deepEqual(buckets([-1, -4, -5, -32]), [-1, -4, -5, -7]);
+});
+
+test("logBucket() gives the buckets of transformers, those of the published checkpoints among them", () => {
+  const golden = new URL("../../golden/deberta_v2/buckets.json", import.meta.url);
+  const cases: { buckets: number; furthest: number; expected: number[] }[] = JSON.parse(
+    readFileSync(golden, "utf8"),
+  );
+  assert.equal(cases.length, 7);
+  for (const { expected, ...options } of cases) {
+    assert.equal(expected.length, options.furthest);
+    assert.deepEqual(expected.map((_, distance) => logBucket(distance, options)), expected);
+  }
 });
 
 test("logBucket() agrees with the oracle's thresholds up to the furthest distance", () => {
