@@ -50,6 +50,13 @@ export class GoldenEncoder {
     return toFloat32(this.#golden.get(name)!);
   }
 
+  /** Of states [..., T, D] those of tokens: what padding's are is no part of what a model promises. */
+  tokensOf(states: Float32Array): Float32Array {
+    const mask = this.values("mask");
+    const width = states.length / mask.length;
+    return states.filter((_, i) => mask[Math.floor(i / width)] === 1);
+  }
+
   /** Class numbers, with leading axes before those of the batch. */
   labels(gpu: Gpu, leading: readonly number[] = []): Tensor {
     const { data, shape } = this.#golden.get("labels")!;

@@ -51,7 +51,9 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
   }
 
   protected override embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor {
-    return mul(this.embeddings.forward(ids, { types }), reshape(mask, [...mask.shape, 1]));
+    // Where there is one kind of tokens, a text's parts are not told apart.
+    const kinds = this.config.typeVocabSize > 1 ? types : undefined;
+    return mul(this.embeddings.forward(ids, { types: kinds }), reshape(mask, [...mask.shape, 1]));
   }
 }
 

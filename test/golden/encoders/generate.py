@@ -23,6 +23,8 @@ from safetensors.torch import save_file
 from transformers import (
     BertConfig,
     BertForSequenceClassification,
+    DebertaV2Config,
+    DebertaV2ForSequenceClassification,
     DistilBertConfig,
     DistilBertForSequenceClassification,
     ElectraConfig,
@@ -59,6 +61,13 @@ FAMILIES = {
     "roberta": Family(RobertaConfig, RobertaForSequenceClassification, ["classifier"], BERT_LAYERS, NO_DROPOUT),
     "xlm_roberta": Family(XLMRobertaConfig, XLMRobertaForSequenceClassification, ["classifier"], BERT_LAYERS, NO_DROPOUT),
     "electra": Family(ElectraConfig, ElectraForSequenceClassification, ["classifier"], BERT_LAYERS, NO_DROPOUT),
+    "deberta_v2": Family(
+        DebertaV2Config,
+        DebertaV2ForSequenceClassification,
+        ["pooler", "classifier"],
+        r".*\.encoder\.layer\..*\.(\w+_proj|dense)",
+        {**NO_DROPOUT, "pooler_dropout": 0.0, "relative_attention": True},
+    ),
     "distilbert": Family(
         DistilBertConfig,
         DistilBertForSequenceClassification,
@@ -76,6 +85,8 @@ class Case:
     config: dict
     # Element type of the checkpoint; torch computes in float32 with the rounded weights.
     dtype: torch.dtype = torch.float32
+    # Tokens of the texts.
+    lengths: tuple[int, ...] = (9, 6, 4)
 
 
 def bert_sizes(hidden: int, heads: int, inner: int, vocab: int, positions: int, **others) -> dict:
@@ -120,6 +131,25 @@ CASES = {
     "distilbert_b": Case("distilbert", 7, distilbert_sizes(
         12, 3, 17, 37, 9, activation="relu", sinusoidal_pos_embds=True,
     ), torch.float32),
+    # As v3: distances beyond 2 in log buckets, projections shared.
+    "deberta_v2_a": Case("deberta_v2", 10, bert_sizes(
+        24, 3, 31, 53, 24, type_vocab_size=0, position_buckets=4, max_relative_positions=18, norm_rel_ebd="layer_norm",
+        share_att_key=True, pos_att_type="p2c|c2p", position_biased_input=False,
+    ), torch.bfloat16, (21, 9, 6)),
+    # As v2 without buckets: projections of positions of their own, and those cut off at 5.
+    "deberta_v2_b": Case("deberta_v2", 11, bert_sizes(
+        12, 2, 19, 41, 12, type_vocab_size=2, max_relative_positions=5, pos_att_type="c2p|p2c", layer_norm_eps=1e-5,
+    ), torch.float16),
+    # As v2-xlarge, a convolution beside the first layer; one term of positions.
+    "deberta_v2_c": Case("deberta_v2", 12, bert_sizes(
+        12, 3, 17, 37, 20, type_vocab_size=0, position_buckets=8, norm_rel_ebd="layer_norm", share_att_key=True,
+        pos_att_type="p2c", conv_kernel_size=3, conv_act="gelu",
+    ), torch.float16, (19, 8, 5)),
+    # The other term, by a projection of its own.
+    "deberta_v2_d": Case("deberta_v2", 13, bert_sizes(
+        12, 1, 21, 39, 16, type_vocab_size=0, position_buckets=6, pos_att_type="c2p", position_biased_input=False,
+        hidden_act="gelu_new",
+    ), torch.float16, (15, 7, 5)),
     "electra_a": Case("electra", 8, bert_sizes(24, 3, 29, 57, 12, embedding_size=14), torch.bfloat16),
     "electra_b": Case("electra", 9, bert_sizes(
         12, 2, 21, 39, 10, embedding_size=12, hidden_act="silu", layer_norm_eps=1e-6,
@@ -127,7 +157,6 @@ CASES = {
 }
 
 NUM_LABELS = 3
-LENGTHS = [9, 6, 4]
 
 
 def draw_parameters(model: torch.nn.Module, dtype: torch.dtype, generator: torch.Generator) -> None:
@@ -142,14 +171,14 @@ def draw_parameters(model: torch.nn.Module, dtype: torch.dtype, generator: torch
         parameter.data = values.to(dtype).float()
 
 
-def draw_batch(config, generator: torch.Generator) -> dict[str, torch.Tensor]:
+def draw_batch(config, lengths, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """Texts of several lengths, padded; one has a token that is masked in its midst."""
     padding = config.pad_token_id
-    shape = (len(LENGTHS), max(LENGTHS))
+    shape = (len(lengths), max(lengths))
     ids = torch.randint(0, config.vocab_size - 1, shape, generator=generator)
     ids = ids + (ids >= padding)
     mask = torch.zeros(shape, dtype=torch.long)
-    for row, length in enumerate(LENGTHS):
+    for row, length in enumerate(lengths):
         ids[row, length:] = padding
         mask[row, :length] = 1
     mask[1, 2] = 0
@@ -200,8 +229,8 @@ def generate(name: str, case: Case) -> None:
     config._attn_implementation = "eager"
     model = family.model(config).eval()
     draw_parameters(model, case.dtype, generator)
-    batch = draw_batch(config, generator)
-    labels = torch.arange(len(LENGTHS)) % NUM_LABELS
+    batch = draw_batch(config, case.lengths, generator)
+    labels = torch.arange(len(case.lengths)) % NUM_LABELS
 
     output = model(**batch, output_hidden_states=True)
     torch.nn.functional.cross_entropy(output.logits, labels).backward()
