@@ -6,6 +6,7 @@
 export * from "./errors.ts";
 export * from "./examples.ts";
 export * from "./hub/mod.ts";
+export * from "./json_object.ts";
 export * from "./jsonl.ts";
 export { cacheFolder } from "./cache_folder.ts";
 export * from "./files.ts";

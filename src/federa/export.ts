@@ -38,7 +38,7 @@ export async function exportLora(model: Module, options: ExportLoraOptions): Pro
   for (const [name, adapter] of adaptersOf(model)) {
     if (!await isResidual(adapter, pretrainedWeight(name, adapter, weights))) {
       throw new AdapterMismatchError(
-        `Cannot export ${name} as LoRA: its frozen weight is not what the initialisation left of the pretrained one; merge the model instead`,
+        `Cannot export ${name} as LoRA: its frozen weight is not what the initialisation left of the pretrained one; merge the model, or export it on a base converted with it`,
       );
     }
     const { loraA, loraB, initial, scaling } = adapter;

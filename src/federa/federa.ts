@@ -1,17 +1,7 @@
-import {
-  clone,
-  concat,
-  mul,
-  NonFiniteError,
-  reshape,
-  slice,
-  sqrt,
-  type Tensor,
-  tidy,
-  toFloat,
-} from "../engine/mod.ts";
+import { clone, concat, NonFiniteError, reshape, slice, type Tensor, tidy, toFloat } from "../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../engine/linalg/mod.ts";
 import type { Initialization, InitializationOptions, InitializedFactors } from "./initialization.ts";
+import { leadingFactors } from "./leading_factors.ts";
 import { residualWeight } from "./residual.ts";
 
 /** Options of {@linkcode federa}. */
@@ -59,12 +49,10 @@ function memberOf(batch: Tensor, i: number): Tensor {
 /** The leading `rank` triplets as factors, and the weight without them. */
 function takeOut(
   weight: Tensor,
-  { u, s, vt }: { u: Tensor; s: Tensor; vt: Tensor },
+  svd: { u: Tensor; s: Tensor; vt: Tensor },
   { rank, scaling }: Pick<InitializationOptions, "rank" | "scaling">,
 ): InitializedFactors {
-  const root = mul(sqrt(slice(s, { start: 0, end: rank })), 1 / Math.sqrt(scaling));
-  const loraB = mul(slice(u, { axis: 1, start: 0, end: rank }), root);
-  const loraA = mul(slice(vt, { start: 0, end: rank }), reshape(root, [rank, 1]));
+  const { loraA, loraB } = leadingFactors(svd, { rank, scaling });
   return {
     weight: residualWeight(weight, { loraA, loraB, scaling }),
     loraA,

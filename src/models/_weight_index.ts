@@ -1,9 +1,8 @@
-import { readFile, stat } from "node:fs/promises";
 import { excerpt } from "../data/excerpt.ts";
+import { isObject, readJsonObject } from "../data/json_object.ts";
 import { CorruptFileError } from "./errors.ts";
 
-/** The longest index that is read, in bytes, and the most shards that it may name. */
-const MAX_LENGTH = 64 << 20;
+/** The most shards that an index may name. */
 const MAX_SHARDS = 1000;
 
 /**
@@ -12,19 +11,8 @@ const MAX_SHARDS = 1000;
  * @throws {CorruptFileError} naming what is wrong with it.
  */
 export async function readWeightIndex(path: string): Promise<Map<string, Set<string>>> {
-  const corrupt = (what: string, options?: ErrorOptions) =>
-    new CorruptFileError(`Cannot read ${path}: ${what}`, options);
-  const { size } = await stat(path);
-  if (size > MAX_LENGTH) throw corrupt(`it may take ${MAX_LENGTH} bytes, got ${size}`);
-  const bytes = await readFile(path);
-  let index: unknown;
-  try {
-    index = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw corrupt("it is not JSON in UTF-8", { cause });
-  }
-  if (!isObject(index)) throw corrupt(`it must be a JSON object, got ${excerpt(index)}`);
-  const { weight_map: weightMap } = index;
+  const corrupt = (what: string) => new CorruptFileError(`Cannot read ${path}: ${what}`);
+  const { weight_map: weightMap } = await readJsonObject(path);
   if (!isObject(weightMap)) {
     throw corrupt(`weight_map must tell the file of each tensor, got ${excerpt(weightMap)}`);
   }
@@ -45,8 +33,4 @@ export async function readWeightIndex(path: string): Promise<Map<string, Set<str
     throw corrupt(`weight_map may name ${MAX_SHARDS} files, got ${shards.size}`);
   }
   return shards;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

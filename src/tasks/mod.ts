@@ -14,3 +14,4 @@ export * from "./task.ts";
 export * from "./task_model.ts";
 export * from "./task_set.ts";
 export * from "./token_classification.ts";
+export * from "./transformers_names.ts";

@@ -1,0 +1,122 @@
+import {
+  add,
+  disposeAll,
+  div,
+  formatShape,
+  type Layer,
+  Linear,
+  matmul,
+  mul,
+  reshape,
+  sqrt,
+  sumOfSquares,
+  type Tensor,
+  tidy,
+  toFloat,
+} from "../../engine/mod.ts";
+import { jacobiSvd } from "../../engine/linalg/mod.ts";
+import { CorruptFileError } from "../../models/errors.ts";
+import { leadingFactors } from "../leading_factors.ts";
+import { type LowRankFactors, LowRankLinear } from "../low_rank_linear.ts";
+import { residualWeight } from "../residual.ts";
+import { UnsupportedAdapterError } from "./errors.ts";
+
+/** What PEFT stores of a layer. */
+export interface StoredLayer extends LowRankFactors {
+  /** Name of the layer, for messages. */
+  readonly name: string;
+  readonly scaling: number;
+  /** Lengths of the weight's rows [out], of DoRA. */
+  readonly magnitude: Tensor | undefined;
+  /** Whether the leading singular triplets were taken out of the weight. */
+  readonly isPissa: boolean;
+}
+
+/** A layer, and the tensors that it doesn't share with the pretrained one. */
+export interface AdaptedLayer {
+  readonly layer: Layer;
+  readonly own: readonly Tensor[];
+}
+
+/**
+ * The least distance between the singular values that PiSSA parts, by the largest of them. The product of the leading triplets
+ * is determined to about the rounding of the decomposition divided by that distance.
+ */
+const leastGap = 1e-4;
+
+/** Adapts a layer as PEFT does. Takes over the stored tensors. */
+export async function adaptLinear({ weight, bias }: Linear, stored: StoredLayer): Promise<AdaptedLayer> {
+  const { loraA, loraB, scaling, magnitude, isPissa } = stored;
+  const taken = isPissa ? await takeOutLeading(weight, stored) : undefined;
+  const frozen = taken?.weight ?? weight;
+  const initial = taken?.initial;
+  if (magnitude === undefined) {
+    return {
+      layer: new LowRankLinear({ weight: frozen, bias, loraA, loraB, scaling, initial }),
+      own: [loraA, loraB, ...taken ? [taken.weight, taken.initial.loraA, taken.initial.loraB] : []],
+    };
+  }
+  try {
+    const dense = await scaleRows({ ...stored, weight: frozen, magnitude });
+    return { layer: new Linear(dense, bias), own: [dense] };
+  } finally {
+    disposeAll([loraA, loraB, magnitude]);
+    if (taken) disposeAll([taken.weight, taken.initial.loraA, taken.initial.loraB]);
+  }
+}
+
+/** PiSSA's frozen weight and the factors that were taken out of it. */
+async function takeOutLeading(weight: Tensor, { name, loraA, scaling }: StoredLayer) {
+  const rank = loraA.shape[0]!;
+  const most = Math.min(...weight.shape);
+  if (rank > most) {
+    throw new UnsupportedAdapterError(
+      `Cannot take ${rank} singular triplets out of ${name} ${formatShape(weight.shape)}: there are ${most}`,
+    );
+  }
+  using wide = toFloat(weight);
+  const { u, s, vt } = await jacobiSvd(wide);
+  try {
+    const values = await s.floats();
+    if (rank < most && !(values[rank - 1]! - values[rank]! >= leastGap * values[0]!)) {
+      throw new UnsupportedAdapterError(
+        `Cannot compute PiSSA's frozen weight of ${name} again: its singular values ${rank} and ${
+          rank + 1
+        }, ` +
+          `${values[rank - 1]} and ${values[rank]}, are too close; convert the adapter in Python by ` +
+          "save_pretrained(…, path_initial_model_for_weight_conversion=…)",
+      );
+    }
+    return tidy(() => {
+      const initial = leadingFactors({ u, s, vt }, { rank, scaling });
+      return { weight: residualWeight(weight, { ...initial, scaling }), initial };
+    });
+  } finally {
+    disposeAll([u, s, vt]);
+  }
+}
+
+/** DoRA's weight, row by row m·(W + s·B·A)/‖W + s·B·A‖. */
+async function scaleRows(
+  { name, weight, loraA, loraB, scaling, magnitude }: StoredLayer & {
+    readonly weight: Tensor;
+    readonly magnitude: Tensor;
+  },
+): Promise<Tensor> {
+  const { sum, norms } = tidy(() => {
+    const sum = add(toFloat(weight), mul(matmul(loraB, loraA), scaling));
+    return { sum, norms: sqrt(sumOfSquares(sum, { axes: [-1], keepDims: true })) };
+  });
+  try {
+    const lengths = await norms.floats();
+    const bad = lengths.findIndex((length) => !(length > 0 && Number.isFinite(length)));
+    if (bad >= 0) {
+      throw new CorruptFileError(
+        `Cannot give row ${bad} of ${name} a length: with its adapter it has the length ${lengths[bad]}`,
+      );
+    }
+    return tidy(() => mul(sum, div(reshape(magnitude, norms.shape), norms)));
+  } finally {
+    disposeAll([sum, norms]);
+  }
+}

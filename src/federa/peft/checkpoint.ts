@@ -1,0 +1,117 @@
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { makeFolder, writeFileAtomic } from "../../data/files.ts";
+import type { ModelFiles } from "../../data/hub/model_files.ts";
+import { NonFiniteError, type Tensor, tidy, toFloat } from "../../engine/mod.ts";
+import type { EncoderFamily } from "../../models/family.ts";
+import type { WeightEntry } from "../../models/weight_source.ts";
+import { saveWeights, type SaveWeightsOptions } from "../../models/save_weights.ts";
+import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
+import { adaptersOf } from "../adapters.ts";
+import { taskModelConfig } from "./_model_config.ts";
+
+/** Options of {@linkcode writeCheckpoint}. */
+export interface WriteCheckpointOptions extends Omit<SaveWeightsOptions, "metadata"> {
+  /** The family that the model's encoder is of. */
+  readonly family: EncoderFamily | undefined;
+  /** The files that the encoder was loaded from: `config.json` is completed, a tokenizer's files are copied. */
+  readonly files: ModelFiles;
+  /**
+   * Of adapted layers, `merged`: W + s·B·A, the model as it is. `frozen`: what is frozen beside the factors, as a base for
+   * {@linkcode exportPeft} in the form `converted`.
+   */
+  readonly weights: "merged" | "frozen";
+}
+
+/** Files that a tokenizer may be made of. */
+const tokenizerFiles = [
+  ..."tokenizer.json tokenizer_config.json special_tokens_map.json added_tokens.json".split(" "),
+  ..."vocab.txt vocab.json merges.txt sentencepiece.bpe.model spiece.model spm.model bpe.codes".split(" "),
+];
+
+/** A tensor of a checkpoint, which is computed when it is written. */
+interface Part extends WeightEntry {
+  compute(): Promise<Float32Array>;
+}
+
+/**
+ * Writes a model as a checkpoint that `transformers` loads: `config.json`, weights in float32 under that package's names, and
+ * the tokenizer's files.
+ * One tensor is in memory at a time.
+ *
+ * @throws {NoCounterpartError} when `transformers` has no such model.
+ * @throws {NonFiniteError} when a value is NaN or infinite.
+ * @throws {TypeError} when the encoder's files have no `config.json`, or are in the same folder.
+ * @throws {Error} naming the path, if it cannot be written.
+ * @returns the paths of the files.
+ * @example
+ * ```ts no-run
+ * await writeCheckpoint("merged", model, { family: robertaFamily, files, weights: "merged" });
+ * ```
+ */
+export async function writeCheckpoint(
+  folder: string,
+  model: TaskModel,
+  options: WriteCheckpointOptions,
+): Promise<string[]> {
+  const { family, files, weights, onProgress, ...rest } = options;
+  const names = transformersNames(model, family);
+  const config = await taskModelConfig(files, { architecture: names.architecture, task: model.task });
+  const parts = partsOf(model, names, weights);
+  await makeFolder(folder);
+  if (resolve((await files.path("config.json"))!) === resolve(folder, "config.json")) {
+    throw new TypeError(`Cannot write a checkpoint into ${folder}: it is made of the one there`);
+  }
+  const written = await saveWeights(folder, {
+    entries: parts,
+    read: async (name) => {
+      const { shape, compute } = parts.get(name)!;
+      return { dtype: "F32", shape, data: await compute() };
+    },
+  }, { ...rest, metadata: { format: "pt" }, ...onProgress && { onProgress } });
+  const copied = await copyTokenizer(files, folder);
+  await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  return [...written, ...copied, "config.json"].map((name) => join(folder, name));
+}
+
+/** The tensors by the names that `transformers` has for them. */
+function partsOf(
+  model: TaskModel,
+  names: TransformersNames,
+  weights: WriteCheckpointOptions["weights"],
+): Map<string, Part> {
+  const adapters = adaptersOf(model);
+  const parts = new Map<string, Part>();
+  for (const [name, parameter] of model.namedParameters()) {
+    const adapter = adapters.get(name.slice(0, name.lastIndexOf(".")));
+    const theirs = names.toTransformers(name);
+    if (theirs === undefined || adapter !== undefined && /\.lora[AB]$/.test(name)) continue;
+    const isMerged = adapter !== undefined && weights === "merged" && name.endsWith(".weight");
+    parts.set(theirs, {
+      dtype: "F32",
+      shape: parameter.shape,
+      compute: () => finite(name, () => isMerged ? adapter.effectiveWeight() : toFloat(parameter)),
+    });
+  }
+  return parts;
+}
+
+/** The elements of what `make` makes. */
+async function finite(name: string, make: () => Tensor): Promise<Float32Array> {
+  using made = tidy(make);
+  const data = await made.floats();
+  const bad = data.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new NonFiniteError(`Cannot write ${name}: its element ${bad} is ${data[bad]}`);
+  return data;
+}
+
+async function copyTokenizer(files: ModelFiles, folder: string): Promise<string[]> {
+  const copied: string[] = [];
+  for (const name of tokenizerFiles) {
+    const path = await files.path(name);
+    if (path === undefined || path === join(folder, name)) continue;
+    await writeFileAtomic(join(folder, name), await readFile(path));
+    copied.push(name);
+  }
+  return copied;
+}

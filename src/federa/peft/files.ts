@@ -1,0 +1,73 @@
+import { join } from "node:path";
+import { makeFolder, writeFileAtomic } from "../../data/files.ts";
+import type { ModelFiles } from "../../data/hub/model_files.ts";
+import { readJsonObject } from "../../data/json_object.ts";
+import { WeightsUnavailableError } from "../../models/errors.ts";
+import { encodeSafetensors } from "../../models/safetensors.ts";
+import { SafetensorsFile } from "../../models/safetensors_file.ts";
+import { parsePeftConfig } from "./config.ts";
+import type { PeftExport } from "./export.ts";
+import type { PeftAdapter } from "./import.ts";
+
+const configName = "adapter_config.json";
+const weightsName = "adapter_model.safetensors";
+const pickleName = "adapter_model.bin";
+
+/** A {@linkcode PeftAdapter} on files that are open. */
+export interface OpenPeftAdapter extends PeftAdapter {
+  readonly weights: SafetensorsFile;
+}
+
+/**
+ * Opens an adapter made by PEFT: `adapter_config.json` and `adapter_model.safetensors` (Node only). The caller closes its
+ * weights.
+ *
+ * @throws {WeightsUnavailableError} when one of the files is missing; where there is a pickle instead, it tells how to convert it.
+ * @throws {CorruptFileError} when a file is broken.
+ * @throws {UnsupportedAdapterError} when the configuration asks for what isn't built.
+ * @example
+ * ```ts no-run
+ * const adapter = await openPeftAdapter(files);
+ * const { model } = await importPeft(pretrained, adapter, { family: bertFamily });
+ * await adapter.weights.close();
+ * ```
+ */
+export async function openPeftAdapter(files: ModelFiles): Promise<OpenPeftAdapter> {
+  const { source } = files;
+  const configPath = await files.path(configName);
+  if (configPath === undefined) {
+    throw new WeightsUnavailableError(`Cannot read the adapter of ${source}: it has no ${configName}`);
+  }
+  const config = parsePeftConfig(await readJsonObject(configPath, { maxBytes: 16 << 20 }));
+  const path = await files.path(weightsName);
+  if (path === undefined) {
+    throw new WeightsUnavailableError(
+      `Cannot read the adapter of ${source}: there is no ${weightsName}` +
+        (await files.has(pickleName) ? `, only ${pickleName}, ${pickleAdvice}` : ""),
+    );
+  }
+  return { source, config, weights: await SafetensorsFile.open(path) };
+}
+
+const pickleAdvice =
+  `a Python pickle, which can run any code when it is opened; if the file is from a source you trust, convert it with ` +
+  `Python (pip install torch safetensors numpy), in its folder, and keep the new file beside it:
+  import torch
+  from safetensors.torch import save_file
+  weights = torch.load("${pickleName}", map_location="cpu", weights_only=True)
+  weights = {name: value.clone().contiguous() for name, value in weights.items()}
+  save_file(weights, "${weightsName}", metadata={"format": "pt"})`;
+
+/**
+ * Writes the two files of an adapter into a folder, from which PEFT loads it (Node only).
+ *
+ * @throws {Error} naming the path, if it cannot be written.
+ * @returns the paths of the files.
+ */
+export async function writePeft(folder: string, { config, tensors }: PeftExport): Promise<string[]> {
+  await makeFolder(folder);
+  const [weightsPath, configPath] = [join(folder, weightsName), join(folder, configName)];
+  await writeFileAtomic(weightsPath, encodeSafetensors(tensors, { format: "pt" }));
+  await writeFileAtomic(configPath, JSON.stringify(config, null, 2));
+  return [weightsPath, configPath];
+}
