@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { type Config, configSchema } from "./config.ts";
-import { nearestKey } from "./nearest_key.ts";
+import { nearestKey } from "../data/nearest_key.ts";
 
 /** A configuration cannot be used; the message lists every problem with its place. */
 export class ConfigError extends Error {

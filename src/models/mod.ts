@@ -9,11 +9,13 @@ export * from "./distilbert/mod.ts";
 export * from "./dtype.ts";
 export * from "./electra/mod.ts";
 export * from "./encoder.ts";
+export * from "./encoder_config.ts";
 export * from "./errors.ts";
 export * from "./families.ts";
 export * from "./family.ts";
 export * from "./half_precision.ts";
 export * from "./load_encoder.ts";
+export * from "./open_pretrained.ts";
 export * from "./open_weights.ts";
 export * from "./parameters.ts";
 export * from "./pooling.ts";
@@ -21,6 +23,7 @@ export * from "./roberta/mod.ts";
 export * from "./safetensors.ts";
 export * from "./safetensors_file.ts";
 export * from "./save_weights.ts";
+export * from "./sentence_pooling.ts";
 export type {
   EncodeBatchOptions,
   EncodeOptions,

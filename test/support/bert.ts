@@ -25,23 +25,28 @@ export function tinyBertConfig(options: Partial<BertConfig> = {}): BertConfig {
  * Parameters of order 1 that use every term: no bias is 0 and no normalisation is the identity. Matrices are scaled so that
  * they keep a vector's length.
  */
-export function drawBertParameters(
-  config: BertConfig,
-  options: { readonly seed: number; readonly pooler?: boolean },
-): HostParameters {
+export function drawParameters(shapes: ParameterShapes, options: { readonly seed: number }): HostParameters {
   const random = new Random(options.seed);
   return new Map(
-    [...bertFamily.parameterShapes(config, { pooler: options.pooler ?? false })].map(([name, shape]) => {
+    [...shapes].map(([name, shape]) => {
       const size = shape.reduce((product, extent) => product * extent, 1);
-      const isMatrix = shape.length === 2 && !name.startsWith("embeddings.");
+      const isMatrix = shape.length > 1 && !name.startsWith("embeddings.");
       const scale = isMatrix ? 1 / Math.sqrt(shape[1]!) : shape.length === 2 ? 1 : 0.2;
-      const middle = name.endsWith("LayerNorm.weight") ? 1 : 0;
+      const middle = /(LayerNorm|layer_norm)\.weight$/.test(name) ? 1 : 0;
       return [name, {
         shape,
         data: Float32Array.from({ length: size }, () => middle + scale * random.normal()),
       }];
     }),
   );
+}
+
+/** {@link drawParameters} of a BERT. */
+export function drawBertParameters(
+  config: BertConfig,
+  options: { readonly seed: number; readonly pooler?: boolean },
+): HostParameters {
+  return drawParameters(bertFamily.parameterShapes(config, { pooler: options.pooler ?? false }), options);
 }
 
 /** Parameters in float64. */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import {
   activationField,
   headsDivideWidth,
+  layersField,
   padTokenField,
   parseModelConfig,
   sizeField,
@@ -18,7 +19,7 @@ const schema = z.object({
   model_type: z.literal("distilbert").default("distilbert"),
   vocab_size: sizeField,
   dim: sizeField,
-  n_layers: sizeField,
+  n_layers: layersField,
   n_heads: sizeField,
   hidden_dim: sizeField,
   activation: activationField.default("gelu"),

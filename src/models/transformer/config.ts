@@ -36,8 +36,11 @@ const activations: Readonly<Record<string, HiddenActivation>> = {
   swish: "silu",
 };
 
-/** A number of rows, columns or layers in a `config.json`. */
+/** A number of rows or columns in a `config.json`. */
 export const sizeField = z.int().positive();
+
+/** A number of layers: more would be a mistake, and the list of their parameters without end. */
+export const layersField = z.int().positive().max(1000);
 
 /** An activation by one of the names that `transformers` has for it. */
 export const activationField = z.enum(Object.keys(activations)).transform((name) => activations[name]!);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { editDistance, nearestKey } from "../../src/cli/nearest_key.ts";
+import { editDistance, nearestKey } from "../../src/data/nearest_key.ts";
 
 test("editDistance() gives the textbook's distances", () => {
   // kitten → sitten → sittin → sitting; "ca" → "abc" needs 3 where no part may be changed twice.

@@ -1,0 +1,44 @@
+import type { ModelFiles } from "../data/hub/model_files.ts";
+import type { Gpu } from "../engine/mod.ts";
+import { type EncoderConfig, readEncoderConfig } from "./encoder_config.ts";
+import type { EncoderOptions } from "./family.ts";
+import { type LoadedEncoder, loadEncoder } from "./load_encoder.ts";
+import { openWeights } from "./open_weights.ts";
+
+/** Options of {@linkcode openPretrained}. */
+export interface OpenPretrainedOptions extends EncoderOptions {
+  /** Called after each tensor; at the end with `done` equal to `total`. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** What {@linkcode openPretrained} gives. */
+export interface PretrainedEncoder extends LoadedEncoder, EncoderConfig {}
+
+/**
+ * A pretrained encoder from the files of its model: `config.json` tells the family, then the weights are read one tensor at a
+ * time (Node only). See {@linkcode readSentencePooling} for how sentence encoders pool.
+ *
+ * @throws {ModelConfigError} when there is no `config.json`, or it asks for what isn't built.
+ * @throws {WeightsUnavailableError} when there are no weights that are read.
+ * @throws {ParameterMismatchError} listing every tensor that is missing, unknown, or of another shape or an unreadable type.
+ * @throws {CorruptFileError} naming the file and what is wrong with it.
+ * @throws {TypeError} when it should pool by a dense layer that the weights don't have.
+ * @example
+ * ```ts no-run
+ * const { encoder, family } = await openPretrained(gpu, files);
+ * const model = TaskModel.create(gpu, encoder, { task, seed: 1 });
+ * ```
+ */
+export async function openPretrained(
+  gpu: Gpu,
+  files: ModelFiles,
+  options: OpenPretrainedOptions = {},
+): Promise<PretrainedEncoder> {
+  const read = await readEncoderConfig(files);
+  const weights = await openWeights(files);
+  try {
+    return { ...read, ...await loadEncoder(gpu, weights, { ...options, ...read }) };
+  } finally {
+    await weights.close();
+  }
+}

@@ -1,0 +1,22 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after } from "node:test";
+import { makeFolder } from "../../src/data/files.ts";
+import type { ModelFiles } from "../../src/data/mod.ts";
+import { folderFiles } from "./folder_files.ts";
+
+/** The files of a model, in a folder that goes with the tests of this file; objects are written as JSON. */
+export async function temporaryFiles(
+  contents: Readonly<Record<string, Uint8Array | string | object>>,
+): Promise<ModelFiles> {
+  const folder = await mkdtemp(join(tmpdir(), "federa-model-"));
+  after(() => rm(folder, { recursive: true, force: true }));
+  for (const [name, content] of Object.entries(contents)) {
+    const path = join(folder, name);
+    await makeFolder(dirname(path));
+    const isRaw = typeof content === "string" || content instanceof Uint8Array;
+    await writeFile(path, isRaw ? content : JSON.stringify(content));
+  }
+  return folderFiles(folder);
+}
