@@ -1,5 +1,11 @@
 import { type Gpu, tensor } from "../../src/engine/mod.ts";
-import { type BertConfig, bertFamily, type HostParameters, type TokenTensors } from "../../src/models/mod.ts";
+import {
+  type BertConfig,
+  bertFamily,
+  type HostParameters,
+  type ParameterShapes,
+  type TokenTensors,
+} from "../../src/models/mod.ts";
 import { F64Array } from "../reference/array.ts";
 import type { BertReferenceText } from "../reference/bert.ts";
 import { Random } from "./random.ts";
