@@ -122,6 +122,7 @@ def write_adapters():
     for seed, (name, options) in enumerate(kinds.items()):
         options = {"task_type": "SEQ_CLS", "target_modules": ["query", "value"], "r": 2, "lora_alpha": 5, **options}
         folder = here / "adapters" / name
+        torch.manual_seed(seed)
         model = load_base()
         if name == "encoder_only":
             inner = get_peft_model(model.bert, LoraConfig(**options))
@@ -163,6 +164,11 @@ families = {
     "Bert": (tiny(transformers.BertConfig), ["query", "attention.output.dense"], ["classifier"]),
     "Roberta": (
         tiny(transformers.RobertaConfig, pad_token_id=1),
+        ["query", "attention.output.dense"],
+        ["classifier"],
+    ),
+    "XLMRoberta": (
+        tiny(transformers.XLMRobertaConfig, pad_token_id=1),
         ["query", "attention.output.dense"],
         ["classifier"],
     ),
@@ -224,8 +230,9 @@ def write_layouts():
                     "parameters": {name: list(value.shape) for name, value in sorted(names_of(family + suffix, config))},
                 }
             )
-    content = {"defaults": LoraConfig().to_dict(), "layouts": layouts}
-    (here / "layouts.json").write_text(json.dumps(content, indent=1, sort_keys=True, default=list) + "\n")
+    lines = ",\n".join(json.dumps(layout, sort_keys=True) for layout in layouts)
+    defaults = json.dumps(LoraConfig().to_dict(), sort_keys=True, default=list)
+    (here / "layouts.json").write_text(f'{{"defaults": {defaults},\n"layouts": [\n{lines}\n]}}\n')
 
 
 def names_of(architecture, config):

@@ -46,16 +46,18 @@ for (const name of (await readdir(folder)).sort()) {
   const loaded = await loadHubTaskModel(gpu, join(place, "base"), task);
   const { tensors } = readSafetensors(await readFile(join(place, "outputs.safetensors")));
   const read = await outputsReader(tensors);
-  report(name, "pretrained", await read(loaded.model), tensors.get("base")!);
+  const found = [`pretrained ${distance(await read(loaded.model), tensors.get("base")!)}`];
   for (const kind of (await readdir(join(place, "adapters"))).sort()) {
     const adapter = await openPeftAdapter(folderFiles(join(place, "adapters", kind)));
     const { model } = await importPeft(loaded.model, adapter, loaded);
     await adapter.weights.close();
-    report(name, `PEFT's ${kind}`, await read(model), tensors.get(kind)!);
+    found.push(`PEFT's ${kind} ${distance(await read(model), tensors.get(kind)!)}`);
   }
+  console.log(`${name}\n  ${found.join("; ")}`);
   await exportAll(place, loaded, read);
 }
 gpu.close();
+console.log(process.exitCode ? "failed" : `every difference is at most ${limit}`);
 
 /** Reads a model's outputs of the tokens, those of padding 0. */
 async function outputsReader(tensors: ReadonlyMap<string, StoredTensor>) {
@@ -122,14 +124,9 @@ async function exportAll(
   await writeFile(join(place, "ours", "outputs.safetensors"), encodeSafetensors(outputs));
 }
 
-function report(
-  model: string,
-  what: string,
-  found: { readonly data: Float32Array },
-  expected: StoredTensor,
-): void {
+function distance(found: { readonly data: Float32Array }, expected: StoredTensor): string {
   const differences = found.data.map((value, i) => Math.abs(value - (expected.data as Float32Array)[i]!));
   const worst = differences.reduce((most, each) => Math.max(most, each), 0);
   if (!(worst <= limit) || found.data.length !== expected.data.length) process.exitCode = 1;
-  console.log(`${model.padEnd(36)} ${what.padEnd(22)} ${worst.toExponential(1)}`);
+  return worst.toExponential(1);
 }

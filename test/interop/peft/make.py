@@ -60,6 +60,7 @@ for family, (config_class, sizes, targets, head) in families.items():
             adapter = place / "adapters" / kind
             # A conversion of PiSSA leaves modules_to_save out, which PEFT then can't load: none here.
             named = {} if kind == "pissa_converted" else {"task_type": task, "modules_to_save": modules and [*modules]}
+            torch.manual_seed(seed)
             model = get_peft_model(base(), LoraConfig(r=3, lora_alpha=7, target_modules=targets, **named, **options))
             if kind == "pissa_converted":
                 model.save_pretrained(place / "start")

@@ -18,6 +18,7 @@ attention = ["query", "value", "attention.output.dense"]
 families = {
     "Bert": (transformers.BertConfig, sizes, attention, ["classifier"]),
     "Roberta": (transformers.RobertaConfig, {**sizes, "pad_token_id": 1}, attention, ["classifier"]),
+    "XLMRoberta": (transformers.XLMRobertaConfig, {**sizes, "pad_token_id": 1}, attention, ["classifier"]),
     "DistilBert": (
         transformers.DistilBertConfig,
         {"dim": 24, "n_layers": 2, "n_heads": 4, "hidden_dim": 37},
