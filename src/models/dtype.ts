@@ -63,16 +63,26 @@ export function toFloat32(tensor: StoredTensor): Float32Array {
   switch (tensor.dtype) {
     case "F32":
       return tensor.data;
-    case "BF16":
-      return new Float32Array(Uint32Array.from(tensor.data, (bits) => bits << 16).buffer);
-    case "F16":
-      return Float32Array.from(tensor.data, halfToNumber);
+    case "BF16": {
+      const bits = new Uint32Array(tensor.data.length);
+      for (let i = 0; i < bits.length; i++) bits[i] = tensor.data[i]! << 16;
+      return new Float32Array(bits.buffer);
+    }
+    case "F16": {
+      halves ??= Float32Array.from({ length: 1 << 16 }, (_, bits) => halfToNumber(bits));
+      const values = new Float32Array(tensor.data.length);
+      for (let i = 0; i < values.length; i++) values[i] = halves[tensor.data[i]!]!;
+      return values;
+    }
     default:
       throw new TypeError(
         `Cannot widen a tensor to float32: dtype must be F32, F16 or BF16, got ${tensor.dtype}`,
       );
   }
 }
+
+/** What each half-precision number is, made when it is first needed: a large model has hundreds of millions of them. */
+let halves: Float32Array | undefined;
 
 /** IEEE 754 binary16: 1 sign bit, 5 exponent bits of bias 15, 10 fraction bits. */
 function halfToNumber(bits: number): number {
