@@ -12,7 +12,15 @@ import { build as esbuild } from "esbuild";
 import { unpackTar } from "modern-tar";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FACES = ["federa", "federa/engine", "federa/models", "federa/tasks", "federa/federa", "federa/fl"];
+const FACES = [
+  "federa",
+  "federa/engine",
+  "federa/data",
+  "federa/models",
+  "federa/tasks",
+  "federa/federa",
+  "federa/fl",
+];
 const run = promisify(execFile);
 
 interface Manifest {
@@ -89,6 +97,13 @@ test("the entry points share one instance of what they export together", async (
     const differing = faces.flatMap((face) => Object.keys(face).filter((name) => all[name] !== face[name]));
     console.log(JSON.stringify({ differing, tensor: typeof all.Tensor }));`;
   assert.deepEqual(await runModule(code), { differing: [], tensor: "function" });
+});
+
+test("the package unpacks Parquet in a thread of its own", async () => {
+  const path = join(ROOT, "test/golden/data/questions_zstd.parquet");
+  const code = `const { readRows } = await import("federa/data");
+    console.log((await readRows(${JSON.stringify(path)})).rows.length);`;
+  assert.equal(await runModule(code), 3);
 });
 
 test("the command of the package prints its help", async () => {

@@ -38,3 +38,8 @@ export class HubError extends Error {
 export class CacheError extends Error {
   override name = "CacheError";
 }
+
+/** A data file is larger, or takes more memory or time to read, than it may; the message names the limit. */
+export class DataLimitError extends Error {
+  override name = "DataLimitError";
+}

@@ -1,5 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { CorruptFileError } from "./errors.ts";
+import { readExamples } from "./rows/read_examples.ts";
+import { readRows } from "./rows/read_rows.ts";
 import type { TextExample } from "./text_example.ts";
 
 /** Which columns of a JSONL file make an example. */
@@ -17,8 +17,8 @@ export interface ReadTextExamplesOptions {
  *
  * @throws {CorruptFileError} naming the line that is not an object.
  */
-export async function readJsonl(path: string): Promise<Record<string, unknown>[]> {
-  return [...rowsOf(path, await readFile(path, "utf8"))].map(({ row }) => row);
+export async function readJsonl(path: string): Promise<Readonly<Record<string, unknown>>[]> {
+  return [...(await readRows(path, { format: "jsonl" })).rows];
 }
 
 /**
@@ -35,17 +35,7 @@ export async function readTextExamples(
   path: string,
   options: ReadTextExamplesOptions = {},
 ): Promise<TextExample[]> {
-  const { textColumn = "text", labelColumn = "label", keyColumn } = options;
-  const examples: TextExample[] = [];
-  for (const { row, line } of rowsOf(path, await readFile(path, "utf8"))) {
-    const text = row[textColumn];
-    if (typeof text !== "string") throw badColumn(path, line, textColumn, "text", text);
-    const example: TextExample = { text, label: nameOf(path, line, labelColumn, row[labelColumn]) };
-    if (keyColumn !== undefined) example.key = nameOf(path, line, keyColumn, row[keyColumn]);
-    examples.push(example);
-  }
-  if (examples.length === 0) throw new CorruptFileError(`Cannot read examples: ${path} holds none`);
-  return examples;
+  return await readExamples(path, "sequence-classification", { format: "jsonl", columns: options });
 }
 
 /** One JSON value a line, each ended by a newline. */
@@ -53,49 +43,4 @@ export function toJsonl(rows: Iterable<object>): string {
   let text = "";
   for (const row of rows) text += `${JSON.stringify(row)}\n`;
   return text;
-}
-
-function* rowsOf(path: string, content: string): Generator<{ row: Record<string, unknown>; line: number }> {
-  for (const [index, source] of content.replace(/^\ufeff/, "").split("\n").entries()) {
-    if (source.trim() === "") continue;
-    const line = index + 1;
-    let row: unknown;
-    try {
-      row = JSON.parse(source);
-    } catch (cause) {
-      throw new CorruptFileError(`Cannot read line ${line} of ${path}: not JSON, got ${excerpt(source)}`, {
-        cause,
-      });
-    }
-    if (typeof row !== "object" || row === null || Array.isArray(row)) {
-      throw new CorruptFileError(
-        `Cannot read line ${line} of ${path}: expected an object, got ${excerpt(source)}`,
-      );
-    }
-    yield { row: row as Record<string, unknown>, line };
-  }
-}
-
-function nameOf(path: string, line: number, column: string, value: unknown): string {
-  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
-    return String(value);
-  }
-  throw badColumn(path, line, column, "text or a number", value);
-}
-
-function badColumn(
-  path: string,
-  line: number,
-  column: string,
-  expected: string,
-  value: unknown,
-): CorruptFileError {
-  const got = value === undefined ? "nothing" : excerpt(JSON.stringify(value));
-  return new CorruptFileError(
-    `Cannot read line ${line} of ${path}: column ${column} must be ${expected}, got ${got}`,
-  );
-}
-
-function excerpt(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

@@ -1,0 +1,69 @@
+import { CorruptFileError, DataLimitError } from "../errors.ts";
+import type { Row, RowSet } from "./row_set.ts";
+
+/** Most names of columns that are kept; objects of a file needn't have the same ones. */
+const MAX_COLUMNS = 10_000;
+
+/** Options of a {@linkcode RowCollector}. */
+export interface RowCollectorOptions {
+  /** The columns to keep; all by default. */
+  readonly columns?: readonly string[] | undefined;
+  readonly maxRows: number;
+}
+
+/** Gathers the rows of files as they are read. */
+export class RowCollector implements RowSet {
+  readonly rows: Row[] = [];
+  readonly columns = new Set<string>();
+  readonly classNames = new Map<string, readonly string[]>();
+  readonly #options: RowCollectorOptions;
+  readonly #numbers: number[] = [];
+  readonly #files: { readonly first: number; readonly path: string; readonly unit: string }[] = [];
+
+  constructor(options: RowCollectorOptions) {
+    this.#options = options;
+  }
+
+  /** Begins a file, whose rows are told apart by the number of a `line` or `row`. */
+  beginFile(path: string, unit: string): void {
+    this.#files.push({ first: this.rows.length, path, unit });
+  }
+
+  /** Adds a row of the file that was begun last. */
+  add(row: Row, number: number): void {
+    const { columns, maxRows } = this.#options;
+    if (this.rows.length >= maxRows) {
+      const { path } = this.#files.at(-1)!;
+      throw new DataLimitError(`Cannot read ${path}: there may be ${maxRows} rows (maxRows), got more`);
+    }
+    this.addColumns(Object.keys(row));
+    this.rows.push(columns === undefined ? row : picked(row, columns));
+    this.#numbers.push(number);
+  }
+
+  /** Notes that there are columns. */
+  addColumns(names: Iterable<string>): void {
+    for (const name of names) if (this.columns.size < MAX_COLUMNS) this.columns.add(name);
+  }
+
+  /** Notes what a column's whole numbers stand for; files that are read together must agree. */
+  addClassNames(column: string, names: readonly string[]): void {
+    const known = this.classNames.get(column);
+    if (known !== undefined && known.join("\n") !== names.join("\n")) {
+      const { path } = this.#files.at(-1)!;
+      throw new CorruptFileError(
+        `Cannot read ${path}: the classes of column ${column} are others than in the files before it`,
+      );
+    }
+    this.classNames.set(column, names);
+  }
+
+  place(index: number): string {
+    const file = this.#files.findLast(({ first }) => first <= index);
+    return file === undefined ? `row ${index + 1}` : `${file.unit} ${this.#numbers[index]} of ${file.path}`;
+  }
+}
+
+function picked(row: Row, columns: readonly string[]): Row {
+  return Object.fromEntries(columns.flatMap((name) => Object.hasOwn(row, name) ? [[name, row[name]]] : []));
+}

@@ -1,0 +1,81 @@
+import type { Answer, QuestionExample } from "../examples.ts";
+import type { QuestionColumns } from "./example_columns.ts";
+import type { RowReader } from "./_row_reader.ts";
+
+/** The question of a row, or nothing if all of its answers are dropped. */
+export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionExample | undefined {
+  const { idColumn = "id", questionColumn = "question", contextColumn = "context" } = columns;
+  const { answersColumn = "answers", misplacedAnswers = "refuse", onDrop } = columns;
+  const context = row.text(contextColumn);
+  const stated = readAnswers(row, answersColumn);
+  const answers: Answer[] = [];
+  for (const { text, codePoint } of stated) {
+    const start = unitsBefore(context, codePoint);
+    const found = context.slice(start, start + text.length);
+    if (found === text) {
+      answers.push({ text, start });
+      continue;
+    }
+    const error = row.error(
+      `answer ${JSON.stringify(text)} must stand at character ${codePoint} of column ${contextColumn}, ` +
+        `where there is ${JSON.stringify(found)}`,
+    );
+    if (misplacedAnswers === "refuse") throw error;
+    onDrop?.(error.message);
+  }
+  if (stated.length > 0 && answers.length === 0) return undefined;
+  return {
+    id: row.value(idColumn) === undefined ? String(row.index) : row.name(idColumn),
+    question: row.text(questionColumn),
+    context,
+    answers,
+  };
+}
+
+interface StatedAnswer {
+  readonly text: string;
+  /** Where it begins, in code points, as Python counts. */
+  readonly codePoint: number;
+}
+
+function readAnswers(row: RowReader, column: string): StatedAnswer[] {
+  const wrong = () =>
+    row.wrong(column, "answers, { text: […], answer_start: […] } or a list of { text, answer_start }", value);
+  const value = parsed(row.value(column));
+  if (value === null) return [];
+  if (typeof value !== "object") throw wrong();
+  const pairs = Array.isArray(value) ? value.map(pairOf) : pairsOf(value as Record<string, unknown>);
+  if (pairs === undefined) throw wrong();
+  return pairs.map(([text, start]) => {
+    if (typeof text !== "string" || !Number.isSafeInteger(start) || (start as number) < 0) throw wrong();
+    return { text, codePoint: start as number };
+  });
+}
+
+function pairOf(answer: unknown): [unknown, unknown] {
+  if (typeof answer !== "object" || answer === null) return [undefined, undefined];
+  const { text, answer_start: start } = answer as Record<string, unknown>;
+  return [text, start];
+}
+
+function pairsOf({ text, answer_start: start }: Record<string, unknown>): [unknown, unknown][] | undefined {
+  if (!Array.isArray(text) || !Array.isArray(start) || text.length !== start.length) return undefined;
+  return text.map((item, i) => [item, start[i]]);
+}
+
+/** JSON text becomes the value that it is of, as tables of text have it. */
+function parsed(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+/** Units of UTF-16 before a code point; those of the whole text where it ends earlier. */
+function unitsBefore(text: string, codePoint: number): number {
+  let unit = 0;
+  for (let i = 0; i < codePoint && unit < text.length; i++) unit += text.codePointAt(unit)! > 0xffff ? 2 : 1;
+  return unit;
+}
