@@ -58,6 +58,7 @@ export class RowCollector implements RowSet {
     this.classNames.set(column, names);
   }
 
+  /** Where a row stands. */
   place(index: number): string {
     const file = this.#files.findLast(({ first }) => first <= index);
     return file === undefined ? `row ${index + 1}` : `${file.unit} ${this.#numbers[index]} of ${file.path}`;

@@ -60,10 +60,9 @@ export const dataFormats = Object.keys(readers) as readonly DataFormat[];
  *
  * The files are not trusted: what they may take of memory and time is bounded.
  *
- * @param paths one or several files of one format.
  * @throws {CorruptFileError} naming file and line or row, what was expected and what is there.
  * @throws {DataLimitError} naming the limit that a file exceeds.
- * @throws {RangeError} if the format is unknown, or paths are of different ones.
+ * @throws {RangeError} if the format is unknown.
  * @throws the file system's error if a file can't be opened.
  *
  * @example
