@@ -75,8 +75,10 @@ async function create(path: string, mark: string): Promise<boolean> {
     await writeFile(path, mark, { flag: "wx" });
     return true;
   } catch (error) {
-    if (errorCode(error) !== "EEXIST") throw error;
-    return false;
+    if (errorCode(error) === "EEXIST") return false;
+    // A full disk takes the file and not what is in it.
+    await rm(path, { force: true });
+    throw error;
   }
 }
 

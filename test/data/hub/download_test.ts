@@ -120,6 +120,51 @@ test("path() is right wherever connections are cut", async (t) => {
   );
 });
 
+test("path() ends in the right bytes or a named error, whatever the servers do", async (t) => {
+  const bench = await makeBench(t);
+  const bytes = noise(700);
+  const files = { [NAME]: bytes, "small.json": bytes };
+  bench.server.repos.set(REPO, { commits: { [NEW]: files }, refs: { main: NEW } });
+  const wrong: fc.Arbitrary<Misbehaviour | undefined> = fc.oneof(
+    { weight: 3, arbitrary: fc.constant(undefined) },
+    fc.record({ status: fc.constantFrom(200, 204, 206, 301, 304, 400, 403, 404, 416, 429, 500, 503) }),
+    fc.record({
+      headers: fc.constantFrom({ "retry-after": "0" }, { "content-range": "x" }),
+      status: fc.constant(429),
+    }),
+    fc.constantFrom<Misbehaviour>({ drop: true }, { alter: true }, { ignoreRange: true }, { text: "{}" }),
+    fc.constantFrom<Misbehaviour>({ without: ["x-repo-commit"] }, {
+      headers: { "content-encoding": "gzip" },
+    }),
+    fc.record({ length: fc.integer({ min: 1, max: 1400 }) }),
+    fc.record({ cutAfter: fc.integer({ min: 0, max: 699 }) }),
+    fc.record({ endAfter: fc.integer({ min: 0, max: 699 }) }),
+    fc.record({ stallAfter: fc.integer({ min: 0, max: 699 }) }),
+  );
+  const patience = { attempts: 3, firstWait: 1, longestWait: 20, longestSilence: 100 };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...Object.keys(files)),
+      fc.array(wrong, { maxLength: 9 }),
+      async (name, ways) => {
+        await rmCache(bench);
+        bench.server.misbehave = () => ways.shift();
+        try {
+          const model = await openModelFiles(`hf:${REPO}`, { ...bench.options, patience });
+          const path = await model.path(name);
+          assert.ok(path !== undefined);
+          assert.deepEqual(await readFile(path), Buffer.from(bytes));
+        } catch (error) {
+          assert.ok(error instanceof HubError || error instanceof CorruptFileError, String(error));
+        }
+        bench.server.misbehave = () => undefined;
+        assert.deepEqual(await read(bench, name), Buffer.from(bytes));
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
+
 test("path() leaves what it has when it gives up, and the next call goes on there", async (t) => {
   const bench = await makeBench(t);
   bench.server.misbehave = (request) =>
@@ -141,7 +186,9 @@ test("path() leaves what it has when it gives up, and the next call goes on ther
   assert.deepEqual(await blobs(bench), [ETAG]);
 });
 
-test("path() gives up on a server that begins anew each time and never gets further", async (t) => {
+test("path() gives up on a server that begins anew each time and never gets further", {
+  timeout: 30_000,
+}, async (t) => {
   const bench = await makeBench(t);
   bench.server.misbehave = (request) =>
     isDownload(request) ? { ignoreRange: true, endAfter: 120_000 } : undefined;
@@ -225,7 +272,7 @@ test("path() checks a small file by the hash of its git blob", async (t) => {
   assert.deepEqual(await bench.contents(), []);
 });
 
-test("path() goes on after a body that falls silent", async (t) => {
+test("path() goes on after a body that falls silent", { timeout: 30_000 }, async (t) => {
   const bench = await makeBench(t);
   misbehaveInTurn(bench, [{ stallAfter: 5000 }]);
   bench.options.patience = { ...bench.options.patience, longestSilence: 200 };

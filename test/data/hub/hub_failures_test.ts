@@ -221,7 +221,7 @@ test("openModelFiles() says that nobody answers, and how to go on without", asyn
   );
 });
 
-test("openModelFiles() does not wait for ever for a silent hub", async (t) => {
+test("openModelFiles() does not wait for ever for a silent hub", { timeout: 30_000 }, async (t) => {
   const { server, options } = await makeBench(t);
   server.misbehave = () => ({ stallAfter: 5 });
   const patience = { ...options.patience, attempts: 2, longestSilence: 100 };
