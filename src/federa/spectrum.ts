@@ -13,7 +13,7 @@ export interface Spectrum {
 /** Options of {@linkcode weightSpectrum}. */
 export interface WeightSpectrumOptions {
   /**
-   * Most values to find, 64 by default. Up to twice as many are found exactly, of a larger matrix the leading ones by a random
+   * Most values to find, 48 by default. Up to twice as many are found exactly, of a larger matrix the leading ones by a random
    * sketch.
    */
   readonly maxValues?: number;
@@ -26,7 +26,7 @@ export interface WeightSpectrumOptions {
  * @throws {NonFiniteError} when an element is NaN or infinite.
  */
 export async function weightSpectrum(weight: Tensor, options: WeightSpectrumOptions = {}): Promise<Spectrum> {
-  const { maxValues = 64 } = options;
+  const { maxValues = 48 } = options;
   if (!Number.isInteger(maxValues) || maxValues < 1) {
     throw new RangeError(`Cannot find ${maxValues} singular values: expected a positive integer`);
   }
