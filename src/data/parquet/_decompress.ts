@@ -1,5 +1,6 @@
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
-import { decompressLz4Raw, decompressSnappy } from "hyparquet-compressors";
+import { compressors } from "hyparquet-compressors";
+import { unpackLz4 } from "./_lz4.ts";
 import type { ZstdThread } from "./_zstd.ts";
 
 /** Takes a page's bytes, and their length when they are unpacked. */
@@ -15,7 +16,7 @@ export const decompressors = (zstd: ZstdThread): Readonly<Record<string, Decompr
     // Copies of 64 bytes that take three.
     expandable("snappy", input, { length, most: 24 });
     if (snappyLength(input) !== length) throw new Error("a page of snappy isn't as long as it should be");
-    return exact("snappy", decompressSnappy(input, length), length);
+    return exact("snappy", compressors.SNAPPY!(input, length), length);
   },
   GZIP: (input, length) => exact("gzip", gunzipSync(input, { maxOutputLength: length + 1 }), length),
   BROTLI: (input, length) =>
@@ -23,7 +24,7 @@ export const decompressors = (zstd: ZstdThread): Readonly<Record<string, Decompr
   ZSTD: (input, length) => zstd.decompress(input, length),
   LZ4_RAW: (input, length) => {
     expandable("lz4", input, { length, most: 255 });
-    return exact("lz4", decompressLz4Raw(input, length), length);
+    return unpackLz4(input, length);
   },
 });
 

@@ -22,7 +22,7 @@ import(workerData).then(({ decompressZstd }) => {
   });
 });`;
 
-/** Milliseconds that a file's pages may take, and more for each byte that they unpack to. */
+/** Milliseconds that a file's pages may take by default, and more for each byte that they unpack to. */
 const TIME = 5000;
 const TIME_PER_BYTE = 2000 / (1 << 20);
 
@@ -32,7 +32,12 @@ const TIME_PER_BYTE = 2000 / (1 << 20);
  */
 export class ZstdThread {
   #worker: Worker | undefined;
-  #time = TIME;
+  #time: number;
+
+  /** @param time milliseconds that a file's pages may take, beside what their size allows. */
+  constructor(time = TIME) {
+    this.#time = time;
+  }
 
   /**
    * Unpacks a page; waits for it.
@@ -41,17 +46,13 @@ export class ZstdThread {
    * @throws {DataLimitError} if a file's pages have taken too long.
    */
   decompress(input: Uint8Array, length: number): Uint8Array {
-    const sized = sizedZstd(input, length);
+    checkFrame(input, length);
     const output = new Uint8Array(new SharedArrayBuffer(length));
     const state = new Int32Array(new SharedArrayBuffer(4));
-    this.#worker ??= new Worker(PROGRAM, {
-      eval: true,
-      execArgv: [],
-      workerData: import.meta.resolve("hyparquet-compressors"),
-    });
+    this.#worker ??= startThread();
     const start = performance.now();
     this.#time += TIME_PER_BYTE * length;
-    this.#worker.postMessage({ input: sized, output, state });
+    this.#worker.postMessage({ input, output, state });
     Atomics.wait(state, 0, 0, this.#time);
     this.#time -= performance.now() - start;
     if (state[0] === 1) return output.slice();
@@ -65,14 +66,25 @@ export class ZstdThread {
   }
 }
 
+/** A thread that doesn't keep the process from ending. */
+function startThread(): Worker {
+  const workerData = import.meta.resolve("hyparquet-compressors");
+  const worker = new Worker(PROGRAM, { eval: true, execArgv: [], workerData });
+  worker.unref();
+  return worker;
+}
+
 /** Window that decoders must support, and the reference's goes up to. */
 const MAX_WINDOW = 128 << 20;
+/** Most bytes of a block. Encoders part them into smaller ones, where that pays, but rarely below a sixteenth. */
+const BLOCK = 128 << 10;
+const PARTS = 16;
 
 /**
- * The one frame of a page of Zstandard data (RFC 8878), with the unpacked length in its header. The decoder stays
- * within the length of a frame that tells it, and is lost in one that doesn't, or in one more frame.
+ * Walks the one frame of a page of Zstandard data (RFC 8878) and refuses what the decoder would make far more bytes of
+ * than there must be. It keeps to the length that a frame tells; in a frame that doesn't, blocks are counted.
  */
-function sizedZstd(input: Uint8Array, length: number): Uint8Array {
+function checkFrame(input: Uint8Array, length: number): void {
   const number = (offset: number, size: number): number => {
     if (offset + size > input.length) throw new Error("a page of zstd ends early");
     let value = 0;
@@ -91,21 +103,18 @@ function sizedZstd(input: Uint8Array, length: number): Uint8Array {
     }
   }
   const sizeAt = (single ? 5 : 6) + [0, 1, 2, 4][flags & 3]!;
-  const size = sizeBytes === 0 ? length : number(sizeAt, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
-  if (size !== length) throw new Error(`a page of zstd holds ${size} bytes, expected ${length}`);
-  let next = sizeAt + sizeBytes;
+  const size = sizeBytes === 0 ? undefined : number(sizeAt, sizeBytes) + (sizeBytes === 2 ? 256 : 0);
+  let [next, most] = [sizeAt + sizeBytes, 0];
   for (let last = false; !last;) {
     const head = number(next, 3);
     last = (head & 1) === 1;
     // A block of raw bytes, of one byte repeated, or compressed.
-    next += 3 + ((head >> 1 & 3) === 1 ? 1 : head >> 3);
+    const [kind, bytes] = [head >> 1 & 3, head >> 3];
+    most += kind === 2 ? BLOCK : bytes;
+    next += 3 + (kind === 1 ? 1 : bytes);
   }
   if (next + (flags & 4 ? 4 : 0) !== input.length) throw new Error("a page of zstd must be one whole frame");
-  if (sizeBytes > 0) return input;
-  const sized = new Uint8Array(input.length + 4);
-  sized.set(input.subarray(0, sizeAt));
-  sized[4] = flags | 0x80;
-  new DataView(sized.buffer).setUint32(sizeAt, length, true);
-  sized.set(input.subarray(sizeAt), sizeAt + 4);
-  return sized;
+  if (most < length || (size === undefined ? most > PARTS * length + BLOCK : size !== length)) {
+    throw new Error(`a page of zstd holds ${size ?? `up to ${most}`} bytes, expected ${length}`);
+  }
 }

@@ -37,7 +37,9 @@ function spelt(value: unknown): unknown {
 }
 
 describe("readParquet()", () => {
-  for (const name of ["texts_snappy", "tokens_gzip", "questions_zstd", "types_plain"]) {
+  for (
+    const name of ["texts_snappy", "tokens_gzip", "questions_zstd", "types_plain", "nested_v1", "nested_v2"]
+  ) {
     it(`readParquet() reads what pyarrow reads in ${name}.parquet`, async () => {
       assert.deepEqual(spelt(await rowsOf(golden(`${name}.parquet`))), expected[`${name}.parquet`]);
     });

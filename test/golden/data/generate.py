@@ -169,6 +169,16 @@ write(
     data_page_size=512,
 )
 
+# Pages whose levels and numbers can be altered: neither compressed nor with checksums.
+nested = pa.table({
+    "word": pa.array(["a", "b", None, "a", "a", "c"] * 5),
+    "list": pa.array([["x", "y"], [], None, [None, "x"], ["y"], ["z"] * 9] * 5),
+    "deep": pa.array([[[1, 2], []], None, [None, [3]], [[]], [], [[4] * 10]] * 5, pa.list_(pa.list_(pa.int32()))),
+    "struct": pa.array([{"a": 1, "b": ["p"]}, {"a": None, "b": []}, None] * 10),
+})
+for version in ["1.0", "2.0"]:
+    write(f"nested_v{version[0]}.parquet", nested, compression="none", data_page_version=version, write_statistics=False)
+
 # A few bytes that say a lot.
 write("bomb.parquet", pa.table({"list": pa.array([[]] * 3_000_000, pa.list_(pa.int32()))}), compression="zstd")
 expected.pop("bomb.parquet")
