@@ -24,6 +24,9 @@ export * from "./safetensors.ts";
 export * from "./safetensors_file.ts";
 export * from "./save_weights.ts";
 export * from "./sentence_pooling.ts";
+export * from "./tokenizer/errors.ts";
+export * from "./tokenizer/hf_tokenizer.ts";
+export * from "./tokenizer/load_tokenizer.ts";
 export type {
   EncodeBatchOptions,
   EncodeOptions,

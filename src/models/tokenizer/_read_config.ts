@@ -1,0 +1,48 @@
+import { TokenizerError } from "./errors.ts";
+
+/** A JSON object of a tokenizer's file. */
+export type Config = Readonly<Record<string, unknown>>;
+
+/** @throws {TokenizerError} if `value` isn't an object. */
+export function asConfig(value: unknown, what: string): Config {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Config;
+  return refuse(`${what} must be an object, got ${show(value)}`);
+}
+
+/** @throws {TokenizerError} if `value` isn't an array. */
+export function asList(value: unknown, what: string): readonly unknown[] {
+  return Array.isArray(value) ? value : refuse(`${what} must be a list, got ${show(value)}`);
+}
+
+/** @throws {TokenizerError} if `value` isn't a string. */
+export function asText(value: unknown, what: string): string {
+  return typeof value === "string" ? value : refuse(`${what} must be a string, got ${show(value)}`);
+}
+
+/** A flag, or what stands for one that is missing or null. @throws {TokenizerError} if it is anything else. */
+export function asFlag(value: unknown, what: string, missing: boolean): boolean {
+  if (value === undefined || value === null) return missing;
+  return typeof value === "boolean" ? value : refuse(`${what} must be true or false, got ${show(value)}`);
+}
+
+/** @throws {TokenizerError} if `value` isn't an id: an integer from 0, below 2³¹. */
+export function asId(value: unknown, what: string): number {
+  if (Number.isInteger(value) && value as number >= 0 && value as number < 2 ** 31) return value as number;
+  return refuse(`${what} must be an integer from 0, below 2^31, got ${show(value)}`);
+}
+
+/** @throws {TokenizerError} always, with `reason` */
+export function refuse(reason: string): never {
+  throw new TokenizerError(`Cannot read tokenizer: ${reason}`);
+}
+
+/** A value as it stands in the file, cut short. */
+export function show(value: unknown): string {
+  const text = typeof value === "object" && value !== null
+    ? (Array.isArray(value) ? "a list" : "an object")
+    : JSON.stringify(value) ?? "nothing";
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/** Steps may hold steps, but no deeper than this. */
+export const MAX_DEPTH = 8;

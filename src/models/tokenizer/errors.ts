@@ -1,0 +1,4 @@
+/** A tokenizer's files are missing, contradict themselves, or ask for what isn't built; the message says which. */
+export class TokenizerError extends Error {
+  override name = "TokenizerError";
+}

@@ -1,0 +1,224 @@
+import { Pipeline, type Token } from "./_pipeline.ts";
+import type { TemplateItem } from "./_post_processor.ts";
+import { asConfig, type Config } from "./_read_config.ts";
+import { readMaxLength, readPadId, withSettings } from "./_settings.ts";
+import { longestFirst, windows } from "./_truncation.ts";
+import { checkLength, padBatch } from "./pad_batch.ts";
+import type {
+  EncodeBatchOptions,
+  EncodeOptions,
+  EncodePairOptions,
+  PairWindow,
+  TokenBatch,
+  Tokenizer,
+  TokenSpan,
+  WordTokens,
+} from "./tokenizer.ts";
+
+/** Options of {@linkcode HfTokenizer}. */
+export interface HfTokenizerOptions {
+  /** `tokenizer_config.json`, parsed: it names the padding token and how much the model reads. */
+  readonly config?: unknown;
+  /** Tokens that the model reads at most, if that is fewer than its files say. */
+  readonly maxLength?: number;
+}
+
+/** The tokens of a text. */
+export interface TextTokens {
+  readonly ids: number[];
+  /** Which part of its text a token is in, as the model counts parts. */
+  readonly types: number[];
+  /** Where a token stands in the text; undefined for special tokens. */
+  readonly spans: (TokenSpan | undefined)[];
+}
+
+/** A token in its place among those of one or two texts. */
+interface Entry<T> {
+  readonly id: number;
+  readonly type: number;
+  readonly part?: 0 | 1;
+  readonly token?: T;
+}
+
+/**
+ * Tokenizer of a Hugging Face checkpoint, by its `tokenizer.json`: WordPiece, byte-pair encoding or Unigram with the
+ * model's own normalisation, words and special tokens. Ids and positions are those of the Python library
+ * `tokenizers`. Truncation and padding that the file has are left aside, as `transformers` does: they are for the
+ * caller to choose.
+ *
+ * @example
+ * ```ts
+ * const tokenizer = await loadTokenizer(files);
+ * tokenizer.encode("A text"); // [101, 1037, 3793, 102] by the vocabulary of BERT, uncased
+ * ```
+ */
+export class HfTokenizer implements Tokenizer {
+  readonly padId: number;
+  /** Tokens that the model reads at most; Infinity if its files don't say. */
+  readonly maxLength: number;
+  /** One more than the largest id. */
+  readonly vocabularySize: number;
+  readonly #pipeline: Pipeline;
+  readonly #tellsParts: boolean;
+
+  /**
+   * @param file `tokenizer.json`, parsed
+   * @throws {TokenizerError} if the file contradicts itself or asks for what isn't built.
+   * @throws {RangeError} if `maxLength` is not a positive integer.
+   */
+  constructor(file: unknown, { config = {}, maxLength }: HfTokenizerOptions = {}) {
+    if (maxLength !== undefined) checkLength("maxLength", maxLength);
+    const settings = asConfig(config, "tokenizer_config.json");
+    const pipeline = new Pipeline(withSettings(asConfig(file, "tokenizer.json"), settings));
+    this.#pipeline = pipeline;
+    this.padId = readPadId(file as Config, settings, pipeline.ids);
+    this.vocabularySize = pipeline.vocabularySize;
+    this.maxLength = Math.min(readMaxLength(settings.model_max_length), maxLength ?? Infinity);
+    const inputs = settings.model_input_names;
+    this.#tellsParts = !Array.isArray(inputs) || inputs.includes("token_type_ids");
+  }
+
+  /**
+   * Tokens of one text, at most `maxLength`, special ones included.
+   *
+   * @throws {TypeError} if `text` is not a string.
+   * @throws {RangeError} if `maxLength` is not a positive integer, or too small for the special tokens.
+   */
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    return this.#encodeText(text, options).map(({ id }) => id);
+  }
+
+  /**
+   * Like {@linkcode encode}, with the places of tokens in the text.
+   *
+   * @throws {TypeError} if `text` is not a string.
+   * @throws {RangeError} if `maxLength` is not a positive integer, or too small for the special tokens.
+   */
+  encodeWithSpans(text: string, options: EncodeOptions = {}): TextTokens {
+    const entries = this.#encodeText(text, options);
+    return {
+      ...this.#columns(entries),
+      spans: entries.map(({ token }) => token && [token.start, token.end]),
+    };
+  }
+
+  /**
+   * Encodes texts, or pairs of texts, into one padded batch.
+   *
+   * @throws {TypeError} if a text is not a string.
+   * @throws {RangeError} if there are not as many `pairs` as texts, `padTo` is shorter than a row, or a length is not
+   * a positive integer or too small for the special tokens.
+   */
+  encodeBatch(texts: readonly string[], { padTo, pairs, ...options }: EncodeBatchOptions = {}): TokenBatch {
+    if (pairs !== undefined && pairs.length !== texts.length) {
+      throw new RangeError(
+        `Cannot tokenize pairs: there must be as many second texts as first ones, got ${pairs.length} and ${texts.length}`,
+      );
+    }
+    const rows = texts.map((text, i) => {
+      const { ids, types } = this.#columns(
+        pairs === undefined ? this.#encodeText(text, options) : this.#encodePair(text, pairs[i]!, options),
+      );
+      return this.#tellsParts ? { ids, types } : { ids };
+    });
+    return padBatch(rows, { padId: this.padId, ...(padTo !== undefined && { padTo }) });
+  }
+
+  /**
+   * Encodes words, each as if a space stood before it, so that no token is of two words.
+   *
+   * @throws {TypeError} if a word is not a string.
+   * @throws {RangeError} if `maxLength` is not a positive integer, or too small for the special tokens.
+   */
+  encodeWords(words: readonly string[], options: EncodeOptions = {}): WordTokens {
+    const { single } = this.#pipeline.postProcessor;
+    const room = this.#room(single, options.maxLength);
+    const tokens: (Token & { word: number })[] = [];
+    for (const [word, text] of words.entries()) {
+      if (tokens.length >= room) break;
+      const limit = room - tokens.length;
+      for (const token of this.#tokenize(text, limit, true).slice(0, limit)) tokens.push({ ...token, word });
+    }
+    const entries = place(single, [tokens]);
+    return { ...this.#columns(entries), words: entries.map(({ token }) => token?.word ?? -1) };
+  }
+
+  /**
+   * Tokens of two texts; a second text that is too long gives several windows, each after the whole first text,
+   * as in BERT's question answering (Devlin et al. 2019, arXiv:1810.04805, section 4.2).
+   *
+   * @throws {TypeError} if a text is not a string.
+   * @throws {RangeError} if the first text leaves no room for the second, or `stride` for progress.
+   */
+  encodePair(first: string, second: string, { maxLength, stride }: EncodePairOptions): PairWindow[] {
+    const { pair } = this.#pipeline.postProcessor;
+    const question = this.#tokenize(first);
+    const context = this.#tokenize(second);
+    const room = this.#room(pair, maxLength) - question.length;
+    if (room < 1 || !Number.isInteger(stride) || stride < 0 || stride >= room) {
+      throw new RangeError(
+        `Cannot tokenize pair: maxLength must leave room for more than stride tokens of the second text, ` +
+          `got ${maxLength} of which the first text and special tokens take ${
+            maxLength - room
+          }, and ${stride}`,
+      );
+    }
+    return windows(context.length, room, stride).map(([from, to]) => {
+      const entries = place(pair, [question, context.slice(from, to)]);
+      const spans = entries.map(({ token, part }): TokenSpan | undefined =>
+        part === 1 ? [token!.start, token!.end] : undefined
+      );
+      return { ...this.#columns(entries), spans };
+    });
+  }
+
+  #encodeText(text: string, { maxLength }: EncodeOptions): Entry<Token>[] {
+    const { single } = this.#pipeline.postProcessor;
+    const room = this.#room(single, maxLength);
+    return place(single, [this.#tokenize(text, room).slice(0, room)]);
+  }
+
+  #encodePair(first: string, second: string, { maxLength }: EncodeOptions): Entry<Token>[] {
+    const { pair } = this.#pipeline.postProcessor;
+    const parts = [this.#tokenize(first), this.#tokenize(second)] as const;
+    const [a, b] = longestFirst(parts[0].length, parts[1].length, this.#room(pair, maxLength));
+    return place(pair, [parts[0].slice(0, a), parts[1].slice(0, b)]);
+  }
+
+  #tokenize(text: string, limit = Infinity, isWord = false): Token[] {
+    if (typeof text !== "string") {
+      throw new TypeError(`Cannot tokenize: text must be a string, got ${typeof text}`);
+    }
+    return this.#pipeline.tokenize(text, { limit, isWord });
+  }
+
+  /** How many tokens may stand beside the special ones of a template. */
+  #room(template: readonly TemplateItem[], maxLength?: number): number {
+    if (maxLength !== undefined) checkLength("maxLength", maxLength);
+    const length = maxLength ?? this.maxLength;
+    const taken = template.filter((item) => "id" in item).length;
+    if (taken <= length) return length - taken;
+    throw new RangeError(
+      `Cannot tokenize: maxLength must have room for the special tokens, got ${length} and ${taken}`,
+    );
+  }
+
+  #columns(entries: readonly Entry<Token>[]): { ids: number[]; types: number[] } {
+    return {
+      ids: entries.map(({ id }) => id),
+      types: entries.map(({ type }) => this.#tellsParts ? type : 0),
+    };
+  }
+}
+
+/** Tokens of the texts, and the special ones around them. */
+function place<T extends Token>(
+  template: readonly TemplateItem[],
+  parts: readonly (readonly T[])[],
+): Entry<T>[] {
+  return template.flatMap((item): Entry<T>[] => {
+    if ("id" in item) return [item];
+    const { part, type } = item;
+    return parts[part]!.map((token) => ({ id: token.id, type, part, token }));
+  });
+}

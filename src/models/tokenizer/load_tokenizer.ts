@@ -1,0 +1,71 @@
+import { readFile, stat } from "node:fs/promises";
+import type { ModelFiles } from "../../data/hub/model_files.ts";
+import { fromBertVocabulary } from "./_bert_vocabulary.ts";
+import { asConfig, type Config, refuse } from "./_read_config.ts";
+import { TokenizerError } from "./errors.ts";
+import { HfTokenizer } from "./hf_tokenizer.ts";
+
+/** Options of {@linkcode loadTokenizer}. */
+export interface LoadTokenizerOptions {
+  /** Tokens that the model reads at most, if that is fewer than its files say. */
+  readonly maxLength?: number;
+}
+
+/** More than any published vocabulary takes. */
+const MAX_BYTES = 1 << 27;
+
+/**
+ * The tokenizer of a Hugging Face checkpoint, from its `tokenizer.json`, or `vocab.txt` for BERT's, with what
+ * `tokenizer_config.json` and `special_tokens_map.json` say where they are present.
+ *
+ * @throws {TokenizerError} if files are missing, contradict themselves, or ask for what isn't built.
+ * @throws {RangeError} if `maxLength` is not a positive integer.
+ * @example
+ * ```ts
+ * const tokenizer = await loadTokenizer(files, { maxLength: 512 });
+ * ```
+ */
+export async function loadTokenizer(
+  files: ModelFiles,
+  options: LoadTokenizerOptions = {},
+): Promise<HfTokenizer> {
+  try {
+    const config = {
+      ...await readJson(files, "special_tokens_map.json"),
+      ...await readJson(files, "tokenizer_config.json"),
+    };
+    const file = await readJson(files, "tokenizer.json") ?? await readBertVocabulary(files, config);
+    return new HfTokenizer(file, { ...options, config });
+  } catch (error) {
+    if (!(error instanceof TokenizerError)) throw error;
+    throw new TokenizerError(`${error.message}, in ${files.source}`, { cause: error });
+  }
+}
+
+async function readBertVocabulary(files: ModelFiles, config: Config): Promise<Config> {
+  const text = await readText(files, "vocab.txt");
+  if (text !== undefined) return fromBertVocabulary(text, config);
+  return refuse(
+    `there is no tokenizer.json; write one with Python's transformers: ` +
+      `AutoTokenizer.from_pretrained("the model").save_pretrained("its folder")`,
+  );
+}
+
+async function readJson(files: ModelFiles, name: string): Promise<Config | undefined> {
+  const text = await readText(files, name);
+  if (text === undefined) return undefined;
+  try {
+    return asConfig(JSON.parse(text), name);
+  } catch (error) {
+    if (error instanceof SyntaxError) return refuse(`${name} must be JSON: ${error.message}`);
+    throw error;
+  }
+}
+
+async function readText(files: ModelFiles, name: string): Promise<string | undefined> {
+  const path = await files.path(name);
+  if (path === undefined) return undefined;
+  const { size } = await stat(path);
+  if (size > MAX_BYTES) refuse(`${name} may take ${MAX_BYTES} bytes, got ${size}`);
+  return await readFile(path, "utf8");
+}
