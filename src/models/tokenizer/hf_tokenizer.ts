@@ -47,7 +47,7 @@ interface Entry<T> {
  * caller to choose.
  *
  * @example
- * ```ts
+ * ```ts no-run
  * const tokenizer = await loadTokenizer(files);
  * tokenizer.encode("A text"); // [101, 1037, 3793, 102] by the vocabulary of BERT, uncased
  * ```

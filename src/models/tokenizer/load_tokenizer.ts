@@ -11,6 +11,8 @@ export interface LoadTokenizerOptions {
   readonly maxLength?: number;
 }
 
+/** Vocabularies that tokenizer.json is made from. */
+const OTHER_FILES = ["spm.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "merges.txt"];
 /** More than any published vocabulary takes. */
 const MAX_BYTES = 1 << 27;
 
@@ -21,7 +23,7 @@ const MAX_BYTES = 1 << 27;
  * @throws {TokenizerError} if files are missing, contradict themselves, or ask for what isn't built.
  * @throws {RangeError} if `maxLength` is not a positive integer.
  * @example
- * ```ts
+ * ```ts no-run
  * const tokenizer = await loadTokenizer(files, { maxLength: 512 });
  * ```
  */
@@ -45,9 +47,13 @@ export async function loadTokenizer(
 async function readBertVocabulary(files: ModelFiles, config: Config): Promise<Config> {
   const text = await readText(files, "vocab.txt");
   if (text !== undefined) return fromBertVocabulary(text, config);
+  const found: string[] = [];
+  for (const name of OTHER_FILES) if (await files.has(name)) found.push(name);
   return refuse(
-    `there is no tokenizer.json; write one with Python's transformers: ` +
-      `AutoTokenizer.from_pretrained("the model").save_pretrained("its folder")`,
+    `there must be a tokenizer.json, got ${
+      found.join(" and ") || "no vocabulary at all"
+    }; Python's transformers ` +
+      `writes one: AutoTokenizer.from_pretrained("the model").save_pretrained("its folder")`,
   );
 }
 
