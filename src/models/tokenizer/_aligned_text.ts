@@ -1,3 +1,5 @@
+import { TokenizerError } from "./errors.ts";
+
 /**
  * A character of a normalised text, and how it came about: 0 takes the place of the next character of the old text,
  * 1 is put in after it, and -n takes its place and swallows the n after it.
@@ -10,6 +12,9 @@ export interface Section {
   readonly to: number;
   readonly isMatch: boolean;
 }
+
+/** Steps that make a text longer can do so again and again; no text of this length is meant. */
+const MAX_CHARS = 1 << 24;
 
 /**
  * A text on its way to tokens, which knows where in the original each of its characters came from. What an inserted
@@ -64,7 +69,11 @@ export class AlignedText {
     return new AlignedText(changes.map(([char]) => char), starts, ends, this.origin);
   }
 
-  /** Replaces each character by any number of others, none included, aligned with it. */
+  /**
+   * Replaces each character by any number of others, none included, aligned with it.
+   *
+   * @throws {TokenizerError} if the text becomes too long.
+   */
   mapChars(map: (char: string) => string): AlignedText {
     const chars: string[] = [];
     const starts: number[] = [];
@@ -75,11 +84,16 @@ export class AlignedText {
         starts.push(this.starts[i]!);
         ends.push(this.ends[i]!);
       }
+      checkLength(chars.length);
     }
     return new AlignedText(chars, starts, ends, this.origin);
   }
 
-  /** Replaces the matches of a pattern; what is put in is aligned with the last character taken out. */
+  /**
+   * Replaces the matches of a pattern; what is put in is aligned with the last character taken out.
+   *
+   * @throws {TokenizerError} if the text becomes too long.
+   */
   replace(pattern: RegExp, content: string): AlignedText {
     const chars: string[] = [];
     const starts: number[] = [];
@@ -90,8 +104,12 @@ export class AlignedText {
       ends.push(this.ends[source]!);
     };
     for (const { from, to, isMatch } of this.sections(pattern)) {
-      if (isMatch) { for (const char of content) push(char, to - 1); }
-      else for (let i = from; i < to; i++) push(this.chars[i]!, i);
+      if (isMatch) {
+        for (const char of content) push(char, to - 1);
+      } else {
+        for (let i = from; i < to; i++) push(this.chars[i]!, i);
+      }
+      checkLength(chars.length);
     }
     return new AlignedText(chars, starts, ends, this.origin);
   }
@@ -140,5 +158,11 @@ export class AlignedText {
     }
     add(this.text.length, false);
     return sections;
+  }
+}
+
+function checkLength(length: number): void {
+  if (length > MAX_CHARS) {
+    throw new TokenizerError(`Cannot tokenize: a text must not grow beyond ${MAX_CHARS} characters`);
   }
 }

@@ -1,7 +1,16 @@
 import type { AlignedText } from "./_aligned_text.ts";
 import { CharMap } from "./_char_map.ts";
 import { readPattern } from "./_pattern.ts";
-import { asConfig, asFlag, asList, asText, type Config, MAX_DEPTH, refuse, show } from "./_read_config.ts";
+import {
+  asConfig,
+  asFlag,
+  asShortText,
+  asText,
+  type Config,
+  readSteps,
+  refuse,
+  show,
+} from "./_read_config.ts";
 import { toUnicodeForm } from "./_unicode_forms.ts";
 import { LATER_CONTROLS, LATER_MARKS, LATER_NONSPACING_MARKS } from "./_unicode_tables.ts";
 
@@ -29,16 +38,15 @@ export function readNormalizer(value: unknown, what = "normalizer", depth = 0): 
   const config = asConfig(value, what);
   switch (config.type) {
     case "Sequence": {
-      if (depth >= MAX_DEPTH) refuse(`${what} must not be nested deeper than ${MAX_DEPTH}`);
-      const steps = asList(config.normalizers, `${what}.normalizers`)
-        .map((step, i) => readNormalizer(step, `${what}.normalizers[${i}]`, depth + 1));
+      const steps = readSteps(config.normalizers, `${what}.normalizers`, depth, readNormalizer);
       return (text) => steps.reduce((result, step) => step(result), text);
     }
     case "BertNormalizer":
       return readBertNormalizer(config, what);
     case "Precompiled": {
       if (config.precompiled_charsmap === null) return (text) => text;
-      const map = new CharMap(asText(config.precompiled_charsmap, what), what);
+      const rules = `${what}.precompiled_charsmap`;
+      const map = new CharMap(asText(config.precompiled_charsmap, rules), rules);
       return (text) => map.apply(text);
     }
     case "NFC":
@@ -59,11 +67,11 @@ export function readNormalizer(value: unknown, what = "normalizer", depth = 0): 
     }
     case "Replace": {
       const pattern = readPattern(config.pattern, `${what}.pattern`);
-      const content = asText(config.content, `${what}.content`);
+      const content = asShortText(config.content, `${what}.content`);
       return (text) => text.replace(pattern, content);
     }
     case "Prepend": {
-      const prefix = asText(config.prepend, `${what}.prepend`);
+      const prefix = asShortText(config.prepend, `${what}.prepend`);
       return (text) => text.prepend(prefix);
     }
     default:

@@ -5,7 +5,7 @@ import {
   asList,
   asText,
   type Config,
-  MAX_DEPTH,
+  readSteps,
   refuse,
   show,
 } from "./_read_config.ts";
@@ -51,12 +51,7 @@ function readStep(value: unknown, what: string, depth: number): Partial<PostProc
   const config = asConfig(value, what);
   switch (config.type) {
     case "Sequence":
-      if (depth >= MAX_DEPTH) refuse(`${what} must not be nested deeper than ${MAX_DEPTH}`);
-      return Object.assign(
-        {},
-        ...asList(config.processors, `${what}.processors`)
-          .map((step, i) => readStep(step, `${what}.processors[${i}]`, depth + 1)),
-      );
+      return Object.assign({}, ...readSteps(config.processors, `${what}.processors`, depth, readStep));
     case "ByteLevel":
       return readTrimming(config, what);
     case "BertProcessing": {

@@ -1,6 +1,6 @@
 import type { AlignedText, Section } from "./_aligned_text.ts";
 import { readPattern } from "./_pattern.ts";
-import { asConfig, asFlag, asList, asText, type Config, MAX_DEPTH, refuse, show } from "./_read_config.ts";
+import { asConfig, asFlag, asText, type Config, readSteps, refuse, show } from "./_read_config.ts";
 import { LATER_PUNCTUATION } from "./_unicode_tables.ts";
 
 /** How {@linkcode PreTokenizer} cuts a text. */
@@ -43,9 +43,7 @@ export function readPreTokenizer(value: unknown, what = "pre_tokenizer", depth =
   const config = asConfig(value, what);
   switch (config.type) {
     case "Sequence": {
-      if (depth >= MAX_DEPTH) refuse(`${what} must not be nested deeper than ${MAX_DEPTH}`);
-      const steps = asList(config.pretokenizers, `${what}.pretokenizers`)
-        .map((step, i) => readPreTokenizer(step, `${what}.pretokenizers[${i}]`, depth + 1));
+      const steps = readSteps(config.pretokenizers, `${what}.pretokenizers`, depth, readPreTokenizer);
       return (text, options) =>
         steps.reduce((parts, step) => parts.flatMap((part) => step(part, options)), [text]);
     }

@@ -19,6 +19,12 @@ export function asText(value: unknown, what: string): string {
   return typeof value === "string" ? value : refuse(`${what} must be a string, got ${show(value)}`);
 }
 
+/** @throws {TokenizerError} if `value` isn't a string of at most 100 characters, more than any step puts into a text. */
+export function asShortText(value: unknown, what: string): string {
+  const text = asText(value, what);
+  return text.length <= 100 ? text : refuse(`${what} must have at most 100 characters, got ${text.length}`);
+}
+
 /** A flag, or what stands for one that is missing or null. @throws {TokenizerError} if it is anything else. */
 export function asFlag(value: unknown, what: string, missing: boolean): boolean {
   if (value === undefined || value === null) return missing;
@@ -44,5 +50,23 @@ export function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
-/** Steps may hold steps, but no deeper than this. */
-export const MAX_DEPTH = 8;
+/** Steps may hold steps, but no deeper than this, and no more of them. */
+const MAX_DEPTH = 8;
+const MAX_STEPS = 32;
+
+/**
+ * Reads the steps of a sequence.
+ *
+ * @throws {TokenizerError} if they aren't a list, are too many, or are nested too deeply.
+ */
+export function readSteps<T>(
+  value: unknown,
+  what: string,
+  depth: number,
+  read: (step: unknown, what: string, depth: number) => T,
+): T[] {
+  const steps = asList(value, what);
+  if (depth >= MAX_DEPTH) refuse(`${what} must not be nested deeper than ${MAX_DEPTH}`);
+  if (steps.length > MAX_STEPS) refuse(`${what} must have at most ${MAX_STEPS} steps, got ${steps.length}`);
+  return steps.map((step, i) => read(step, `${what}[${i}]`, depth + 1));
+}
