@@ -38,6 +38,7 @@ export class AlignedText {
     this.origin = origin;
   }
 
+  /** A text as it stands. */
   static from(original: string): AlignedText {
     const chars = [...original.toWellFormed()];
     const starts: number[] = [];
@@ -51,6 +52,7 @@ export class AlignedText {
     return new AlignedText(chars, starts, ends, 0);
   }
 
+  /** The characters as one string. */
   get text(): string {
     return this.#text ??= this.chars.join("");
   }

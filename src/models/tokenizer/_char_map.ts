@@ -33,6 +33,7 @@ export class CharMap {
     this.#pool = bytes.subarray(4 + size);
   }
 
+  /** The text with the rules' replacements. */
   apply(text: AlignedText): AlignedText {
     const changes: CharChange[] = [];
     for (const cluster of JOINS.test(text.text) ? clusters(text.text) : text.chars) {

@@ -3,23 +3,23 @@ import { TokenizerError } from "./errors.ts";
 /** A JSON object of a tokenizer's file. */
 export type Config = Readonly<Record<string, unknown>>;
 
-/** @throws {TokenizerError} if `value` isn't an object. */
+/** A JSON object. @throws {TokenizerError} if `value` is anything else. */
 export function asConfig(value: unknown, what: string): Config {
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Config;
   return refuse(`${what} must be an object, got ${show(value)}`);
 }
 
-/** @throws {TokenizerError} if `value` isn't an array. */
+/** A JSON array. @throws {TokenizerError} if `value` is anything else. */
 export function asList(value: unknown, what: string): readonly unknown[] {
   return Array.isArray(value) ? value : refuse(`${what} must be a list, got ${show(value)}`);
 }
 
-/** @throws {TokenizerError} if `value` isn't a string. */
+/** A string. @throws {TokenizerError} if `value` is anything else. */
 export function asText(value: unknown, what: string): string {
   return typeof value === "string" ? value : refuse(`${what} must be a string, got ${show(value)}`);
 }
 
-/** @throws {TokenizerError} if `value` isn't a string of at most 100 characters, more than any step puts into a text. */
+/** A string that a step puts into texts. @throws {TokenizerError} if `value` isn't one, or has more than 100 characters. */
 export function asShortText(value: unknown, what: string): string {
   const text = asText(value, what);
   return text.length <= 100 ? text : refuse(`${what} must have at most 100 characters, got ${text.length}`);
@@ -31,13 +31,13 @@ export function asFlag(value: unknown, what: string, missing: boolean): boolean 
   return typeof value === "boolean" ? value : refuse(`${what} must be true or false, got ${show(value)}`);
 }
 
-/** @throws {TokenizerError} if `value` isn't an id: an integer from 0, below 2³¹. */
+/** An id. @throws {TokenizerError} if `value` isn't an integer from 0, below 2³¹. */
 export function asId(value: unknown, what: string): number {
   if (Number.isInteger(value) && value as number >= 0 && value as number < 2 ** 31) return value as number;
   return refuse(`${what} must be an integer from 0, below 2^31, got ${show(value)}`);
 }
 
-/** @throws {TokenizerError} always, with `reason` */
+/** Refuses a file. @throws {TokenizerError} always, with `reason`. */
 export function refuse(reason: string): never {
   throw new TokenizerError(`Cannot read tokenizer: ${reason}`);
 }

@@ -49,7 +49,7 @@ export function readPadId(file: Config, settings: Config, ids: ReadonlyMap<strin
   return ids.get(text) ?? refuse(`the padding token ${show(text)} must be in the vocabulary`);
 }
 
-/** @throws {TokenizerError} if it isn't a number of tokens. */
+/** `model_max_length`, Infinity for none. @throws {TokenizerError} if it isn't a number of tokens. */
 export function readMaxLength(value: unknown): number {
   if (value === undefined || value === null) return Infinity;
   if (typeof value !== "number" || !(value >= 1)) {

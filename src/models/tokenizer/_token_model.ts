@@ -12,6 +12,7 @@ export interface TokenModel {
   readonly ids: ReadonlyMap<string, number>;
   /** Tokens that the file lists, repeated ones included. */
   readonly size: number;
+  /** The tokens of a word, given by its characters. */
   encode(chars: readonly string[]): readonly WordToken[];
 }
 
