@@ -1,4 +1,5 @@
 import { CorruptFileError } from "../../data/errors.ts";
+import { PieceTrie } from "../tokenizer/piece_trie.ts";
 import { checkLength, padBatch } from "../tokenizer/pad_batch.ts";
 import type {
   EncodeBatchOptions,
@@ -18,12 +19,6 @@ const SEPARATOR_CODE = 0x2581;
 /** The encoder reads no more tokens than this. */
 const MAX_TOKENS = 128;
 
-interface TrieNode {
-  children: Map<number, TrieNode>;
-  /** Id of the piece that ends here, or -1. */
-  id: number;
-}
-
 /**
  * Unigram tokenizer of Universal Sentence Encoder lite: NFKC, spaces as U+2581 with one put in front, then the
  * likeliest split into pieces (Viterbi; Kudo 2018, arXiv:1804.10959, section 3.2). Runs of unknown characters
@@ -42,7 +37,7 @@ interface TrieNode {
 export class UseLiteTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly padId = UNKNOWN_ID;
-  readonly #root: TrieNode = { children: new Map(), id: -1 };
+  readonly #pieces = new PieceTrie();
   readonly #scores: Float64Array;
   /** Code points of each piece. */
   readonly #lengths: Int32Array;
@@ -129,13 +124,14 @@ export class UseLiteTokenizer implements Tokenizer {
         nextCheck = 2 * start;
       }
       let matched = false;
-      let node: TrieNode | undefined = this.#root;
+      let node: number | undefined = PieceTrie.ROOT;
       for (let end = start; end < symbols.length; end++) {
-        node = node.children.get(symbols[end]!);
-        if (!node) break;
-        if (node.id < 0) continue;
+        node = this.#pieces.child(node, symbols[end]!);
+        if (node === undefined) break;
+        const id = this.#pieces.idAt(node);
+        if (id === undefined) continue;
         matched = true;
-        relax(end + 1, best[start]! + this.#scores[node.id]!, node.id);
+        relax(end + 1, best[start]! + this.#scores[id]!, id);
       }
       if (!matched) relax(start + 1, best[start]!, UNKNOWN_ID);
     }
@@ -185,16 +181,10 @@ export class UseLiteTokenizer implements Tokenizer {
   }
 
   #insert(piece: string, score: number, id: number): void {
-    const symbols = Array.from(piece, (symbol) => symbol.codePointAt(0)!);
-    let node = this.#root;
-    for (const symbol of symbols) {
-      let child = node.children.get(symbol);
-      if (!child) node.children.set(symbol, child = { children: new Map(), id: -1 });
-      node = child;
-    }
-    if (symbols.indexOf(SEPARATOR_CODE, 1) > 0) this.#hasInnerSeparator = true;
+    const symbols = [...piece];
+    if (symbols.indexOf(SEPARATOR, 1) > 0) this.#hasInnerSeparator = true;
     // Of two equal pieces the later one counts, as in the model's own package.
-    node.id = id;
+    this.#pieces.add(piece, id);
     this.#scores[id] = score;
     this.#lengths[id] = symbols.length;
   }
