@@ -7,7 +7,7 @@ import { demoBase, demoMethods, learningRateGrid } from "../src/cli/demo.ts";
 import { type Experiment, prepareExperiment, simulateMethod } from "../src/cli/experiment.ts";
 import { parseConfig } from "../src/cli/parse_config.ts";
 import { createReporter } from "../src/cli/reporter.ts";
-import { disposeOwn } from "../src/cli/save_model.ts";
+import { disposeOwn } from "../src/cli/model_folder.ts";
 import { writeFileAtomic } from "../src/data/mod.ts";
 import { openGpu } from "../src/engine/mod.ts";
 import type { Scores } from "../src/tasks/mod.ts";

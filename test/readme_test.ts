@@ -62,7 +62,9 @@ test("README's federation trains and exports an adapter", async (t) => {
   assert.deepEqual(tensors.get("encoder.layers.0.attention.qkv.lora_A.weight")?.shape, [16, 256]);
 });
 
-test("README's configuration is valid", () => {
-  const json = blocks.find(({ language }) => language === "json")!;
-  assert.equal(parseConfig(JSON.parse(json.code)).name, "mail");
+test("README's configurations are valid", () => {
+  const configs = blocks.filter(({ language }) => language === "json").map(({ code }) =>
+    parseConfig(JSON.parse(code))
+  );
+  assert.deepEqual(configs.map(({ name }) => name), ["reviews", "mail"]);
 });

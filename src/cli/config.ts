@@ -1,5 +1,9 @@
 import { z } from "zod";
 import { methods } from "../fl/mod.ts";
+import { columnProblem } from "./columns_config.ts";
+import { dataConfig } from "./data_config.ts";
+import { modelConfig, USE_LITE } from "./model_config.ts";
+import { taskConfig } from "./task_config.ts";
 
 const name = z.string().regex(
   /^[\w-][\w.-]*$/,
@@ -7,38 +11,7 @@ const name = z.string().regex(
 );
 const count = z.int().min(1);
 const seed = z.int().min(0).max(2 ** 53 - 1);
-const share = z.number().min(0).max(0.9);
 const rate = z.number().gt(0).max(1e6);
-
-const shares = {
-  /** Share of the examples held out to choose settings by. */
-  validationShare: share.default(0.1),
-  /** Share of the examples held out for the final word. */
-  testShare: share.default(0.2),
-};
-
-const data = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("spam-assassin"),
-    /** Mails drawn at random; all 5,741 by default. */
-    maxExamples: count.min(10).optional(),
-    ...shares,
-  }),
-  z.strictObject({
-    kind: z.literal("jsonl"),
-    /** Path of the examples, relative to the config file. */
-    train: z.string().min(1),
-    /** Path of the test set; without it `testShare` of the examples is split off. */
-    test: z.string().min(1).optional(),
-    textColumn: z.string().min(1).default("text"),
-    labelColumn: z.string().min(1).default("label"),
-    keyColumn: z.string().min(1).optional(),
-    /** The classes; by default those that occur among the training examples. */
-    labels: z.array(z.string().min(1)).min(2).optional(),
-    maxExamples: count.optional(),
-    ...shares,
-  }),
-]);
 
 const partition = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("iid"), numClients: count }),
@@ -81,7 +54,8 @@ const method = z.strictObject({
   learningRate: rate,
   rank: count.default(8),
   alpha: rate.default(8),
-  targets: z.array(z.string().min(1)).min(1).default(["**.attention.*", "**.feedForward.*"]),
+  /** Names of the layers that low-rank methods adapt, or patterns of them; by default every linear one of the encoder's layers. */
+  targets: z.array(z.string().min(1)).min(1).optional(),
   svd: z.enum(["randomized", "exact"]).default("randomized"),
 });
 
@@ -99,12 +73,11 @@ export const configSchema = z.strictObject({
   /** Names the run's folder. */
   name,
   seed: seed.default(1),
-  model: z.discriminatedUnion("kind", [z.strictObject({ kind: z.literal("use-lite") })]).default({
-    kind: "use-lite",
-  }),
-  data,
-  /** Tokens kept of each text. */
-  maxLength: count.max(128).default(64),
+  model: modelConfig.default({ source: USE_LITE }),
+  task: taskConfig.default({ kind: "sequence-classification" }),
+  data: dataConfig,
+  /** Tokens of a text, special ones included, or of a window on it. */
+  maxLength: count.default(64),
   partition,
   methods: z.array(method).min(1).superRefine((list, context) => {
     const labels = list.map(methodLabel);
@@ -141,11 +114,33 @@ export const configSchema = z.strictObject({
   evaluateOn: z.enum(["test", "validation"]).default("test"),
   /** The score that counts as reached; the table says in which round. */
   target: z.strictObject({
-    metric: z.enum(["accuracy", "macroF1"]).default("accuracy"),
-    value: z.number().gt(0).max(1),
+    /** One of the task's scores; its first by default. */
+    metric: z.string().min(1).optional(),
+    value: z.number().gt(-1).max(1),
   }).optional(),
   /** Folder that gets a folder for each run, relative to the working directory. */
   output: z.string().min(1).default("runs"),
+}).superRefine(({ task, data, partition, model }, context) => {
+  const refuse = (path: string, message: string) =>
+    context.addIssue({ code: "custom", path: [path], message });
+  const { kind } = task;
+  if (data.kind === "spam-assassin" && kind !== "sequence-classification") {
+    refuse("data", `mails have one class each: expected the task "sequence-classification", got "${kind}"`);
+  }
+  if (partition.kind === "dirichlet" && kind !== "sequence-classification") {
+    refuse(
+      "partition",
+      `${kind} has no one class of an example: expected the kind "iid" or "by-key", got "dirichlet"`,
+    );
+  }
+  const problem = data.kind === "files" ? columnProblem(kind, data.columns) : undefined;
+  if (problem !== undefined) refuse("data", `columns: ${problem}`);
+  if (kind === "question-answering" && model.source === USE_LITE) {
+    refuse(
+      "model",
+      `${USE_LITE} reads no pairs of texts: expected a BERT-like checkpoint for question-answering`,
+    );
+  }
 });
 
 /** A whole, checked configuration. */

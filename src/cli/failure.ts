@@ -2,17 +2,26 @@ import { inspect } from "node:util";
 
 /** Errors that tell a person what to do; a stack would only bury it. */
 const EXPECTED = new Set([
+  "AdapterMismatchError",
   "CacheError",
   "ConfigError",
   "CorruptFileError",
+  "DataLimitError",
   "DeviceLostError",
+  "HubError",
   "MissingFeatureError",
+  "ModelConfigError",
   "NoAdapterError",
+  "NoCounterpartError",
   "NonFiniteError",
   "OutOfMemoryError",
   "PackageUnavailableError",
+  "ParameterMismatchError",
   "PatternError",
   "RunFolderError",
+  "TokenizerError",
+  "UnsupportedAdapterError",
+  "WeightsUnavailableError",
 ]);
 
 /** What to print of an error: its message alone where that says it all, everything where it's a fault of the program. */

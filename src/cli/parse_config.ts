@@ -3,6 +3,8 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { type Config, configSchema } from "./config.ts";
 import { nearestKey } from "../data/nearest_key.ts";
+import { describeChoice, show } from "./describe_choice.ts";
+import { USE_LITE } from "./model_config.ts";
 
 /** A configuration cannot be used; the message lists every problem with its place. */
 export class ConfigError extends Error {
@@ -16,23 +18,46 @@ export class ConfigError extends Error {
  * @throws {ConfigError} naming the place of every problem, what was expected and, for an unknown key, the nearest known.
  */
 export function parseConfig(value: unknown, source = "the configuration"): Config {
-  const { success, data, error } = configSchema.safeParse(value, { error: describe });
+  return parseWith(configSchema, value, source);
+}
+
+/**
+ * Checks a value by a schema and fills in its defaults.
+ *
+ * @param source where it comes from, for the message.
+ * @throws {ConfigError} as {@linkcode parseConfig}.
+ */
+export function parseWith<Schema extends z.ZodType>(
+  schema: Schema,
+  value: unknown,
+  source: string,
+): z.output<Schema> {
+  const { success, data, error } = schema.safeParse(value, { error: describe });
   if (success) return data;
   const problems = error.issues.map(({ path, message }) => `  ${place(path)}: ${message}`);
   throw new ConfigError(`Cannot use ${source}:\n${problems.join("\n")}`);
 }
 
 /**
- * Reads a configuration file; paths of data in it are relative to its folder.
+ * Reads a configuration file; paths of data and models in it are relative to its folder.
  *
  * @throws {ConfigError} if the file cannot be read, is not JSON, or is not a configuration.
  */
 export async function readConfig(path: string): Promise<Config> {
   const config = parseConfig(parseJson(await readText(path), path), path);
-  const { data } = config;
-  if (data.kind !== "jsonl") return config;
+  const { data, model } = config;
   const at = (file: string) => resolve(dirname(path), file);
-  return { ...config, data: { ...data, train: at(data.train), ...(data.test && { test: at(data.test) }) } };
+  return {
+    ...config,
+    model: { ...model, source: isPath(model.source) ? at(model.source) : model.source },
+    data: data.kind === "files"
+      ? { ...data, train: at(data.train), ...(data.test && { test: at(data.test) }) }
+      : data,
+  };
+}
+
+function isPath(source: string): boolean {
+  return source !== USE_LITE && !/^(hf|npm|file):/.test(source);
 }
 
 async function readText(path: string): Promise<string> {
@@ -45,7 +70,12 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-function parseJson(text: string, path: string): unknown {
+/**
+ * The JSON of a file, with or without a byte order mark.
+ *
+ * @throws {ConfigError} if it isn't JSON.
+ */
+export function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text.replace(/^\ufeff/, ""));
   } catch (cause) {
@@ -107,18 +137,6 @@ function describeKey(key: string, known: readonly string[]): string {
   return `unknown key "${key}"; ${nearest ? `did you mean "${nearest}"?` : `known are ${known.join(", ")}`}`;
 }
 
-function describeChoice(options: readonly string[], input: unknown): string {
-  const nearest = typeof input === "string" ? nearestKey(input, options) : undefined;
-  const hint = nearest ? `; did you mean "${nearest}"?` : "";
-  return `expected ${options.map((option) => `"${option}"`).join(" or ")}, got ${show(input)}${hint}`;
-}
-
 function knownKeys(schema: unknown): string[] {
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return "nothing";
-  const text = JSON.stringify(value);
-  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

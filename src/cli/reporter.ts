@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 import { Presets, SingleBar } from "cli-progress";
-import type { NpmPackage, NpmPackageProgress } from "../data/mod.ts";
+import type { ModelFileProgress, NpmPackage, NpmPackageProgress } from "../data/mod.ts";
 
 /** Tells a person what is going on. */
 export interface Reporter {
@@ -76,6 +76,19 @@ export function showDownload(
     if (!started) reporter.line(`Downloading ${description}, ${megabytes(size)} MB`);
     started = true;
     reporter.progress("downloading", bytes, size);
+  };
+}
+
+/** A callback that shows the downloads of a model's files. */
+export function showModelFiles(reporter: Reporter): (progress: ModelFileProgress) => void {
+  let current: string | undefined;
+  return ({ file, phase, bytes, total }) => {
+    if (phase === "ready") return reporter.endProgress();
+    if (file !== current) {
+      current = file;
+      reporter.line(`Downloading ${file}${total === undefined ? "" : `, ${megabytes(total)} MB`}`);
+    }
+    if (total !== undefined) reporter.progress(`downloading ${file}`, bytes, total);
   };
 }
 

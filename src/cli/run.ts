@@ -52,7 +52,7 @@ export async function run(config: Config, options: LoadOptions): Promise<string>
     throw error;
   }
   reporter.line(`\n${resultsTable(baseline, summaries)}`);
-  reporter.line(`\n${describeTarget(config)}History, adapters and summary are in ${folder}`);
+  reporter.line(`\n${describeTarget(experiment)}History, adapters and summary are in ${folder}`);
   return folder;
 }
 
@@ -79,6 +79,6 @@ function describeWork({ local }: Config): string {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
-function describeTarget({ target }: Config): string {
+function describeTarget({ target }: Experiment): string {
   return target ? `Target: ${scoreTitle(target.metric)} ${target.value}\n` : "";
 }

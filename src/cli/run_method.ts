@@ -6,7 +6,7 @@ import { type Experiment, simulateMethod } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { megabytes } from "./reporter.ts";
 import { scoreTitle } from "./score_title.ts";
-import { disposeOwn, saveModel } from "./save_model.ts";
+import { disposeOwn, writeModelFolder } from "./model_folder.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { versions } from "./version.ts";
 
@@ -52,7 +52,10 @@ export async function runMethod(
           reporter.line(describeRound(event.report, experiment.config.rounds));
           break;
         case "finished":
-          await saveModel(event.model, experiment.pretrained, own);
+          await writeModelFolder(own, event.model, {
+            pretrained: experiment.pretrained,
+            config: { ...experiment.config, model: describeModel(experiment) },
+          });
           disposeOwn(event.model, experiment.pretrained);
           history.append({ type: "finished" });
       }
@@ -69,7 +72,7 @@ export async function runMethod(
   } finally {
     reporter.endProgress();
   }
-  return summarize(method, experiment.config.target, { started: started!, reports });
+  return summarize(method, experiment.target, { started: started!, reports });
 }
 
 function header(
@@ -88,6 +91,11 @@ function header(
     numTest: test.numExamples,
     clientSizes: clients.map(({ length }) => length),
   };
+}
+
+/** The configuration of the model with its source made exact. */
+function describeModel({ config, model: { source } }: Experiment) {
+  return { ...config.model, source };
 }
 
 function taskName(label: string, { round, phase }: Extract<SimulationEvent, { type: "progress" }>): string {

@@ -1,6 +1,7 @@
 import type { Evaluation, RoundReport, SimulationEvent } from "../fl/mod.ts";
 import type { Scores, Task, TaskSet } from "../tasks/mod.ts";
-import { type Config, type MethodConfig, methodLabel } from "./config.ts";
+import { type MethodConfig, methodLabel } from "./config.ts";
+import type { Experiment } from "./experiment.ts";
 
 /** What is known of a method at the end of its rounds. */
 export interface MethodSummary {
@@ -28,7 +29,7 @@ export interface MethodSummary {
 /** Sums up a method from its events. */
 export function summarize(
   method: MethodConfig,
-  target: Config["target"],
+  target: Experiment["target"],
   { started, reports }: {
     readonly started: Extract<SimulationEvent, { type: "initialized" }>;
     readonly reports: readonly RoundReport[];

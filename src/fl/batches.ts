@@ -46,7 +46,7 @@ export interface CohortBatches {
   readonly targets: Int32Array | Float32Array;
   /**
    * [steps, members, batchSize, targetsPerRow]: 1/(targets of the batch that count), 0 where padded, so that a member's loss
-   * is its mean.
+   * is its mean; all 0 in a batch of which none counts.
    */
   readonly weights: Float32Array;
   /** [steps, members]: 1 while a member has work, then 0. */
@@ -84,7 +84,7 @@ export function packBatches(
         if (types) types.set(data.types!.subarray(...tokens), row * length);
         for (let t = 0; t < targetsPerRow; t++) {
           targets[row * targetsPerRow + t] = data.targets[source * targetsPerRow + t]!;
-          weights[row * targetsPerRow + t] = 1 / counted;
+          if (counted > 0) weights[row * targetsPerRow + t] = 1 / counted;
         }
       });
     })

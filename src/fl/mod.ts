@@ -6,7 +6,13 @@
 export * from "./batches.ts";
 export { effectiveWeights, measureDynamics } from "./dynamics.ts";
 export type { DynamicsOptions, RoundDynamics, Variation } from "./dynamics.ts";
-export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluate.ts";
+export {
+  evaluate,
+  type EvaluateOptions,
+  type Evaluation,
+  type ModelOutputs,
+  modelOutputs,
+} from "./evaluate.ts";
 export * from "./events.ts";
 export * from "./factor_covariance.ts";
 export * from "./fed_avg.ts";

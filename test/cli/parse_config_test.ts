@@ -33,7 +33,6 @@ test("parseConfig() fills in the defaults", () => {
     learningRate: 0.01,
     rank: 8,
     alpha: 8,
-    targets: ["**.attention.*", "**.feedForward.*"],
     svd: "randomized",
   });
   assert.deepEqual([config.seed, config.local, config.optimizer.name, config.output], [
@@ -134,9 +133,9 @@ test("readConfig() resolves data beside the file and says what is wrong with it"
   await assert.rejects(readConfig(path), { name: "ConfigError", message: /not JSON/ });
   await writeFile(
     path,
-    JSON.stringify({ ...minimal, data: { kind: "jsonl", train: "a.jsonl", test: "/b.jsonl" } }),
+    JSON.stringify({ ...minimal, data: { kind: "files", train: "a.jsonl", test: "/b.jsonl" } }),
   );
   const { data } = await readConfig(path);
-  assert.ok(data.kind === "jsonl");
+  assert.ok(data.kind === "files");
   assert.deepEqual([data.train, data.test], [join(folder, "a.jsonl"), "/b.jsonl"]);
 });

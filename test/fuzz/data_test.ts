@@ -13,7 +13,7 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-const limits = { maxBytes: 4 << 20, maxRows: 2_000_000 };
+const limits = { maxBytes: 4 << 20, maxRows: 50_000 };
 const errors = ["CorruptFileError", "DataLimitError"];
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 

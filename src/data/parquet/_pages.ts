@@ -24,7 +24,7 @@ export function spend(budget: PageBudget, kind: keyof PageBudget, bytes: number)
   throw new DataLimitError(
     kind === "unpacked"
       ? "it is larger than maxBytes when it is unpacked"
-      : "its values would take more memory than maxBytes and the size of the file allow",
+      : "its values would take more memory than maxBytes allows",
   );
 }
 

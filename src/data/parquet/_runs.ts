@@ -1,6 +1,3 @@
-/** Bits of the largest value: it and the seven bits before it fit into 32. Dictionaries have far fewer values. */
-const MAX_WIDTH = 25;
-
 /** Options of {@linkcode checkRuns}. */
 export interface RunsOptions {
   /** Bits of a value. */
@@ -22,10 +19,10 @@ export interface RunsOptions {
  */
 export function checkRuns(bytes: Uint8Array, options: RunsOptions): number {
   const { width, count, counted, below = Infinity } = options;
-  if (width > MAX_WIDTH) throw new Error(`values take more than ${MAX_WIDTH} bits, got ${width}`);
-  const mask = 2 ** width - 1;
+  if (width > 32) throw new Error(`values take more than 32 bits, got ${width}`);
   let [offset, found] = [0, 0];
-  const look = (value: number, times: number): void => {
+  const look = (bit: number, times: number): void => {
+    const value = unpack(bytes, bit, width);
     if (value >= below) throw new Error(`a value must be less than ${below}, got ${value}`);
     if (value === counted) found += times;
   };
@@ -38,31 +35,32 @@ export function checkRuns(bytes: Uint8Array, options: RunsOptions): number {
       if (head >= 2 ** 31 || shift > 28) throw new Error("a run is too long");
       if (byte < 0x80) break;
     }
-    const packed = head % 2 === 1;
-    const repeats = packed ? (head - 1) / 2 : head / 2;
-    const end = offset + (packed ? repeats * width : Math.ceil(width / 8));
-    // Values are packed by eights; the last eight may be filled up.
-    const most = packed ? Math.ceil((count - seen) / 8) : count - seen;
-    if (repeats > most) throw new Error(`runs hold more than ${count} values`);
-    if (end > bytes.length) throw new Error("runs end early");
-    if (packed) {
-      const length = Math.min(repeats * 8, count - seen);
-      let [buffer, bits, at] = [0, 0, offset];
-      for (let i = 0; i < length; i++) {
-        for (; bits < width; bits += 8) buffer |= bytes[at++]! << bits;
-        look(buffer & mask, 1);
-        buffer >>>= width;
-        bits -= width;
-      }
+    if (head % 2 === 0) {
+      const length = head / 2;
+      if (length > count - seen) throw new Error(`runs hold more than ${count} values`);
+      if (offset + Math.ceil(width / 8) > bytes.length) throw new Error("runs end early");
+      if (length > 0) look(offset * 8, length);
+      offset += Math.ceil(width / 8);
       seen += length;
     } else {
-      // Whole bytes: what stands in bits that aren't the value's would be taken for a part of it.
-      let value = 0;
-      for (let at = end - 1; at >= offset; at--) value = value * 256 + bytes[at]!;
-      if (repeats > 0) look(value, repeats);
-      seen += repeats;
+      // Values are packed by eights; the last eight may be filled up.
+      const groups = (head - 1) / 2;
+      if (groups > Math.ceil((count - seen) / 8)) throw new Error(`runs hold more than ${count} values`);
+      if (offset + groups * width > bytes.length) throw new Error("runs end early");
+      const length = Math.min(groups * 8, count - seen);
+      for (let i = 0; i < length; i++) look(offset * 8 + i * width, 1);
+      offset += groups * width;
+      seen += groups * 8;
     }
-    offset = end;
   }
   return found;
+}
+
+/** A value of at most 32 bits that begins at a bit; it may reach into five bytes. */
+function unpack(bytes: Uint8Array, bit: number, width: number): number {
+  const first = Math.floor(bit / 8);
+  const bits = bit % 8 + width;
+  let value = 0;
+  for (let i = Math.ceil(bits / 8) - 1; i >= 0; i--) value = value * 256 + (bytes[first + i] ?? 0);
+  return Math.floor(value / 2 ** (bit % 8)) % 2 ** width;
 }

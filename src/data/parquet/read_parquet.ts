@@ -20,7 +20,7 @@ export interface ParquetInfo {
 export interface ReadParquetOptions {
   /** The columns to read, of which those that aren't there are passed over; all by default. */
   readonly columns?: readonly string[] | undefined;
-  /** Most bytes of the file, and of its data unpacked; values may take 128 MiB and twice as many, by an estimate. */
+  /** Most bytes of the file, and of its data unpacked; values may take twice as many and 64 MiB, by an estimate. */
   readonly maxBytes: number;
   /** Most rows. */
   readonly maxRows: number;
@@ -29,9 +29,8 @@ export interface ReadParquetOptions {
   readonly onInfo?: (info: ParquetInfo) => void;
 }
 
-/** Bytes of memory that values may take in any case, and those for each byte of the file. */
-const LEAST_MEMORY = 128 << 20;
-const MEMORY_PER_BYTE = 128;
+/** Bytes that values may take in any case. */
+const LEAST_MEMORY = 64 << 20;
 /** What a row takes in memory beside its values. */
 const ROW_BYTES = 56;
 
@@ -65,8 +64,7 @@ export async function* readParquet(
       throw new Error(`it must have ${metadata.num_rows} rows, but its row groups have ${numRows}`);
     }
     const names = [...columns.keys()].filter((name) => options.columns?.includes(name) ?? true);
-    const memory = LEAST_MEMORY + Math.min(2 * maxBytes, MEMORY_PER_BYTE * size);
-    const budget: PageBudget = { unpacked: maxBytes, memory };
+    const budget: PageBudget = { unpacked: maxBytes, memory: 2 * maxBytes + LEAST_MEMORY };
     spend(budget, "memory", Number(numRows) * ROW_BYTES);
     const context = { footer, read, budget, decompressors: decompressors(zstd) };
     for (const group of metadata.row_groups) {

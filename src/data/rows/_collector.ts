@@ -66,6 +66,5 @@ export class RowCollector implements RowSet {
 }
 
 function picked(row: Row, columns: readonly string[]): Row {
-  if (Object.keys(row).every((name) => columns.includes(name))) return row;
   return Object.fromEntries(columns.flatMap((name) => Object.hasOwn(row, name) ? [[name, row[name]]] : []));
 }

@@ -1,4 +1,4 @@
-import { type Linear, Module, type Shape, tanh, type Tensor } from "../../engine/mod.ts";
+import { disposeAll, type Linear, Module, type Shape, tanh, type Tensor } from "../../engine/mod.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
 import type { EncoderParameters } from "../parameters.ts";
 import { firstToken } from "../pooling.ts";
@@ -44,7 +44,7 @@ class BertPooler extends Module {
 export class Bert extends TransformerEncoder<BertConfig> {
   readonly embeddings: BertEmbeddings;
   readonly encoder: LayerStack;
-  readonly pooler: BertPooler | undefined;
+  override readonly pooler: BertPooler | undefined;
 
   /**
    * Takes over parameters.
@@ -64,7 +64,11 @@ export class Bert extends TransformerEncoder<BertConfig> {
     checkEncoderParameters(parameters, bertFamily, { config });
     this.embeddings = new BertEmbeddings(parts);
     this.encoder = bertLayers(parts, config);
-    this.pooler = hasPooler ? new BertPooler(parts) : undefined;
+    const pooler = hasPooler ? new BertPooler(parts) : undefined;
+    this.pooler = this.pooling === "pooler" ? pooler : undefined;
+    if (this.pooler === undefined && pooler) {
+      disposeAll([...pooler.namedParameters()].map(([, each]) => each));
+    }
   }
 
   protected override get layers(): LayerStack {

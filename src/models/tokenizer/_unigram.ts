@@ -1,4 +1,4 @@
-import { PieceTrie } from "./piece_trie.ts";
+import { PieceTrie } from "./_piece_trie.ts";
 import { asFlag, asId, asList, type Config, refuse, show } from "./_read_config.ts";
 import { byteTokens, type TokenModel, type WordToken } from "./_token_model.ts";
 
@@ -36,7 +36,7 @@ export function readUnigram(config: Config): TokenModel {
       let hasSingle = false;
       let node: number | undefined = PieceTrie.ROOT;
       for (let at = from; at < chars.length;) {
-        node = pieces.child(node, chars[at++]!.codePointAt(0)!);
+        node = pieces.child(node, chars[at++]!);
         if (node === undefined) break;
         const id = pieces.idAt(node);
         if (id === undefined) continue;

@@ -1,4 +1,4 @@
-import { PieceTrie } from "./piece_trie.ts";
+import { PieceTrie } from "./_piece_trie.ts";
 import { asConfig, asId, asText, type Config, refuse } from "./_read_config.ts";
 import { readVocabulary, type TokenModel, type WordToken } from "./_token_model.ts";
 
@@ -20,14 +20,14 @@ export function readWordPiece(config: Config): TokenModel {
   for (const [piece, id] of ids) pieces.add(piece, id);
   let inner: number | undefined = PieceTrie.ROOT;
   for (const char of asText(config.continuing_subword_prefix ?? "##", "model.continuing_subword_prefix")) {
-    inner = inner === undefined ? undefined : pieces.child(inner, char.codePointAt(0)!);
+    inner = inner === undefined ? undefined : pieces.child(inner, char);
   }
 
   const longestPiece = (chars: readonly string[], from: number): WordToken | undefined => {
     let longest: WordToken | undefined;
     let node = from === 0 ? PieceTrie.ROOT : inner;
     for (let at = from; at < chars.length && node !== undefined;) {
-      node = pieces.child(node, chars[at++]!.codePointAt(0)!);
+      node = pieces.child(node, chars[at++]!);
       const id = node === undefined ? undefined : pieces.idAt(node);
       if (id !== undefined) longest = { id, from, to: at };
     }

@@ -101,7 +101,7 @@ export class UseLite extends TextEncoder {
   override readonly adapterTargets = ["**.attention.*", "**.feedForward.*"];
   readonly embedding: Embedding;
   readonly layers: readonly TransformerLayer[];
-  readonly pooler: Linear;
+  override readonly pooler: Linear;
   /** Sines and cosines of positions, [128, 256]: fixed, so not a parameter. */
   readonly timing: { readonly table: Tensor };
 

@@ -1,5 +1,4 @@
 import { CorruptFileError } from "../../data/errors.ts";
-import { PieceTrie } from "../tokenizer/piece_trie.ts";
 import { checkLength, padBatch } from "../tokenizer/pad_batch.ts";
 import type {
   EncodeBatchOptions,
@@ -19,6 +18,12 @@ const SEPARATOR_CODE = 0x2581;
 /** The encoder reads no more tokens than this. */
 const MAX_TOKENS = 128;
 
+interface TrieNode {
+  children: Map<number, TrieNode>;
+  /** Id of the piece that ends here, or -1. */
+  id: number;
+}
+
 /**
  * Unigram tokenizer of Universal Sentence Encoder lite: NFKC, spaces as U+2581 with one put in front, then the
  * likeliest split into pieces (Viterbi; Kudo 2018, arXiv:1804.10959, section 3.2). Runs of unknown characters
@@ -37,7 +42,7 @@ const MAX_TOKENS = 128;
 export class UseLiteTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly padId = UNKNOWN_ID;
-  readonly #pieces = new PieceTrie();
+  readonly #root: TrieNode = { children: new Map(), id: -1 };
   readonly #scores: Float64Array;
   /** Code points of each piece. */
   readonly #lengths: Int32Array;
@@ -124,14 +129,13 @@ export class UseLiteTokenizer implements Tokenizer {
         nextCheck = 2 * start;
       }
       let matched = false;
-      let node: number | undefined = PieceTrie.ROOT;
+      let node: TrieNode | undefined = this.#root;
       for (let end = start; end < symbols.length; end++) {
-        node = this.#pieces.child(node, symbols[end]!);
-        if (node === undefined) break;
-        const id = this.#pieces.idAt(node);
-        if (id === undefined) continue;
+        node = node.children.get(symbols[end]!);
+        if (!node) break;
+        if (node.id < 0) continue;
         matched = true;
-        relax(end + 1, best[start]! + this.#scores[id]!, id);
+        relax(end + 1, best[start]! + this.#scores[node.id]!, node.id);
       }
       if (!matched) relax(start + 1, best[start]!, UNKNOWN_ID);
     }
@@ -181,10 +185,16 @@ export class UseLiteTokenizer implements Tokenizer {
   }
 
   #insert(piece: string, score: number, id: number): void {
-    const symbols = [...piece];
-    if (symbols.indexOf(SEPARATOR, 1) > 0) this.#hasInnerSeparator = true;
+    const symbols = Array.from(piece, (symbol) => symbol.codePointAt(0)!);
+    let node = this.#root;
+    for (const symbol of symbols) {
+      let child = node.children.get(symbol);
+      if (!child) node.children.set(symbol, child = { children: new Map(), id: -1 });
+      node = child;
+    }
+    if (symbols.indexOf(SEPARATOR_CODE, 1) > 0) this.#hasInnerSeparator = true;
     // Of two equal pieces the later one counts, as in the model's own package.
-    this.#pieces.add(piece, id);
+    node.id = id;
     this.#scores[id] = score;
     this.#lengths[id] = symbols.length;
   }

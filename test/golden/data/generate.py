@@ -180,7 +180,7 @@ for version in ["1.0", "2.0"]:
     write(f"nested_v{version[0]}.parquet", nested, compression="none", data_page_version=version, write_statistics=False)
 
 # A few bytes that say a lot.
-write("bomb.parquet", pa.table({"list": pa.array([[]] * 1_500_000, pa.list_(pa.int32()))}), compression="zstd")
+write("bomb.parquet", pa.table({"list": pa.array([[]] * 3_000_000, pa.list_(pa.int32()))}), compression="zstd")
 expected.pop("bomb.parquet")
 
 for name in ["encodings_brotli.parquet", "dictionary_lz4.parquet"]:

@@ -3,9 +3,8 @@
     pip install -r requirements.txt
     python generate.py [FILE.json FILE.json]
 
-Writes tokenizers.json.gz (the files, and hashes of ids and positions) and charsmap.bin.gz (SentencePiece's rules
-nmt_nfkc). Vocabularies come out a little different each time. With two files it writes to the second, instead, the
-hashes of what the tokenizer of the first one gives.
+Writes tokenizers.json.gz (the files, and hashes of ids and positions) and charsmap.bin.gz (SentencePiece's rules nmt_nfkc). With
+two files it prints instead, as JSON, what the tokenizer of the first one gives, and writes it to the second.
 """
 
 import base64

@@ -21,9 +21,9 @@ export class PieceTrie {
     this.#ids[node] = id;
   }
 
-  /** The node that a code point leads to; undefined if no piece goes on with it. */
-  child(node: number, code: number): number | undefined {
-    const slot = this.#slotOf(node, code);
+  /** The node that a character leads to; undefined if no piece goes on with it. */
+  child(node: number, char: string): number | undefined {
+    const slot = this.#slotOf(node * CODES + char.codePointAt(0)!);
     return this.#keys[slot] === EMPTY ? undefined : this.#children[slot]!;
   }
 
@@ -34,20 +34,20 @@ export class PieceTrie {
   }
 
   #childOrNew(node: number, code: number): number {
-    const slot = this.#slotOf(node, code);
-    if (this.#keys[slot] !== EMPTY) return this.#children[slot]!;
+    const key = node * CODES + code;
+    const slot = this.#slotOf(key);
+    if (this.#keys[slot] === key) return this.#children[slot]!;
     const child = this.#ids.push(EMPTY) - 1;
-    this.#keys[slot] = node * CODES + code;
+    this.#keys[slot] = key;
     this.#children[slot] = child;
     if (this.#ids.length * 2 > this.#keys.length) this.#grow();
     return child;
   }
 
-  /** The slot that has a node's child, or the free one where it would go. */
-  #slotOf(node: number, code: number): number {
-    const key = node * CODES + code;
+  /** The slot that has the key, or the free one where it would go. */
+  #slotOf(key: number): number {
     const last = this.#keys.length - 1;
-    let slot = (Math.imul(Math.imul(node, 0x85eb_ca6b) + code, 0x9e37_79b1) >>> 7) & last;
+    let slot = (Math.imul(key % 0x7fff_ffff, 0x9e37_79b1) >>> 7) & last;
     while (this.#keys[slot] !== key && this.#keys[slot] !== EMPTY) slot = slot + 1 & last;
     return slot;
   }
@@ -59,8 +59,7 @@ export class PieceTrie {
     this.#children = new Int32Array(2 * keys.length);
     for (const [i, key] of keys.entries()) {
       if (key === EMPTY) continue;
-      const node = Math.floor(key / CODES);
-      const slot = this.#slotOf(node, key - node * CODES);
+      const slot = this.#slotOf(key);
       this.#keys[slot] = key;
       this.#children[slot] = children[i]!;
     }

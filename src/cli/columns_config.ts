@@ -1,0 +1,85 @@
+import { z } from "zod";
+import type { ExampleKind, ExampleKinds } from "../data/mod.ts";
+import { describeChoice } from "./describe_choice.ts";
+
+const column = z.string().min(1);
+
+/** The columns that make an example, by the part they play in it; the usual ones by default. */
+export const columnsConfig = z.strictObject({
+  text: column.optional(),
+  textPair: column.optional(),
+  label: column.optional(),
+  /** A list of labels, or several columns that say each whether the label of their name applies. */
+  labels: z.union([column, z.array(column).min(1)], "expected the name of a column, or a list of them")
+    .optional(),
+  value: column.optional(),
+  tokens: column.optional(),
+  tags: column.optional(),
+  id: column.optional(),
+  question: column.optional(),
+  context: column.optional(),
+  answers: column.optional(),
+  /** What naturally groups examples, for the partition "by-key". */
+  key: column.optional(),
+  /** What stands between labels, words or tags in columns of text. */
+  separator: z.string().min(1).optional(),
+});
+
+/** Columns by the part they play. */
+export type ColumnsConfig = z.output<typeof columnsConfig>;
+
+/** The parts that there are. */
+export const columnParts = Object.keys(columnsConfig.shape) as readonly (keyof ColumnsConfig)[];
+
+type Columns<Kind extends ExampleKind> = ExampleKinds[Kind]["columns"];
+
+/** What the reader of examples calls each part. */
+const names: { readonly [Kind in ExampleKind]: Partial<Record<keyof ColumnsConfig, keyof Columns<Kind>>> } = {
+  "sequence-classification": {
+    text: "textColumn",
+    textPair: "textPairColumn",
+    label: "labelColumn",
+    key: "keyColumn",
+  },
+  "multi-label-classification": {
+    text: "textColumn",
+    textPair: "textPairColumn",
+    labels: "labelColumns",
+    key: "keyColumn",
+    separator: "separator",
+  },
+  "regression": {
+    text: "textColumn",
+    textPair: "textPairColumn",
+    value: "valueColumn",
+    key: "keyColumn",
+  },
+  "token-classification": {
+    tokens: "tokensColumn",
+    tags: "tagsColumn",
+    key: "keyColumn",
+    separator: "separator",
+  },
+  "question-answering": {
+    id: "idColumn",
+    question: "questionColumn",
+    context: "contextColumn",
+    answers: "answersColumn",
+    key: "keyColumn",
+  },
+};
+
+/** Tells of a part that plays none in examples of a kind; undefined where all do. */
+export function columnProblem(kind: ExampleKind, columns: ColumnsConfig): string | undefined {
+  const parts = Object.keys(names[kind]);
+  const odd = Object.keys(columns).find((part) => !parts.includes(part));
+  return odd === undefined ? undefined : `${odd} plays no part in ${kind}: ${describeChoice(parts, odd)}`;
+}
+
+/** The columns as the reader of examples takes them. */
+export function exampleColumns<Kind extends ExampleKind>(kind: Kind, columns: ColumnsConfig): Columns<Kind> {
+  const known: Partial<Record<keyof ColumnsConfig, unknown>> = names[kind];
+  return Object.fromEntries(
+    Object.entries(columns).map(([part, name]) => [known[part as keyof ColumnsConfig], name]),
+  ) as Columns<Kind>;
+}

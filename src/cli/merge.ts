@@ -1,0 +1,31 @@
+import { resolve } from "node:path";
+import { writeCheckpoint } from "../federa/mod.ts";
+import { checkpointOf } from "./export.ts";
+import type { LoadOptions } from "./load_data.ts";
+import { openTrained } from "./open_trained.ts";
+import { openTunedGpu } from "./open_tuned_gpu.ts";
+import type { PeftSettings } from "./peft_description.ts";
+
+/** Options of {@linkcode mergeModel}. */
+export interface MergeCommandOptions extends LoadOptions, PeftSettings {
+  /** The folder to write. */
+  readonly output: string;
+}
+
+/**
+ * Writes a trained model, adapters multiplied out, as a checkpoint that `transformers` loads.
+ *
+ * @param folder as for {@linkcode openTrained}.
+ * @returns the paths of the files.
+ */
+export async function mergeModel(folder: string, options: MergeCommandOptions): Promise<string[]> {
+  using gpu = await openTunedGpu(options.reporter);
+  const { model, loaded } = await openTrained(gpu, folder, options);
+  const written = await writeCheckpoint(resolve(options.output), model, {
+    ...checkpointOf(loaded),
+    weights: "merged",
+    onProgress: (done, total) => options.reporter.progress("writing", done, total),
+  });
+  options.reporter.endProgress();
+  return written;
+}

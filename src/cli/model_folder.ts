@@ -1,0 +1,107 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomic } from "../data/mod.ts";
+import { adaptersOf, encodeAdapter } from "../federa/mod.ts";
+import { encodeSafetensors, type StoredTensor } from "../models/mod.ts";
+import type { TaskModel } from "../tasks/mod.ts";
+import type { Config } from "./config.ts";
+import { modelConfig } from "./model_config.ts";
+import { ConfigError, parseJson, parseWith } from "./parse_config.ts";
+import { taskConfig } from "./task_config.ts";
+
+/** What a folder says of the model in it: all that is needed to build it again. */
+const descriptionSchema = z.strictObject({
+  format: z.literal("federa-model-1"),
+  model: modelConfig,
+  precision: z.enum(["f32", "f16"]),
+  task: taskConfig,
+  /** Names of the outputs, in their order. */
+  labels: z.array(z.string()).min(1),
+  maxLength: z.int().min(1),
+  /** The file beside this one: adapters and head, or every parameter that was trained. */
+  weights: z.enum(["adapter.safetensors", "parameters.safetensors"]),
+});
+
+/** A description of a trained model. */
+export type ModelDescription = z.output<typeof descriptionSchema>;
+
+/** Name of the description. */
+export const DESCRIPTION = "federa.json";
+
+/** Options of {@linkcode writeModelFolder}. */
+export interface WriteModelFolderOptions {
+  /** The model that training started from. */
+  readonly pretrained: TaskModel;
+  readonly config: Pick<Config, "model" | "precision" | "task" | "maxLength">;
+}
+
+/**
+ * Writes what a model has beyond the pretrained one into a folder: `adapter.safetensors` where layers are adapted,
+ * `parameters.safetensors` otherwise; and `federa.json`, by which {@linkcode readDescription} finds its way back.
+ */
+export async function writeModelFolder(
+  folder: string,
+  model: TaskModel,
+  { pretrained, config: { model: source, precision, task, maxLength } }: WriteModelFolderOptions,
+): Promise<void> {
+  const isAdapted = adaptersOf(model).size > 0;
+  const weights = isAdapted ? "adapter.safetensors" : "parameters.safetensors";
+  await writeFileAtomic(
+    join(folder, weights),
+    isAdapted ? await encodeAdapter(model, { pretrained }) : await encodeOwn(model, pretrained),
+  );
+  const { labels } = model.task;
+  const description: ModelDescription = {
+    format: "federa-model-1",
+    model: source,
+    precision,
+    task,
+    labels: [...labels],
+    maxLength,
+    weights,
+  };
+  await writeFileAtomic(join(folder, DESCRIPTION), `${JSON.stringify(description, null, 2)}\n`);
+}
+
+/**
+ * Reads the description of a trained model; undefined where the folder has none.
+ *
+ * @throws {ConfigError} if it isn't one.
+ */
+export async function readDescription(folder: string): Promise<ModelDescription | undefined> {
+  const path = join(folder, DESCRIPTION);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined;
+    throw new ConfigError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
+  return parseWith(descriptionSchema, parseJson(text, path), path);
+}
+
+/** Parameters that a model has beyond the pretrained one, by name. */
+export function ownParameters(model: TaskModel, pretrained: TaskModel) {
+  const shared = new Set([...pretrained.namedParameters()].map(([, parameter]) => parameter));
+  return [...model.namedParameters()].filter(([, parameter]) => !shared.has(parameter));
+}
+
+/** Frees the tensors that a model has beyond the pretrained one. */
+export function disposeOwn(model: TaskModel, pretrained: TaskModel): void {
+  for (const [, parameter] of ownParameters(model, pretrained)) parameter.dispose();
+  for (const { initial } of adaptersOf(model).values()) {
+    initial?.loraA.dispose();
+    initial?.loraB.dispose();
+  }
+}
+
+async function encodeOwn(model: TaskModel, pretrained: TaskModel): Promise<Uint8Array> {
+  const stored = new Map<string, StoredTensor>();
+  for (const [name, parameter] of ownParameters(model, pretrained)) {
+    stored.set(name, { dtype: "F32", shape: parameter.shape, data: await parameter.floats() });
+  }
+  return encodeSafetensors(stored);
+}

@@ -1,0 +1,92 @@
+import { readFile, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { openModelFiles } from "../data/mod.ts";
+import type { Gpu } from "../engine/mod.ts";
+import { decodeAdapter, importPeft, openPeftAdapter } from "../federa/mod.ts";
+import { type Tokenizer } from "../models/mod.ts";
+import { TaskModel } from "../tasks/mod.ts";
+import { applyParameters } from "./apply_parameters.ts";
+import { buildTask } from "./build_task.ts";
+import type { LoadOptions } from "./load_data.ts";
+import { type LoadedModel, loadModel } from "./load_model.ts";
+import { DESCRIPTION, type ModelDescription, readDescription } from "./model_folder.ts";
+import { ConfigError } from "./parse_config.ts";
+import { describePeft, type PeftSettings } from "./peft_description.ts";
+
+/** A trained model, ready to answer. */
+export interface TrainedModel {
+  readonly model: TaskModel;
+  /** The encoder as it was pretrained, under an untrained head. */
+  readonly pretrained: TaskModel;
+  readonly loaded: LoadedModel;
+  readonly tokenizer: Tokenizer;
+  readonly description: Omit<ModelDescription, "format" | "weights">;
+}
+
+/**
+ * Opens a trained model: a folder that `federa run` has left for a method, or an adapter of PEFT's.
+ *
+ * @throws {ConfigError} when the folder holds neither, or says too little.
+ * @throws what loading the encoder or the adapter throws.
+ */
+export async function openTrained(
+  gpu: Gpu,
+  folder: string,
+  options: LoadOptions & PeftSettings,
+): Promise<TrainedModel> {
+  if (!(await stat(folder).catch(() => undefined))?.isDirectory() && !/^(hf|npm):/.test(folder)) {
+    throw new ConfigError(`Cannot open a trained model in ${folder}: there is no such folder`);
+  }
+  const description = await readDescription(folder);
+  return description === undefined
+    ? await openPeft(gpu, folder, options)
+    : await openOwn(gpu, description, { ...options, folder });
+}
+
+async function openOwn(
+  gpu: Gpu,
+  description: ModelDescription,
+  options: LoadOptions & { readonly folder: string },
+): Promise<TrainedModel> {
+  const loaded = await loadModel(gpu, description, options);
+  const pretrained = untrained(gpu, loaded, description);
+  const bytes = await readFile(join(options.folder, description.weights));
+  const model = description.weights === "adapter.safetensors"
+    ? await decodeAdapter(pretrained, bytes)
+    : applyParameters(pretrained, bytes);
+  return { model, pretrained, loaded, tokenizer: loaded.tokenizer, description };
+}
+
+async function openPeft(
+  gpu: Gpu,
+  folder: string,
+  options: LoadOptions & PeftSettings,
+): Promise<TrainedModel> {
+  const files = await openModelFiles(folder, options);
+  if (await files.path("adapter_config.json") === undefined) {
+    throw new ConfigError(
+      `Cannot open a trained model in ${
+        resolve(folder)
+      }: it has neither ${DESCRIPTION}, which federa run leaves for each ` +
+        `method, nor adapter_config.json, which PEFT does`,
+    );
+  }
+  const adapter = await openPeftAdapter(files);
+  try {
+    const description = await describePeft(adapter, options);
+    const loaded = await loadModel(gpu, description, options);
+    const pretrained = untrained(gpu, loaded, description);
+    const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint?.family });
+    return { model, pretrained, loaded, tokenizer: loaded.tokenizer, description };
+  } finally {
+    await adapter.weights.close();
+  }
+}
+
+function untrained(
+  gpu: Gpu,
+  { encoder }: LoadedModel,
+  { task, labels }: Pick<ModelDescription, "task" | "labels">,
+): TaskModel {
+  return TaskModel.create(gpu, encoder, { task: buildTask(task, labels), seed: 0 });
+}

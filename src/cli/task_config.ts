@@ -1,0 +1,32 @@
+import { z } from "zod";
+
+const count = z.int().min(1);
+
+/** What is to be learnt: text alone is its kind. */
+export const taskConfig = z.preprocess(
+  (value) => typeof value === "string" ? { kind: value } : value,
+  z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("sequence-classification") }),
+    z.strictObject({
+      kind: z.literal("multi-label-classification"),
+      /** The probability from which on a label is taken to apply. */
+      threshold: z.number().gt(0).lt(1).default(0.5),
+    }),
+    z.strictObject({ kind: z.literal("regression") }),
+    z.strictObject({ kind: z.literal("token-classification") }),
+    z.strictObject({
+      kind: z.literal("question-answering"),
+      /** Tokens of a context that a window shares with the one before it; a third of `maxLength` by default. */
+      stride: z.int().min(0).optional(),
+      /** Tokens of the longest answer. */
+      maxAnswerLength: count.default(30),
+      /** Candidates of a prediction. */
+      nBest: count.default(20),
+      /** By how much the score of no answer must exceed the best answer's; by default every question is answered. */
+      noAnswerThreshold: z.number().optional(),
+    }),
+  ]),
+);
+
+/** A task and its settings. */
+export type TaskConfig = z.output<typeof taskConfig>;
