@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { loadSpamAssassin } from "../src/data/mod.ts";
-import { parseConfig } from "../src/cli/parse_config.ts";
+import { parseConfig } from "../src/cli/config/parse_config.ts";
 import { readSafetensors } from "../src/models/mod.ts";
 import { fetchOrSkip } from "./data/fetch_or_skip.ts";
 

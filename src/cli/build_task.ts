@@ -1,5 +1,5 @@
 import { createTask, type Task } from "../tasks/mod.ts";
-import type { TaskConfig } from "./task_config.ts";
+import type { TaskConfig } from "./config/task_config.ts";
 
 /** The task of a configuration, with the names of its outputs. */
 export function buildTask(config: TaskConfig, labels: readonly string[]): Task {

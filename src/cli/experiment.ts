@@ -11,12 +11,12 @@ import {
 } from "../fl/mod.ts";
 import type { Tokenizer } from "../models/mod.ts";
 import { rowsOf, type Task, TaskModel, type TaskSet } from "../tasks/mod.ts";
-import type { Config, MethodConfig } from "./config.ts";
+import type { Config, MethodConfig } from "./config/config.ts";
 import { roundSchedule } from "./learning_rate.ts";
 import { classOf, type Example, loadData, type LoadOptions } from "./load_data.ts";
 import { type LoadedModel, loadModel } from "./load_model.ts";
-import { describeChoice } from "./describe_choice.ts";
-import { ConfigError } from "./parse_config.ts";
+import { describeChoice } from "./config/describe_choice.ts";
+import { ConfigError } from "./config/parse_config.ts";
 import { buildTask } from "./build_task.ts";
 
 /** What the methods of a run have in common. */

@@ -1,6 +1,6 @@
 import { disposeAll, randomKey, RandomStream } from "../engine/mod.ts";
 import { packBatches, planBatches, planMemory, trainableParameters, trainCohort } from "../fl/mod.ts";
-import type { MethodConfig } from "./config.ts";
+import type { MethodConfig } from "./config/config.ts";
 import { type Experiment, simulationOptions, startingModel } from "./experiment.ts";
 
 /** Options of {@linkcode trainFirstCohort}. */

@@ -1,8 +1,8 @@
 import { loadSpamAssassin, SPAM_ASSASSIN_PACKAGE, stratifiedSplit } from "../data/mod.ts";
 import { randomKey, RandomStream } from "../engine/mod.ts";
 import { labelsFor, type TaskExamples, type TaskKind } from "../tasks/mod.ts";
-import type { Config } from "./config.ts";
-import { ConfigError } from "./parse_config.ts";
+import type { Config } from "./config/config.ts";
+import { ConfigError } from "./config/parse_config.ts";
 import { readExamples } from "./read_examples.ts";
 import { type Reporter, showDownload } from "./reporter.ts";
 

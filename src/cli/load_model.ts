@@ -10,9 +10,9 @@ import {
   type Tokenizer,
   USE_LITE_PACKAGE,
 } from "../models/mod.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { LoadOptions } from "./load_data.ts";
-import { USE_LITE } from "./model_config.ts";
+import { USE_LITE } from "./config/model_config.ts";
 import { showDownload, showModelFiles } from "./reporter.ts";
 
 /** A pretrained encoder and what goes with it. */

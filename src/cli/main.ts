@@ -3,13 +3,13 @@ import process from "node:process";
 import { Command } from "commander";
 import { methods } from "../fl/mod.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
-import { parseConfig, readConfig } from "./parse_config.ts";
+import { parseConfig, readConfig } from "./config/parse_config.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./profile_table.ts";
 import { run } from "./run.ts";
 import { parseCount, start } from "./start.ts";
 import { formatTable } from "./table.ts";
-import { addTrainedCommands } from "./trained_commands.ts";
+import { addTrainedCommands } from "./trained/trained_commands.ts";
 import { tune } from "./tune.ts";
 import { versions } from "./version.ts";
 

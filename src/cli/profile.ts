@@ -1,4 +1,4 @@
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { prepareExperiment } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { openTunedGpu } from "./open_tuned_gpu.ts";

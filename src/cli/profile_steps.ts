@@ -1,5 +1,5 @@
 import type { Gpu, GpuStats, KernelProfile, Profile } from "../engine/mod.ts";
-import { type MethodConfig, methodLabel } from "./config.ts";
+import { type MethodConfig, methodLabel } from "./config/config.ts";
 import type { Experiment } from "./experiment.ts";
 import { trainFirstCohort } from "./first_cohort.ts";
 

@@ -1,8 +1,8 @@
 import { type DataFormat, readExamples as read } from "../data/mod.ts";
 import type { TaskKind } from "../tasks/mod.ts";
-import { type ColumnsConfig, exampleColumns } from "./columns_config.ts";
+import { type ColumnsConfig, exampleColumns } from "./config/columns_config.ts";
 import type { Example } from "./load_data.ts";
-import { ConfigError } from "./parse_config.ts";
+import { ConfigError } from "./config/parse_config.ts";
 
 /** Options of {@linkcode readExamples}. */
 export interface ReadFileOptions {

@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../data/mod.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { type Experiment, prepareExperiment } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { describeClients } from "./describe_clients.ts";

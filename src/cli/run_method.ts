@@ -1,12 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { HistoryWriter, type MemoryPlan, type RoundReport, type SimulationEvent } from "../fl/mod.ts";
-import { type MethodConfig, methodLabel } from "./config.ts";
+import { type MethodConfig, methodLabel } from "./config/config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { megabytes } from "./reporter.ts";
 import { scoreTitle } from "./score_title.ts";
-import { disposeOwn, writeModelFolder } from "./model_folder.ts";
+import { disposeOwn, writeModelFolder } from "./trained/model_folder.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { versions } from "./version.ts";
 

@@ -1,6 +1,6 @@
 import type { Evaluation, RoundReport, SimulationEvent } from "../fl/mod.ts";
 import type { Scores, Task, TaskSet } from "../tasks/mod.ts";
-import { type MethodConfig, methodLabel } from "./config.ts";
+import { type MethodConfig, methodLabel } from "./config/config.ts";
 import type { Experiment } from "./experiment.ts";
 
 /** What is known of a method at the end of its rounds. */

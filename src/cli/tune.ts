@@ -1,5 +1,5 @@
 import { openGpu, tilesOf, type TunedClass, tuneMatmul } from "../engine/mod.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import { describeAdapter } from "./describe_adapter.ts";
 import { prepareExperiment } from "./experiment.ts";
 import { trainFirstCohort } from "./first_cohort.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { demoConfig } from "../../src/cli/demo.ts";
-import { parseConfig } from "../../src/cli/parse_config.ts";
+import { parseConfig } from "../../src/cli/config/parse_config.ts";
 import { createRunFolder } from "../../src/cli/run_folder.ts";
 
 test("createRunFolder() numbers folders, also for two runs at once", async (t) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MethodConfig } from "../../src/cli/config.ts";
+import type { MethodConfig } from "../../src/cli/config/config.ts";
 import { resultsTable } from "../../src/cli/results_table.ts";
 import { majorityBaseline, summarize } from "../../src/cli/summary.ts";
 import type { RoundReport } from "../../src/fl/mod.ts";

@@ -1,11 +1,11 @@
 import { resolve } from "node:path";
-import { evaluate as evaluateModel, type Evaluation } from "../fl/mod.ts";
-import type { LoadOptions } from "./load_data.ts";
-import { readExamples } from "./read_examples.ts";
-import { columnProblem, type ColumnsConfig } from "./columns_config.ts";
-import { ConfigError } from "./parse_config.ts";
+import { evaluate as evaluateModel, type Evaluation } from "../../fl/mod.ts";
+import type { LoadOptions } from "../load_data.ts";
+import { readExamples } from "../read_examples.ts";
+import { columnProblem, type ColumnsConfig } from "../config/columns_config.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import { openTrained } from "./open_trained.ts";
-import { openTunedGpu } from "./open_tuned_gpu.ts";
+import { openTunedGpu } from "../open_tuned_gpu.ts";
 import type { PeftSettings } from "./peft_description.ts";
 
 /** Options of {@linkcode evaluate}. */

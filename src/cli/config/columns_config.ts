@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ExampleKind, ExampleKinds } from "../data/mod.ts";
+import type { ExampleKind, ExampleKinds } from "../../data/mod.ts";
 import { describeChoice } from "./describe_choice.ts";
 
 const column = z.string().min(1);

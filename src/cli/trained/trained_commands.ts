@@ -1,18 +1,18 @@
 import process from "node:process";
 import { text as readAll } from "node:stream/consumers";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { openGpu } from "../engine/mod.ts";
-import { columnParts, type ColumnsConfig } from "./columns_config.ts";
-import { describeChoice } from "./describe_choice.ts";
+import { openGpu } from "../../engine/mod.ts";
+import { columnParts, type ColumnsConfig } from "../config/columns_config.ts";
+import { describeChoice } from "../config/describe_choice.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportAdapter } from "./export.ts";
-import { inspectFile } from "./inspect.ts";
+import { inspectFile } from "../inspection/inspect.ts";
 import { mergeModel } from "./merge.ts";
 import type { PeftSettings } from "./peft_description.ts";
 import { predict } from "./predict.ts";
 import { describePrediction } from "./describe_prediction.ts";
-import { scoreTitle } from "./score_title.ts";
-import { parseCount, parseNames, start } from "./start.ts";
+import { scoreTitle } from "../score_title.ts";
+import { parseCount, parseNames, start } from "../start.ts";
 
 /** Adds the commands that use what a run has trained. */
 export function addTrainedCommands(program: Command): void {

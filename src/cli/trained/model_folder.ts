@@ -1,14 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomic } from "../data/mod.ts";
-import { adaptersOf, encodeAdapter } from "../federa/mod.ts";
-import { encodeSafetensors, type StoredTensor } from "../models/mod.ts";
-import type { TaskModel } from "../tasks/mod.ts";
-import type { Config } from "./config.ts";
-import { modelConfig } from "./model_config.ts";
-import { ConfigError, parseJson, parseWith } from "./parse_config.ts";
-import { taskConfig } from "./task_config.ts";
+import { writeFileAtomic } from "../../data/mod.ts";
+import { adaptersOf, encodeAdapter } from "../../federa/mod.ts";
+import { encodeSafetensors, type StoredTensor } from "../../models/mod.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
+import type { Config } from "../config/config.ts";
+import { modelConfig } from "../config/model_config.ts";
+import { ConfigError, parseJson, parseWith } from "../config/parse_config.ts";
+import { taskConfig } from "../config/task_config.ts";
 
 /** What a folder says of the model in it: all that is needed to build it again. */
 const descriptionSchema = z.strictObject({

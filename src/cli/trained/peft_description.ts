@@ -1,11 +1,11 @@
 import { readFile, stat } from "node:fs/promises";
-import { openModelFiles } from "../data/mod.ts";
-import type { PeftAdapter } from "../federa/mod.ts";
-import type { LoadOptions } from "./load_data.ts";
+import { openModelFiles } from "../../data/mod.ts";
+import type { PeftAdapter } from "../../federa/mod.ts";
+import type { LoadOptions } from "../load_data.ts";
 import type { ModelDescription } from "./model_folder.ts";
-import { ConfigError, parseJson } from "./parse_config.ts";
-import { showModelFiles } from "./reporter.ts";
-import type { TaskConfig } from "./task_config.ts";
+import { ConfigError, parseJson } from "../config/parse_config.ts";
+import { showModelFiles } from "../reporter.ts";
+import type { TaskConfig } from "../config/task_config.ts";
 
 /** What an adapter of PEFT's doesn't say, or somebody says otherwise. */
 export interface PeftSettings {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { barPlot, sparkline } from "../../src/cli/bar_plot.ts";
+import { barPlot, sparkline } from "../../../src/cli/inspection/bar_plot.ts";
 
 test("sparkline() draws shares of the largest in eighths, and shows what isn't 0", () => {
   assert.equal(sparkline([8, 7, 4, 1, 0.01, 0]), "█▇▄▁▁ ");

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { inspectFile } from "../../src/cli/inspect.ts";
-import { CorruptFileError, encodeSafetensors, type StoredTensor } from "../../src/models/mod.ts";
-import { testGpu } from "../engine/harness.ts";
+import { inspectFile } from "../../../src/cli/inspection/inspect.ts";
+import { CorruptFileError, encodeSafetensors, type StoredTensor } from "../../../src/models/mod.ts";
+import { testGpu } from "../../engine/harness.ts";
 
 const gpu = await testGpu();
 const folder = await mkdtemp(join(tmpdir(), "federa-inspect-"));

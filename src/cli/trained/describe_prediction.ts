@@ -4,7 +4,7 @@ import type {
   MultiLabelPrediction,
   RegressionPrediction,
   TagPrediction,
-} from "../tasks/mod.ts";
+} from "../../tasks/mod.ts";
 import type { Prediction } from "./predict.ts";
 
 /** A text and its answer in one line, or a line each where the answer has parts. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { methods } from "../fl/mod.ts";
+import { methods } from "../../fl/mod.ts";
 import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
 import { modelConfig, USE_LITE } from "./model_config.ts";

@@ -1,14 +1,14 @@
-import { formatShape, type Gpu } from "../engine/mod.ts";
+import { formatShape, type Gpu } from "../../engine/mod.ts";
 import {
   type Inspection,
   inspectTensors,
   type InspectTensorsOptions,
   matchesPattern,
   type Spectrum,
-} from "../federa/mod.ts";
-import { SafetensorsFile } from "../models/mod.ts";
+} from "../../federa/mod.ts";
+import { SafetensorsFile } from "../../models/mod.ts";
 import { barPlot, sparkline } from "./bar_plot.ts";
-import { type Column, formatTable } from "./table.ts";
+import { type Column, formatTable } from "../table.ts";
 
 /** Options of {@linkcode inspectFile}. */
 export interface InspectFileOptions extends InspectTensorsOptions {

@@ -1,8 +1,8 @@
-import { baseModelOf, exportPeft, writeCheckpoint, writePeft } from "../federa/mod.ts";
-import type { LoadOptions } from "./load_data.ts";
+import { baseModelOf, exportPeft, writeCheckpoint, writePeft } from "../../federa/mod.ts";
+import type { LoadOptions } from "../load_data.ts";
 import { openTrained, type TrainedModel } from "./open_trained.ts";
-import { openTunedGpu } from "./open_tuned_gpu.ts";
-import { ConfigError } from "./parse_config.ts";
+import { openTunedGpu } from "../open_tuned_gpu.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import type { PeftSettings } from "./peft_description.ts";
 import { join, resolve } from "node:path";
 

@@ -1,16 +1,16 @@
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { openModelFiles } from "../data/mod.ts";
-import type { Gpu } from "../engine/mod.ts";
-import { decodeAdapter, importPeft, openPeftAdapter } from "../federa/mod.ts";
-import { type Tokenizer } from "../models/mod.ts";
-import { TaskModel } from "../tasks/mod.ts";
+import { openModelFiles } from "../../data/mod.ts";
+import type { Gpu } from "../../engine/mod.ts";
+import { decodeAdapter, importPeft, openPeftAdapter } from "../../federa/mod.ts";
+import { type Tokenizer } from "../../models/mod.ts";
+import { TaskModel } from "../../tasks/mod.ts";
 import { applyParameters } from "./apply_parameters.ts";
-import { buildTask } from "./build_task.ts";
-import type { LoadOptions } from "./load_data.ts";
-import { type LoadedModel, loadModel } from "./load_model.ts";
+import { buildTask } from "../build_task.ts";
+import type { LoadOptions } from "../load_data.ts";
+import { type LoadedModel, loadModel } from "../load_model.ts";
 import { DESCRIPTION, type ModelDescription, readDescription } from "./model_folder.ts";
-import { ConfigError } from "./parse_config.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import { describePeft, type PeftSettings } from "./peft_description.ts";
 
 /** A trained model, ready to answer. */

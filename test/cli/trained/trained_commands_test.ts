@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { readSafetensors } from "../../src/models/mod.ts";
-import { writeTinyCheckpoint } from "../support/tiny_checkpoint.ts";
-import { federa } from "./federa_command.ts";
+import { readSafetensors } from "../../../src/models/mod.ts";
+import { writeTinyCheckpoint } from "../../support/tiny_checkpoint.ts";
+import { federa } from "../federa_command.ts";
 
 const people = ["ada", "paul"];
 const places = ["paris", "london"];

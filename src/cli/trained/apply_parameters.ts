@@ -1,7 +1,7 @@
-import { formatShape, sameShape, type Tensor, tensor } from "../engine/mod.ts";
-import { AdapterMismatchError } from "../federa/mod.ts";
-import { readSafetensors, toFloat32 } from "../models/mod.ts";
-import type { TaskModel } from "../tasks/mod.ts";
+import { formatShape, sameShape, type Tensor, tensor } from "../../engine/mod.ts";
+import { AdapterMismatchError } from "../../federa/mod.ts";
+import { readSafetensors, toFloat32 } from "../../models/mod.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
 
 /**
  * A copy of a model with the parameters of a file in the place of its own.

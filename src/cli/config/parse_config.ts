@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { type Config, configSchema } from "./config.ts";
-import { nearestKey } from "../data/nearest_key.ts";
+import { nearestKey } from "../../data/nearest_key.ts";
 import { describeChoice, show } from "./describe_choice.ts";
 import { USE_LITE } from "./model_config.ts";
 

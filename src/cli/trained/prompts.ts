@@ -1,5 +1,5 @@
-import type { Task } from "../tasks/mod.ts";
-import { ConfigError } from "./parse_config.ts";
+import type { Task } from "../../tasks/mod.ts";
+import { ConfigError } from "../config/parse_config.ts";
 
 /** What a person gives beside a text. */
 export interface PromptOptions {

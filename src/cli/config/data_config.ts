@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataFormats } from "../data/mod.ts";
+import { dataFormats } from "../../data/mod.ts";
 import { columnsConfig } from "./columns_config.ts";
 
 const count = z.int().min(1);

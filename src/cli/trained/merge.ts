@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
-import { writeCheckpoint } from "../federa/mod.ts";
+import { writeCheckpoint } from "../../federa/mod.ts";
 import { checkpointOf } from "./export.ts";
-import type { LoadOptions } from "./load_data.ts";
+import type { LoadOptions } from "../load_data.ts";
 import { openTrained } from "./open_trained.ts";
-import { openTunedGpu } from "./open_tuned_gpu.ts";
+import { openTunedGpu } from "../open_tuned_gpu.ts";
 import type { PeftSettings } from "./peft_description.ts";
 
 /** Options of {@linkcode mergeModel}. */

@@ -1,7 +1,7 @@
-import { modelOutputs } from "../fl/mod.ts";
-import type { LoadOptions } from "./load_data.ts";
+import { modelOutputs } from "../../fl/mod.ts";
+import type { LoadOptions } from "../load_data.ts";
 import { openTrained } from "./open_trained.ts";
-import { openTunedGpu } from "./open_tuned_gpu.ts";
+import { openTunedGpu } from "../open_tuned_gpu.ts";
 import type { PeftSettings } from "./peft_description.ts";
 import { readPrompts } from "./prompts.ts";
 

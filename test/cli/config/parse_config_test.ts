@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { demoConfig } from "../../src/cli/demo.ts";
-import { ConfigError, parseConfig, readConfig } from "../../src/cli/parse_config.ts";
+import { demoConfig } from "../../../src/cli/demo.ts";
+import { ConfigError, parseConfig, readConfig } from "../../../src/cli/config/parse_config.ts";
 
 const minimal = {
   name: "mine",

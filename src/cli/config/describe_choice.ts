@@ -1,4 +1,4 @@
-import { nearestKey } from "../data/nearest_key.ts";
+import { nearestKey } from "../../data/nearest_key.ts";
 
 /** What was expected of a choice, what was found, and what was meant perhaps. */
 export function describeChoice(options: readonly string[], input: unknown): string {
