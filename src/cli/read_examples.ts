@@ -8,6 +8,7 @@ import { ConfigError } from "./config/parse_config.ts";
 export interface ReadFileOptions {
   readonly columns: ColumnsConfig;
   readonly format?: DataFormat | undefined;
+  readonly quotes?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -20,11 +21,12 @@ export interface ReadFileOptions {
 export async function readExamples(
   kind: TaskKind,
   path: string,
-  { columns, format, signal }: ReadFileOptions,
+  { columns, format, quotes = true, signal }: ReadFileOptions,
 ): Promise<Example[]> {
   try {
     return await read(path, kind, {
       columns: exampleColumns(kind, columns),
+      quotes,
       ...(format && { format }),
       ...(signal && { signal }),
     });

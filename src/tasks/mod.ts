@@ -8,6 +8,7 @@ export * from "./create_task.ts";
 export * from "./head.ts";
 export * from "./metrics/mod.ts";
 export * from "./multi_label.ts";
+export * from "./open_task_model.ts";
 export * from "./question_answering.ts";
 export * from "./regression.ts";
 export * from "./task.ts";

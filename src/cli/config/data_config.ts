@@ -28,6 +28,8 @@ export const dataConfig = z.discriminatedUnion("kind", [
     test: z.string().min(1).optional(),
     /** By default as the extension of the file says. */
     format: z.enum(dataFormats).optional(),
+    /** Whether quotation marks enclose values of CSV or TSV, or are part of them, as in GLUE's. */
+    quotes: z.boolean().default(true),
     columns: columnsConfig.default({}),
     /** Names of the outputs; by default those that occur among the examples of `train`. */
     labels: z.array(z.string().min(1)).min(1).optional(),

@@ -1,17 +1,19 @@
 import { readFile, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { openModelFiles } from "../../data/mod.ts";
+import { join } from "node:path";
+import { type ModelFiles, openModelFiles } from "../../data/mod.ts";
 import type { Gpu } from "../../engine/mod.ts";
 import { decodeAdapter, importPeft, openPeftAdapter } from "../../federa/mod.ts";
-import { type Tokenizer } from "../../models/mod.ts";
-import { TaskModel } from "../../tasks/mod.ts";
+import { loadTokenizer, type Tokenizer } from "../../models/mod.ts";
+import { openTaskModel, TaskModel } from "../../tasks/mod.ts";
 import { applyParameters } from "./apply_parameters.ts";
 import { buildTask } from "../build_task.ts";
 import type { LoadOptions } from "../load_data.ts";
 import { type LoadedModel, loadModel } from "../load_model.ts";
 import { DESCRIPTION, type ModelDescription, readDescription } from "./model_folder.ts";
-import { ConfigError } from "../config/parse_config.ts";
-import { describePeft, type PeftSettings } from "./peft_description.ts";
+import { ConfigError, parseWith } from "../config/parse_config.ts";
+import { taskConfig } from "../config/task_config.ts";
+import { showModelFiles } from "../reporter.ts";
+import { DEFAULT_MAX_LENGTH, describePeft, type PeftSettings } from "./peft_description.ts";
 
 /** A trained model, ready to answer. */
 export interface TrainedModel {
@@ -24,9 +26,10 @@ export interface TrainedModel {
 }
 
 /**
- * Opens a trained model: a folder that `federa run` has left for a method, or an adapter of PEFT's.
+ * Opens a trained model: a folder that `federa run` has left for a method, an adapter of PEFT's, or a whole model that
+ * `transformers` has saved.
  *
- * @throws {ConfigError} when the folder holds neither, or says too little.
+ * @throws {ConfigError} when the folder holds none of them, or says too little.
  * @throws what loading the encoder or the adapter throws.
  */
 export async function openTrained(
@@ -39,7 +42,7 @@ export async function openTrained(
   }
   const description = await readDescription(folder);
   return description === undefined
-    ? await openPeft(gpu, folder, options)
+    ? await openForeign(gpu, folder, options)
     : await openOwn(gpu, description, { ...options, folder });
 }
 
@@ -57,20 +60,16 @@ async function openOwn(
   return { model, pretrained, loaded, tokenizer: loaded.tokenizer, description };
 }
 
-async function openPeft(
+async function openForeign(
   gpu: Gpu,
   folder: string,
   options: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
-  const files = await openModelFiles(folder, options);
-  if (await files.path("adapter_config.json") === undefined) {
-    throw new ConfigError(
-      `Cannot open a trained model in ${
-        resolve(folder)
-      }: it has neither ${DESCRIPTION}, which federa run leaves for each ` +
-        `method, nor adapter_config.json, which PEFT does`,
-    );
-  }
+  const files = await openModelFiles(folder, {
+    signal: options.signal,
+    onProgress: showModelFiles(options.reporter),
+  });
+  if (!await files.has("adapter_config.json")) return await openCheckpoint(gpu, files, options);
   const adapter = await openPeftAdapter(files);
   try {
     const description = await describePeft(adapter, options);
@@ -81,6 +80,39 @@ async function openPeft(
   } finally {
     await adapter.weights.close();
   }
+}
+
+/** Opens a model that `transformers` has saved whole. */
+async function openCheckpoint(
+  gpu: Gpu,
+  files: ModelFiles,
+  { reporter, maxLength }: LoadOptions & PeftSettings,
+): Promise<TrainedModel> {
+  if (!await files.has("config.json")) {
+    throw new ConfigError(
+      `Cannot open a trained model in ${files.source}: it has neither ${DESCRIPTION}, which federa run leaves for each ` +
+        `method, nor adapter_config.json, which PEFT does, nor config.json of a whole model`,
+    );
+  }
+  const tokenizer = await loadTokenizer(files);
+  const { model, family } = await openTaskModel(gpu, files, {
+    onProgress: (done, total) => reporter.progress("loading weights", done, total),
+  });
+  reporter.endProgress();
+  const { encoder, task } = model;
+  return {
+    model,
+    pretrained: model,
+    loaded: { encoder, tokenizer, source: files.source, checkpoint: { files, family } },
+    tokenizer,
+    description: {
+      model: { source: files.source },
+      precision: "f32",
+      task: parseWith(taskConfig, task.kind, files.source),
+      labels: [...task.labels],
+      maxLength: Math.min(maxLength ?? DEFAULT_MAX_LENGTH, encoder.maxTokens),
+    },
+  };
 }
 
 function untrained(

@@ -17,7 +17,8 @@ export interface PeftSettings {
   readonly maxLength?: number | undefined;
 }
 
-const defaultMaxLength = 128;
+/** Tokens of a text where nothing is said. */
+export const DEFAULT_MAX_LENGTH = 128;
 
 /**
  * Describes an adapter of PEFT's as one of ours. Names of outputs are those given, else those of the base's `config.json` where
@@ -50,7 +51,7 @@ export async function describePeft(
     precision: "f32",
     task,
     labels: [...labels],
-    maxLength: options.maxLength ?? defaultMaxLength,
+    maxLength: options.maxLength ?? DEFAULT_MAX_LENGTH,
   };
 }
 

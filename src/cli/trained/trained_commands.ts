@@ -118,11 +118,11 @@ function onTrained(command: Command): Command {
   return command
     .requiredOption(
       "-a, --adapter <FOLDER>",
-      "what federa run left for a method, or an adapter of PEFT's (also hf:owner/name)",
+      "what federa run left for a method, an adapter of PEFT's, or a whole model (also hf:owner/name)",
     )
     .option("--base <SOURCE>", "the encoder, where an adapter of PEFT's doesn't name it as it is here")
     .option("--labels <NAMES>", "the outputs of an adapter of PEFT's, with commas between them", parseNames)
-    .option("--max-length <N>", "tokens of a text for an adapter of PEFT's; 128 by default", parseCount);
+    .option("--max-length <N>", "tokens of a text, where the folder doesn't say; 128 by default", parseCount);
 }
 
 /** Adds a column given as `part=name`. */

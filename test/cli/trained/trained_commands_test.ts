@@ -101,6 +101,8 @@ test("federa run trains a checkpoint's classifier, which predict, evaluate, expo
   const config = JSON.parse(await readFile(join(merged, "config.json"), "utf8")) as Record<string, unknown>;
   assert.deepEqual(config["architectures"], ["BertForSequenceClassification"]);
   assert.deepEqual(config["id2label"], { 0: "ham", 1: "spam" });
+  const whole = await probabilities(merged, "win a prize", "--max-length", "16");
+  for (const label of ["ham", "spam"]) assert.ok(Math.abs(whole[label]! - shares[label]!) <= 1e-4, "merged");
 
   const inspected = await federa("inspect", join(adapter, "adapter.safetensors"));
   assert.equal(inspected.code, 0, inspected.stderr);
@@ -134,7 +136,10 @@ test("the commands on trained models name what is wrong", async () => {
       ["predict", "-a", join(folder, "nowhere"), "x"],
       /Cannot open a trained model in .*nowhere: there is no such folder/,
     ],
-    [["predict", "-a", folder, "x"], /it has neither federa\.json.* nor adapter_config\.json/],
+    [
+      ["predict", "-a", folder, "x"],
+      /it has neither federa\.json.* nor adapter_config\.json.* nor config\.json/,
+    ],
     [["predict", "x"], /required option '-a, --adapter <FOLDER>' not specified/],
     [["export", "-a", folder, "-o", "y", "--form", "other"], /Allowed choices are original, converted/],
     [["inspect", join(folder, "checkpoint", "config.json")], /Cannot read .*config\.json: the header/],
