@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { openGpu } from "../../engine/mod.ts";
 import { columnParts, type ColumnsConfig } from "../config/columns_config.ts";
 import { describeChoice } from "../config/describe_choice.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportAdapter } from "./export.ts";
 import { inspectFile } from "../inspection/inspect.ts";
@@ -135,7 +136,7 @@ function parseColumns(text: string, columns: ColumnsConfig): ColumnsConfig {
 
 async function readLines(): Promise<string[]> {
   if (process.stdin.isTTY) {
-    throw new InvalidArgumentError("Expected texts as arguments or on the standard input");
+    throw new ConfigError("Cannot predict without texts: give them as arguments or on the standard input");
   }
   return (await readAll(process.stdin)).split("\n").filter((line) => line.trim() !== "");
 }
