@@ -51,13 +51,24 @@ async function openOwn(
   description: ModelDescription,
   options: LoadOptions & { readonly folder: string },
 ): Promise<TrainedModel> {
+  // First, as the encoder takes longer to load.
+  const bytes = await readWeights(join(options.folder, description.weights));
   const loaded = await loadModel(gpu, description, options);
   const pretrained = untrained(gpu, loaded, description);
-  const bytes = await readFile(join(options.folder, description.weights));
   const model = description.weights === "adapter.safetensors"
     ? await decodeAdapter(pretrained, bytes)
     : applyParameters(pretrained, bytes);
   return { model, pretrained, loaded, tokenizer: loaded.tokenizer, description };
+}
+
+async function readWeights(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new ConfigError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : cause}`, {
+      cause,
+    });
+  }
 }
 
 async function openForeign(

@@ -128,6 +128,10 @@ test("federa run answers questions, and predict needs one", async () => {
   const unasked = await federa("predict", "-a", adapter, context);
   assert.equal(unasked.code, 1);
   assert.match(unasked.stderr, /Cannot predict by question-answering: there is no question, give --question/);
+  await rm(join(adapter, "adapter.safetensors"));
+  const bare = await federa("predict", "-a", adapter, "--question", "who ?", context);
+  assert.match(bare.stderr, /Cannot read .*adapter\.safetensors: ENOENT/);
+  assert.doesNotMatch(bare.stderr, /\n {4}at /);
 });
 
 test("the commands on trained models name what is wrong", async () => {
