@@ -5,6 +5,7 @@
  */
 export * from "./errors.ts";
 export * from "./examples.ts";
+export { placeOf } from "./example_place.ts";
 export * from "./hub/mod.ts";
 export * from "./json_object.ts";
 export * from "./jsonl.ts";

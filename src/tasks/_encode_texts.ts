@@ -1,3 +1,4 @@
+import { placeOf } from "../data/example_place.ts";
 import type { TokenBatch, Tokenizer } from "../models/mod.ts";
 import type { PrepareOptions } from "./task.ts";
 
@@ -18,11 +19,14 @@ export function encodeTexts(
   { maxLength }: PrepareOptions,
 ): TokenBatch {
   const paired = examples[0]?.textPair !== undefined;
-  const pairs = examples.flatMap(({ textPair }, i) => {
+  const pairs = examples.flatMap((example, i) => {
+    const { textPair } = example;
     if ((textPair !== undefined) === paired) return textPair ?? [];
     throw new RangeError(
-      `Cannot use example ${i}: all examples must be pairs of texts, or none, and it ${
-        paired ? "has one text where example 0 has two" : "has two texts where example 0 has one"
+      `Cannot use ${placeOf(example, i)}: all examples must be pairs of texts, or none, and it ${
+        paired
+          ? "has one text where the first example has two"
+          : "has two texts where the first example has one"
       }`,
     );
   });

@@ -18,13 +18,18 @@ export function numberLabels(labels: readonly string[], least: number): Readonly
 /**
  * The number of the label of an example.
  *
- * @throws {RangeError} naming the example, when it's none of the labels.
+ * @param place of the example, for the message.
+ * @throws {RangeError} naming the place, when it's none of the labels.
  */
-export function labelNumber(numbers: ReadonlyMap<string, number>, label: string, example: number): number {
+export function labelNumber(
+  numbers: ReadonlyMap<string, number>,
+  label: string,
+  place: () => string,
+): number {
   const number = numbers.get(label);
   if (number === undefined) {
     throw new RangeError(
-      `Cannot use example ${example}: its label "${label}" is unknown to the head, which has ${
+      `Cannot use ${place()}: its label "${label}" is unknown to the head, which has ${
         [...numbers.keys()].join(", ")
       }`,
     );

@@ -1,3 +1,4 @@
+import { placeOf } from "../data/example_place.ts";
 import type { QuestionExample } from "../data/examples.ts";
 import type { PairWindow, Tokenizer } from "../models/mod.ts";
 import { padBatch } from "../models/tokenizer/pad_batch.ts";
@@ -36,7 +37,7 @@ export function prepareQuestions(
 }
 
 function openWindows(
-  { id, question, context }: QuestionExample,
+  example: QuestionExample,
   { tokenizer, index, ...options }: {
     readonly tokenizer: Tokenizer;
     readonly maxLength: number;
@@ -44,20 +45,24 @@ function openWindows(
     readonly index: number;
   },
 ): PairWindow[] {
+  const { id, question, context } = example;
   try {
     return tokenizer.encodePair(question, context, options);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
-    throw new RangeError(`Cannot use example ${index} ("${id}"): ${cause.message}`, { cause });
+    throw new RangeError(`Cannot use ${placeOf(example, index)} ("${id}"): ${cause.message}`, { cause });
   }
 }
 
-function checkAnswers({ id, context, answers }: QuestionExample, index: number): void {
+function checkAnswers(example: QuestionExample, index: number): void {
+  const { id, context, answers } = example;
   for (const { text, start } of answers) {
     const there = context.slice(start, start + text.length);
     if (text.trim() !== "" && there === text) continue;
     throw new RangeError(
-      `Cannot use example ${index} ("${id}"): its answer "${text}" must stand at ${start} of its context, in UTF-16 units, where "${there}" is`,
+      `Cannot use ${
+        placeOf(example, index)
+      } ("${id}"): its answer "${text}" must stand at ${start} of its context, in UTF-16 units, where "${there}" is`,
     );
   }
 }

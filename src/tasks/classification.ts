@@ -1,3 +1,4 @@
+import { placeOf } from "../data/example_place.ts";
 import type { TextExample } from "../data/text_example.ts";
 import { crossEntropy, reshape } from "../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
@@ -41,7 +42,10 @@ export function classification({ labels }: ClassificationOptions): Task<TextExam
     metrics: ["accuracy", "macroF1", "matthews"],
     ask: (text, textPair) => ({ text, ...(textPair !== undefined && { textPair }), label: labels[0]! }),
     prepare(examples, tokenizer, options) {
-      const targets = Int32Array.from(examples, ({ label }, i) => labelNumber(numbers, label, i));
+      const targets = Int32Array.from(
+        examples,
+        (example, i) => labelNumber(numbers, example.label, () => placeOf(example, i)),
+      );
       return createTaskSet(encodeTexts(examples, tokenizer, options), { targets });
     },
     losses(outputs, { targets }) {

@@ -1,4 +1,5 @@
 import type { MultiLabelExample } from "../data/examples.ts";
+import { placeOf } from "../data/example_place.ts";
 import { binaryCrossEntropy } from "../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";
@@ -50,7 +51,9 @@ export function multiLabelClassification(
     prepare(examples, tokenizer, options) {
       const targets = new Float32Array(examples.length * numLabels);
       examples.forEach((example, i) => {
-        for (const label of example.labels) targets[i * numLabels + labelNumber(numbers, label, i)] = 1;
+        for (const label of example.labels) {
+          targets[i * numLabels + labelNumber(numbers, label, () => placeOf(example, i))] = 1;
+        }
       });
       return createTaskSet(encodeTexts(examples, tokenizer, options), { targets });
     },

@@ -1,4 +1,5 @@
 import type { RegressionExample } from "../data/examples.ts";
+import { placeOf } from "../data/example_place.ts";
 import { square, sub } from "../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { groupOutputs } from "./_outputs.ts";
@@ -38,9 +39,12 @@ export function regression(
     metrics: ["pearson", "spearman", "meanSquaredError"],
     ask: (text, textPair) => ({ text, ...(textPair !== undefined && { textPair }), value: 0 }),
     prepare(examples, tokenizer, options) {
-      const targets = Float32Array.from(examples, ({ value }, i) => {
+      const targets = Float32Array.from(examples, (example, i) => {
+        const { value } = example;
         if (Number.isFinite(Math.fround(value))) return value;
-        throw new RangeError(`Cannot use example ${i}: its value must be a finite float32, got ${value}`);
+        throw new RangeError(
+          `Cannot use ${placeOf(example, i)}: its value must be a finite float32, got ${value}`,
+        );
       });
       return createTaskSet(encodeTexts(examples, tokenizer, options), { targets });
     },

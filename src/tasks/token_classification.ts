@@ -1,4 +1,5 @@
 import type { TaggedExample } from "../data/examples.ts";
+import { placeOf } from "../data/example_place.ts";
 import { crossEntropy, ignoredLabel } from "../engine/mod.ts";
 import type { Tokenizer } from "../models/mod.ts";
 import { padBatch } from "../models/tokenizer/pad_batch.ts";
@@ -94,13 +95,15 @@ function prepareTags(
 ): TagSet {
   const rows = examples.map(({ tokens }) => tokenizer.encodeWords(tokens, { maxLength }));
   const targets = new Int32Array(examples.length * maxLength).fill(ignoredLabel);
-  const firstTokens = examples.map(({ tokens, tags }, i) => {
+  const firstTokens = examples.map((example, i) => {
+    const { tokens, tags } = example;
+    const place = () => placeOf(example, i);
     if (tokens.length !== tags.length) {
       throw new RangeError(
-        `Cannot use example ${i}: it must have a tag for each word, got ${tags.length} and ${tokens.length}`,
+        `Cannot use ${place()}: it must have a tag for each word, got ${tags.length} and ${tokens.length}`,
       );
     }
-    const classes = tags.map((tag) => labelNumber(numbers, tag, i));
+    const classes = tags.map((tag) => labelNumber(numbers, tag, place));
     const places = Int32Array.from(tokens, (_, word) => rows[i]!.words.indexOf(word));
     places.forEach((at, word) => {
       if (at >= 0) targets[i * maxLength + at] = classes[word]!;

@@ -47,17 +47,17 @@ test("classification() names an example that doesn't fit", () => {
   const unknown = [{ text: "a", label: "ham" }, { text: "b", label: "Spam" }];
   assert.throws(() => task.prepare(unknown, tokenizer, options), {
     name: "RangeError",
-    message: 'Cannot use example 1: its label "Spam" is unknown to the head, which has ham, spam, eggs',
+    message: 'Cannot use example 2: its label "Spam" is unknown to the head, which has ham, spam, eggs',
   });
   const alone = { text: "a", label: "ham" };
   const pair = { ...alone, textPair: "b" };
   assert.throws(() => task.prepare([pair, alone], tokenizer, options), {
     name: "RangeError",
-    message: /example 1: .* it has one text where example 0 has two/,
+    message: /example 2: .* it has one text where the first example has two/,
   });
   assert.throws(() => task.prepare([alone, pair], tokenizer, options), {
     name: "RangeError",
-    message: /example 1: .* it has two texts where example 0 has one/,
+    message: /example 2: .* it has two texts where the first example has one/,
   });
 });
 

@@ -275,7 +275,7 @@ test("questionAnswering() names an example that doesn't fit", () => {
   assert.throws(() => prepare({ answers: [{ text: "dog", start: 7 }] }), {
     name: "RangeError",
     message:
-      'Cannot use example 1 ("q"): its answer "dog" must stand at 7 of its context, in UTF-16 units, where " do" is',
+      'Cannot use example 2 ("q"): its answer "dog" must stand at 7 of its context, in UTF-16 units, where " do" is',
   });
   assert.throws(() => prepare({ answers: [{ text: "", start: 0 }] }), {
     name: "RangeError",
@@ -283,7 +283,7 @@ test("questionAnswering() names an example that doesn't fit", () => {
   });
   assert.throws(() => prepare({ question: "who ran and ran and ran" }), {
     name: "RangeError",
-    message: /example 1 \("q"\): Cannot see a text through windows of 0 tokens/,
+    message: /example 2 \("q"\): Cannot see a text through windows of 0 tokens/,
   });
   assert.throws(() => task.ask("who?"), { name: "TypeError", message: /without a context/ });
   assert.deepEqual(task.ask("who?", "me"), { id: "0", question: "who?", context: "me", answers: [] });

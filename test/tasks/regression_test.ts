@@ -21,7 +21,7 @@ test("regression() foretells the number of a text or a pair", () => {
     () => task.prepare([...examples, { ...examples[0]!, value: 1e39 }], tokenizer, { maxLength: 6 }),
     {
       name: "RangeError",
-      message: "Cannot use example 3: its value must be a finite float32, got 1e+39",
+      message: "Cannot use example 4: its value must be a finite float32, got 1e+39",
     },
   );
 });

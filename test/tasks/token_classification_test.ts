@@ -145,11 +145,11 @@ test("tokenClassification() names an example that doesn't fit", () => {
   const options = { maxLength: 8 };
   assert.throws(() => task.prepare([examples[0]!, example("a b", "O")], new FakeTokenizer(), options), {
     name: "RangeError",
-    message: "Cannot use example 1: it must have a tag for each word, got 1 and 2",
+    message: "Cannot use example 2: it must have a tag for each word, got 1 and 2",
   });
   assert.throws(() => task.prepare([example("a", "B-LOC")], new FakeTokenizer(), options), {
     name: "RangeError",
-    message: /example 0: its label "B-LOC" is unknown/,
+    message: /example 1: its label "B-LOC" is unknown/,
   });
 });
 

@@ -1,4 +1,5 @@
 import { CorruptFileError } from "../errors.ts";
+import { notePlace } from "../example_place.ts";
 import type {
   Grouped,
   MultiLabelExample,
@@ -149,7 +150,9 @@ export function toExamples<Kind extends ExampleKind>(
     const example = convert(row, columns);
     if (example === undefined) return [];
     const grouped: Grouped = keyColumn === undefined ? {} : { key: row.name(keyColumn) };
-    return [{ ...example, ...grouped }];
+    const whole = { ...example, ...grouped };
+    notePlace(whole, () => set.place(i));
+    return [whole];
   });
 }
 
