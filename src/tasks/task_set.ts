@@ -24,6 +24,8 @@ export interface TaskSet {
   readonly targetsPerRow: number;
   /** [numExamples + 1]: example i has the rows from `firstRows[i]` to before `firstRows[i + 1]`. */
   readonly firstRows: Uint32Array;
+  /** Rows whose text was too long, so that its last tokens are missing; windows leave nothing out. */
+  readonly numTruncated: number;
 }
 
 /** Options of {@linkcode createTaskSet}. */
@@ -40,7 +42,7 @@ export interface CreateTaskSetOptions {
  * @throws {TypeError} when there are not as many targets for each row.
  */
 export function createTaskSet(
-  { ids, mask, types, batchSize: size, length }: TokenBatch,
+  { ids, mask, types, batchSize: size, length, numTruncated = 0 }: TokenBatch,
   options: CreateTaskSetOptions,
 ): TaskSet {
   const { targets, firstRows = Uint32Array.from({ length: size + 1 }, (_, i) => i) } = options;
@@ -58,6 +60,7 @@ export function createTaskSet(
     targets,
     targetsPerRow,
     firstRows,
+    numTruncated,
   };
 }
 

@@ -37,23 +37,31 @@ export class FakeTokenizer implements Tokenizer {
   encodeBatch(texts: readonly string[], options: EncodeBatchOptions = {}): TokenBatch {
     const { maxLength = Infinity, padTo, pairs } = options;
     const rows = texts.map((text, i) => {
-      if (!pairs) return { ids: this.encode(text, { maxLength }), types: [] };
+      if (!pairs) {
+        return { ...this.encodeWords(words(text).map(({ word }) => word), { maxLength }), types: [] };
+      }
       const [first, second] = [this.#pieces(text), this.#pieces(pairs[i]!)].map((all) =>
         all.map(({ id }) => id)
       );
+      const isTruncated = first!.length + second!.length + 3 > maxLength;
       while (first!.length + second!.length + 3 > maxLength) {
         (first!.length > second!.length ? first! : second!).pop();
       }
-      return joined(first!, second!);
+      return { ...joined(first!, second!), isTruncated };
     });
     return padBatch(rows, { padId: PAD, ...(padTo !== undefined && { padTo }) });
   }
 
   encodeWords(words: readonly string[], { maxLength = Infinity }: EncodeOptions = {}): WordTokens {
-    const pieces = words.flatMap((word, owner) => this.#pieces(word).map(({ id }) => ({ id, owner })))
-      .slice(0, maxLength - 2);
+    const all = words.flatMap((word, owner) => this.#pieces(word).map(({ id }) => ({ id, owner })));
+    const pieces = all.slice(0, maxLength - 2);
     const ids = [START, ...pieces.map(({ id }) => id), END];
-    return { ids, types: ids.map(() => 0), words: [-1, ...pieces.map(({ owner }) => owner), -1] };
+    return {
+      ids,
+      types: ids.map(() => 0),
+      words: [-1, ...pieces.map(({ owner }) => owner), -1],
+      isTruncated: all.length > pieces.length,
+    };
   }
 
   encodePair(first: string, second: string, { maxLength, stride }: EncodePairOptions): PairWindow[] {

@@ -20,7 +20,7 @@ test("classification() pads and cuts every row to one length and numbers labels 
   assert.equal(tokenizer.spell(set.ids), "[ ab ] _ [ ] _ _ [ abc d ]");
   assert.deepEqual([...set.mask], [1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1]);
   assert.deepEqual(set.targets, Int32Array.of(1, 0, 2));
-  const { numExamples, size, length, targetsPerRow, firstRows } = set;
+  const { numExamples, size, length, targetsPerRow, firstRows, numTruncated } = set;
   assert.deepEqual({ numExamples, size, length, targetsPerRow }, {
     numExamples: 3,
     size: 3,
@@ -28,6 +28,7 @@ test("classification() pads and cuts every row to one length and numbers labels 
     targetsPerRow: 1,
   });
   assert.deepEqual(firstRows, Uint32Array.of(0, 1, 2, 3));
+  assert.equal(numTruncated, 1);
 });
 
 test("classification() takes pairs of texts", () => {

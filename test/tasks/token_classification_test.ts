@@ -50,6 +50,7 @@ test("tokenClassification() takes words cut off for O and scores them so", () =>
   const set = task.prepare(examples, tokenizer, { maxLength: 4 });
   assert.equal(tokenizer.spell(set.ids), "[ Ada Lov ] [ to Bab ] [ x ] _");
   assert.deepEqual(set.firstTokens[0], Int32Array.of(1, 2, -1));
+  assert.equal(set.numTruncated, 2);
   const outputs = outputsOf([["O", "B-PER", "I-PER"], ["O", "O", "B-PER"], ["O", "O"]], 4);
   assert.deepEqual(task.predict(set, outputs).map(({ tags }) => tags), examples.map(({ tags }) => tags));
   assert.deepEqual(task.score(set, outputs), { f1: 1, precision: 1, recall: 1, accuracy: 1 });

@@ -40,6 +40,12 @@ interface Entry<T> {
   readonly token?: T;
 }
 
+/** The tokens of one or two texts, and whether some are missing. */
+interface Encoding {
+  readonly entries: readonly Entry<Token>[];
+  readonly isTruncated: boolean;
+}
+
 /**
  * Tokenizer of a Hugging Face checkpoint, by its `tokenizer.json`: WordPiece, byte-pair encoding or Unigram with the
  * model's own normalisation, words and special tokens. Ids and positions are those of the Python library
@@ -85,7 +91,7 @@ export class HfTokenizer implements Tokenizer {
    * @throws {RangeError} if `maxLength` is not a positive integer, or too small for the special tokens.
    */
   encode(text: string, options: EncodeOptions = {}): number[] {
-    return this.#encodeText(text, options).map(({ id }) => id);
+    return this.#encodeText(text, options).entries.map(({ id }) => id);
   }
 
   /**
@@ -95,7 +101,7 @@ export class HfTokenizer implements Tokenizer {
    * @throws {RangeError} if `maxLength` is not a positive integer, or too small for the special tokens.
    */
   encodeWithSpans(text: string, options: EncodeOptions = {}): TextTokens {
-    const entries = this.#encodeText(text, options);
+    const { entries } = this.#encodeText(text, options);
     return {
       ...this.#columns(entries),
       spans: entries.map(({ token }) => token && [token.start, token.end]),
@@ -116,10 +122,11 @@ export class HfTokenizer implements Tokenizer {
       );
     }
     const rows = texts.map((text, i) => {
-      const { ids, types } = this.#columns(
-        pairs === undefined ? this.#encodeText(text, options) : this.#encodePair(text, pairs[i]!, options),
-      );
-      return this.#tellsParts ? { ids, types } : { ids };
+      const { entries, isTruncated } = pairs === undefined
+        ? this.#encodeText(text, options)
+        : this.#encodePair(text, pairs[i]!, options);
+      const { ids, types } = this.#columns(entries);
+      return { ids, isTruncated, ...(this.#tellsParts && { types }) };
     });
     return padBatch(rows, { padId: this.padId, ...(padTo !== undefined && { padTo }) });
   }
@@ -135,12 +142,16 @@ export class HfTokenizer implements Tokenizer {
     const room = this.#room(single, options.maxLength);
     const tokens: (Token & { word: number })[] = [];
     for (const [word, text] of words.entries()) {
-      if (tokens.length >= room) break;
-      const limit = room - tokens.length;
-      for (const token of this.#tokenize(text, limit, true).slice(0, limit)) tokens.push({ ...token, word });
+      if (tokens.length > room) break;
+      const limit = room + 1 - tokens.length;
+      for (const token of this.#tokenize(text, limit, true)) tokens.push({ ...token, word });
     }
-    const entries = place(single, [tokens]);
-    return { ...this.#columns(entries), words: entries.map(({ token }) => token?.word ?? -1) };
+    const entries = place(single, [tokens.slice(0, room)]);
+    return {
+      ...this.#columns(entries),
+      words: entries.map(({ token }) => token?.word ?? -1),
+      isTruncated: tokens.length > room,
+    };
   }
 
   /**
@@ -172,17 +183,22 @@ export class HfTokenizer implements Tokenizer {
     });
   }
 
-  #encodeText(text: string, { maxLength }: EncodeOptions): Entry<Token>[] {
+  #encodeText(text: string, { maxLength }: EncodeOptions): Encoding {
     const { single } = this.#pipeline.postProcessor;
     const room = this.#room(single, maxLength);
-    return place(single, [this.#tokenize(text, room).slice(0, room)]);
+    const tokens = this.#tokenize(text, room + 1);
+    return { entries: place(single, [tokens.slice(0, room)]), isTruncated: tokens.length > room };
   }
 
-  #encodePair(first: string, second: string, { maxLength }: EncodeOptions): Entry<Token>[] {
+  #encodePair(first: string, second: string, { maxLength }: EncodeOptions): Encoding {
     const { pair } = this.#pipeline.postProcessor;
     const parts = [this.#tokenize(first), this.#tokenize(second)] as const;
-    const [a, b] = longestFirst(parts[0].length, parts[1].length, this.#room(pair, maxLength));
-    return place(pair, [parts[0].slice(0, a), parts[1].slice(0, b)]);
+    const room = this.#room(pair, maxLength);
+    const [a, b] = longestFirst(parts[0].length, parts[1].length, room);
+    return {
+      entries: place(pair, [parts[0].slice(0, a), parts[1].slice(0, b)]),
+      isTruncated: parts[0].length + parts[1].length > room,
+    };
   }
 
   #tokenize(text: string, limit = Infinity, isWord = false): Token[] {

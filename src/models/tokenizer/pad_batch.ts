@@ -4,6 +4,8 @@ import type { TokenBatch } from "./tokenizer.ts";
 export interface TokenRow {
   readonly ids: readonly number[];
   readonly types?: readonly number[];
+  /** Whether tokens are missing, as there were too many. */
+  readonly isTruncated?: boolean;
 }
 
 /** Options of {@linkcode padBatch}. */
@@ -38,7 +40,8 @@ export function padBatch(rows: readonly TokenRow[], { padTo, padId }: PadBatchOp
     mask.fill(1, index * length, index * length + row.ids.length);
     types?.set(row.types ?? [], index * length);
   }
-  return { ids, mask, batchSize: rows.length, length, ...(types && { types }) };
+  const numTruncated = rows.filter(({ isTruncated }) => isTruncated).length;
+  return { ids, mask, batchSize: rows.length, length, numTruncated, ...(types && { types }) };
 }
 
 /**

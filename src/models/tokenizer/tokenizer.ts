@@ -8,6 +8,8 @@ export interface TokenBatch {
   readonly mask: Float32Array;
   readonly batchSize: number;
   readonly length: number;
+  /** Rows that had more tokens than `maxLength`, so that some are missing; 0 if left out. */
+  readonly numTruncated?: number;
 }
 
 /** Options of {@linkcode Tokenizer.encode} and {@linkcode Tokenizer.encodeWords}. */
@@ -39,6 +41,8 @@ export interface WordTokens {
   readonly types: number[];
   /** The index of the word a token is from, -1 for special tokens. */
   readonly words: number[];
+  /** Whether there were more tokens than `maxLength`, so that some are missing. */
+  readonly isTruncated: boolean;
 }
 
 /** Where a token stands in its text: `text.slice(start, end)`, in UTF-16 units. */

@@ -153,7 +153,10 @@ export class UseLiteTokenizer implements Tokenizer {
     { maxLength = MAX_TOKENS, padTo, pairs }: EncodeBatchOptions = {},
   ): TokenBatch {
     if (pairs !== undefined) return refusePairs();
-    const rows = texts.map((text) => ({ ids: this.encode(text, { maxLength }) }));
+    const rows = texts.map((text) => {
+      const ids = this.encode(text, { maxLength: maxLength + 1 });
+      return { ids: ids.slice(0, maxLength), isTruncated: ids.length > maxLength };
+    });
     return padBatch(rows, { padId: this.padId, ...(padTo !== undefined && { padTo }) });
   }
 
@@ -167,12 +170,17 @@ export class UseLiteTokenizer implements Tokenizer {
     const ids: number[] = [];
     const owners: number[] = [];
     for (const [index, word] of words.entries()) {
-      if (ids.length >= maxLength) break;
-      const tokens = this.encode(word, { maxLength: maxLength - ids.length });
+      if (ids.length > maxLength) break;
+      const tokens = this.encode(word, { maxLength: maxLength + 1 - ids.length });
       ids.push(...tokens);
       owners.push(...tokens.map(() => index));
     }
-    return { ids, types: ids.map(() => 0), words: owners };
+    const isTruncated = ids.length > maxLength;
+    if (isTruncated) {
+      ids.pop();
+      owners.pop();
+    }
+    return { ids, types: ids.map(() => 0), words: owners, isTruncated };
   }
 
   /**

@@ -41,6 +41,7 @@ test("HfTokenizer gives hand-worked tokens", () => {
     ids: [2, 4, 5, 1, 6, 3],
     types: [0, 0, 0, 0, 0, 0],
     words: [-1, 0, 0, 2, 3, -1],
+    isTruncated: true,
   });
   assert.deepEqual(letters.encodePair("a", "bcdef", { maxLength: 7, stride: 1 }), [
     {
@@ -186,4 +187,21 @@ test("HfTokenizer refuses what can't be", () => {
   ) {
     assert.throws(run, error);
   }
+});
+
+test("HfTokenizer tells which texts were cut", () => {
+  const words = (count: number) => "a ".repeat(count);
+  const batch = letters.encodeBatch([words(3), words(4), words(5), ""], { maxLength: 6 });
+  assert.equal(batch.numTruncated, 1);
+  assert.equal(letters.encodeBatch([words(3)]).numTruncated, 0);
+  const pairs = letters.encodeBatch([words(2), words(2)], { pairs: [words(2), words(3)], maxLength: 7 });
+  assert.equal(pairs.numTruncated, 1);
+  assert.equal(letters.encodeWords(["a", "b", ""], { maxLength: 4 }).isTruncated, false);
+  assert.equal(letters.encodeWords(["a", "b", "c"], { maxLength: 4 }).isTruncated, true);
+  assert.deepEqual(letters.encodeWords(["a", "bcd"], { maxLength: 4 }), {
+    ids: [2, 4, 5, 3],
+    types: [0, 0, 0, 0],
+    words: [-1, 0, 1, -1],
+    isTruncated: true,
+  });
 });

@@ -121,6 +121,7 @@ test("UseLiteTokenizer.encodeBatch() pads with zeros and masks", () => {
     mask: Float32Array.of(1, 1, 1, 0, 0, 0, 1, 1, 0),
     batchSize: 3,
     length: 3,
+    numTruncated: 1,
   });
   assert.deepEqual(tokenizer.encodeBatch(["a"], { padTo: 4 }).ids, Uint32Array.of(6, 7, 0, 0));
   assert.equal(tokenizer.encodeBatch(["", ""]).length, 1);
@@ -129,6 +130,7 @@ test("UseLiteTokenizer.encodeBatch() pads with zeros and masks", () => {
     mask: new Float32Array(0),
     batchSize: 0,
     length: 1,
+    numTruncated: 0,
   });
 });
 
@@ -164,8 +166,10 @@ test("UseLiteTokenizer.encodeWords() names each token's word and encodePair() re
     ids: [8, 6, 0, 8, 7],
     types: [0, 0, 0, 0, 0],
     words: [0, 2, 2, 3, 3],
+    isTruncated: false,
   });
-  assert.deepEqual(tokenizer.encodeWords(["a", "aa"], { maxLength: 2 }).words, [0, 1]);
+  const cut = tokenizer.encodeWords(["a", "aa"], { maxLength: 2 });
+  assert.deepEqual([cut.words, cut.isTruncated], [[0, 1], true]);
   assert.throws(() => tokenizer.encodePair(), { name: "TypeError", message: /has no separator token/ });
   assert.throws(() => tokenizer.encodeBatch(["a"], { pairs: ["b"] }), { name: "TypeError" });
 });
