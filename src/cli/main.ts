@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 import process from "node:process";
 import { Command } from "commander";
+import { printableLines } from "../data/printable.ts";
 import { methods } from "../fl/mod.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
 import { parseConfig, readConfig } from "./config/parse_config.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./profile_table.ts";
+import { print, printJson } from "./print.ts";
 import { run } from "./run.ts";
 import { parseCount, start } from "./start.ts";
 import { formatTable } from "./table.ts";
@@ -16,7 +18,8 @@ import { versions } from "./version.ts";
 const program = new Command("federa")
   .description("Federated low-rank fine-tuning of pretrained encoders on WebGPU, on simulated clients.")
   .version(versions().federa)
-  .showHelpAfterError("(federa --help lists what there is)");
+  .showHelpAfterError("(federa --help lists what there is)")
+  .configureOutput({ writeErr: (text) => process.stderr.write(printableLines(text)) });
 
 program.command("demo")
   .description(
@@ -53,7 +56,8 @@ program.command("profile")
   .action((path: string, { steps, json }: { steps: number; json?: true }) =>
     start(async (options) => {
       const result = await profile(await readConfig(path), { ...options, steps });
-      console.log(json ? JSON.stringify(result, null, 2) : `\n${profileTable(result)}`);
+      if (json) printJson(result, 2);
+      else print(`\n${profileTable(result)}`);
     }, json ? process.stderr : process.stdout)
   );
 
@@ -70,7 +74,7 @@ program.command("tune")
 program.command("methods")
   .description("lists the federated methods")
   .action(() =>
-    console.log(formatTable([...methods.values()], [
+    print(formatTable([...methods.values()], [
       { title: "method", cell: ({ name }) => name },
       { title: "what it does", cell: ({ summary }) => summary },
     ]))

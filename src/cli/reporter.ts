@@ -1,10 +1,11 @@
 import type { Writable } from "node:stream";
 import { Presets, SingleBar } from "cli-progress";
+import { printable, printableLines } from "../data/printable.ts";
 import type { ModelFileProgress, NpmPackage, NpmPackageProgress } from "../data/mod.ts";
 
 /** Tells a person what is going on. */
 export interface Reporter {
-  /** Prints a line, above the progress bar where there is one. */
+  /** Prints a line or several, above the progress bar where there is one; what a terminal would obey is escaped. */
   line(text: string): void;
   /** Shows how far a task is; the bar of another task gives way. */
   progress(task: string, done: number, total: number): void;
@@ -18,7 +19,7 @@ export type ReporterStream = Writable & { readonly isTTY?: boolean };
 /** A reporter with progress bars on a terminal, and with plain lines alone elsewhere. */
 export function createReporter(stream: ReporterStream): Reporter {
   return stream.isTTY ? new TerminalReporter(stream) : {
-    line: (text) => stream.write(`${text}\n`),
+    line: (text) => stream.write(`${printableLines(text)}\n`),
     progress: () => {},
     endProgress: () => {},
   };
@@ -35,7 +36,7 @@ class TerminalReporter implements Reporter {
 
   line(text: string): void {
     this.endProgress();
-    this.#stream.write(`${text}\n`);
+    this.#stream.write(`${printableLines(text)}\n`);
   }
 
   progress(task: string, done: number, total: number): void {
@@ -50,7 +51,7 @@ class TerminalReporter implements Reporter {
         barsize: 30,
         gracefulExit: false,
       }, Presets.shades_classic);
-      this.#bar.start(total, done, { task: task.padEnd(32) });
+      this.#bar.start(total, done, { task: printable(task).padEnd(32) });
     } else {
       this.#bar?.setTotal(total);
       this.#bar?.update(done);

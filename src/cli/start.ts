@@ -1,5 +1,6 @@
 import process from "node:process";
 import { InvalidArgumentError } from "commander";
+import { printableLines } from "../data/printable.ts";
 import { describeFailure } from "./failure.ts";
 import { InterruptedError, interruptSignal } from "./interrupt.ts";
 import type { LoadOptions } from "./load_data.ts";
@@ -17,7 +18,7 @@ export async function start(
   } catch (error) {
     reporter.endProgress();
     if (error instanceof InterruptedError) process.exit(130);
-    console.error(describeFailure(error));
+    console.error(printableLines(describeFailure(error)));
     process.exit(1);
   }
 }

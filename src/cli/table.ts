@@ -1,3 +1,5 @@
+import { printable } from "../data/printable.ts";
+
 /** One column of a table. */
 export interface Column<Row> {
   readonly title: string;
@@ -8,6 +10,7 @@ export interface Column<Row> {
 
 /**
  * A table as plain text: a head, a rule and a line for each row, columns as wide as their longest cell.
+ * Cells are made {@linkcode printable}.
  *
  * @example
  * ```ts
@@ -21,7 +24,7 @@ export interface Column<Row> {
 export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
   const cells = [
     columns.map(({ title }) => title),
-    ...rows.map((row) => columns.map(({ cell }) => cell(row))),
+    ...rows.map((row) => columns.map(({ cell }) => printable(cell(row)))),
   ];
   const widths = columns.map((_, j) => Math.max(...cells.map((line) => [...line[j]!].length)));
   const lines = cells.map((line) =>

@@ -1,3 +1,4 @@
+import { printableJson } from "../../data/printable.ts";
 import { nearestKey } from "../../data/nearest_key.ts";
 
 /** What was expected of a choice, what was found, and what was meant perhaps. */
@@ -10,6 +11,6 @@ export function describeChoice(options: readonly string[], input: unknown): stri
 /** A value as it stands in a configuration, cut short. */
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = JSON.stringify(value);
+  const text = printableJson(value);
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

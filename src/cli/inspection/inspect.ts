@@ -7,6 +7,7 @@ import {
   type Spectrum,
 } from "../../federa/mod.ts";
 import { SafetensorsFile } from "../../models/mod.ts";
+import { printable } from "../../data/printable.ts";
 import { barPlot, sparkline } from "./bar_plot.ts";
 import { type Column, formatTable } from "../table.ts";
 
@@ -56,7 +57,7 @@ function describeFile(path: string, { metadata }: SafetensorsFile, { tensors }: 
   const notes = Object.entries(metadata);
   const described = notes.slice(0, 8).map(([key, value]) => `${cut(key, 40)} = ${cut(value, 40)}`);
   if (notes.length > 8) described.push(`${notes.length - 8} more`);
-  return `${path}: ${tensors.length} tensors, ${count.toLocaleString("en")} numbers` +
+  return `${printable(path)}: ${tensors.length} tensors, ${count.toLocaleString("en")} numbers` +
     (notes.length > 0 ? `\nnotes: ${described.join(", ")}` : "");
 }
 
@@ -127,6 +128,6 @@ function columns(title: string, kind: string): Column<Row>[] {
 
 /** Text of a file for a line: on one line, and cut short. */
 function cut(text: string, length: number): string {
-  const plain = text.replace(/\p{C}/gu, "�");
+  const plain = printable(text);
   return plain.length > length ? `${plain.slice(0, length - 1)}…` : plain;
 }

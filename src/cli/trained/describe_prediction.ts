@@ -5,11 +5,12 @@ import type {
   RegressionPrediction,
   TagPrediction,
 } from "../../tasks/mod.ts";
+import { printable } from "../../data/printable.ts";
 import type { Prediction } from "./predict.ts";
 
 /** A text and its answer in one line, or a line each where the answer has parts. */
 export function describePrediction({ text, prediction }: Prediction): string {
-  return `${shorten(text)}\n${describe(prediction, text).map((line) => `  ${line}`).join("\n")}`;
+  return [shorten(text), ...describe(prediction, text).map((line) => `  ${line}`)].map(printable).join("\n");
 }
 
 function describe(prediction: unknown, text: string): string[] {

@@ -12,6 +12,7 @@ import { mergeModel } from "./merge.ts";
 import type { PeftSettings } from "./peft_description.ts";
 import { predict } from "./predict.ts";
 import { describePrediction } from "./describe_prediction.ts";
+import { print, printJson } from "../print.ts";
 import { scoreTitle } from "../score_title.ts";
 import { parseCount, parseNames, start } from "../start.ts";
 
@@ -27,7 +28,8 @@ export function addTrainedCommands(program: Command): void {
       start(async (loading) => {
         const given = texts.length > 0 ? texts : await readLines();
         for (const each of await predict(adapter, given, { ...loading, ...options })) {
-          console.log(json ? JSON.stringify(each) : describePrediction(each));
+          if (json) printJson(each);
+          else print(describePrediction(each));
         }
       }, process.stderr)
     );
@@ -45,10 +47,10 @@ export function addTrainedCommands(program: Command): void {
     .action((data: string, { adapter, json, column, ...options }: EvaluateFlags) =>
       start(async (loading) => {
         const found = await evaluate(adapter, { ...loading, ...options, data, columns: column });
-        if (json) return console.log(JSON.stringify(found));
+        if (json) return printJson(found);
         const scores = Object.entries({ loss: found.loss, ...found.scores });
         const lines = scores.map(([name, value]) => `${scoreTitle(name).padEnd(20)} ${value.toFixed(4)}`);
-        console.log([`${found.numExamples} examples`, ...lines].join("\n"));
+        print([`${found.numExamples} examples`, ...lines].join("\n"));
       }, process.stderr)
     );
 
@@ -65,7 +67,7 @@ export function addTrainedCommands(program: Command): void {
     .action(({ adapter, ...options }: ExportFlags) =>
       start(async (loading) => {
         const written = await exportAdapter(adapter, { ...loading, ...options });
-        for (const path of written) console.log(path);
+        for (const path of written) print(path);
       }, process.stderr)
     );
 
@@ -74,7 +76,7 @@ export function addTrainedCommands(program: Command): void {
     .requiredOption("-o, --output <FOLDER>", "where to")
     .action(({ adapter, ...options }: MergeFlags) =>
       start(async (loading) => {
-        for (const path of await mergeModel(adapter, { ...loading, ...options })) console.log(path);
+        for (const path of await mergeModel(adapter, { ...loading, ...options })) print(path);
       }, process.stderr)
     );
 
@@ -90,7 +92,7 @@ export function addTrainedCommands(program: Command): void {
           onProgress: (done, total) => reporter.progress("decomposing", done, total),
         });
         reporter.endProgress();
-        console.log(found);
+        print(found);
       }, process.stderr)
     );
 }

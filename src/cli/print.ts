@@ -1,0 +1,15 @@
+import { printableJson, printableLines } from "../data/printable.ts";
+
+/** Prints what a command found on the standard output; what a terminal would obey is escaped. */
+export function print(text: string): void {
+  console.log(printableLines(text));
+}
+
+/**
+ * Prints JSON on the standard output, safe for a terminal.
+ *
+ * @param indent spaces a level; one line by default.
+ */
+export function printJson(value: unknown, indent?: number): void {
+  console.log(printableJson(value, indent));
+}
