@@ -5,6 +5,7 @@
  */
 export * from "./errors.ts";
 export * from "./examples.ts";
+export * from "./class_counts.ts";
 export { placeOf } from "./example_place.ts";
 export * from "./hub/mod.ts";
 export * from "./json_object.ts";
@@ -12,6 +13,7 @@ export * from "./jsonl.ts";
 export { cacheFolder } from "./cache_folder.ts";
 export * from "./files.ts";
 export { htmlToText, type MailText, readMailText } from "./mail_text.ts";
+export * from "./label_order.ts";
 export * from "./npm_package.ts";
 export * from "./rows/example_columns.ts";
 export * from "./rows/read_examples.ts";

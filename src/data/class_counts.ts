@@ -1,0 +1,112 @@
+import type { MultiLabelExample, TaggedExample } from "./examples.ts";
+import { sortLabels } from "./label_order.ts";
+import { editDistance } from "./nearest_key.ts";
+import type { TextExample } from "./text_example.ts";
+
+/** How often a class, label or tag occurs. */
+export interface ClassCount {
+  readonly label: string;
+  /** Examples that have it; words, of a tag. */
+  readonly count: number;
+}
+
+/** Two labels that may be spellings of one. */
+export interface SimilarLabels {
+  readonly rarer: ClassCount;
+  readonly commoner: ClassCount;
+}
+
+type Labelled =
+  | Pick<TextExample, "label">
+  | Pick<MultiLabelExample, "labels">
+  | Pick<TaggedExample, "tags">
+  | object;
+
+/**
+ * Counts the classes, labels or tags of examples; none of examples that have none, such as numbers and questions.
+ *
+ * @param labels those to count, in their order, also where there are 0 of one; by default all that occur, in the order
+ *   of {@linkcode sortLabels}. Others that occur follow.
+ *
+ * @example
+ * ```ts
+ * countClasses([{ label: "spam" }, { label: "ham" }, { label: "spam" }]);
+ * // [{ label: "ham", count: 1 }, { label: "spam", count: 2 }]
+ * ```
+ */
+export function countClasses(examples: Iterable<Labelled>, labels: readonly string[] = []): ClassCount[] {
+  const counts = new Map<string, number>();
+  for (const example of examples) {
+    for (const label of labelsIn(example)) counts.set(label, (counts.get(label) ?? 0) + 1);
+  }
+  const named = new Set(labels);
+  const others = sortLabels([...counts.keys()].filter((label) => !named.has(label)));
+  return [...named, ...others].map((label) => ({ label, count: counts.get(label) ?? 0 }));
+}
+
+function labelsIn(example: Labelled): Iterable<string> {
+  if ("label" in example) return [example.label];
+  if ("labels" in example) return new Set(example.labels);
+  return "tags" in example ? example.tags : [];
+}
+
+/** A label that is this many times rarer than another, and one edit away from it, may be a slip. */
+const RARE = 20;
+/** Letters of the labels among which slips are looked for. */
+const SLIP_LENGTHS = { least: 5, most: 40 };
+
+/**
+ * Pairs of labels that may be spellings of one: they differ in upper and lower case, in space, `-` and `_` between
+ * letters, in invisible characters, in how Unicode or a number writes the same, or, where one is at least 20 times rarer,
+ * in one letter. Each label is paired with the commonest that it is like, so that the time is linear in the labels.
+ *
+ * @example
+ * ```ts
+ * similarLabels(countClasses([{ label: "Positive" }, { label: "positive" }, { label: "positive" }]));
+ * // [{ rarer: { label: "Positive", count: 1 }, commoner: { label: "positive", count: 2 } }]
+ * ```
+ */
+export function similarLabels(counts: readonly ClassCount[]): SimilarLabels[] {
+  const byCount = counts.toSorted((a, b) => b.count - a.count);
+  const commonest = new Map<string, ClassCount>();
+  const nearby = new Map<string, ClassCount>();
+  const pairs: SimilarLabels[] = [];
+  for (const rarer of byCount) {
+    const key = fold(rarer.label);
+    const same = commonest.get(key);
+    if (same !== undefined) {
+      pairs.push({ rarer, commoner: same });
+      continue;
+    }
+    commonest.set(key, rarer);
+    if (key.length < SLIP_LENGTHS.least || key.length > SLIP_LENGTHS.most) continue;
+    const near = neighbours(key).map((each) => nearby.get(each)).find((other) =>
+      other !== undefined && rarer.count * RARE <= other.count && isSlip(key, fold(other.label))
+    );
+    if (near !== undefined) pairs.push({ rarer, commoner: near });
+    if (rarer.count >= RARE) {
+      for (const each of neighbours(key)) if (!nearby.has(each)) nearby.set(each, rarer);
+    }
+  }
+  return pairs;
+}
+
+/** What all spellings of a label have in common. */
+function fold(label: string): string {
+  const text = label.normalize("NFKC").toLowerCase().replace(/[\s\p{Cf}\p{Cc}]/gu, "")
+    .replace(/(?<=\p{L})[-_]+(?=\p{L})/gu, "");
+  return /^[+-]?\d+(\.\d+)?$/.test(text)
+    ? text.replace("+", "").replace(/^(-?)0+(?=\d)/, "$1").replace(/\.0*$|(\.\d*?)0+$/, "$1")
+    : text;
+}
+
+/** A word, and the word without each of its letters: two words that are one edit apart share one of these. */
+function neighbours(word: string): string[] {
+  return [word, ...Array.from(word, (_, i) => word.slice(0, i) + word.slice(i + 1))];
+}
+
+/** Whether words differ by one letter, not the first and no digit: `class1` and `class2` are meant so, as are `B-` and `I-`. */
+function isSlip(a: string, b: string): boolean {
+  const digits = (word: string) => word.replace(/\D/g, "");
+  return a[0] === b[0] && digits(a) === digits(b) && editDistance(a, b) === 1;
+}
