@@ -41,8 +41,9 @@ export function stratifiedSplit<T extends { readonly label: string }>(
     );
   }
   const part: (keyof Split<T>)[] = new Array(examples.length).fill("train");
-  for (const label of labelsOf(examples)) {
-    const indices = [...examples.keys()].filter((index) => examples[index]!.label === label);
+  const classes = new Map<string, number[]>(labelsOf(examples).map((label) => [label, []]));
+  for (const [index, { label }] of examples.entries()) classes.get(label)!.push(index);
+  for (const indices of classes.values()) {
     shuffle(indices, random);
     const numTest = Math.round(indices.length * test);
     const numHeldOut = Math.round(indices.length * (test + validation));

@@ -1,3 +1,5 @@
+import { sortLabels } from "./label_order.ts";
+
 /** A text with its class. */
 export interface TextExample {
   text: string;
@@ -9,7 +11,7 @@ export interface TextExample {
 }
 
 /**
- * The classes that occur, in code unit order, so that the same data gives the same numbering everywhere.
+ * The classes that occur, in the order of {@linkcode sortLabels}, so that the same data gives the same numbering everywhere.
  *
  * @example
  * ```ts
@@ -19,5 +21,5 @@ export interface TextExample {
 export function labelsOf(examples: Iterable<Pick<TextExample, "label">>): string[] {
   const labels = new Set<string>();
   for (const { label } of examples) labels.add(label);
-  return [...labels].sort();
+  return sortLabels(labels);
 }

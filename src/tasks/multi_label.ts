@@ -1,5 +1,6 @@
 import type { MultiLabelExample } from "../data/examples.ts";
 import { placeOf } from "../data/example_place.ts";
+import { sortLabels } from "../data/label_order.ts";
 import { binaryCrossEntropy } from "../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";
@@ -71,9 +72,9 @@ export function multiLabelClassification(
   };
 }
 
-/** The labels that occur, in code unit order, so that the same data gives the same numbering everywhere. */
+/** The labels that occur, in the order of {@linkcode sortLabels}, so that the same data gives the same numbering everywhere. */
 export function multiLabelsOf(examples: Iterable<Pick<MultiLabelExample, "labels">>): string[] {
   const labels = new Set<string>();
   for (const example of examples) for (const label of example.labels) labels.add(label);
-  return [...labels].sort();
+  return sortLabels(labels);
 }

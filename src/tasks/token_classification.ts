@@ -1,5 +1,6 @@
 import type { TaggedExample } from "../data/examples.ts";
 import { placeOf } from "../data/example_place.ts";
+import { sortLabels } from "../data/label_order.ts";
 import { crossEntropy, ignoredLabel } from "../engine/mod.ts";
 import type { Tokenizer } from "../models/mod.ts";
 import { padBatch } from "../models/tokenizer/pad_batch.ts";
@@ -80,12 +81,12 @@ export function tokenClassification(
   };
 }
 
-/** The tags that occur, `O` first, then in code unit order, so that the same data gives the same numbering everywhere. */
+/** The tags that occur, `O` first, then in the order of {@linkcode sortLabels}, so that the same data gives the same numbering everywhere. */
 export function tagsOf(examples: Iterable<Pick<TaggedExample, "tags">>): string[] {
   const tags = new Set<string>();
   for (const example of examples) for (const tag of example.tags) tags.add(tag);
   const outside = tags.delete(OUTSIDE) ? [OUTSIDE] : [];
-  return [...outside, ...[...tags].sort()];
+  return [...outside, ...sortLabels(tags)];
 }
 
 function prepareTags(

@@ -93,3 +93,10 @@ test("stratifiedSplit() refuses a generator of other numbers", () => {
     });
   }
 });
+
+test("stratifiedSplit() takes 200,000 classes", () => {
+  const examples = Array.from({ length: 200_000 }, (_, i) => ({ label: String(i) }));
+  const begin = performance.now();
+  assert.equal(stratifiedSplit(examples, () => 1).train.length, 200_000);
+  assert.ok(performance.now() - begin < 20_000);
+});
