@@ -1,4 +1,4 @@
-import { type ModelFiles, openModelFiles } from "../data/mod.ts";
+import { type LocalModelFiles, openModelFiles } from "../data/mod.ts";
 import { disposeAll, type Gpu } from "../engine/mod.ts";
 import {
   type EncoderFamily,
@@ -22,7 +22,7 @@ export interface LoadedModel {
   /** Where it comes from, so that the same is loaded again: of the hub with its commit. */
   readonly source: string;
   /** The files of a checkpoint and the family that it is of; undefined for an encoder that other programs don't have. */
-  readonly checkpoint?: { readonly files: ModelFiles; readonly family: EncoderFamily };
+  readonly checkpoint?: { readonly files: LocalModelFiles; readonly family: EncoderFamily };
 }
 
 /**

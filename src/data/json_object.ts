@@ -1,32 +1,26 @@
-import { readFile, stat } from "node:fs/promises";
 import { CorruptFileError } from "./errors.ts";
 import { excerpt } from "./excerpt.ts";
-
-/** Options of {@linkcode readJsonObject}. */
-export interface ReadJsonObjectOptions {
-  /** The longest file that is read; 64 MiB by default. */
-  readonly maxBytes?: number;
-}
+import type { ModelFiles } from "./hub/model_files.ts";
+import { readModelFile, type ReadModelFileOptions } from "./hub/read_model_file.ts";
 
 /**
- * Reads a file that holds one JSON object (Node only).
+ * Reads a file of a model that holds one JSON object; undefined if the model has none of that name.
  *
  * @throws {CorruptFileError} naming the file, when it is too long, or not a JSON object in UTF-8.
- * @throws the file system's error if it cannot be read.
+ * @throws what opening and reading it throws.
  */
 export async function readJsonObject(
-  path: string,
-  options: ReadJsonObjectOptions = {},
-): Promise<Record<string, unknown>> {
-  const { maxBytes = 64 << 20 } = options;
+  files: ModelFiles,
+  name: string,
+  options: ReadModelFileOptions = {},
+): Promise<Record<string, unknown> | undefined> {
+  const file = await readModelFile(files, name, options);
+  if (file === undefined) return undefined;
   const corrupt = (what: string, cause?: unknown) =>
-    new CorruptFileError(`Cannot read ${path}: ${what}`, { cause });
-  const { size } = await stat(path);
-  if (size > maxBytes) throw corrupt(`it may take ${maxBytes} bytes, got ${size}`);
-  const bytes = await readFile(path);
+    new CorruptFileError(`Cannot read ${file.path}: ${what}`, { cause });
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(file.bytes));
   } catch (cause) {
     throw corrupt("it is not JSON in UTF-8", cause);
   }

@@ -1,5 +1,5 @@
 import { excerpt } from "../data/excerpt.ts";
-import { isObject, readJsonObject } from "../data/json_object.ts";
+import { isObject } from "../data/json_object.ts";
 import { CorruptFileError } from "./errors.ts";
 
 /** The most shards that an index may name. */
@@ -8,11 +8,14 @@ const MAX_SHARDS = 1000;
 /**
  * Which tensors each shard holds, as an index such as `model.safetensors.index.json` says.
  *
+ * @param path of the index, for messages.
  * @throws {CorruptFileError} naming what is wrong with it.
  */
-export async function readWeightIndex(path: string): Promise<Map<string, Set<string>>> {
+export function readWeightIndex(
+  path: string,
+  { weight_map: weightMap }: Readonly<Record<string, unknown>>,
+): Map<string, Set<string>> {
   const corrupt = (what: string) => new CorruptFileError(`Cannot read ${path}: ${what}`);
-  const { weight_map: weightMap } = await readJsonObject(path);
   if (!isObject(weightMap)) {
     throw corrupt(`weight_map must tell the file of each tensor, got ${excerpt(weightMap)}`);
   }

@@ -20,18 +20,17 @@ export interface EncoderConfig {
 }
 
 /**
- * Reads a model's `config.json` (Node only).
+ * Reads a model's `config.json`.
  *
  * @throws {ModelConfigError} when there is none, or its `model_type` isn't among {@linkcode encoderFamilies}; or listing every
  *   field that is missing, wrong, or asks for what isn't built.
  * @throws {CorruptFileError} when it isn't a JSON object.
  */
 export async function readEncoderConfig(files: ModelFiles): Promise<EncoderConfig> {
-  const path = await files.path("config.json");
-  if (path === undefined) {
+  const json = await readJsonObject(files, "config.json", { maxBytes });
+  if (json === undefined) {
     throw new ModelConfigError(`Cannot open ${files.source}: it has no config.json`);
   }
-  const json = await readJsonObject(path, { maxBytes });
   const family = familyOf(json.model_type, files.source);
   return { family, config: family.parseConfig(json), json };
 }

@@ -16,7 +16,7 @@ export interface PretrainedEncoder extends LoadedEncoder, EncoderConfig {}
 
 /**
  * A pretrained encoder from the files of its model: `config.json` tells the family, then the weights are read one tensor at a
- * time (Node only). See {@linkcode readSentencePooling} for how sentence encoders pool.
+ * time. See {@linkcode readSentencePooling} for how sentence encoders pool.
  *
  * @throws {ModelConfigError} when there is no `config.json`, or it asks for what isn't built.
  * @throws {WeightsUnavailableError} when there are no weights that are read.

@@ -1,5 +1,6 @@
 import type { ModelFiles } from "../data/hub/model_files.ts";
 import { excerpt } from "../data/excerpt.ts";
+import { readJsonObject } from "../data/json_object.ts";
 import { readWeightIndex } from "./_weight_index.ts";
 import type { StoredTensor } from "./dtype.ts";
 import { CorruptFileError } from "./errors.ts";
@@ -12,7 +13,7 @@ const INDEX = "model.safetensors.index.json";
 
 /**
  * Opens the weights of a model, `model.safetensors` or the shards that `model.safetensors.index.json` lists, to be
- * read one tensor at a time (Node only). The index is held against the shards: each has the tensors that the index
+ * read one tensor at a time. The index is held against the shards: each has the tensors that the index
  * says, no more and no fewer.
  *
  * @throws {CorruptFileError} naming the file and what is wrong with it.
@@ -27,21 +28,22 @@ const INDEX = "model.safetensors.index.json";
  * ```
  */
 export async function openWeights(files: ModelFiles): Promise<WeightSource> {
-  const single = await files.path(SINGLE);
+  const single = await files.open(SINGLE);
   if (single !== undefined) return await SafetensorsFile.open(single);
-  const index = await files.path(INDEX);
-  if (index === undefined) throw await refuseOtherWeights(files);
-  const shards = await readWeightIndex(index);
+  const json = await readJsonObject(files, INDEX);
+  if (json === undefined) throw await refuseOtherWeights(files);
+  const index = `${files.source}/${INDEX}`;
+  const shards = readWeightIndex(index, json);
   const opened: SafetensorsFile[] = [];
   try {
     for (const [shard, names] of shards) {
-      const path = await files.path(shard);
-      if (path === undefined) {
+      const found = await files.open(shard);
+      if (found === undefined) {
         throw new CorruptFileError(
           `Cannot read ${index}: it names ${shard}, which ${files.source} doesn't have`,
         );
       }
-      const file = await SafetensorsFile.open(path);
+      const file = await SafetensorsFile.open(found);
       opened.push(file);
       checkShard(index, file, names);
     }

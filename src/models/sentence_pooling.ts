@@ -20,7 +20,7 @@ const flags: Readonly<Record<string, string>> = {
 
 /**
  * How a sentence encoder of the Python package `sentence-transformers` makes one vector of a text's token states; undefined
- * for a model that isn't one (Node only).
+ * for a model that isn't one.
  *
  * @throws {ModelConfigError} when it pools in another way than `mean` or `cls`.
  * @throws {CorruptFileError} when the file isn't a JSON object.
@@ -30,9 +30,8 @@ const flags: Readonly<Record<string, string>> = {
  * ```
  */
 export async function readSentencePooling(files: ModelFiles): Promise<Pooling | undefined> {
-  const path = await files.path(fileName);
-  if (path === undefined) return undefined;
-  const json = await readJsonObject(path, { maxBytes });
+  const json = await readJsonObject(files, fileName, { maxBytes });
+  if (json === undefined) return undefined;
   const marked = Object.keys(flags).filter((flag) => json[flag] === true).map((flag) => flags[flag]!);
   const named = json.pooling_mode ?? (marked.length > 0 ? marked : "mean");
   const modes: unknown[] = Array.isArray(named) ? named : [named];

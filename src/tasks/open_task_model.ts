@@ -29,7 +29,7 @@ export interface OpenedTaskModel {
 }
 
 /**
- * A model that is trained for a task already, encoder and head, as `transformers` saves it (Node only): one for sequence
+ * A model that is trained for a task already, encoder and head, as `transformers` saves it: one for sequence
  * classification, token classification or question answering.
  *
  * @throws {ModelConfigError} when `config.json` is missing, asks for what isn't built, or names another class.

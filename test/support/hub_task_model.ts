@@ -1,11 +1,11 @@
-import type { ModelFiles } from "../../src/data/mod.ts";
+import type { LocalModelFiles } from "../../src/data/mod.ts";
 import type { Gpu } from "../../src/engine/mod.ts";
 import { type OpenedTaskModel, openTaskModel, type Task } from "../../src/tasks/mod.ts";
 import { folderFiles } from "./folder_files.ts";
 
 /** A task model of a folder that `transformers` wrote, head included. */
 export interface HubTaskModel extends OpenedTaskModel {
-  readonly files: ModelFiles;
+  readonly files: LocalModelFiles;
 }
 
 /** Loads encoder and head of a checkpoint of a task model. */

@@ -3,13 +3,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after } from "node:test";
 import { makeFolder } from "../../src/data/files.ts";
-import type { ModelFiles } from "../../src/data/mod.ts";
+import type { LocalModelFiles } from "../../src/data/mod.ts";
 import { folderFiles } from "./folder_files.ts";
 
 /** The files of a model, in a folder that goes with the tests of this file; objects are written as JSON. */
 export async function temporaryFiles(
   contents: Readonly<Record<string, Uint8Array | string | object>>,
-): Promise<ModelFiles> {
+): Promise<LocalModelFiles> {
   const folder = await mkdtemp(join(tmpdir(), "federa-model-"));
   after(() => rm(folder, { recursive: true, force: true }));
   for (const [name, content] of Object.entries(contents)) {

@@ -1,6 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type ModelFiles, openModelFiles } from "../../data/mod.ts";
+import { type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
 import type { Gpu } from "../../engine/mod.ts";
 import { decodeAdapter, importPeft, openPeftAdapter } from "../../federa/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../../models/mod.ts";
@@ -96,7 +96,7 @@ async function openForeign(
 /** Opens a model that `transformers` has saved whole. */
 async function openCheckpoint(
   gpu: Gpu,
-  files: ModelFiles,
+  files: LocalModelFiles,
   { reporter, maxLength }: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
   if (!await files.has("config.json")) {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { HubError } from "../errors.ts";
 import { checkFileName } from "./_file_name.ts";
 import { isAbsence, isFile } from "./_is_file.ts";
-import type { ModelFiles } from "./model_files.ts";
+import type { LocatedFiles } from "./local_model_files.ts";
 import { isRepoName } from "./model_spec.ts";
 
 /**
@@ -11,7 +11,7 @@ import { isRepoName } from "./model_spec.ts";
  *
  * @throws {HubError} `not-found` if there is no such folder.
  */
-export async function openFolderModel(folder: string): Promise<ModelFiles> {
+export async function openFolderModel(folder: string): Promise<LocatedFiles> {
   const info = await stat(folder).catch((error) => {
     if (isAbsence(error)) return undefined;
     throw error;

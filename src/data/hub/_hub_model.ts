@@ -6,7 +6,7 @@ import { HubClient } from "./_hub_client.ts";
 import { RepoCache } from "./_repo_cache.ts";
 import type { Patience } from "./_retry.ts";
 import type { HubSettings } from "./_settings.ts";
-import type { ModelFiles } from "./model_files.ts";
+import type { LocatedFiles } from "./local_model_files.ts";
 import type { ModelFileProgress } from "./model_file_progress.ts";
 
 /** Options of {@linkcode openHubModel}. */
@@ -25,7 +25,7 @@ export interface HubModelOptions {
 export async function openHubModel(
   { repo, revision }: { repo: string; revision: string },
   options: HubModelOptions,
-): Promise<ModelFiles> {
+): Promise<LocatedFiles> {
   const { settings, patience, signal } = options;
   const cache = new RepoCache(settings.cacheFolder, repo, settings.links);
   const client = new HubClient(repo, { ...settings, patience, signal });
@@ -55,7 +55,7 @@ interface Pinned {
   readonly client: HubClient;
 }
 
-class HubModel implements ModelFiles {
+class HubModel implements LocatedFiles {
   readonly source: string;
   readonly #pinned: Pinned;
   readonly #options: HubModelOptions;

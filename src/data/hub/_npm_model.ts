@@ -14,7 +14,7 @@ import { checkFileName } from "./_file_name.ts";
 import { withFileLock } from "./_file_lock.ts";
 import { isAbsence } from "./_is_file.ts";
 import type { ModelFileProgress } from "./model_file_progress.ts";
-import type { ModelFiles } from "./model_files.ts";
+import type { LocatedFiles } from "./local_model_files.ts";
 
 /** Options of {@linkcode openNpmModel}. */
 export interface NpmModelOptions {
@@ -52,7 +52,7 @@ interface Manifest {
  * @throws {PackageUnavailableError} {@linkcode CorruptFileError} {@linkcode CacheError}
  * @throws {HubError} `not-found` if the package has no such folder.
  */
-export async function openNpmModel(spec: NpmModelSpec, options: NpmModelOptions): Promise<ModelFiles> {
+export async function openNpmModel(spec: NpmModelSpec, options: NpmModelOptions): Promise<LocatedFiles> {
   const { name, version, folder } = spec;
   if (folder !== "") checkFileName(folder);
   const source = `npm:${name}@${version}${folder && `/${folder}`}`;

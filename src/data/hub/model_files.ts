@@ -1,3 +1,5 @@
+import type { ModelFile } from "./model_file.ts";
+
 /**
  * The files of one model, wherever they come from. A file is fetched when it is first asked for, whole and checked, so
  * that what a model doesn't have or a program doesn't want costs nothing.
@@ -7,6 +9,16 @@ export interface ModelFiles {
   readonly source: string;
   /** Whether the model has a file of that name; fetches nothing. */
   has(name: string): Promise<boolean>;
+  /**
+   * Opens a file, such as `config.json`, which the caller closes; undefined if the model has none of that name.
+   *
+   * @throws as the source's own errors when the file exists and cannot be had.
+   */
+  open(name: string): Promise<ModelFile | undefined>;
+}
+
+/** The files of a model that lie on this machine once they are fetched. */
+export interface LocalModelFiles extends ModelFiles {
   /**
    * Path on this machine of a file, such as `config.json`; undefined if the model has none of that name.
    *

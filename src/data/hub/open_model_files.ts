@@ -7,7 +7,8 @@ import { openNpmModel } from "./_npm_model.ts";
 import { PATIENCE, type Patience } from "./_retry.ts";
 import { type Environment, readHubSettings } from "./_settings.ts";
 import type { ModelFileProgress } from "./model_file_progress.ts";
-import type { ModelFiles } from "./model_files.ts";
+import { localModelFiles, type LocatedFiles } from "./local_model_files.ts";
+import type { LocalModelFiles } from "./model_files.ts";
 import { parseModelSpec } from "./model_spec.ts";
 
 /** Options of {@linkcode openModelFiles}. */
@@ -54,7 +55,11 @@ export interface OpenModelOptions {
  * await model.path("no-such-file"); // undefined
  * ```
  */
-export async function openModelFiles(spec: string, options: OpenModelOptions = {}): Promise<ModelFiles> {
+export async function openModelFiles(spec: string, options: OpenModelOptions = {}): Promise<LocalModelFiles> {
+  return localModelFiles(await locate(spec, options));
+}
+
+async function locate(spec: string, options: OpenModelOptions): Promise<LocatedFiles> {
   const { signal, onProgress, npmCommand } = options;
   const parsed = parseModelSpec(spec);
   switch (parsed.kind) {

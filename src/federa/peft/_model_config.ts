@@ -19,11 +19,11 @@ export async function taskModelConfig(
   files: ModelFiles,
   { architecture, task }: { readonly architecture: string; readonly task: Task },
 ): Promise<Record<string, unknown>> {
-  const path = await files.path("config.json");
-  if (path === undefined) {
+  const json = await readJsonObject(files, "config.json");
+  if (json === undefined) {
     throw new TypeError(`Cannot write a checkpoint like that of ${files.source}: it has no config.json`);
   }
-  const { torch_dtype: _, problem_type: __, ...config } = await readJsonObject(path);
+  const { torch_dtype: _, problem_type: __, ...config } = json;
   const problemType = problemTypes[task.kind];
   return {
     ...config,

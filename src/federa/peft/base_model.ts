@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { ModelFiles } from "../../data/hub/model_files.ts";
+import type { LocalModelFiles } from "../../data/hub/model_files.ts";
 
 /** A model as `transformers` is told which to load. */
 export interface BaseModel {
@@ -15,7 +15,7 @@ export interface BaseModel {
  *
  * @throws {TypeError} when the model has no `config.json` to be found by.
  */
-export async function baseModelOf(files: ModelFiles): Promise<BaseModel> {
+export async function baseModelOf(files: LocalModelFiles): Promise<BaseModel> {
   const [, name, revision] = /^hf:([^@]+)(?:@(.+))?$/.exec(files.source) ?? [];
   if (name !== undefined) return { name, revision };
   const config = await files.path("config.json");

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { makeFolder, writeFileAtomic } from "../../data/files.ts";
-import type { ModelFiles } from "../../data/hub/model_files.ts";
+import type { LocalModelFiles } from "../../data/hub/model_files.ts";
 import { NonFiniteError, type Tensor, tidy, toFloat } from "../../engine/mod.ts";
 import type { EncoderFamily } from "../../models/family.ts";
 import type { WeightEntry } from "../../models/weight_source.ts";
@@ -15,7 +15,7 @@ export interface WriteCheckpointOptions extends Omit<SaveWeightsOptions, "metada
   /** The family that the model's encoder is of. */
   readonly family: EncoderFamily | undefined;
   /** The files that the encoder was loaded from: `config.json` is completed, a tokenizer's files are copied. */
-  readonly files: ModelFiles;
+  readonly files: LocalModelFiles;
   /**
    * Of adapted layers, `merged`: W + s·B·A, the model as it is. `frozen`: what is frozen beside the factors, as a base for
    * {@linkcode exportPeft} in the form `converted`.
@@ -105,7 +105,7 @@ async function finite(name: string, make: () => Tensor): Promise<Float32Array> {
   return data;
 }
 
-async function copyTokenizer(files: ModelFiles, folder: string): Promise<string[]> {
+async function copyTokenizer(files: LocalModelFiles, folder: string): Promise<string[]> {
   const copied: string[] = [];
   for (const name of tokenizerFiles) {
     const path = await files.path(name);

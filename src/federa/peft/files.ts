@@ -19,7 +19,7 @@ export interface OpenPeftAdapter extends PeftAdapter {
 }
 
 /**
- * Opens an adapter made by PEFT: `adapter_config.json` and `adapter_model.safetensors` (Node only). The caller closes its
+ * Opens an adapter made by PEFT: `adapter_config.json` and `adapter_model.safetensors`. The caller closes its
  * weights.
  *
  * @throws {WeightsUnavailableError} when one of the files is missing; where there is a pickle instead, it tells how to convert it.
@@ -34,19 +34,19 @@ export interface OpenPeftAdapter extends PeftAdapter {
  */
 export async function openPeftAdapter(files: ModelFiles): Promise<OpenPeftAdapter> {
   const { source } = files;
-  const configPath = await files.path(configName);
-  if (configPath === undefined) {
+  const json = await readJsonObject(files, configName, { maxBytes: 16 << 20 });
+  if (json === undefined) {
     throw new WeightsUnavailableError(`Cannot read the adapter of ${source}: it has no ${configName}`);
   }
-  const config = parsePeftConfig(await readJsonObject(configPath, { maxBytes: 16 << 20 }));
-  const path = await files.path(weightsName);
-  if (path === undefined) {
+  const config = parsePeftConfig(json);
+  const file = await files.open(weightsName);
+  if (file === undefined) {
     throw new WeightsUnavailableError(
       `Cannot read the adapter of ${source}: there is no ${weightsName}` +
         (await files.has(pickleName) ? `, only ${pickleName}, ${pickleAdvice}` : ""),
     );
   }
-  return { source, config, weights: await SafetensorsFile.open(path) };
+  return { source, config, weights: await SafetensorsFile.open(file) };
 }
 
 const pickleAdvice =

@@ -1,5 +1,5 @@
-import { readFile, stat } from "node:fs/promises";
 import type { ModelFiles } from "../../data/hub/model_files.ts";
+import { readModelFile } from "../../data/hub/read_model_file.ts";
 import { fromBertVocabulary } from "./_bert_vocabulary.ts";
 import { asConfig, type Config, refuse } from "./_read_config.ts";
 import { TokenizerError } from "./errors.ts";
@@ -69,9 +69,6 @@ async function readJson(files: ModelFiles, name: string): Promise<Config | undef
 }
 
 async function readText(files: ModelFiles, name: string): Promise<string | undefined> {
-  const path = await files.path(name);
-  if (path === undefined) return undefined;
-  const { size } = await stat(path);
-  if (size > MAX_BYTES) refuse(`${name} may take ${MAX_BYTES} bytes, got ${size}`);
-  return await readFile(path, "utf8");
+  const file = await readModelFile(files, name, { maxBytes: MAX_BYTES });
+  return file && new TextDecoder("utf-8", { ignoreBOM: true }).decode(file.bytes);
 }

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { localModelFiles } from "../../../src/data/mod.ts";
 import { add, assign, type Module, mul, tensor } from "../../../src/engine/mod.ts";
 import {
   adaptersOf,
@@ -273,7 +274,11 @@ describe("exportPeft(), writePeft() and writeCheckpoint()", () => {
   });
 
   test("baseModelOf() knows models of the hub by name, others by their folder", async () => {
-    const nowhere = { source: "hf:owner/name@0123", has: async () => false, path: async () => undefined };
+    const nowhere = localModelFiles({
+      source: "hf:owner/name@0123",
+      has: async () => false,
+      path: async () => undefined,
+    });
     assert.deepEqual(await baseModelOf(nowhere), { name: "owner/name", revision: "0123" });
     assert.deepEqual(await baseModelOf({ ...nowhere, source: "hf:name" }), {
       name: "name",
