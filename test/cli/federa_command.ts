@@ -10,7 +10,6 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
-  /** Without the driver's own warnings. */
   readonly stderr: string;
 }
 
@@ -30,7 +29,7 @@ export async function ended(child: ChildProcess): Promise<Ended> {
   child.stdout!.setEncoding("utf8").on("data", (text: string) => stdout += text);
   child.stderr!.setEncoding("utf8").on("data", (text: string) => stderr += text);
   const [code] = await once(child, "close") as [number | null];
-  return { code, stdout, stderr: stderr.replace(/^Warning: max.*\n/gm, "") };
+  return { code, stdout, stderr };
 }
 
 /** Runs the command to its end. */

@@ -2,6 +2,7 @@ import { freemem } from "node:os";
 import process from "node:process";
 import { create, globals } from "webgpu";
 import { spaceOutPolls } from "./_poll_node.ts";
+import { withoutNoise } from "./_quiet_node.ts";
 
 let gpu: GPU | undefined;
 
@@ -10,9 +11,17 @@ export function webgpu(): GPU | undefined {
   if (gpu === undefined) {
     Object.assign(globalThis, globals);
     spaceOutPolls();
-    gpu = create([]) as GPU;
+    const created = create([]) as GPU;
+    // Dawn looks for adapters within the first request of one. It prints that it has lowered limits of Mesa's software
+    // driver, which are of no use here, and none of its options silences it.
+    withoutNoise(() => void created.requestAdapter(), isLoweredLimit);
+    gpu = created;
   }
   return gpu;
+}
+
+function isLoweredLimit(line: string): boolean {
+  return /^Warning: maxDynamic\w+BuffersPerPipelineLayout artificially reduced from \d+ to \d+/.test(line);
 }
 
 /** Bytes that this process may still take, a limit on its container counted. */

@@ -1,0 +1,88 @@
+import { randomBytes } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync, unlinkSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+
+const standardError = 2;
+
+/**
+ * Runs a function whose native code prints lines to the standard error stream that tell a user nothing, and leaves
+ * those lines out. All others are printed when it returns.
+ *
+ * Native code writes to the file descriptor itself, past `process.stderr`, so the descriptor points to a file
+ * meanwhile. Node can't duplicate one, so that takes the C library by way of `ffi-rs`. Where that is missing, or
+ * isn't needed (on other systems than Linux), the function just runs.
+ *
+ * @param isNoise Whether a line, without its line break, tells nothing.
+ */
+export function withoutNoise<T>(work: () => T, isNoise: (line: string) => boolean): T {
+  const redirection = redirect();
+  if (redirection === undefined) return work();
+  try {
+    return work();
+  } finally {
+    const lines = redirection.restore().split(/(?<=\n)/);
+    const rest = lines.filter((line) => !isNoise(line.replace(/\n$/, ""))).join("");
+    if (rest !== "") process.stderr.write(rest);
+  }
+}
+
+/** Points the standard error stream to a file, and back again; undefined where that can't be done. */
+function redirect(): { restore(): string } | undefined {
+  const libc = process.platform === "linux" ? loadLibc() : undefined;
+  const saved = libc?.dup(standardError) ?? -1;
+  if (libc === undefined || saved < 0) return undefined;
+  const file = openUnnamed();
+  if (file === undefined || libc.dup2(file, standardError) < 0) {
+    closeSync(saved);
+    return undefined;
+  }
+  return {
+    restore() {
+      libc.dup2(saved, standardError);
+      closeSync(saved);
+      const bytes = Buffer.alloc(fstatSync(file).size);
+      readSync(file, bytes, 0, bytes.length, 0);
+      closeSync(file);
+      return bytes.toString();
+    },
+  };
+}
+
+/** A temporary file that is gone once it is closed; undefined where none can be made. */
+function openUnnamed(): number | undefined {
+  const path = join(tmpdir(), `federa-stderr-${randomBytes(6).toString("hex")}`);
+  try {
+    const file = openSync(path, "wx+", 0o600);
+    unlinkSync(path);
+    return file;
+  } catch {
+    return undefined;
+  }
+}
+
+interface Libc {
+  dup(descriptor: number): number;
+  dup2(from: number, to: number): number;
+}
+
+/** The C library of this process; undefined where npm has left out the optional package that calls it. */
+function loadLibc(): Libc | undefined {
+  try {
+    const { open, load, DataType } = createRequire(import.meta.url)("ffi-rs") as typeof import("ffi-rs");
+    open({ library: "process", path: "" });
+    const call = (funcName: string) => (...paramsValue: number[]) =>
+      load({
+        library: "process",
+        funcName,
+        retType: DataType.I32,
+        paramsType: paramsValue.map(() => DataType.I32),
+        paramsValue,
+      });
+    return { dup: call("dup"), dup2: call("dup2") };
+  } catch {
+    return undefined;
+  }
+}
