@@ -31,7 +31,7 @@ export async function downloadNpmTarball(
   await removeLeftovers(root);
   const temporary = await mkdtemp(join(root, TEMPORARY));
   try {
-    const packed = await npmPack(`${pkg.name}@${pkg.version}`, temporary, options);
+    const packed = await npmPack(pkg, temporary, options);
     await options.check(packed);
     await makeFolder(folder);
     await rename(packed.tarball, path);

@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorCode } from "./cache_folder.ts";
 import { CacheError, CorruptFileError, PackageUnavailableError } from "./errors.ts";
+import { checkNpmPackage } from "./npm_name.ts";
 
 /** Options of {@linkcode npmPack}. */
 export interface NpmPackOptions {
@@ -42,19 +43,22 @@ const NOT_FOUND_CODES = new Set(["E404", "ETARGET", "ENOVERSIONS"]);
 const CACHE_CODES = new Set(["ENOSPC", "EACCES", "EROFS", "EDQUOT"]);
 
 /**
- * Has npm fetch the tarball of `spec` (`name@version`) into `folder`, without its dependencies and without running
+ * Has npm fetch the tarball of one version of a package into `folder`, without its dependencies and without running
  * any of its scripts. npm keeps quiet about bytes, so it is given a cache of its own inside `folder`, whose
  * growth is the progress. npm checks what it gets against the registry's checksum.
  *
+ * @throws {TypeError} if the name is no package's or the version isn't exact: npm would take it for a folder or an option.
  * @throws {PackageUnavailableError} offline, no such version, no npm, or npm failed.
  * @throws {CorruptFileError} if npm found that what it got is not what the registry promised.
  * @throws {CacheError} if npm could not write.
  */
 export async function npmPack(
-  spec: string,
+  { name, version }: { readonly name: string; readonly version: string },
   folder: string,
   options: NpmPackOptions = {},
 ): Promise<PackedTarball> {
+  checkNpmPackage({ name, version });
+  const spec = `${name}@${version}`;
   const npmCache = join(folder, "npm-cache");
   const done = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, done.signal]) : done.signal;
@@ -86,13 +90,15 @@ async function runNpm(spec: string, paths: readonly string[], options: NpmPackOp
   const quick = ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=3000"];
   const rest = [
     "pack",
-    spec,
     "--ignore-scripts",
     "--no-dry-run",
     "--json",
     "--loglevel=error",
     ...quick,
     ...paths,
+    // What follows is no option, whatever it looks like.
+    "--",
+    spec,
   ];
   let report = "";
   let complaint = "";

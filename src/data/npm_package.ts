@@ -6,6 +6,7 @@ import { gunzip } from "node:zlib";
 import { unpackTar } from "modern-tar";
 import { cacheFolder, errorCode, withCacheErrors } from "./cache_folder.ts";
 import { CorruptFileError } from "./errors.ts";
+import { checkNpmPackage } from "./npm_name.ts";
 import { downloadNpmTarball } from "./npm_download.ts";
 
 /** One version of an npm package, pinned by content. */
@@ -44,9 +45,7 @@ export function npmPackageFolder(
   { name, version }: Pick<NpmPackage, "name" | "version">,
   cache = cacheFolder(),
 ): string {
-  if (!/^(@[\w.~-]+\/)?[\w~-][\w.~-]*$/.test(name) || !/^\d[\w.+-]*$/.test(version)) {
-    throw new TypeError(`Cannot name package folder: bad name or version, got ${name} and ${version}`);
-  }
+  checkNpmPackage({ name, version });
   return join(cache, "npm", `${name.replace("/", "+")}@${version}`);
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { CacheError, CorruptFileError, PackageUnavailableError } from "../../src/data/errors.ts";
+import { npmPack } from "../../src/data/npm_pack.ts";
 import {
   fetchNpmPackage,
   type NpmPackage,
@@ -84,7 +85,7 @@ test("fetchNpmPackage() asks npm for the tarball alone, without scripts", async 
   const { options } = await makeBench(t, "work");
   await fetchNpmPackage(pkg, options);
   const call = await readFile(options.npmCommand!.at(-1)!, "utf8");
-  assert.match(call, /^pack @some\/package@1\.0\.0 .*--ignore-scripts/);
+  assert.match(call, /^pack .*--ignore-scripts .* -- @some\/package@1\.0\.0$/m);
 });
 
 for (const mode of ["truncate", "alter"]) {
@@ -261,10 +262,44 @@ test("fetchNpmPackage() refuses a package that is not pinned", async () => {
 
 test("npmPackageFolder() refuses names that lead elsewhere", () => {
   for (
-    const [name, version] of [["../x", "1.0.0"], ["..", "1.0.0"], ["a/b", "1.0.0"], ["a", "../1"], ["a", ""]]
+    const [name, version] of [
+      ["../x", "1.0.0"],
+      ["..", "1.0.0"],
+      ["a/b", "1.0.0"],
+      ["a", "../1"],
+      ["a", ""],
+      ["--x", "1.0.0"],
+      ["a\0", "1.0.0"],
+    ]
   ) {
     assert.throws(() => npmPackageFolder({ ...pkg, name: name!, version: version! }), TypeError);
   }
+});
+
+test("npmPack() never starts npm for what is no package of a registry", async (t) => {
+  const { options, numRuns } = await makeBench(t, "work");
+  const names = ["--x", "-g", ".", "./x", "a/b", "file:.", "x.tgz", "git+ssh://host/x", "~/x", "a b"];
+  for (const name of names) {
+    await assert.rejects(npmPack({ name, version: "1.0.0" }, options.cacheFolder, options), {
+      name: "TypeError",
+      message: /^Cannot use npm package: expected a name like @scope\/name and a version like 1\.0\.0, got "/,
+    });
+  }
+  await assert.rejects(npmPack({ name: "x", version: "file:." }, options.cacheFolder, options), TypeError);
+  assert.equal(await numRuns(), 0);
+});
+
+test("npm takes what stands after -- for a package, and packs no folder", async () => {
+  const packed = join(folder, "project");
+  await mkdir(packed);
+  await writeFile(join(packed, "package.json"), JSON.stringify({ name: "project", version: "1.0.0" }));
+  await writeFile(join(packed, ".env"), "SECRET=1");
+  const result = spawnSync("npm", ["pack", "--offline", "--json", "--", "--x@1.0.0"], {
+    cwd: packed,
+    encoding: "utf8",
+  });
+  assert.notEqual(result.status, 0);
+  assert.deepEqual((await readdir(packed)).sort(), [".env", "package.json"]);
 });
 
 test("readNpmPackage() gives the chosen files by their path in the package", async (t) => {

@@ -1,4 +1,6 @@
 import { HubError } from "../errors.ts";
+import { excerpt } from "../excerpt.ts";
+import { isExactVersion, isNpmName } from "../npm_name.ts";
 
 /** Where a model's files are, as a spec names it. */
 export type ModelSpec =
@@ -38,13 +40,13 @@ function parseHub(spec: string): ModelSpec {
   const [, repo = "", revision = "main"] = /^hf:([^@]*)(?:@(.*))?$/s.exec(spec)!;
   if (!isRepoName(repo)) {
     throw new HubError(
-      `Cannot read model spec: the hub has names like owner/name, got ${JSON.stringify(spec)}`,
+      `Cannot read model spec: the hub has names like owner/name, got ${excerpt(spec)}`,
       "invalid",
     );
   }
   if (!isRevision(revision)) {
     throw new HubError(
-      `Cannot read model spec: after @ comes a branch, tag or commit, got ${JSON.stringify(spec)}`,
+      `Cannot read model spec: after @ comes a branch, tag or commit, got ${excerpt(spec)}`,
       "invalid",
     );
   }
@@ -58,20 +60,19 @@ function isRevision(text: string): boolean {
 }
 
 function parseNpm(spec: string): ModelSpec {
-  const match = /^npm:((?:@[\w.~-]+\/)?[\w~-][\w.~-]*)(?:@([^/]*))?(?:\/(.*))?$/s.exec(spec);
-  if (match === null) {
+  const [, name = "", version = "", folder = ""] = /^npm:((?:@[^/@]*\/)?[^/@]*)(?:@([^/]*))?(?:\/(.*))?$/s
+    .exec(spec)!;
+  if (!isNpmName(name)) {
     throw new HubError(
-      `Cannot read model spec: it should be npm:package@version or npm:package@version/folder, got ${
-        JSON.stringify(spec)
-      }`,
+      `Cannot read model spec: it should be npm:package@version or npm:package@version/folder with a package's name ` +
+        `like model or @scope/model, got ${excerpt(spec)}`,
       "invalid",
     );
   }
-  const [, name = "", version = "", folder = ""] = match;
-  if (!/^\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/.test(version)) {
+  if (!isExactVersion(version)) {
     throw new HubError(
       `Cannot read model spec: an npm package needs an exact version such as ${name}@1.0.0, got ${
-        JSON.stringify(spec)
+        excerpt(spec)
       }`,
       "invalid",
     );

@@ -51,6 +51,12 @@ test("parseModelSpec() says what is wrong", () => {
     ["hf:owner/name@/main", /a branch, tag or commit/],
     ["hf:owner/name@a\\b", /a branch, tag or commit/],
     ["hf:owner/name@a?b", /a branch, tag or commit/],
+    ["hf:owner/name@../../x", /a branch, tag or commit/],
+    ["hf:owner/name@a/../../b", /a branch, tag or commit/],
+    ["hf:owner/name@a\0b", /a branch, tag or commit/],
+    ["hf:owner/name@-x", /a branch, tag or commit/],
+    ["hf:owner/name@main\n", /a branch, tag or commit/],
+    ["hf:owner/name\0", /owner\/name/],
     ["npm:", /npm:package@version/],
     ["npm:../x@1.0.0", /npm:package@version/],
     ["npm:model", /an exact version such as model@1\.0\.0, got "npm:model"/],
@@ -58,6 +64,34 @@ test("parseModelSpec() says what is wrong", () => {
     ["npm:model@^1.0.0", /exact version/],
     ["npm:model@1", /exact version/],
     ["npm:@scope/model/dist", /exact version/],
+    // What npm would take for an option, a folder, a file, a repository or an address.
+    ["npm:--x@1.0.0", /a package's name like model or @scope\/model, got "npm:--x@1\.0\.0"/],
+    ["npm:-g@1.0.0", /a package's name/],
+    ["npm:@-s/x@1.0.0", /a package's name/],
+    ["npm:@s/--x@1.0.0", /a package's name/],
+    ["npm:.@1.0.0", /a package's name/],
+    ["npm:.x@1.0.0", /a package's name/],
+    ["npm:_x@1.0.0", /a package's name/],
+    ["npm:~x@1.0.0", /a package's name/],
+    ["npm:@../x@1.0.0", /a package's name/],
+    ["npm:@s/..@1.0.0", /a package's name/],
+    ["npm:@s@1.0.0", /a package's name/],
+    ["npm:@/x@1.0.0", /a package's name/],
+    ["npm:x.tgz@1.0.0", /a package's name/],
+    ["npm:@s/x.tar.gz@1.0.0", /a package's name/],
+    ["npm:node_modules@1.0.0", /a package's name/],
+    ["npm:git+https://host/x@1.0.0", /a package's name/],
+    ["npm:file:x@1.0.0", /a package's name/],
+    ["npm:x\0@1.0.0", /a package's name/],
+    [`npm:${"x".repeat(215)}@1.0.0`, /a package's name/],
+    ["npm:x@1.0.0-a.tgz", /exact version/],
+    ["npm:x@file:..", /exact version/],
+    ["npm:x@npm:y", /exact version/],
+    ["npm:x@1.0.0 --registry=http:", /exact version/],
+    ["npm:x@01.0.0", /exact version/],
+    ["npm:x@1.0.0-", /exact version/],
+    ["npm:x@v1.0.0", /exact version/],
+    ["npm:x@1.0.0\n", /exact version/],
   ];
   for (const [spec, message] of cases) {
     assert.throws(() => parseModelSpec(spec), (error) => {
@@ -69,11 +103,14 @@ test("parseModelSpec() says what is wrong", () => {
 });
 
 test("parseModelSpec() reads any text or refuses it by name", () => {
-  const prefix = fc.constantFrom("", "hf:", "npm:", "hf:a/b@", "npm:a@1.0.0/");
+  const prefix = fc.constantFrom("", "hf:", "npm:", "hf:a/b@", "npm:a@1.0.0/", "npm:@s/", "npm:a@1.0.0");
   fc.assert(fc.property(prefix, fc.string({ unit: "binary" }), (start, rest) => {
     try {
       const spec = parseModelSpec(start + rest);
       if (spec.kind === "hf") assert.doesNotMatch(`${spec.repo}@${spec.revision}`, /\.\.|\\|\s|^\/|@\//);
+      if (spec.kind === "npm") {
+        assert.match(`${spec.name}@${spec.version}`, /^@?[a-z0-9][^\s\\:]*@\d[^\s\\:/]*$/i);
+      }
     } catch (error) {
       assert.ok(error instanceof HubError && error.reason === "invalid");
     }
