@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import process from "node:process";
 
 /** The version of this package, and of what its numbers may depend on. */
 export function versions(): { federa: string; node: string } {

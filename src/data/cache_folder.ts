@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import process from "node:process";
 import { CacheError, HubError, PackageUnavailableError } from "./errors.ts";
 
 /**

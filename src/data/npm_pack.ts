@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorCode } from "./cache_folder.ts";
 import { CacheError, CorruptFileError, PackageUnavailableError } from "./errors.ts";

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { appendFileSync, closeSync, ftruncateSync, openSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { CorruptFileError } from "../data/errors.ts";

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
+import process from "node:process";
 import { errorCode } from "../cache_folder.ts";
 import { makeFolder } from "../files.ts";
 import { sleep } from "./_retry.ts";

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { CorruptFileError, HubError } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
 import { answerFailure } from "./_answer_failure.ts";

@@ -4,7 +4,6 @@ import { mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join, posix, relative, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import { unpackTar } from "modern-tar/fs";
 import { errorCode, withCacheErrors } from "../cache_folder.ts";
 import { CorruptFileError, HubError } from "../errors.ts";
 import { writeFileAtomic } from "../files.ts";
@@ -177,6 +176,8 @@ class PackageStore {
     for (const name of await readdir(folder)) {
       if (name.startsWith(DRAFT)) await rm(join(folder, name), { recursive: true, force: true });
     }
+    // Loaded here because it asks for the platform as soon as it is loaded, which a web page hasn't.
+    const { unpackTar } = await import("modern-tar/fs");
     const draft = await mkdtemp(join(folder, DRAFT));
     try {
       // The first part of each path is npm's own; links and devices have no place in a package.

@@ -1,3 +1,4 @@
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../cache_folder.ts";
 import { HubError } from "../errors.ts";
