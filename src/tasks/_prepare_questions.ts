@@ -15,11 +15,13 @@ import { createTaskSet } from "./task_set.ts";
 export function prepareQuestions(
   examples: readonly QuestionExample[],
   tokenizer: Tokenizer,
-  { maxLength, stride = Math.floor(maxLength / 3) }: PrepareOptions & { readonly stride?: number },
+  { maxLength, longQuestions, stride = Math.floor(maxLength / 3) }: PrepareOptions & {
+    readonly stride?: number;
+  },
 ): QuestionSet {
   const windowsOf = examples.map((example, i) => {
     checkAnswers(example, i);
-    return openWindows(example, { tokenizer, maxLength, stride, index: i });
+    return openWindows(example, { tokenizer, maxLength, stride, index: i, longQuestions });
   });
   const windows = windowsOf.flat();
   const targets = windowsOf.flatMap((each, i) => {
@@ -38,9 +40,8 @@ export function prepareQuestions(
 
 function openWindows(
   example: QuestionExample,
-  { tokenizer, index, ...options }: {
+  { tokenizer, index, longQuestions, ...options }: PrepareOptions & {
     readonly tokenizer: Tokenizer;
-    readonly maxLength: number;
     readonly stride: number;
     readonly index: number;
   },
@@ -50,6 +51,7 @@ function openWindows(
     return tokenizer.encodePair(question, context, options);
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
+    if (longQuestions === "skip") return [];
     throw new RangeError(`Cannot use ${placeOf(example, index)} ("${id}"): ${cause.message}`, { cause });
   }
 }

@@ -25,10 +25,11 @@ export function readAnswers(
     }
     const candidates = [...best.spans];
     const { noAnswerThreshold: threshold } = options;
-    const answered = candidates.length > 0 &&
-      (threshold === undefined || none - candidates[0]!.score <= threshold);
+    const noAnswerMargin = candidates.length > 0 ? none - candidates[0]!.score : null;
+    const answered = noAnswerMargin !== null && (threshold === undefined || noAnswerMargin <= threshold);
     const text = answered ? textOf(context, candidates[0]!) : "";
-    if (threshold !== undefined) {
+    // No answer is scored where the context was seen at all.
+    if (threshold !== undefined && none < Infinity) {
       const at = candidates.findIndex(({ score }) => score < none);
       candidates.splice(at < 0 ? candidates.length : at, 0, { start: 0, end: 0, score: none });
     }
@@ -36,6 +37,7 @@ export function readAnswers(
     return {
       id,
       text,
+      noAnswerMargin,
       candidates: candidates.map((span, k) => ({
         text: textOf(context, span),
         ...span,

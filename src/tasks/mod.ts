@@ -16,3 +16,4 @@ export * from "./task_model.ts";
 export * from "./task_set.ts";
 export * from "./token_classification.ts";
 export * from "./transformers_names.ts";
+export * from "./tune_no_answer.ts";

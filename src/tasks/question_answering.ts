@@ -22,7 +22,10 @@ export interface QuestionAnsweringOptions {
   readonly noAnswerThreshold?: number | undefined;
 }
 
-/** Questions with their contexts seen through windows: a row a window, targets being the first and last token of the answer. */
+/**
+ * Questions with their contexts seen through windows: a row a window, targets being the first and last token of the answer. A
+ * question that leaves no room for its context has no row, where such questions are skipped.
+ */
 export interface QuestionSet extends TaskSet {
   readonly examples: readonly QuestionExample[];
   /** Where each token of a row stands in the context; undefined for what isn't of the context. */
@@ -47,6 +50,11 @@ export interface AnswerPrediction {
   readonly id: string;
   /** As it stands in the context; empty for no answer. */
   readonly text: string;
+  /**
+   * By how much the score of no answer exceeds that of the best answer, which `noAnswerThreshold` is compared with; null where
+   * the context has no answer to give.
+   */
+  readonly noAnswerMargin: number | null;
   /** Best first; no answer is among them where the task allows it. */
   readonly candidates: readonly AnswerCandidate[];
 }
@@ -85,8 +93,8 @@ export function questionAnswering(
       if (context === undefined) throw new TypeError("Cannot answer a question without a context: got none");
       return { id: "0", question, context, answers: [] };
     },
-    prepare: (examples, tokenizer, { maxLength }) =>
-      prepareQuestions(examples, tokenizer, { maxLength, ...(stride !== undefined && { stride }) }),
+    prepare: (examples, tokenizer, options) =>
+      prepareQuestions(examples, tokenizer, { ...options, ...(stride !== undefined && { stride }) }),
     losses(outputs, { targets, mask }) {
       // 0 for a token; finite, as masks are.
       const padding = reshape(mul(sub(mask, 1), 1e30), [...mask.shape, 1]);

@@ -3,12 +3,12 @@ import type { TokenBatch } from "../models/mod.ts";
 
 /**
  * Examples of a task as rows of tokens on the host, row-major and padded to one length, so that shapes never depend on
- * who trains beside whom. An example has one row, or several where its text is seen through windows.
+ * who trains beside whom. An example has one row, several where its text is seen through windows, or none where it was skipped.
  */
 export interface TaskSet {
   /** Number of examples. */
   readonly numExamples: number;
-  /** Number of rows N, at least that of examples. */
+  /** Number of rows N. */
   readonly size: number;
   /** Tokens a row T. */
   readonly length: number;

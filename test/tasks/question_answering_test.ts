@@ -179,6 +179,8 @@ test("questionAnswering() gives no answer where the first token's outputs exceed
   const of = (noAnswerThreshold: number) =>
     questionAnswering({ stride: 1, noAnswerThreshold }).predict(set, outputs)[0]!;
   assert.equal(task.predict(set, outputs)[0]!.text, "dog");
+  assert.equal(task.predict(set, outputs)[0]!.noAnswerMargin, 1);
+  assert.equal(of(0).noAnswerMargin, 1);
   assert.equal(of(0).text, "");
   assert.equal(of(0.9).text, "");
   assert.equal(of(1).text, "dog");
@@ -194,7 +196,7 @@ test("questionAnswering() answers nothing from an empty context", () => {
     options,
   );
   const prediction = task.predict(set, new Float32Array(18));
-  assert.deepEqual(prediction, [{ id: "e", text: "", candidates: [] }]);
+  assert.deepEqual(prediction, [{ id: "e", text: "", noAnswerMargin: null, candidates: [] }]);
   assert.deepEqual(task.score(set, new Float32Array(18)), { f1: 1, exactMatch: 1 });
 });
 
@@ -287,6 +289,24 @@ test("questionAnswering() names an example that doesn't fit", () => {
   });
   assert.throws(() => task.ask("who?"), { name: "TypeError", message: /without a context/ });
   assert.deepEqual(task.ask("who?", "me"), { id: "0", question: "who?", context: "me", answers: [] });
+});
+
+test("questionAnswering() skips a question that leaves no room for its context if it's told so", () => {
+  const long = { ...ask("dog"), id: "long", question: "who ran and ran and ran" };
+  const careful = questionAnswering({ stride: 1, noAnswerThreshold: 0 });
+  const set = careful.prepare([long, ask("dog"), { ...long, answers: [] }], new FakeTokenizer(), {
+    ...options,
+    longQuestions: "skip",
+  });
+  assert.deepEqual([set.numExamples, set.size], [3, 2]);
+  assert.deepEqual(set.firstRows, Uint32Array.of(0, 0, 2, 2));
+  const outputs = outputsOf(set, [[0, 6, 2, 2]]);
+  const [first, second] = careful.predict(set, outputs);
+  assert.deepEqual(first, { id: "long", text: "", noAnswerMargin: null, candidates: [] });
+  assert.equal(second!.text, "dog");
+  // It counts as answered with nothing: wrong where there is an answer, right where there is none.
+  const { f1, hasAnswerF1, noAnswerAccuracy } = careful.score(set, outputs);
+  assert.deepEqual([f1, hasAnswerF1, noAnswerAccuracy], [2 / 3, 0.5, 1]);
 });
 
 test("questionAnswering() refuses options out of range, and empty sets", () => {

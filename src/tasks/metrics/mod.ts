@@ -11,3 +11,4 @@ export * from "./entities.ts";
 export * from "./f1.ts";
 export * from "./matthews.ts";
 export * from "./multi_label.ts";
+export * from "./no_answer_threshold.ts";
