@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { errorCode } from "./cache_folder.ts";
 import { CacheError, CorruptFileError, PackageUnavailableError } from "./errors.ts";
 import { checkNpmPackage } from "./npm_name.ts";
+import { redact } from "./redact.ts";
 
 /** Options of {@linkcode npmPack}. */
 export interface NpmPackOptions {
@@ -122,7 +123,7 @@ async function runNpm(spec: string, paths: readonly string[], options: NpmPackOp
     options.signal?.throwIfAborted();
     throw new PackageUnavailableError(
       `Cannot download ${spec}: npm cannot be started (${
-        errorCode(cause) ?? String(cause)
+        errorCode(cause) ?? redact(String(cause))
       }); install Node's npm`,
       "npm",
       { cause },
@@ -155,7 +156,7 @@ function describeFailure(spec: string, status: number | NodeJS.Signals, complain
     return new CacheError(`Cannot download ${spec}: npm cannot write its files (${code})`);
   }
   const how = typeof status === "number" ? `npm ended with status ${status}` : `npm was ended by ${status}`;
-  const detail = complaint.trim().split("\n").slice(0, 5).join("; ");
+  const detail = redact(complaint).trim().split("\n").slice(0, 5).join("; ");
   return new PackageUnavailableError(`Cannot download ${spec}: ${how}${detail && `: ${detail}`}`, "npm");
 }
 

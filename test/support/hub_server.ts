@@ -47,6 +47,8 @@ export interface Misbehaviour {
   /** Flip a bit of the body's first byte. */
   readonly alter?: boolean;
   readonly ignoreRange?: boolean;
+  /** Milliseconds before each byte of the body. */
+  readonly drip?: number;
   /** Milliseconds before each of four parts of the body. */
   readonly delay?: number;
 }
@@ -231,6 +233,13 @@ async function sendBody(
     if (wrong.cutAfter !== undefined) response.socket?.destroySoon();
     if (isOpen) response.end();
     return;
+  }
+  if (wrong.drip !== undefined) {
+    for (let at = 0; at < body.byteLength && !response.destroyed; at++) {
+      await new Promise((resolve) => setTimeout(resolve, wrong.drip));
+      response.write(body.subarray(at, at + 1));
+    }
+    return void response.end();
   }
   if (wrong.delay !== undefined) {
     for (let part = 0; part < 4; part++) {

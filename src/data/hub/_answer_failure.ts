@@ -12,6 +12,8 @@ export interface AnswerContext {
   /** Whether the hub itself answers, and not a store of files that it redirects to. */
   readonly ofHub: boolean;
   readonly hasToken: boolean;
+  /** A server's own words, for a message. */
+  readonly quote: (words: string) => string;
 }
 
 /**
@@ -19,12 +21,11 @@ export interface AnswerContext {
  * private models behind a 401.
  */
 export function answerFailure(response: Response, context: AnswerContext): HubError | PassingFailure {
-  const { purpose, page, host, ofHub, hasToken } = context;
+  const { purpose, page, host, ofHub, hasToken, quote } = context;
   const { status, headers } = response;
   const code = headers.get("x-error-code") ?? "";
   const said = headers.get("x-error-message");
-  // A server's own words are quoted, short and in one line.
-  const detail = said ? `${status}: ${JSON.stringify(said.slice(0, 200))}` : `${status}`;
+  const detail = said ? `${status}: ${quote(said)}` : `${status}`;
   if (status === 429 || status >= 500) return passing(response, context, detail);
   if (!ofHub) {
     // Addresses of stores are signed for a short time; the hub gives out a new one each time.

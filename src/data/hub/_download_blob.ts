@@ -4,10 +4,11 @@ import { basename, dirname, join } from "node:path";
 import { errorCode } from "../cache_folder.ts";
 import { CacheError, CorruptFileError, HubError } from "../errors.ts";
 import { makeFolder } from "../files.ts";
-import { hubHash } from "./_blob_check.ts";
+import { hasHubHash, hubHash, noteChecked } from "./_blob_check.ts";
 import type { FileInfo } from "./_file_headers.ts";
 import { withFileLock } from "./_file_lock.ts";
 import type { HubClient } from "./_hub_client.ts";
+import { longestFile } from "./_longest_file.ts";
 import { PassingFailure } from "./_retry.ts";
 
 /** Which file of which commit. */
@@ -46,13 +47,14 @@ export async function downloadBlob(
 ): Promise<void> {
   await makeFolder(dirname(path));
   await withFileLock(options.lockPath, async () => {
-    // Blobs are trusted to be what they are named, as Python does; one of another size was cut short by something.
-    while (!await isWhole(path, source.info.size)) {
+    // A blob that isn't what it is named was cut short or damaged by something, and gives way. A link to a store that
+    // Python shares between models counts.
+    while (!await hasHubHash(path, source.info.etag)) {
       const part = await takePart(path);
       const resumed = (await sizeOf(part) ?? 0) > 0;
       await fill(part, source, options);
       const isRight = await check(part, source, resumed);
-      if (isRight) await publish(part, path);
+      if (isRight) await publish(part, path, source.info.etag);
     }
   }, { signal: options.signal });
 }
@@ -75,15 +77,20 @@ async function takePart(path: string): Promise<string> {
   return own;
 }
 
+/** Bytes by which a download has to get further to count as one that gets on: a server may send one a minute for ever. */
+const ADVANCE = 1024;
+
 /** Appends to a part until it has all bytes. */
 async function fill(part: string, source: BlobSource, options: DownloadBlobOptions): Promise<void> {
   const { client, commit, name, info: { size } } = source;
+  const longest = size ?? longestFile(name);
   const file = await open(part, await sizeOf(part) === undefined ? "w" : "r+");
   let length = 0;
   try {
     length = (await file.stat()).size;
-    if (size !== undefined && length > size) await file.truncate(length = 0);
+    if (length > longest) await file.truncate(length = 0);
     await checkRoom(part, size === undefined ? 0 : size - length);
+    if (longest > longestFile(name)) throw tooLarge(source);
     options.onBytes(length);
     // Where a server begins anew, only what goes further is an advance.
     let furthest = length;
@@ -93,10 +100,10 @@ async function fill(part: string, source: BlobSource, options: DownloadBlobOptio
         client.bytes({ commit, name, offset: length, size }, async ({ offset, chunks }) => {
           if (offset !== length) await file.truncate(length = offset);
           for await (const chunk of chunks) {
-            if (size !== undefined && length + chunk.byteLength > size) throw tooLong(source);
+            if (length + chunk.byteLength > longest) throw tooLong(source);
             await writeAt(file, chunk, length);
             length += chunk.byteLength;
-            if (length > furthest) {
+            if (length >= furthest + ADVANCE) {
               furthest = length;
               advanced();
             }
@@ -130,8 +137,13 @@ async function check(part: string, { info, name, client }: BlobSource, resumed: 
 }
 
 /** Gives a checked part its name. Where another process took it over, that one finishes it. */
-async function publish(part: string, path: string): Promise<void> {
-  await rename(part, path).catch(undefinedIfGone);
+async function publish(part: string, path: string, hash: string): Promise<void> {
+  try {
+    await rename(part, path);
+    await noteChecked(path, hash);
+  } catch (error) {
+    undefinedIfGone(error);
+  }
 }
 
 async function checkRoom(path: string, bytes: number): Promise<void> {
@@ -152,7 +164,17 @@ async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): P
 
 function tooLong({ client, name, info: { size } }: BlobSource): CorruptFileError {
   return new CorruptFileError(
-    `${client.purpose(name)}: more bytes arrive than the ${size} that the hub promised`,
+    size === undefined
+      ? `${client.purpose(name)}: the hub states no size, and more than the ${
+        longestFile(name)
+      } bytes arrive that such a file may have`
+      : `${client.purpose(name)}: more bytes arrive than the ${size} that the hub promised`,
+  );
+}
+
+function tooLarge({ client, name, info: { size } }: BlobSource): CorruptFileError {
+  return new CorruptFileError(
+    `${client.purpose(name)}: the hub states ${size} bytes, such a file may have ${longestFile(name)}`,
   );
 }
 
@@ -165,12 +187,6 @@ function tooShort({ client, name, info: { size } }: BlobSource, length: number):
       "offline",
     ),
   );
-}
-
-/** Whether a blob is there; a link to a store that Python shares between models counts. */
-async function isWhole(path: string, size: number | undefined): Promise<boolean> {
-  const found = await sizeOf(path);
-  return found !== undefined && (size === undefined || found === size);
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

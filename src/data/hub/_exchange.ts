@@ -1,5 +1,6 @@
 import { errorCode } from "../cache_folder.ts";
 import { HubError } from "../errors.ts";
+import { redact } from "../redact.ts";
 import { PassingFailure } from "./_retry.ts";
 
 /** One request. */
@@ -9,7 +10,7 @@ export interface ExchangeRequest {
   readonly method: "GET" | "HEAD";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  /** Milliseconds that the server may be silent. */
+  /** Milliseconds that the server may be silent, or send less than 1 KiB. */
   readonly longestSilence: number;
   readonly signal: AbortSignal | undefined;
 }
@@ -24,29 +25,41 @@ export async function exchange<T>(
   request: ExchangeRequest,
   use: (response: Response, body: AsyncIterable<Uint8Array>) => Promise<T>,
 ): Promise<T> {
-  const { url, method, headers, signal } = request;
+  const { url, method, headers, signal, longestSilence } = request;
   const gate = new AbortController();
   const both = signal ? AbortSignal.any([signal, gate.signal]) : gate.signal;
   try {
     const init: RequestInit = { method, headers, redirect: "manual", signal: both };
-    const response = await watch(request, gate, () => fetch(url, init));
-    return await use(response, chunksOf(response, (step) => watch(request, gate, step)));
+    const silent = `was silent for ${longestSilence / 1000} s`;
+    const response = await watch(request, gate, { longest: longestSilence, silent }, () => fetch(url, init));
+    return await use(response, chunksOf(response, request, gate));
   } finally {
     gate.abort();
   }
 }
 
-/** Runs one wait for the network, no longer than the server may be silent, and words its failures. */
-async function watch<T>(request: ExchangeRequest, gate: AbortController, step: () => Promise<T>): Promise<T> {
-  const { url: { host }, longestSilence, purpose, signal } = request;
-  const timer = setTimeout(() => gate.abort(), longestSilence);
+/** How long one wait may be, and what is then said of the server. */
+interface Limit {
+  readonly longest: number;
+  readonly silent: string;
+}
+
+/** Runs one wait for the network and words its failures. */
+async function watch<T>(
+  request: ExchangeRequest,
+  gate: AbortController,
+  { longest, silent }: Limit,
+  step: () => Promise<T>,
+): Promise<T> {
+  const { url: { host }, purpose, signal } = request;
+  const timer = setTimeout(() => gate.abort(), longest);
   try {
     return await step();
   } catch (cause) {
     signal?.throwIfAborted();
     const what = gate.signal.aborted
-      ? `${host} was silent for ${longestSilence / 1000} s`
-      : `the connection to ${host} failed (${errorCode(cause) ?? String(cause)})`;
+      ? `${host} ${silent}`
+      : `the connection to ${host} failed (${errorCode(cause) ?? redact(String(cause))})`;
     throw new PassingFailure(
       new HubError(
         `${purpose}: ${what}; check the network and try again, or set HF_HUB_OFFLINE=1 to use what the cache has`,
@@ -59,15 +72,30 @@ async function watch<T>(request: ExchangeRequest, gate: AbortController, step: (
   }
 }
 
+/** Bytes that have to arrive for a server's time to begin anew; one that sends a byte now and then would hold us for ever. */
+const LEAST = 1024;
+
 async function* chunksOf(
   response: Response,
-  watched: <T>(step: () => Promise<T>) => Promise<T>,
+  request: ExchangeRequest,
+  gate: AbortController,
 ): AsyncGenerator<Uint8Array> {
   if (response.body === null) return;
+  const { longestSilence } = request;
   const reader = response.body.getReader();
+  let left = longestSilence;
+  let arrived = 0;
   for (;;) {
-    const { done, value } = await watched(() => reader.read());
+    const silent = arrived === 0
+      ? `was silent for ${longestSilence / 1000} s`
+      : `sent no more than ${arrived} bytes in ${longestSilence / 1000} s`;
+    const start = performance.now();
+    const { done, value } = await watch(request, gate, { longest: left, silent }, () => reader.read());
     if (done) return;
+    arrived += value.byteLength;
+    // The time that the reader of the bytes takes between two waits is not the server's.
+    left = Math.max(1, left - (performance.now() - start));
+    if (arrived >= LEAST) [left, arrived] = [longestSilence, 0];
     yield value;
   }
 }

@@ -1,5 +1,6 @@
 import { HubError } from "../errors.ts";
 import { excerpt } from "../excerpt.ts";
+import { redact } from "../redact.ts";
 import { exchange, type ExchangeRequest } from "./_exchange.ts";
 
 /** A request that may be redirected. */
@@ -55,6 +56,7 @@ function nextUrl(purpose: string, url: URL, response: Response): URL {
   const location = response.headers.get("location") ?? "";
   const next = location !== "" && URL.canParse(location, url.href) ? new URL(location, url.href) : undefined;
   if (next && /^https?:$/.test(next.protocol) && next.username === "" && next.password === "") return next;
-  const got = excerpt(location);
+  // Such an address may carry a password or a signature.
+  const got = excerpt(redact(location));
   throw new HubError(`${purpose}: ${url.host} redirects to ${got}, which is no web address`, "server");
 }

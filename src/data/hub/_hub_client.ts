@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { CorruptFileError, HubError } from "../errors.ts";
-import { excerpt } from "../excerpt.ts";
+import { printableJson } from "../printable.ts";
+import { redact } from "../redact.ts";
 import { answerFailure } from "./_answer_failure.ts";
 import { contentLength, FileHeaders, type FileInfo } from "./_file_headers.ts";
 import { type Answer, follow } from "./_follow.ts";
@@ -66,7 +67,7 @@ export class HubClient {
         return await readText(purpose, body);
       })
     );
-    return readListing(purpose, text);
+    return readListing(purpose, text, (words) => this.#quote(words));
   }
 
   /**
@@ -129,6 +130,13 @@ export class HubClient {
     return `Cannot download ${name} of hf:${this.#repo}`;
   }
 
+  /** A server's own words, short and in one line, without the token that it may say back. */
+  #quote(words: string): string {
+    const { token } = this.#options;
+    const shown = token === undefined ? words : words.replaceAll(token, "…");
+    return printableJson(redact(shown.slice(0, 10_000)).slice(0, 200));
+  }
+
   #filePath(commit: string, name: string): string {
     return `/${this.#repo}/resolve/${commit}/${name.split("/").map(encodeURIComponent).join("/")}`;
   }
@@ -140,6 +148,7 @@ export class HubClient {
       ofHub: url.origin === this.#origin,
       page: `${this.#options.endpoint}/${this.#repo}`,
       hasToken: this.#options.token !== undefined,
+      quote: (words) => this.#quote(words),
     });
   }
 
@@ -198,7 +207,7 @@ async function readText(purpose: string, body: AsyncIterable<Uint8Array>): Promi
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function readListing(purpose: string, text: string): RepoListing {
+function readListing(purpose: string, text: string, quote: (words: string) => string): RepoListing {
   let answer: { sha?: unknown; siblings?: unknown } | null = null;
   try {
     answer = JSON.parse(text);
@@ -213,7 +222,7 @@ function readListing(purpose: string, text: string): RepoListing {
   }
   throw new HubError(
     `${purpose}: the answer is not a hub's, it should have sha and siblings, got ${
-      excerpt(text)
+      quote(text)
     }; check HF_ENDPOINT`,
     "server",
   );

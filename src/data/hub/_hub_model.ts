@@ -1,5 +1,6 @@
 import { errorCode, withCacheErrors } from "../cache_folder.ts";
-import { HubError } from "../errors.ts";
+import { CorruptFileError, HubError } from "../errors.ts";
+import { hasHubHash } from "./_blob_check.ts";
 import { downloadBlob } from "./_download_blob.ts";
 import { checkFileName } from "./_file_name.ts";
 import { HubClient } from "./_hub_client.ts";
@@ -97,11 +98,14 @@ class HubModel implements LocatedFiles {
     const { cache, commit, revision } = this.#pinned;
     const found = await cache.find(commit, name);
     if (found === undefined && await cache.isMissing(commit, name)) return undefined;
+    const hash = found && await cache.expectedHash(commit, name);
+    const isDamaged = hash !== undefined && !await hasHubHash(found!, hash);
     if (this.#options.settings.offline) {
       if (found === undefined) await this.#checkOffline(name);
+      if (isDamaged) throw this.#damaged(name, cache.blobPath(hash));
       return found;
     }
-    const path = found ?? await this.#download(name);
+    const path = isDamaged ? await this.#download(name) : found ?? await this.#download(name);
     if (path === undefined) await ifWritable(() => cache.markMissing(commit, name));
     if (revision !== commit) await ifWritable(() => cache.writeRef(revision, commit));
     return path;
@@ -135,6 +139,13 @@ class HubModel implements LocatedFiles {
       this.#names = undefined;
       throw error;
     }
+  }
+
+  #damaged(name: string, blob: string): CorruptFileError {
+    return new CorruptFileError(
+      `Cannot read ${name} of ${this.source}: the bytes of ${blob} are not those that its name stands for; unset ` +
+        "HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again",
+    );
   }
 
   /** A file that isn't in the cache is an error if the model is known to have it. */

@@ -11,7 +11,12 @@ export async function isFile(path: string): Promise<boolean> {
   }
 }
 
-/** Whether an error says that there is no such file: a folder in its place and a file in a folder's count. */
+/**
+ * Whether an error says that there is no such file: a folder in its place and a file in a folder's count, and so does a
+ * path that no file can have, with a NUL in it.
+ */
 export function isAbsence(error: unknown): boolean {
-  return ["ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG"].includes(errorCode(error) ?? "");
+  return ABSENCES.has(errorCode(error) ?? "");
 }
+
+const ABSENCES = new Set(["ENOENT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "ERR_INVALID_ARG_VALUE"]);

@@ -1,6 +1,6 @@
-import { copyFile, readFile, rename, rm, symlink } from "node:fs/promises";
+import { copyFile, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { errorCode } from "../cache_folder.ts";
 import { makeFolder, writeFileAtomic } from "../files.ts";
 import { isAbsence, isFile } from "./_is_file.ts";
@@ -46,6 +46,18 @@ export class RepoCache {
   async find(commit: string, name: string): Promise<string | undefined> {
     const path = this.#snapshotPath(commit, name);
     return await isFile(path) ? path : undefined;
+  }
+
+  /**
+   * The hash that a file of a commit must have, by the name of the blob that it links to; undefined of a copy, which only
+   * its path tells of, and of a blob that something else has named.
+   */
+  async expectedHash(commit: string, name: string): Promise<string | undefined> {
+    const target = await readlink(this.#snapshotPath(commit, name)).catch((error) => {
+      if (isAbsence(error) || errorCode(error) === "EINVAL") return "";
+      throw error;
+    });
+    return /^(?:[0-9a-f]{64}|[0-9a-f]{40})$/.exec(basename(target))?.[0];
   }
 
   /** The commit that a branch or tag stood for when last asked. */
@@ -94,7 +106,7 @@ export class RepoCache {
   async place(commit: string, name: string, hash: string): Promise<string> {
     const path = this.#snapshotPath(commit, name);
     await makeFolder(dirname(path));
-    if (!this.#links || !await this.#link(path, hash)) {
+    if (!this.#links || !await this.#link({ commit, name, path }, hash)) {
       const copy = `${path}.${randomBytes(4).toString("hex")}.tmp`;
       try {
         await copyFile(this.blobPath(hash), copy);
@@ -106,8 +118,11 @@ export class RepoCache {
     return path;
   }
 
-  /** Links to a blob; false where links cannot be had. A link to a blob that is gone gives way. */
-  async #link(path: string, hash: string): Promise<boolean> {
+  /** Links to a blob; false where links cannot be had. A link to another blob, or to one that is gone, gives way. */
+  async #link(
+    { commit, name, path }: { commit: string; name: string; path: string },
+    hash: string,
+  ): Promise<boolean> {
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
         await symlink(relative(dirname(path), this.blobPath(hash)), path, "file");
@@ -118,7 +133,7 @@ export class RepoCache {
         if (code !== "EEXIST") throw error;
       }
       // Another process may have placed it just now.
-      if (await isFile(path)) return true;
+      if (await isFile(path) && await this.expectedHash(commit, name) === hash) return true;
       await rm(path, { force: true });
     }
     return false;

@@ -261,6 +261,37 @@ test("path() stops reading when more bytes arrive than the hub promised", async 
   assert.deepEqual(await bench.contents(), []);
 });
 
+test("path() takes no more of a file of unknown length than such a file may have", async (t) => {
+  const bench = await makeBench(t);
+  let sent = 0;
+  // No size in the headers before it, and none with it: more than 64 MiB of JSON arrive.
+  bench.server.misbehave = (request) => {
+    if (request.method === "HEAD") return { headers: { "content-encoding": "gzip" } };
+    if (!isDownload(request)) return undefined;
+    sent++;
+    return { length: (64 << 20) + 2, endAfter: (64 << 20) + 1 };
+  };
+  await assert.rejects(read(bench, "config.json"), {
+    name: "CorruptFileError",
+    message:
+      "Cannot download config.json of hf:owner/name: the hub states no size, and more than the 67108864 bytes arrive " +
+      "that such a file may have",
+  });
+  assert.equal(sent, 1);
+  assert.deepEqual(await bench.contents(), []);
+});
+
+test("path() asks for no file that is stated to be larger than such a file may be", async (t) => {
+  const bench = await makeBench(t);
+  bench.server.misbehave = ({ method, path }) =>
+    method === "HEAD" && path.includes("blob-at") ? { headers: { "content-length": "67108865" } } : undefined;
+  await assert.rejects(read(bench, "config.json"), {
+    name: "CorruptFileError",
+    message: /the hub states 67108865 bytes, such a file may have 67108864$/,
+  });
+  assert.equal(bench.server.requests.filter(isDownload).length, 0);
+});
+
 test("path() checks a small file by the hash of its git blob", async (t) => {
   const bench = await makeBench(t);
   bench.server.misbehave = (request) => isDownload(request) ? { alter: true } : undefined;

@@ -38,6 +38,13 @@ test("openModelFiles() opens a folder, by path or address", async () => {
   }
 });
 
+test("openModelFiles() says that there is no folder of a name that no file can have", async () => {
+  await assert.rejects(openModelFiles("models/a\0b"), {
+    name: "HubError",
+    message: /^Cannot open model "models\/a\\u0000b": there is no such folder/,
+  });
+});
+
 test("openModelFiles() says that a folder is missing, and what else could be meant", async () => {
   const cases: [string, RegExp][] = [
     ["owner/name", /no such folder; write hf:owner\/name for the model of that name on the hub/],

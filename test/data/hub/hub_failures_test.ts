@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { HubError, type HubErrorReason } from "../../../src/data/errors.ts";
 import { openModelFiles } from "../../../src/data/hub/mod.ts";
 import type { HubRequest, Misbehaviour } from "../../support/hub_server.ts";
@@ -227,9 +228,49 @@ test("openModelFiles() does not wait for ever for a silent hub", { timeout: 30_0
   const patience = { ...options.patience, attempts: 2, longestSilence: 100 };
   await assert.rejects(
     openModelFiles(`hf:${REPO}`, { ...options, patience }),
-    expectError("offline", /was silent for 0\.1 s/),
+    expectError("offline", /sent no more than 5 bytes in 0\.1 s/),
   );
   assert.equal(server.requests.length, 2);
+});
+
+test("openModelFiles() gives up on a hub that sends a byte now and then", { timeout: 30_000 }, async (t) => {
+  const { server, options } = await makeBench(t);
+  server.misbehave = () => ({ drip: 30 });
+  const patience = { ...options.patience, attempts: 2, longestSilence: 200 };
+  await assert.rejects(
+    openModelFiles(`hf:${REPO}`, { ...options, patience }),
+    expectError("offline", /127\.0\.0\.1:\d+ sent no more than [1-9] bytes in 0\.2 s/),
+  );
+  assert.equal(server.requests.length, 2);
+});
+
+test("openModelFiles() shows no password, signature or token in its messages, nor in what stands behind them", async (t) => {
+  const { server, options } = await makeBench(t);
+  const secret = "s3cr3t-of-ada";
+  const environment = { ...options.environment, HF_TOKEN: "tok3n-of-ada" };
+  const wrongs: Misbehaviour[] = [
+    { status: 302, headers: { location: `https://ada:${secret}@store.example/x?X-Amz-Signature=${secret}` } },
+    { status: 302, headers: { location: `ftp://store.example/x?sig=${secret}#${secret}` } },
+    { status: 302, headers: { location: `https://ada:pa/${secret}@store.example/` } },
+    { status: 302, headers: { location: `http://127.0.0.1:1/x?sig=${secret}` } },
+    {
+      status: 400,
+      headers: { "x-error-message": `Bearer tok3n-of-ada at http://h/?sig=${secret} is wrong` },
+    },
+    { status: 400, headers: { "x-error-message": `see https://u:${secret}@h/` } },
+    { status: 500, headers: { "x-error-message": `"_authToken": "${secret}"` } },
+    { status: 404, headers: { "x-error-message": `password=${secret}` } },
+    { text: `tok3n-of-ada, http://u:${secret}@h and hf_${secret.replaceAll("-", "")}` },
+  ];
+  for (const wrong of wrongs) {
+    server.misbehave = () => wrong;
+    const patience = { ...options.patience, attempts: 1 };
+    await assert.rejects(openModelFiles(`hf:${REPO}`, { ...options, environment, patience }), (error) => {
+      assert.ok(error instanceof HubError);
+      assert.doesNotMatch(inspect(error, { depth: Infinity, showHidden: true }), /s3cr3t|tok3n/);
+      return true;
+    });
+  }
 });
 
 test("openModelFiles() ends with the reason of its signal, while it waits for an answer or before the next attempt", async (t) => {

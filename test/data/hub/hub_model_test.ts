@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { lstat, mkdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readFile, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { CacheError, HubError } from "../../../src/data/errors.ts";
+import { CacheError, CorruptFileError, HubError } from "../../../src/data/errors.ts";
 import { openModelFiles } from "../../../src/data/hub/mod.ts";
 import { hubEtag } from "../../support/hub_server.ts";
 import { CONFIG, makeBench, NEW, OLD, REPO, WEIGHTS } from "./bench.ts";
@@ -150,6 +150,51 @@ test("path() replaces a link whose blob is gone, and a blob that was cut short",
   await rm(path!);
   await writeFile(blob, WEIGHTS.subarray(0, 1000));
   assert.equal(await (await openModelFiles(`hf:${REPO}`, options)).path("model.safetensors"), path);
+  assert.deepEqual(await readFile(path!), Buffer.from(WEIGHTS));
+});
+
+test("path() notices a damaged blob and fetches it anew; offline it names it", async (t) => {
+  const { server, options, root, progress } = await makeBench(t);
+  const environment = { ...options.environment, HF_HUB_OFFLINE: "1" };
+  for (const [name, bytes] of [["config.json", CONFIG], ["model.safetensors", WEIGHTS]] as const) {
+    const path = await (await openModelFiles(`hf:${REPO}`, options)).path(name);
+    const blob = join(root, "blobs", hubEtag(name, bytes));
+    const damaged = Buffer.from(bytes);
+    damaged[5]! ^= 1;
+    await writeFile(blob, damaged);
+    // As a copy of the cache would have it.
+    await utimes(blob, 1, 1);
+    server.requests.length = progress.length = 0;
+    const offline = await openModelFiles(`hf:${REPO}`, { ...options, environment });
+    await assert.rejects(offline.path(name), (error) => {
+      assert.ok(error instanceof CorruptFileError);
+      assert.equal(
+        error.message,
+        `Cannot read ${name} of hf:${REPO}@${NEW}: the bytes of ${blob} are not those that its name stands for; unset ` +
+          "HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again",
+      );
+      return true;
+    });
+    assert.equal(server.requests.length, 0);
+    assert.equal(await (await openModelFiles(`hf:${REPO}`, options)).path(name), path);
+    assert.deepEqual(await readFile(path!), Buffer.from(bytes));
+    assert.equal(progress.at(-1)?.phase, "ready");
+    server.requests.length = 0;
+    assert.equal(await (await openModelFiles(`hf:${REPO}`, { ...options, environment })).path(name), path);
+    assert.equal(server.requests.length, 0);
+  }
+});
+
+test("path() replaces a link that leads to a damaged blob of another name", async (t) => {
+  const { options, root } = await makeBench(t);
+  const model = await openModelFiles(`hf:${REPO}`, options);
+  await model.path("config.json");
+  const weights = await model.path("model.safetensors");
+  const blob = join(root, "blobs", CONFIG_ETAG);
+  await writeFile(blob, "{}");
+  await rm(weights!);
+  await symlink(blob, weights!);
+  const path = await (await openModelFiles(`hf:${REPO}`, options)).path("model.safetensors");
   assert.deepEqual(await readFile(path!), Buffer.from(WEIGHTS));
 });
 

@@ -141,6 +141,8 @@ test("checkFileName() refuses names that lead out on some system", () => {
       "a/C:b",
       "a\nb",
       "a\x7f",
+      "a\0",
+      "a\ud800",
     ]
   ) {
     assert.throws(() => checkFileName(name), { name: "HubError", reason: "invalid" }, name);

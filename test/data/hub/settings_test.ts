@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { inspect } from "node:util";
 import { readHubSettings } from "../../../src/data/hub/_settings.ts";
 
 let home: string;
@@ -35,6 +36,22 @@ test("readHubSettings() reads the endpoint, and refuses what is no address", asy
   assert.equal(await endpoint("https://mirror.example/hf//"), "https://mirror.example/hf");
   for (const bad of ["mirror.example", "ftp://mirror.example", "https://u:p@mirror.example", "http://x/?a"]) {
     await assert.rejects(endpoint(bad), { name: "HubError", reason: "invalid" });
+  }
+  for (
+    const [secret, got] of [
+      ["https://ada:s3cr3t@mirror.example/hf", /got https:\/\/mirror\.example with a user name, a password/],
+      ["https://s3cr3t@mirror.example", /got https:\/\/mirror\.example with a user name/],
+      ["https://mirror.example/?token=s3cr3t", /got https:\/\/mirror\.example with .* a query/],
+      ["ada:s3cr3t@mirror.example", /got no web address$/],
+      ["https://ada:s3/cr3t@mirror.example", /got no web address$/],
+      ["hf_s3cr3t", /got no web address$/],
+    ] as const
+  ) {
+    await assert.rejects(endpoint(secret), (error) => {
+      assert.match((error as Error).message, got);
+      assert.doesNotMatch(inspect(error), /s3cr3t|cr3t/);
+      return true;
+    });
   }
 });
 
