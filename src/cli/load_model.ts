@@ -47,7 +47,7 @@ export async function loadModel(
   const tokenizer = await loadTokenizer(files);
   const { encoder, family, skipped } = await openPretrained(gpu, files, {
     ...(pooling && { pooling }),
-    onProgress: (done, total) => reporter.progress("loading weights", done, total),
+    onProgress: (done, total) => reporter.progress("loading weights", done, total, { unit: "tensors" }),
   });
   reporter.endProgress();
   const heads = skipped.filter((name) => !/position_ids$|token_type_ids$/.test(name));

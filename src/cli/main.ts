@@ -38,7 +38,7 @@ program.command("demo")
   );
 
 program.command("run")
-  .description("runs the methods of a configuration file and prints one table")
+  .description("runs the methods of a configuration file and prints their scores and costs")
   .argument("<CONFIG.json>", "what to run; a misspelt key is an error that names the nearest known one")
   .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's")
   .addHelpText("after", "\nCtrl-C ends a run early; its history stays readable.")
@@ -76,7 +76,7 @@ program.command("methods")
   .action(() =>
     print(formatTable([...methods.values()], [
       { title: "method", cell: ({ name }) => name },
-      { title: "what it does", cell: ({ summary }) => summary },
+      { title: "what it does", cell: ({ summary }) => summary, wrap: true },
     ]))
   );
 

@@ -2,8 +2,6 @@ import type { KernelProfile } from "../engine/mod.ts";
 import type { StepProfile } from "./profile_steps.ts";
 import { formatTable } from "./table.ts";
 
-const maxVariant = 36;
-
 /** What a training step costs, as text: a line for each kernel, the slowest first, then the whole step. */
 export function profileTable(profile: StepProfile): string {
   const { kernels, steps, gpuMilliseconds, wallMilliseconds, hostMilliseconds } = profile;
@@ -12,7 +10,7 @@ export function profileTable(profile: StepProfile): string {
   const right = "right" as const;
   const table = formatTable(kernels, [
     { title: "kernel", cell: ({ kernel }) => kernel },
-    { title: "variant", cell: ({ variant }) => shorten(variant) },
+    { title: "variant", cell: ({ variant }) => variant, wrap: true },
     { title: "calls", cell: ({ calls }) => count(calls / steps), align: right },
     { title: "ms", cell: ({ milliseconds }) => (milliseconds / steps).toFixed(3), align: right },
     {
@@ -45,9 +43,4 @@ function count(value: number): string {
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
-}
-
-function shorten(text: string): string {
-  const points = [...text];
-  return points.length <= maxVariant ? text : `${points.slice(0, maxVariant - 1).join("")}…`;
 }

@@ -1,14 +1,24 @@
 import type { Writable } from "node:stream";
 import { Presets, SingleBar } from "cli-progress";
 import { printable, printableLines } from "../data/printable.ts";
+import { cut } from "./cut.ts";
+import { describeTimeLeft, TimeLeft } from "./time_left.ts";
 import type { ModelFileProgress, NpmPackage, NpmPackageProgress } from "../data/mod.ts";
+
+/** What {@linkcode Reporter.progress} may say beside numbers. */
+export interface ProgressDetails {
+  /** What is counted, such as `steps`; `bytes` are shown as megabytes. */
+  readonly unit?: string;
+  /** Seconds that are left; by default estimated from the pace of this task. */
+  readonly secondsLeft?: number | undefined;
+}
 
 /** Tells a person what is going on. */
 export interface Reporter {
   /** Prints a line or several, above the progress bar where there is one; what a terminal would obey is escaped. */
   line(text: string): void;
-  /** Shows how far a task is; the bar of another task gives way. */
-  progress(task: string, done: number, total: number): void;
+  /** Shows how far a task is, and how long it still takes; the bar of another task gives way. */
+  progress(task: string, done: number, total: number, details?: ProgressDetails): void;
   /** Takes the bar away. */
   endProgress(): void;
 }
@@ -16,19 +26,16 @@ export interface Reporter {
 /** A stream that may be a terminal. */
 export type ReporterStream = Writable & { readonly isTTY?: boolean };
 
-/** A reporter with progress bars on a terminal, and with plain lines alone elsewhere. */
+/** A reporter with progress bars on a terminal; elsewhere with plain lines, one at least every ten seconds of a task. */
 export function createReporter(stream: ReporterStream): Reporter {
-  return stream.isTTY ? new TerminalReporter(stream) : {
-    line: (text) => stream.write(`${printableLines(text)}\n`),
-    progress: () => {},
-    endProgress: () => {},
-  };
+  return stream.isTTY ? new TerminalReporter(stream) : new PlainReporter(stream);
 }
 
 class TerminalReporter implements Reporter {
   readonly #stream: ReporterStream;
   #bar: SingleBar | undefined;
   #task = "";
+  #time = new TimeLeft();
 
   constructor(stream: ReporterStream) {
     this.#stream = stream;
@@ -39,30 +46,78 @@ class TerminalReporter implements Reporter {
     this.#stream.write(`${printableLines(text)}\n`);
   }
 
-  progress(task: string, done: number, total: number): void {
+  progress(task: string, done: number, total: number, details: ProgressDetails = {}): void {
     if (task !== this.#task) {
       this.endProgress();
       this.#task = task;
       this.#bar = new SingleBar({
-        format: "  {task} {bar} {percentage}%",
+        format: "  {task} {bar} {percentage}% {left}",
         stream: this.#stream,
         clearOnComplete: true,
         hideCursor: null,
-        barsize: 30,
+        barsize: 20,
         gracefulExit: false,
       }, Presets.shades_classic);
-      this.#bar.start(total, done, { task: printable(task).padEnd(32) });
-    } else {
-      this.#bar?.setTotal(total);
-      this.#bar?.update(done);
+      this.#bar.start(total, done, { task: cut(printable(task), 32).padEnd(32), left: "" });
     }
+    const seconds = details.secondsLeft ?? this.#time.update(done, total);
+    this.#bar?.setTotal(total);
+    this.#bar?.update(done, { left: seconds === undefined ? "" : describeTimeLeft(seconds) });
   }
 
   endProgress(): void {
     this.#bar?.stop();
     this.#bar = undefined;
     this.#task = "";
+    this.#time = new TimeLeft();
   }
+}
+
+/** With a second to spare for a process that is busy. */
+const silenceMilliseconds = 9000;
+
+class PlainReporter implements Reporter {
+  readonly #stream: ReporterStream;
+  #printed = Date.now();
+  #task = "";
+  #state = "";
+  #time = new TimeLeft();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(stream: ReporterStream) {
+    this.#stream = stream;
+  }
+
+  line(text: string): void {
+    this.#stream.write(`${printableLines(text)}\n`);
+    this.#printed = Date.now();
+  }
+
+  progress(task: string, done: number, total: number, details: ProgressDetails = {}): void {
+    if (task !== this.#task) this.#time = new TimeLeft();
+    this.#task = task;
+    const seconds = details.secondsLeft ?? this.#time.update(done, total);
+    const left = seconds === undefined ? "" : `, ${describeTimeLeft(seconds)}`;
+    this.#state = `${printable(task)}, ${describeAmount(done, total, details.unit)}${left}`;
+    this.#timer ??= setInterval(() => this.#printIfDue(), 500).unref();
+    this.#printIfDue();
+  }
+
+  endProgress(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#task = "";
+  }
+
+  #printIfDue(): void {
+    if (Date.now() - this.#printed >= silenceMilliseconds) this.line(this.#state);
+  }
+}
+
+function describeAmount(done: number, total: number, unit: string | undefined): string {
+  if (unit === "bytes") return `${megabytes(done)} of ${megabytes(total)} MB`;
+  const count = (value: number) => value.toLocaleString("en");
+  return `${count(done)} of ${count(total)}${unit === undefined ? "" : ` ${unit}`}`;
 }
 
 /** A callback that shows the download of a package with its size and licence; it says nothing of one in the cache. */
@@ -76,7 +131,7 @@ export function showDownload(
     if (phase === "ready") return reporter.endProgress();
     if (!started) reporter.line(`Downloading ${description}, ${megabytes(size)} MB`);
     started = true;
-    reporter.progress("downloading", bytes, size);
+    reporter.progress("downloading", bytes, size, { unit: "bytes" });
   };
 }
 
@@ -89,7 +144,7 @@ export function showModelFiles(reporter: Reporter): (progress: ModelFileProgress
       current = file;
       reporter.line(`Downloading ${file}${total === undefined ? "" : `, ${megabytes(total)} MB`}`);
     }
-    if (total !== undefined) reporter.progress(`downloading ${file}`, bytes, total);
+    if (total !== undefined) reporter.progress(`downloading ${file}`, bytes, total, { unit: "bytes" });
   };
 }
 

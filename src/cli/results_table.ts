@@ -11,7 +11,10 @@ interface Row {
   readonly summary?: MethodSummary;
 }
 
-/** The table that ends a run: the baseline, the model before training, and each method. */
+/**
+ * The tables that end a run: the scores of the baseline, of the model before training and of each method, then what
+ * each method took.
+ */
 export function resultsTable(baseline: Baseline | null, summaries: readonly MethodSummary[]): string {
   const before = summaries[0]?.before;
   const rows: Row[] = [
@@ -20,12 +23,16 @@ export function resultsTable(baseline: Baseline | null, summaries: readonly Meth
     ...summaries.map((summary) => ({ name: summary.label, scores: summary.after?.scores, summary })),
   ];
   const metrics = new Set(rows.flatMap(({ scores }) => Object.keys(scores ?? {})));
-  return formatTable(rows, [
-    { title: "method", cell: ({ name }) => name },
-    ...[...metrics].map((metric) => number(scoreTitle(metric), ({ scores }) => scores?.[metric]?.toFixed(3))),
-    ...costs,
-  ]);
+  const scores = [...metrics].map((metric) =>
+    number(scoreTitle(metric), ({ scores }) => scores?.[metric]?.toFixed(3))
+  );
+  return [
+    formatTable(rows, [name, ...scores]),
+    formatTable(rows.filter(({ summary }) => summary !== undefined), [name, ...costs]),
+  ].join("\n\n");
 }
+
+const name: Column<Row> = { title: "method", cell: ({ name }) => name };
 
 const costs: readonly Column<Row>[] = [
   number("rounds to target", ({ summary }) => summary?.roundsToTarget?.toString()),

@@ -4,6 +4,7 @@ import { HistoryWriter, type MemoryPlan, type RoundReport, type SimulationEvent 
 import { type MethodConfig, methodLabel } from "./config/config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
+import { MethodProgress } from "./method_progress.ts";
 import { megabytes } from "./reporter.ts";
 import { scoreTitle } from "./score_title.ts";
 import { disposeOwn, writeModelFolder } from "./trained/model_folder.ts";
@@ -27,6 +28,7 @@ export async function runMethod(
   using history = new HistoryWriter(join(own, "history.jsonl"));
   history.append(header(experiment, method));
   const reports: RoundReport[] = [];
+  const progress = new MethodProgress(label, experiment.config.rounds);
   let started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
   try {
     for await (const event of simulateMethod(experiment, method)) {
@@ -44,10 +46,11 @@ export async function runMethod(
           reporter.line(`  ${describeMemory(event.memory)}`);
           break;
         case "progress":
-          reporter.progress(taskName(label, event), event.done, event.total);
+          progress.show(event, reporter);
           break;
         case "round":
           reports.push(event.report);
+          progress.learn(event.report);
           history.append({ type: "round", ...event.report });
           reporter.line(describeRound(event.report, experiment.config.rounds));
           break;
@@ -96,10 +99,6 @@ function header(
 /** The configuration of the model with its source made exact. */
 function describeModel({ config, model: { source } }: Experiment) {
   return { ...config.model, source };
-}
-
-function taskName(label: string, { round, phase }: Extract<SimulationEvent, { type: "progress" }>): string {
-  return round === 0 ? `${label}: ${phase}` : `${label}, round ${round}: ${phase}`;
 }
 
 function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): string {

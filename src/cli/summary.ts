@@ -73,8 +73,9 @@ export function majorityBaseline(
 ): Baseline | null {
   const { targets, targetsPerRow } = train;
   if (!(targets instanceof Int32Array) || targetsPerRow !== 1) return null;
-  const counts = task.labels.map((_, id) => targets.filter((target) => target === id).length);
-  const majority = counts.indexOf(Math.max(...counts));
+  const counts = new Uint32Array(task.labels.length);
+  for (const target of targets) counts[target]!++;
+  const majority = counts.indexOf(counts.reduce((most, count) => Math.max(most, count), 0));
   const outputs = new Float32Array(test.size * counts.length);
   for (let row = 0; row < test.size; row++) outputs[row * counts.length + majority] = 1;
   return { name: `always "${task.labels[majority]}"`, scores: task.score(test, outputs) };

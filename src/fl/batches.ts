@@ -63,7 +63,7 @@ export function packBatches(
 ): CohortBatches {
   const { length, targetsPerRow } = data;
   const members = plans.length;
-  const steps = Math.max(...plans.map((plan) => plan.length));
+  const steps = plans.reduce((most, plan) => Math.max(most, plan.length), 0);
   const rows = steps * members * batchSize;
   const ids = new Uint32Array(rows * length);
   const mask = new Float32Array(rows * length);

@@ -16,7 +16,7 @@ export const evaluationBatchSize = 64;
 export interface EvaluateOptions {
   /** Rows at once; 64 by default. */
   readonly batchSize?: number;
-  /** Called after each batch with rows done and all. */
+  /** Called after each batch that the device has done, with rows done and all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -82,10 +82,11 @@ export async function modelOutputs(
     const batch = evaluationBatch(model, data, { start, end });
     model.gpu.flush();
     await collect();
+    if (start > 0) onProgress?.(start, data.size);
     pending = { batch, start };
-    onProgress?.(end, data.size);
   }
   await collect();
+  onProgress?.(data.size, data.size);
   return all;
 }
 

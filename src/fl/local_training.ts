@@ -36,8 +36,10 @@ export interface LocalTrainingOptions {
   readonly clipNorm?: number | undefined;
   /** Runs each layer again in the backward pass instead of keeping its activations; off by default. */
   readonly checkpointing?: boolean | undefined;
-  /** Called after each step is recorded. */
+  /** Called after each step is recorded; the device may be some steps behind. */
   readonly onStep?: ((step: number, steps: number) => void) | undefined;
+  /** Called whenever the device has done more steps; at the end with `done` equal to `steps`. */
+  readonly onProgress?: ((done: number, steps: number) => void) | undefined;
 }
 
 /** What a cohort has learnt. Its maker disposes the tensors. */
@@ -58,13 +60,19 @@ export async function trainCohort(
   start: ReadonlyMap<string, Tensor>,
   options: LocalTrainingOptions & { readonly batches: CohortBatches },
 ): Promise<CohortResult> {
-  const { batches: { steps }, onStep } = options;
+  const { batches: { steps }, onStep, onProgress } = options;
   using training = new CohortTraining(model, start, options);
-  for (let step = 0; step < steps; step++) {
+  const { gpu } = training;
+  let done = 0;
+  const report = (now: number) => {
+    if (now > done) onProgress?.(done = now, steps);
+  };
+  for (let step = 1; step <= steps; step++) {
     training.step();
-    onStep?.(step + 1, steps);
-    await training.gpu.throttle();
+    onStep?.(step, steps);
+    report(step - await gpu.throttle());
   }
+  for (let unfinished = 1; unfinished >= 0; unfinished--) report(steps - await gpu.throttle(unfinished));
   return training.finish();
 }
 

@@ -126,7 +126,7 @@ function rehearseRound(
   const { model } = state;
   const { gpu } = model;
   const names = matchLinears(pretrained, targets);
-  const longest = Math.max(...clients.map(({ length }) => length));
+  const longest = clients.reduce((most, { length }) => Math.max(most, length), 0);
   const steps = "steps" in work ? work.steps : work.epochs * Math.ceil(longest / batchSize);
   const plans = new Array(cohortSize).fill(new Array(steps).fill([0]));
   const batches = packBatches(train, plans, batchSize);

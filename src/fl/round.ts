@@ -54,7 +54,7 @@ export async function trainRound(state: ServerState, options: RoundOptions) {
   const plans = participants.map((client) => planBatches(clients[client]!, { ...options, client }));
   const cohorts = chunk(participants.map((client, i) => ({ client, plan: plans[i]! })), cohortSize);
   const totalSteps = cohorts.reduce(
-    (total, cohort) => total + Math.max(...cohort.map(({ plan }) => plan.length)),
+    (total, cohort) => total + cohort.reduce((most, { plan }) => Math.max(most, plan.length), 0),
     0,
   );
   let doneSteps = 0;
@@ -67,8 +67,9 @@ export async function trainRound(state: ServerState, options: RoundOptions) {
         ...options,
         batches,
         learningRate: rate(round - 1),
-        onStep: () => onProgress(++doneSteps, totalSteps),
+        onProgress: (done) => onProgress(doneSteps + done, totalSteps),
       });
+      doneSteps += batches.steps;
       const members = cohort.map(({ client }) => client);
       const shares = members.map((client) => clients[client]!.length / numExamples);
       const weights = tensor(result.losses.gpu, shares);

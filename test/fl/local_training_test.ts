@@ -303,6 +303,30 @@ test("trainCohort() leaves the model's own tensors as they are", async () => {
   assert.equal(adaptersOf(adapted).size, 2);
 });
 
+test("trainCohort() reports the steps that the device has done, not those that are recorded ahead of it", async () => {
+  const told: string[] = [];
+  const result = await trainCohort(plain, trainableParameters(plain, () => true), {
+    optimizer: { name: "sgd" },
+    learningRate: 0.01,
+    batches: packBatches(data, [Array.from({ length: 5 }, (_, step) => [step])], batchSize),
+    onStep: (step) => told.push(`recorded ${step}`),
+    onProgress: (done, steps) => told.push(`done ${done} of ${steps}`),
+  });
+  assert.deepEqual(told, [
+    "recorded 1",
+    "recorded 2",
+    "recorded 3",
+    "done 1 of 5",
+    "recorded 4",
+    "done 2 of 5",
+    "recorded 5",
+    "done 3 of 5",
+    "done 4 of 5",
+    "done 5 of 5",
+  ]);
+  for (const each of [...result.values.values(), result.losses]) each.dispose();
+});
+
 test("CohortTraining.step() creates no buffer, bind group or pipeline once it is warm, and submits at most thrice", async () => {
   const model = await attachAdapters(tinyClassifier(gpu, { width: 7, inner: 5, seed: 3 }), {
     targets: ["encoder.inner"],

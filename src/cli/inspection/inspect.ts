@@ -8,6 +8,7 @@ import {
 } from "../../federa/mod.ts";
 import { SafetensorsFile } from "../../models/mod.ts";
 import { printable } from "../../data/printable.ts";
+import { cut } from "../cut.ts";
 import { barPlot, sparkline } from "./bar_plot.ts";
 import { type Column, formatTable } from "../table.ts";
 
@@ -55,7 +56,7 @@ export async function inspectFile(
 function describeFile(path: string, { metadata }: SafetensorsFile, { tensors }: Inspection): string {
   const count = tensors.reduce((sum, { shape }) => sum + shape.reduce((size, side) => size * side, 1), 0);
   const notes = Object.entries(metadata);
-  const described = notes.slice(0, 8).map(([key, value]) => `${cut(key, 40)} = ${cut(value, 40)}`);
+  const described = notes.slice(0, 8).map(([key, value]) => `${shorten(key, 40)} = ${shorten(value, 40)}`);
   if (notes.length > 8) described.push(`${notes.length - 8} more`);
   return `${printable(path)}: ${tensors.length} tensors, ${count.toLocaleString("en")} numbers` +
     (notes.length > 0 ? `\nnotes: ${described.join(", ")}` : "");
@@ -77,7 +78,7 @@ function formatInspection({ tensors, products }: Inspection, { plot }: InspectFi
   }));
   const plots = choose(plot, changes, rows).map(({ title, spectrum }) => {
     const part = spectrum!.complete ? "" : `, the leading ${spectrum!.values.length}`;
-    return `singular values of ${cut(title, 100)}${part}\n${barPlot(spectrum!.values)}`;
+    return `singular values of ${shorten(title, 60)}${part}\n${barPlot(spectrum!.values)}`;
   });
   return [
     formatTable(rows, columns("tensor", "dtype")),
@@ -109,7 +110,7 @@ function choose(plot: string | undefined, changes: readonly Row[], tensors: read
 function columns(title: string, kind: string): Column<Row>[] {
   const largest = ({ spectrum }: Row) => spectrum?.values[0];
   return [
-    { title, cell: ({ name }) => cut(name, 80) },
+    { title, cell: ({ name }) => name },
     { title: kind, cell: ({ what }) => what },
     { title: "shape", cell: ({ shape }) => formatShape(shape) },
     { title: "norm", cell: ({ norm }) => norm.toPrecision(4), align: "right" },
@@ -127,7 +128,6 @@ function columns(title: string, kind: string): Column<Row>[] {
 }
 
 /** Text of a file for a line: on one line, and cut short. */
-function cut(text: string, length: number): string {
-  const plain = printable(text);
-  return plain.length > length ? `${plain.slice(0, length - 1)}…` : plain;
+function shorten(text: string, length: number): string {
+  return cut(printable(text), length);
 }

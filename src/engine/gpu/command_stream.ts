@@ -37,6 +37,7 @@ export class CommandStream {
   #serial = 0;
   #totalDispatches = 0;
   #inFlight: Promise<undefined>[] = [];
+  #throttledSerial = 0;
   #waitedMilliseconds = 0;
 
   constructor(device: GPUDevice) {
@@ -124,15 +125,21 @@ export class CommandStream {
   }
 
   /**
-   * Submits, then waits until at most `ahead` earlier calls' work is unfinished. A loop that never reads back calls
+   * Submits, then waits until the work of at most `ahead` calls is unfinished. A loop that never reads back calls
    * this once a step, so that the host stays a bounded distance ahead of the device.
+   *
+   * @returns how many calls' work is unfinished; one that found nothing to submit since the last isn't counted.
    */
-  async throttle(ahead: number): Promise<void> {
+  async throttle(ahead: number): Promise<number> {
     this.flush();
-    this.#inFlight.push(this.#queue.onSubmittedWorkDone());
+    if (this.#serial !== this.#throttledSerial) {
+      this.#throttledSerial = this.#serial;
+      this.#inFlight.push(this.#queue.onSubmittedWorkDone());
+    }
     const start = performance.now();
     while (this.#inFlight.length > ahead) await this.#inFlight.shift();
     this.#waitedMilliseconds += performance.now() - start;
+    return this.#inFlight.length;
   }
 
   #openEncoder(): GPUCommandEncoder {

@@ -216,11 +216,16 @@ export class Gpu {
     this.#stream.flush();
   }
 
-  /** Submits, and waits while more than `ahead` earlier calls' work is unfinished. */
-  async throttle(ahead = 2): Promise<void> {
+  /**
+   * Submits, and waits while the work of more than `ahead` calls is unfinished.
+   *
+   * @returns how many calls' work is unfinished; one that found nothing to submit since the last isn't counted.
+   */
+  async throttle(ahead = 2): Promise<number> {
     this.#assertUsable();
-    await this.#stream.throttle(ahead);
+    const unfinished = await this.#stream.throttle(ahead);
     this.#assertUsable();
+    return unfinished;
   }
 
   /**

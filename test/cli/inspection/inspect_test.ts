@@ -32,7 +32,7 @@ test("inspectFile() prints tensors, the changes that factors make, and a plot", 
   assert.equal(
     text,
     `FILE: 4 tensors, 14 numbers
-notes: format = p�t
+notes: format = p\\nt
 
 tensor               dtype  shape    norm     σ₁  (norm/σ₁)²  singular values
 -------------------  -----  ------  -----  -----  ----------  ---------------

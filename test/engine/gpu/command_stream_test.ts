@@ -145,6 +145,20 @@ test("Gpu.throttle() waits for steps too far ahead and loses nothing", async () 
   x.dispose();
 });
 
+test("Gpu.throttle() says how many calls' work is unfinished", async () => {
+  const x = tensor(gpu, [0]);
+  await gpu.throttle(0);
+  const unfinished: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    fill(x, i);
+    unfinished.push(await gpu.throttle(2));
+  }
+  // Nothing was recorded since the last call: it has no work of its own.
+  for (const ahead of [2, 1, 0, 0]) unfinished.push(await gpu.throttle(ahead));
+  assert.deepEqual(unfinished, [1, 2, 2, 2, 2, 1, 0, 0]);
+  x.dispose();
+});
+
 test("a steady training step creates no buffer, no bind group and no pipeline, and keeps no memory", async () => {
   const [members, batch, tokens, width, classes] = [3, 2, 5, 12, 4];
   const random = (...shape: number[]) =>
