@@ -100,7 +100,37 @@ export function findMismatches(
       problems.push(`${theirs} must be ${formatShape(parameter.shape)}, got ${formatShape(shape)}`);
     }
   }
-  return [...problems, ...findMissing(known.keys(), names, { parameters, config })];
+  return [
+    ...problems,
+    ...findUntold(names, { layers, config, linears }),
+    ...findMissing(known.keys(), names, { parameters, config }),
+  ];
+}
+
+/** Layers that the configuration chooses and the file lacks, or the other way round: PEFT would leave both as they were. */
+function findUntold(
+  names: TransformersNames,
+  { layers, config: { targets }, linears }: Pick<ImportedParts, "layers" | "config" | "linears">,
+): string[] {
+  const stored = new Set([...layers.keys()].map((theirs) => names.fromTransformers(theirs)));
+  const [first = ""] = layers.keys();
+  // Of a bare encoder's adapter, names lack what a task model's have in front.
+  const bare = names.toTransformers(names.fromTransformers(first)) === first
+    ? 0
+    : (names.toTransformers(names.fromTransformers(first))?.indexOf(first) ?? 0);
+  return [
+    ...[...layers.keys()].filter((theirs) => targets(theirs) === false).map((theirs) =>
+      `the file has an adapter of ${
+        showName(theirs)
+      }, which target_modules and what goes with it don't choose`
+    ),
+    ...[...linears.keys()].flatMap((name) => {
+      const theirs = names.toTransformers(name)?.slice(bare);
+      return theirs !== undefined && !stored.has(name) && targets(theirs) === true
+        ? [`target_modules chooses ${showName(theirs)}, and the file has no adapter of it`]
+        : [];
+    }),
+  ];
 }
 
 /** Parameters of modules that the configuration says are stored whole, and which aren't there. */

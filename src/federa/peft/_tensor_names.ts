@@ -35,6 +35,8 @@ export function sortTensors(names: Iterable<string>): SortedTensors {
   const layers = new Map<string, LayerTensors>();
   const parameters = new Map<string, string>();
   const problems: string[] = [];
+  // With `bias` of "all", the biases of a module that is stored whole are there a second and a third time.
+  const copies = new Map<string, string>();
   for (const name of names) {
     if (!name.startsWith(PREFIX)) {
       problems.push(`tensor ${showName(name)} must begin with ${PREFIX}`);
@@ -48,9 +50,13 @@ export function sortTensors(names: Iterable<string>): SortedTensors {
       layers.set(layer, tensors);
     } else if (/\.lora_[^.]*(\.|$)/.test(place)) {
       problems.push(`tensor ${showName(name)} is a part of adapters that isn't built`);
-    } else if (!/\.(original_module|modules_to_save)\./.test(place)) {
-      // With `bias` of "all", the biases of a module that is stored whole are there a second and a third time.
-      parameters.set(place.replace(/\.base_layer\.bias$/, ".bias"), name);
+    } else if (/\.(original_module|modules_to_save)\./.test(place)) {
+      copies.set(place.replace(/\.(original_module|modules_to_save)\./, "."), name);
+    } else parameters.set(place.replace(/\.base_layer\.bias$/, ".bias"), name);
+  }
+  for (const [place, name] of copies) {
+    if (!parameters.has(place)) {
+      problems.push(`tensor ${showName(name)} is there without ${showName(PREFIX + place)}`);
     }
   }
   for (const [layer, { loraA, loraB }] of layers) {

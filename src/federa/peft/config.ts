@@ -1,20 +1,27 @@
 import { z } from "zod";
 import { excerpt } from "../../data/excerpt.ts";
-import { matchPatterns, patternProblem } from "./_pattern_key.ts";
+import { readPatternMap } from "./_pattern_map.ts";
+import { readTargets, type Targets } from "./_targets.ts";
 import { UnsupportedAdapterError } from "./errors.ts";
 
 /** What an `adapter_config.json` of PEFT says, as far as it changes what the adapter computes. */
 export interface PeftConfig {
   /** `SEQ_CLS`, `TOKEN_CLS`, `QUESTION_ANS`, or another task. */
   readonly taskType: string | undefined;
+  /** The class of `transformers` that the adapted model was of, where PEFT has noted it. */
+  readonly baseClass: string | undefined;
   /** The model that the adapter is for: a name on the hub, or a path. */
   readonly baseModel: string | undefined;
+  /** The branch, tag or commit of that model on the hub. */
+  readonly revision: string | undefined;
   /** Whether rows of the adapted weight are given lengths of their own (arXiv 2402.09353). */
   readonly useDora: boolean;
   /** Whether the frozen weight lacks its leading singular triplets (PiSSA, arXiv 2404.02948). */
   readonly isPissa: boolean;
   /** Modules that the adapter holds whole. */
   readonly modulesToSave: readonly string[];
+  /** Whether it adapts the linear layer of a name; undefined where it leaves that open. */
+  readonly targets: Targets;
   /** Rank and scaling of the layer of a name. */
   settingsOf(layer: string): LayerSettings;
 }
@@ -30,11 +37,17 @@ export interface LayerSettings {
 const defaultRank = 8;
 const defaultAlpha = 8;
 
-/** Fields that change nothing once an adapter is made: how it was started, which layers it chose, where it came from. */
+/** Fields that change nothing once an adapter is made: how it was started and trained, and what its layers aren't of here. */
 const passedOver = new Set([
-  ..."auto_mapping peft_version inference_mode revision runtime_config".split(" "),
-  ..."target_modules exclude_modules layers_to_transform layers_pattern lora_dropout".split(" "),
-  ..."megatron_core loftq_config eva_config corda_config lora_ga_config qalora_group_size".split(" "),
+  ..."peft_version inference_mode runtime_config lora_dropout fan_in_fan_out ensure_weight_tying".split(" "),
+  ..."megatron_core loftq_config eva_config corda_config lora_ga_config velora_config qalora_group_size"
+    .split(" "),
+]);
+
+/** Fields that change what an adapter computes, in ways that aren't built. */
+const notBuilt = new Set([
+  ..."use_qalora use_bdlora layer_replication lora_bias trainable_token_indices target_parameters".split(" "),
+  ..."alora_invocation_tokens megatron_config arrow_config kasa_config monteclora_config".split(" "),
 ]);
 
 /** Values of `init_lora_weights` after which the base is what it was. */
@@ -42,13 +55,17 @@ const innocentStarts = ["gaussian", "eva", "orthogonal", "mica"];
 
 const positive = z.number().positive();
 const flag = z.boolean().nullish().transform((value) => value ?? false);
-const pattern = <Value extends z.ZodType>(value: Value) =>
-  z.record(z.string(), value).nullish().transform((found) => new Map(Object.entries(found ?? {})));
+const names = z.union([z.string(), z.array(z.string())]).nullish();
+const pattern = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value).nullish();
 
 const schema = z.looseObject({
-  peft_type: z.literal("LORA"),
+  peft_type: z.literal("LORA", {
+    error: ({ input }) => `only adapters of LORA are read, got ${excerpt(input)}`,
+  }),
   task_type: z.string().nullish(),
+  auto_mapping: z.looseObject({ base_model_class: z.string().nullish() }).nullish(),
   base_model_name_or_path: z.string().nullish(),
+  revision: z.string().nullish(),
   r: z.int().positive().default(defaultRank),
   lora_alpha: positive.default(defaultAlpha),
   rank_pattern: pattern(z.int().positive()),
@@ -56,14 +73,25 @@ const schema = z.looseObject({
   use_rslora: flag,
   use_dora: flag,
   bias: z.enum(["none", "all", "lora_only"]).default("none"),
-  fan_in_fan_out: z.literal(false).nullish(),
   init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
+  target_modules: names,
+  exclude_modules: names,
+  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
+  layers_pattern: names,
   modules_to_save: z.array(z.string()).nullish(),
 });
 
+/** Modules of heads, which PEFT stores whole for a task whether the configuration says so or not. */
+const headsOf: Readonly<Record<string, readonly string[]>> = {
+  SEQ_CLS: ["classifier", "score"],
+  TOKEN_CLS: ["classifier", "score"],
+  QUESTION_ANS: ["qa_outputs"],
+};
+
 /**
  * Reads the JSON of an `adapter_config.json` of PEFT. Fields that change the numbers and aren't built, and unknown ones that
- * are set, are refused.
+ * are set, are refused. Its regular expressions are those of Python; they are matched in linear time, so that those which look
+ * around or refer back are refused too.
  *
  * @throws {UnsupportedAdapterError} listing everything that is.
  */
@@ -72,24 +100,33 @@ export function parsePeftConfig(value: unknown): PeftConfig {
   if (!success) {
     throw refuse(error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`));
   }
-  const { r, rank_pattern: ranks, lora_alpha, alpha_pattern: alphas, use_rslora, init_lora_weights } = data;
+  const { r, lora_alpha, use_rslora, init_lora_weights, task_type } = data;
   const problems = [...findUnknown(data), ...startProblems(init_lora_weights ?? true)];
-  for (const [field, patterns] of Object.entries({ rank_pattern: ranks, alpha_pattern: alphas })) {
-    for (const key of patterns.keys()) {
-      const problem = patternProblem(key);
-      if (problem !== undefined) problems.push(`${field} ${excerpt(key)}: ${problem}`);
+  const patterns = <Value>(field: string, found: Readonly<Record<string, Value>> | null | undefined) => {
+    try {
+      return readPatternMap(found ?? {});
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      problems.push(`${field} ${error.message}`);
+      return undefined;
     }
-  }
+  };
+  const ranks = patterns("rank_pattern", data.rank_pattern);
+  const alphas = patterns("alpha_pattern", data.alpha_pattern);
   if (problems.length > 0) throw refuse(problems);
+  const modulesToSave = data.modules_to_save ?? [];
   return {
-    taskType: data.task_type ?? undefined,
-    baseModel: data.base_model_name_or_path ?? undefined,
+    taskType: task_type ?? undefined,
+    baseClass: data.auto_mapping?.base_model_class ?? undefined,
+    baseModel: data.base_model_name_or_path || undefined,
+    revision: data.revision || undefined,
     useDora: data.use_dora,
     isPissa: init_lora_weights === "pissa",
-    modulesToSave: data.modules_to_save ?? [],
+    modulesToSave,
+    targets: readTargets({ ...data, modules_to_save: [...modulesToSave, ...headsOf[task_type ?? ""] ?? []] }),
     settingsOf(layer) {
-      const rank = matchPatterns(ranks, layer) ?? r;
-      const alpha = matchPatterns(alphas, layer) ?? lora_alpha;
+      const rank = ranks!.get(layer) ?? r;
+      const alpha = alphas!.get(layer) ?? lora_alpha;
       return { rank, scaling: alpha / (use_rslora ? Math.sqrt(rank) : rank) };
     },
   };
@@ -97,14 +134,13 @@ export function parsePeftConfig(value: unknown): PeftConfig {
 
 /** Fields beyond those that are read, unless they are off. */
 function findUnknown(fields: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(fields).filter(([name, value]) =>
-    !Object.hasOwn(schema.shape, name) && !passedOver.has(name) && !isOff(value)
-  ).map(([name, value]) =>
-    `${excerpt(name).slice(1, -1)} = ${
-      excerpt(value)
-    }: not built; if it doesn't change what the adapter computes, ` +
-    "remove the field"
-  );
+  return Object.entries(fields).flatMap(([name, value]) => {
+    if (Object.hasOwn(schema.shape, name) || passedOver.has(name) || isOff(value)) return [];
+    const what = notBuilt.has(name)
+      ? "it changes what the adapter computes, and isn't built"
+      : "the field is unknown; if it doesn't change what the adapter computes, remove it";
+    return [`${excerpt(name).slice(1, -1)} = ${excerpt(value)}: ${what}`];
+  });
 }
 
 function isOff(value: unknown): boolean {

@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
 import { parsePeftConfig, UnsupportedAdapterError } from "../../../src/federa/mod.ts";
 
 const layer = "bert.encoder.layer.1.attention.self.query";
+
+/** What Python says, see test/golden/peft/patterns.py. */
+const golden = JSON.parse(
+  await readFile(join(import.meta.dirname, "../../golden/peft/patterns.json"), "utf8"),
+) as {
+  readonly names: readonly string[];
+  /** Numbers of the names that match a pattern as a whole, and as a key. */
+  readonly patterns: readonly (readonly [string, readonly [number[], number[]] | null])[];
+  readonly layers: readonly string[];
+  readonly targets: readonly (readonly [Record<string, unknown>, number[]])[];
+};
 
 function problemsOf(value: unknown): string[] {
   try {
@@ -17,11 +30,14 @@ function problemsOf(value: unknown): string[] {
 }
 
 test("parsePeftConfig() takes PEFT's defaults where nothing is said", () => {
-  const { settingsOf, ...rest } = parsePeftConfig({ peft_type: "LORA" });
+  const { settingsOf, targets, ...rest } = parsePeftConfig({ peft_type: "LORA" });
+  assert.equal(targets(layer), undefined);
   assert.deepEqual(settingsOf(layer), { rank: 8, scaling: 1 });
   assert.deepEqual(rest, {
     taskType: undefined,
+    baseClass: undefined,
     baseModel: undefined,
+    revision: undefined,
     useDora: false,
     isPissa: false,
     modulesToSave: [],
@@ -52,21 +68,97 @@ test("parsePeftConfig() matches patterns at the end of a name, after a dot, the 
   assert.equal(rankOf({ key: 5, "a|query": 3 }), 3);
 });
 
-test("parsePeftConfig() refuses patterns that would take for ever, or that mean another thing elsewhere", () => {
+test("parsePeftConfig() refuses keys that RE2 doesn't know, or that mean another thing to it", () => {
   const of = (key: string) => problemsOf({ peft_type: "LORA", alpha_pattern: { [key]: 1 } }).join();
-  assert.match(of("(a+)+"), /^alpha_pattern "\(a\+\)\+": it repeats a group$/);
-  assert.match(of(".*.*.*.*.*"), /more than 4 repetitions/);
-  assert.match(of("a".repeat(1001)), /1000 characters, got 1001/);
-  for (const key of ["(", "a\\Z", "a{,2}", "(?i)a", "a++", "\\p{L}"]) {
-    assert.match(of(key), /isn't understood/);
+  assert.equal(of("(a+)+"), "");
+  assert.match(of("(?=a)b"), /^alpha_pattern "\(\?=a\)b": it isn't understood at character 1$/);
+  assert.match(of(`${"a".repeat(1000)}*`), /1000 characters, got 1001/);
+  assert.match(of("(a{99}){99}"), /it repeats too much/);
+  assert.match(of("a++"), /there is nothing to repeat at character 3/);
+  for (const key of ["(", "a{,2", "(?i)a", "\\p{L}", "\\1", "[[:alpha:]]", "[a"]) {
+    assert.match(of(key), /isn't understood/, key);
   }
+});
+
+test("parsePeftConfig() matches in linear time whatever would take an engine that backtracks for ever", () => {
+  const hard = ["(\\w|.)".repeat(32), "(a|a|aa)+".repeat(8), "(.*)*".repeat(8), "(\\w+)*!"];
+  const config = parsePeftConfig({
+    peft_type: "LORA",
+    r: 1,
+    rank_pattern: Object.fromEntries(hard.map((key) => [`${key}!`, 2])),
+    target_modules: `(${hard.join("|")})!`,
+  });
+  const name = "a".repeat(60);
+  const start = performance.now();
+  assert.equal(config.settingsOf(name).rank, 1);
+  assert.equal(config.targets(name), false);
+  assert.equal(config.settingsOf(`${name}!`).rank, 2);
+  assert.ok(performance.now() - start < 5000);
+});
+
+test("parsePeftConfig() takes thousands of names as keys, and few patterns", () => {
+  const of = (end: string, count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`layer.${i}.query${end}`, i + 1]));
+  const { settingsOf } = parsePeftConfig({ peft_type: "LORA", rank_pattern: of("", 5000) });
+  assert.equal(settingsOf("encoder.layer.4999.query").rank, 5000);
+  assert.equal(settingsOf("encoder.layer.5000.query").rank, 8);
+  assert.match(
+    problemsOf({ peft_type: "LORA", rank_pattern: of(".*", 257) }).join(),
+    /^rank_pattern it may have 256 keys that are patterns, got more$/,
+  );
+});
+
+test("parsePeftConfig() reads patterns as Python does, or refuses them", () => {
+  const refused = { python: 0, here: 0 };
+  for (const [pattern, expected] of golden.patterns) {
+    const read = () => {
+      try {
+        return parsePeftConfig({ peft_type: "LORA", r: 1, rank_pattern: { [pattern]: 2 } });
+      } catch (error) {
+        assert.ok(error instanceof UnsupportedAdapterError);
+        return undefined;
+      }
+    };
+    const config = read();
+    if (expected === null) {
+      assert.equal(config, undefined, pattern);
+      refused.python++;
+    } else if (config === undefined) refused.here++;
+    else {
+      const found = (matches: (name: string) => boolean | undefined) =>
+        golden.names.flatMap((name, i) => matches(name) ? [i] : []);
+      const { targets } = parsePeftConfig({ peft_type: "LORA", target_modules: pattern });
+      assert.deepEqual(
+        [found(targets), found((name) => config.settingsOf(name).rank === 2)],
+        expected,
+        pattern,
+      );
+    }
+  }
+  // Of some patterns only Python knows what they mean: possessive ones, those that look ahead, and so on.
+  assert.ok(refused.python > 100 && refused.here < 200, JSON.stringify(refused));
+});
+
+test("parsePeftConfig() chooses the layers that PEFT does", () => {
+  for (const [fields, expected] of golden.targets) {
+    const { targets } = parsePeftConfig({ peft_type: "LORA", ...fields });
+    const found = golden.layers.flatMap((name, i) => targets(name) ? [i] : []);
+    assert.deepEqual(found, expected, JSON.stringify(fields));
+  }
+  for (const target_modules of [undefined, null, "all-linear", "(?!x)query"]) {
+    assert.equal(parsePeftConfig({ peft_type: "LORA", target_modules }).targets("query"), undefined);
+  }
+  const { targets } = parsePeftConfig({ peft_type: "LORA", task_type: "SEQ_CLS", target_modules: ["dense"] });
+  assert.deepEqual(["bert.pooler.dense", "classifier.dense"].map(targets), [true, false]);
 });
 
 test("parsePeftConfig() lists everything that isn't built, known or unknown, and passes over what is off", () => {
   const problems = problemsOf({
     peft_type: "LORA",
     r: 2,
-    fan_in_fan_out: false,
+    fan_in_fan_out: true,
+    ensure_weight_tying: true,
+    velora_config: { scale: 2 },
     use_qalora: true,
     layer_replication: [[0, 2]],
     trainable_token_indices: [1],
@@ -78,7 +170,6 @@ test("parsePeftConfig() lists everything that isn't built, known or unknown, and
     constructor: true,
     invented: 7,
     use_bdlora: null,
-    ensure_weight_tying: false,
     kasa_config: {},
     exclude_modules: ["classifier"],
     layers_to_transform: [1],
@@ -98,7 +189,8 @@ test("parsePeftConfig() lists everything that isn't built, known or unknown, and
     "constructor",
     "invented",
   ]);
-  assert.match(problems[9]!, /^invented = 7: not built; .*remove the field$/);
+  assert.equal(problems[0], "use_qalora = true: it changes what the adapter computes, and isn't built");
+  assert.match(problems[9]!, /^invented = 7: the field is unknown; .*remove it$/);
 });
 
 test("parsePeftConfig() refuses other kinds of adapters and wrong values, all at once", () => {
@@ -106,7 +198,6 @@ test("parsePeftConfig() refuses other kinds of adapters and wrong values, all at
     peft_type: "IA3",
     r: 0,
     lora_alpha: -1,
-    fan_in_fan_out: true,
     bias: "some",
     rank_pattern: { query: 1.5 },
     modules_to_save: "classifier",
@@ -116,7 +207,6 @@ test("parsePeftConfig() refuses other kinds of adapters and wrong values, all at
       "peft_type",
       "r",
       "lora_alpha",
-      "fan_in_fan_out",
       "bias",
       "rank_pattern.query",
       "modules_to_save",
@@ -124,6 +214,7 @@ test("parsePeftConfig() refuses other kinds of adapters and wrong values, all at
   ) {
     assert.ok(problems.some((problem) => problem.startsWith(`${field}: `)), field);
   }
+  assert.equal(problems[0], 'peft_type: only adapters of LORA are read, got "IA3"');
   assert.equal(problemsOf([]).length, 1);
 });
 

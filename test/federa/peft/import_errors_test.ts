@@ -134,6 +134,40 @@ describe("importPeft() of broken or foreign adapters", () => {
     );
   });
 
+  test("importPeft() wants adapters of the layers that the configuration chooses, and no others", async () => {
+    const value = "bert.encoder.layer.1.attention.self.value";
+    await refuses(
+      {
+        tensors: {
+          [`${prefix}${value}.lora_A.weight`]: undefined,
+          [`${prefix}${value}.lora_B.weight`]: undefined,
+        },
+      },
+      "AdapterMismatchError",
+      new RegExp(`target_modules chooses "${value}", and the file has no adapter of it$`),
+    );
+    await refuses(
+      { config: { exclude_modules: "bert.encoder.layer.1.*value" } },
+      "AdapterMismatchError",
+      new RegExp(
+        `the file has an adapter of "${value}", which target_modules and what goes with it don't choose$`,
+      ),
+    );
+    await refuses(
+      { from: "encoder_only", config: { target_modules: ["query", "value", "attention.output.dense"] } },
+      "AdapterMismatchError",
+      /target_modules chooses "encoder\.layer\.0\.attention\.output\.dense", and .*\n.*"encoder\.layer\.1\.att/,
+    );
+  });
+
+  test("importPeft() refuses copies of a module's tensors without the tensors", async () => {
+    await refuses(
+      { tensors: { [`${prefix}bert.pooler.modules_to_save.dense.bias`]: f32(12) } },
+      "CorruptFileError",
+      /"base_model\.model\.bert\.pooler\.modules_to_save\.dense\.bias" is there without ".*bert\.pooler\.dense\.bias"$/,
+    );
+  });
+
   test("importPeft() refuses a layer that is there twice", async () => {
     await refuses(
       {

@@ -1,0 +1,74 @@
+import { compilePattern } from "./_python_pattern.ts";
+
+/** Most patterns of layers that are compiled. */
+const maxPatterns = 256;
+
+/** The fields of a configuration that choose the layers to adapt. */
+export interface TargetFields {
+  readonly target_modules?: string | readonly string[] | null | undefined;
+  readonly exclude_modules?: string | readonly string[] | null | undefined;
+  readonly modules_to_save?: readonly string[] | null | undefined;
+  readonly layers_to_transform?: number | readonly number[] | null | undefined;
+  readonly layers_pattern?: string | readonly string[] | null | undefined;
+}
+
+/**
+ * Whether a configuration of PEFT adapts a linear layer of a name, by PEFT's `check_target_module_exists`; undefined where a
+ * field is a shorthand, or a regular expression that isn't compiled.
+ */
+export type Targets = (name: string) => boolean | undefined;
+
+/** Reads which layers a configuration adapts. */
+export function readTargets(fields: TargetFields): Targets {
+  const { target_modules: targets, layers_to_transform: layers } = fields;
+  if (targets === null || targets === undefined || targets === "all-linear") return () => undefined;
+  try {
+    const isTarget = readNames(targets);
+    const isExcluded = readNames(fields.exclude_modules ?? []);
+    const isLayer = readLayers(layers ?? [], fields.layers_pattern ?? []);
+    const stored = (fields.modules_to_save ?? []).map((name) => `.${name}.`);
+    // Numbers of layers choose among names that are ends of others.
+    const isWhole = (name: string) => typeof targets === "string" || targets.includes(name);
+    return (name) =>
+      !isExcluded(name) && !stored.some((each) => `.${name}.`.includes(each)) && isTarget(name) &&
+      (isWhole(name) || isLayer(name));
+  } catch (error) {
+    if (error instanceof SyntaxError) return () => undefined;
+    throw error;
+  }
+}
+
+/** A pattern of whole names, or a list of their ends. */
+function readNames(value: string | readonly string[]): (name: string) => boolean {
+  if (typeof value === "string") return value === "" ? () => false : compilePattern(value).matches;
+  const known = new Set(value);
+  return (name) => {
+    if (known.has(name)) return true;
+    for (let dot = name.indexOf("."); dot >= 0; dot = name.indexOf(".", dot + 1)) {
+      if (known.has(name.slice(dot + 1))) return true;
+    }
+    return false;
+  };
+}
+
+/** Layers by their number, the first number of a name after one of the patterns. */
+function readLayers(
+  layers: number | readonly number[],
+  pattern: string | readonly string[],
+): (name: string) => boolean {
+  const numbers = new Set(typeof layers === "number" ? [layers] : layers);
+  if (numbers.size === 0) return () => true;
+  const index = "\\.(?P<index>\\d+)\\.";
+  const patterns = [pattern].flat().filter((each) => each !== "");
+  if (patterns.length > maxPatterns) throw new SyntaxError("it has too many patterns");
+  const before = patterns.length === 0
+    ? [compilePattern("[^.]*", { around: [".*?\\.", index] })]
+    : patterns.map((each) => compilePattern(each, { around: ["(?:^|.*?\\.)", index] }));
+  return (name) => {
+    for (const each of before) {
+      const found = each.groupAtStart(name, "index");
+      if (found !== undefined) return numbers.has(Number(found));
+    }
+    return false;
+  };
+}
