@@ -3,7 +3,7 @@ import { randomKey, RandomStream } from "../engine/mod.ts";
 import { labelsFor, type TaskExamples, type TaskKind } from "../tasks/mod.ts";
 import type { Config } from "./config/config.ts";
 import { ConfigError } from "./config/parse_config.ts";
-import { readExamples } from "./read_examples.ts";
+import { readExamples, type ReadFileOptions, type ReadingOptions } from "./read_examples.ts";
 import { type Reporter, showDownload } from "./reporter.ts";
 
 /** Options of {@linkcode loadData} and of whatever else takes long before a run. */
@@ -36,7 +36,7 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
   const { data, evaluateOn, seed, task: { kind } } = config;
   const all = sample(await readAll(config, options), data.maxExamples, seed);
   const ownTest = data.kind === "files" && data.test !== undefined
-    ? await readExamples(kind, data.test, { ...data, ...options })
+    ? await readExamples(kind, data.test, readingOf(data, options))
     : undefined;
   const stream = new RandomStream(randomKey(seed, "split"));
   const strata = all.map((example) => ({ example, label: classOf(example) ?? "" }));
@@ -61,7 +61,9 @@ export function classOf(example: Example): string | undefined {
 }
 
 async function readAll({ data, task }: Config, options: LoadOptions): Promise<Example[]> {
-  if (data.kind === "files") return await readExamples(task.kind, data.train, { ...data, ...options });
+  if (data.kind === "files") {
+    return await readExamples(task.kind, data.train, readingOf(data, options));
+  }
   const { reporter, signal } = options;
   const mails = await loadSpamAssassin({
     ...(signal && { signal }),
@@ -74,6 +76,11 @@ async function readAll({ data, task }: Config, options: LoadOptions): Promise<Ex
   });
   reporter.endProgress();
   return mails;
+}
+
+/** How files are read, and where notices about them go. */
+function readingOf(data: ReadingOptions, { signal, reporter }: LoadOptions): ReadFileOptions {
+  return { ...data, signal, onNotice: (message) => reporter.line(message) };
 }
 
 /** A random part of the examples, in their order. */

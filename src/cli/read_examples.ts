@@ -1,15 +1,17 @@
-import { type DataFormat, readExamples as read } from "../data/mod.ts";
+import { readExamples as read } from "../data/mod.ts";
 import type { TaskKind } from "../tasks/mod.ts";
-import { type ColumnsConfig, exampleColumns } from "./config/columns_config.ts";
+import { exampleColumns } from "./config/columns_config.ts";
+import type { ReadingOptions } from "./config/data_config.ts";
 import type { Example } from "./load_data.ts";
 import { ConfigError } from "./config/parse_config.ts";
 
+export type { ReadingOptions };
+
 /** Options of {@linkcode readExamples}. */
-export interface ReadFileOptions {
-  readonly columns: ColumnsConfig;
-  readonly format?: DataFormat | undefined;
-  readonly quotes?: boolean | undefined;
+export interface ReadFileOptions extends Partial<ReadingOptions> {
   readonly signal?: AbortSignal | undefined;
+  /** Told what one should know of a file. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /**
@@ -21,14 +23,19 @@ export interface ReadFileOptions {
 export async function readExamples(
   kind: TaskKind,
   path: string,
-  { columns, format, quotes = true, signal }: ReadFileOptions,
+  options: ReadFileOptions,
 ): Promise<Example[]> {
+  const { columns = {}, quotes, format, delimiter, encoding, header, signal, onNotice } = options;
   try {
     return await read(path, kind, {
       columns: exampleColumns(kind, columns),
-      quotes,
+      ...(quotes !== undefined && { quotes }),
       ...(format && { format }),
+      ...(delimiter !== undefined && { delimiter }),
+      ...(encoding !== undefined && { encoding }),
+      ...(header && { header }),
       ...(signal && { signal }),
+      ...(onNotice && { onNotice }),
     });
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause)) throw cause;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./encoding.ts";
 export * from "./errors.ts";
 export * from "./examples.ts";
 export * from "./class_counts.ts";

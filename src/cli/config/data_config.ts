@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { dataFormats } from "../../data/mod.ts";
+import { dataFormats, encodingOf, isDelimiter } from "../../data/mod.ts";
 import { columnsConfig } from "./columns_config.ts";
 
 const count = z.int().min(1);
@@ -11,6 +11,34 @@ const shares = {
   /** Share of the examples held out for the final word. */
   testShare: share.default(0.2),
 };
+
+const encoding = z.string().superRefine((name, context) => {
+  try {
+    encodingOf(name);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+  }
+});
+
+const reading = {
+  /** By default as the extension of the file says. */
+  format: z.enum(dataFormats).optional(),
+  /** Whether quotation marks enclose values of CSV or TSV, or are part of them, as in GLUE's. */
+  quotes: z.boolean().default(true),
+  /** The character between values of CSV or TSV; by default found among commas, semicolons, tabs and vertical bars. */
+  delimiter: z.string().refine(isDelimiter, 'expected one character, such as ";" or "\\t"').optional(),
+  /** How text is encoded, such as "windows-1252"; by default as a byte order mark says, or else UTF-8. */
+  encoding: encoding.optional(),
+  /** Names of the columns of CSV or TSV without a line of them, or of CoNLL; those with an empty name are passed over. */
+  header: z.array(z.string()).min(1).optional(),
+  columns: columnsConfig.default({}),
+};
+
+/** How data files are read. */
+export const readingConfig = z.strictObject(reading);
+
+/** How data files are read: what a run was told, so that others can read files as it did. */
+export type ReadingOptions = z.output<typeof readingConfig>;
 
 /** Where the examples come from. */
 export const dataConfig = z.discriminatedUnion("kind", [
@@ -26,11 +54,7 @@ export const dataConfig = z.discriminatedUnion("kind", [
     train: z.string().min(1),
     /** Path of the test set; without it `testShare` of the examples is split off. */
     test: z.string().min(1).optional(),
-    /** By default as the extension of the file says. */
-    format: z.enum(dataFormats).optional(),
-    /** Whether quotation marks enclose values of CSV or TSV, or are part of them, as in GLUE's. */
-    quotes: z.boolean().default(true),
-    columns: columnsConfig.default({}),
+    ...reading,
     /** Names of the outputs; by default those that occur among the examples of `train`. */
     labels: z.array(z.string().min(1)).min(1).optional(),
     maxExamples: count.optional(),

@@ -11,6 +11,20 @@ export interface RowCollectorOptions {
   readonly maxRows: number;
 }
 
+/** What a file's rows have in common. */
+export interface FileOptions {
+  /** What a row is numbered by, for messages: `line`, `row` or `question`. */
+  readonly unit: string;
+  /** Words that stand for a missing value. */
+  readonly missingWords?: ReadonlySet<string>;
+}
+
+interface FileOfRows extends FileOptions {
+  /** Index of its first row. */
+  readonly first: number;
+  readonly path: string;
+}
+
 /** Gathers the rows of files as they are read. */
 export class RowCollector implements RowSet {
   readonly rows: Row[] = [];
@@ -18,15 +32,15 @@ export class RowCollector implements RowSet {
   readonly classNames = new Map<string, readonly string[]>();
   readonly #options: RowCollectorOptions;
   readonly #numbers: number[] = [];
-  readonly #files: { readonly first: number; readonly path: string; readonly unit: string }[] = [];
+  readonly #files: FileOfRows[] = [];
 
   constructor(options: RowCollectorOptions) {
     this.#options = options;
   }
 
-  /** Begins a file, whose rows are told apart by the number of a `line` or `row`. */
-  beginFile(path: string, unit: string): void {
-    this.#files.push({ first: this.rows.length, path, unit });
+  /** Begins a file. */
+  beginFile(path: string, options: FileOptions): void {
+    this.#files.push({ ...options, first: this.rows.length, path });
   }
 
   /** Adds a row of the file that was begun last. */
@@ -60,10 +74,28 @@ export class RowCollector implements RowSet {
 
   /** Where a row stands. */
   place(index: number): string {
-    const file = this.#files.findLast(({ first }) => first <= index);
-    return file === undefined ? `row ${index + 1}` : `${file.unit} ${this.#numbers[index]} of ${file.path}`;
+    const { unit, path } = this.#fileOf(index);
+    return `${unit} ${this.#numbers[index]} of ${path}`;
+  }
+
+  /** Words that stand for a missing value in a row. */
+  missingWords(index: number): ReadonlySet<string> {
+    return this.#fileOf(index).missingWords ?? NO_WORDS;
+  }
+
+  /** The file of a row: of those that begin before it, the last. */
+  #fileOf(index: number): FileOfRows {
+    let [low, high] = [0, this.#files.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (this.#files[middle]!.first <= index) low = middle;
+      else high = middle;
+    }
+    return this.#files[low]!;
   }
 }
+
+const NO_WORDS: ReadonlySet<string> = new Set();
 
 function picked(row: Row, columns: readonly string[]): Row {
   return Object.fromEntries(columns.flatMap((name) => Object.hasOwn(row, name) ? [[name, row[name]]] : []));

@@ -9,7 +9,7 @@ import { readLines } from "./_read_text.ts";
  * between documents, `-DOCSTART-`, are passed over.
  */
 export const readConllInto: ReadInto = async (path, rows, options) => {
-  rows.beginFile(path, "line");
+  rows.beginFile(path, { unit: "line" });
   let [tokens, tags, first]: [string[], string[], number] = [[], [], 1];
   const finish = () => {
     if (tokens.length > 0) rows.add({ tokens, tags }, first);

@@ -1,87 +1,149 @@
-import { pipeline } from "node:stream/promises";
-import { CsvError, type Info, parse } from "csv-parse";
 import { CorruptFileError, DataLimitError } from "../errors.ts";
+import { cut } from "../excerpt.ts";
 import type { RowCollector } from "./_collector.ts";
+import { type CsvRecord, CsvTokenizer } from "./_csv_tokenizer.ts";
+import { delimiterNames, findDelimiter } from "./_find_delimiter.ts";
 import type { ReadInto, ReadIntoOptions } from "./_read_into.ts";
 import { readText } from "./_read_text.ts";
 
-/** Longest record, in bytes. */
-const MAX_RECORD = 64 << 20;
+/** Lines and characters of a file's beginning, of which the delimiter is found. */
+const HEAD = { lines: 20, characters: 4 << 20 };
 
-/** Values with a comma between them; see {@linkcode readSeparated}. */
+/** Words that pandas' `read_csv` reads as a missing value, beside the empty text. */
+const MISSING_WORDS: ReadonlySet<string> = new Set([
+  ...["#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A"],
+  ...["NA", "NULL", "NaN", "None", "n/a", "nan", "null"],
+]);
+
+/** Values with a comma between them; see {@linkcode readTable}. */
 export const readCsvInto: ReadInto = (path, rows, options) =>
-  readSeparated(path, rows, { ...options, delimiter: "," });
+  readTable(path, rows, { ...options, usual: "," });
 
-/** Values with a tab between them; see {@linkcode readSeparated}. */
+/** Values with a tab between them; see {@linkcode readTable}. */
 export const readTsvInto: ReadInto = (path, rows, options) =>
-  readSeparated(path, rows, { ...options, delimiter: "\t" });
+  readTable(path, rows, { ...options, usual: "\t" });
 
-/** Records of text (RFC 4180), of which the first names the columns unless the options do; blank lines are passed over. */
-async function readSeparated(
+/**
+ * Records of text, of which the first names the columns unless the options do; blank lines are passed over, and so are
+ * columns without a name. A value that a record lacks at its end is null.
+ */
+async function readTable(
   path: string,
   rows: RowCollector,
-  options: ReadIntoOptions & { readonly delimiter: string },
+  options: ReadIntoOptions & { readonly usual: string },
 ): Promise<void> {
-  const parser = parse({
-    delimiter: options.delimiter,
-    info: true,
-    max_record_size: MAX_RECORD,
-    quote: options.quotes === false ? false : '"',
-    record_delimiter: ["\r\n", "\n", "\r"],
-    // Counted below, where the message can tell what was expected.
-    relax_column_count: true,
-    skip_empty_lines: true,
-  });
-  rows.beginFile(path, "line");
-  // Where the record after the last good one begins, but for blank lines.
-  let next = 1;
-  let columns = options.header && checkColumns(path, options.header);
+  const { usual, header, columns, quotes = true, onNotice } = options;
+  rows.beginFile(path, { unit: "line", missingWords: MISSING_WORDS });
+  const pieces = readText(path, options);
+  const head = await readHead(pieces);
+  const delimiter = options.delimiter ?? findDelimiter(head, { usual, quotes, header, columns });
+  if (options.delimiter === undefined && delimiter !== usual) {
+    const [found, expected] = [delimiter, usual].map((each) => delimiterNames.get(each));
+    onNotice?.(
+      `${path} has ${found} between its values, not ${expected}; delimiter in the configuration overrules`,
+    );
+  }
+  const table = new Table(path, rows, { columns, delimiter });
+  if (header !== undefined) table.begin(header);
+  const tokenizer = new CsvTokenizer({ delimiter, quotes });
+  const add = (read: () => CsvRecord[]) => {
+    for (const record of located(path, read)) table.add(record);
+  };
+  add(() => tokenizer.push(head));
+  for await (const piece of pieces) add(() => tokenizer.push(piece));
+  add(() => tokenizer.end());
+  table.finish(onNotice);
+}
+
+/** The beginning of a file: whole pieces, until there are lines enough. */
+async function readHead(pieces: AsyncGenerator<string>): Promise<string> {
+  let head = "";
+  for (let lines = 0; lines < HEAD.lines && head.length < HEAD.characters;) {
+    const { value, done } = await pieces.next();
+    if (done) break;
+    head += value;
+    lines += value.split(/[\r\n]/, HEAD.lines).length - 1;
+  }
+  return head;
+}
+
+/** Puts the file's name into errors of the tokenizer. */
+function located<T>(path: string, read: () => T): T {
   try {
-    await pipeline(readText(path, options), parser, async (records) => {
-      for await (const { record, info } of records as AsyncIterable<{ record: string[]; info: Info }>) {
-        next = info.lines + 1;
-        if (columns === undefined) {
-          columns = checkColumns(path, record);
-          continue;
-        }
-        // The parser counts up to the end of the record.
-        const line = info.lines - record.reduce((sum, value) => sum + value.split("\n").length - 1, 0);
-        if (record.length !== columns.length) {
-          throw new CorruptFileError(
-            `Cannot read line ${line} of ${path}: expected ${columns.length} values, got ${record.length}`,
-          );
-        }
-        rows.add(Object.fromEntries(columns.map((name, i) => [name, record[i]])), line);
-      }
-    });
+    return read();
   } catch (error) {
-    throw error instanceof CsvError ? explain(path, error, next) : error;
+    if (!(error instanceof CorruptFileError || error instanceof DataLimitError)) throw error;
+    error.message = `Cannot read ${error.message.replace(/:/, ` of ${path}:`)}`;
+    throw error;
   }
 }
 
-function checkColumns(path: string, columns: readonly string[]): readonly string[] {
-  const repeated = columns.find((name, i) => columns.indexOf(name) < i);
-  if (repeated === undefined) return columns;
-  throw new CorruptFileError(`Cannot read ${path}: two columns are named ${JSON.stringify(repeated)}`);
+interface TableOptions {
+  readonly columns?: readonly string[] | undefined;
+  readonly delimiter: string;
 }
 
-function explain(path: string, error: CsvError, next: number): Error {
-  // A quotation that is never closed is noticed at the end of the file.
-  const number = error.code === "CSV_QUOTE_NOT_CLOSED" ? next : error["lines"];
-  const line = typeof number === "number" ? `line ${number} of ${path}` : path;
-  const cause = { cause: error };
-  switch (error.code) {
-    case "CSV_MAX_RECORD_SIZE":
-      return new DataLimitError(`Cannot read ${line}: a record may take ${MAX_RECORD} bytes`, cause);
-    case "CSV_QUOTE_NOT_CLOSED":
-    case "CSV_INVALID_CLOSING_QUOTE":
-    case "INVALID_OPENING_QUOTE":
-      return new CorruptFileError(
-        `Cannot read ${line}: a quotation mark stands where none may, or is never closed; if they are part of the ` +
-          `text in this file, set quotes to false`,
-        cause,
+/** Makes rows of records. */
+class Table {
+  readonly #path: string;
+  readonly #rows: RowCollector;
+  readonly #options: TableOptions;
+  #width: number | undefined;
+  /** Places of the columns that are kept, and of those without a name. */
+  #kept: (readonly [name: string, place: number])[] = [];
+  #unnamed: number[] = [];
+  /** Values that stood in columns without a name, and where the first did. */
+  #passedOver = { count: 0, line: 0 };
+
+  constructor(path: string, rows: RowCollector, options: TableOptions) {
+    this.#path = path;
+    this.#rows = rows;
+    this.#options = options;
+  }
+
+  begin(header: readonly string[]): void {
+    const wanted = this.#options.columns && new Set(this.#options.columns);
+    const places = new Map<string, number>();
+    header.forEach((name, i) => {
+      if (name.trim() === "") {
+        this.#unnamed.push(i);
+      } else if (wanted?.has(name) ?? true) {
+        if (places.has(name)) {
+          throw new CorruptFileError(
+            `Cannot read ${this.#path}: two columns are named ${JSON.stringify(cut(name))}`,
+          );
+        }
+        places.set(name, i);
+      }
+    });
+    this.#width = header.length;
+    this.#kept = [...places];
+    this.#rows.addColumns(header.filter((name) => name.trim() !== ""));
+  }
+
+  add({ values, line }: CsvRecord): void {
+    if (this.#width === undefined) return this.begin(values);
+    for (let i = this.#width; i < values.length; i++) {
+      if (values[i] !== "") {
+        throw new CorruptFileError(
+          `Cannot read line ${line} of ${this.#path}: expected ${this.#width} values, got ${values.length}; ` +
+            `a value that holds ${JSON.stringify(this.#options.delimiter)} must stand in quotation marks`,
+        );
+      }
+    }
+    for (const i of this.#unnamed) {
+      if ((values[i] ?? "") === "") continue;
+      if (this.#passedOver.count++ === 0) this.#passedOver.line = line;
+    }
+    this.#rows.add(Object.fromEntries(this.#kept.map(([name, i]) => [name, values[i] ?? null])), line);
+  }
+
+  finish(onNotice: ((message: string) => void) | undefined): void {
+    const { count, line } = this.#passedOver;
+    if (count > 0) {
+      onNotice?.(
+        `${this.#path}: ${count} values under columns without a name were left out, the first at line ${line}`,
       );
-    default:
-      return new CorruptFileError(`Cannot read ${line}: ${error.message}`, cause);
+    }
   }
 }

@@ -10,7 +10,7 @@ import type { Row } from "./row_set.ts";
  * `paragraphs` of which each has a `context` and questions `qas`, become one row for each question.
  */
 export const readJsonInto: ReadInto = async (path, rows, options) => {
-  rows.beginFile(path, "row");
+  rows.beginFile(path, { unit: "row" });
   let text = "";
   for await (const piece of readText(path, options)) text += piece;
   let root: unknown;

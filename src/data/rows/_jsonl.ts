@@ -6,7 +6,7 @@ import type { Row } from "./row_set.ts";
 
 /** One JSON object a line; blank lines are passed over. */
 export const readJsonlInto: ReadInto = async (path, rows, options) => {
-  rows.beginFile(path, "line");
+  rows.beginFile(path, { unit: "line" });
   for await (const { text, line } of readLines(path, options)) {
     if (text.trim() === "") continue;
     rows.add(parseRow(text, `line ${line} of ${path}`), line);

@@ -3,7 +3,7 @@ import type { ReadInto } from "./_read_into.ts";
 
 /** Rows of a Parquet file, with the names of classes that it has. */
 export const readParquetInto: ReadInto = async (path, rows, options) => {
-  rows.beginFile(path, "row");
+  rows.beginFile(path, { unit: "row" });
   let number = 0;
   const groups = readParquet(path, {
     ...options,

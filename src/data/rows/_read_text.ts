@@ -1,58 +1,51 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { CorruptFileError, DataLimitError } from "../errors.ts";
+import { DataLimitError } from "../errors.ts";
+import { FileDecoder } from "./_file_decoder.ts";
 
 /** Longest line of text, in UTF-16 units. */
 const MAX_LINE = 64 << 20;
 
-/** What bounds a file. */
-export interface TextLimits {
+/** What bounds a file, and how its bytes are to be read. */
+export interface ReadTextOptions {
   /** Most bytes of a file. */
   readonly maxBytes: number;
+  /** By default as a byte order mark says, or else UTF-8. */
+  readonly encoding?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * The text of a UTF-8 file in pieces, without its byte order mark.
+ * The text of a file in pieces, without its byte order mark.
  *
- * @throws {CorruptFileError} if it isn't UTF-8.
+ * @throws {CorruptFileError} naming line and byte, if it isn't in the encoding.
  * @throws {DataLimitError} if it is too large.
+ * @throws {RangeError} if there is no such encoding.
  */
-export async function* readText(path: string, { maxBytes, signal }: TextLimits): AsyncGenerator<string> {
+export async function* readText(path: string, options: ReadTextOptions): AsyncGenerator<string> {
+  const { maxBytes, encoding, signal } = options;
   const { size } = await stat(path);
   checkSize(path, size, maxBytes);
-  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decoder = new FileDecoder(path, encoding);
   let bytes = 0;
-  const decode = (chunk?: Uint8Array): string => {
-    try {
-      return decoder.decode(chunk, { stream: chunk !== undefined });
-    } catch (cause) {
-      throw new CorruptFileError(
-        `Cannot read ${path}: it must be UTF-8 text, which it isn't near byte ${bytes}`,
-        {
-          cause,
-        },
-      );
-    }
-  };
   for await (const chunk of createReadStream(path, { signal }) as AsyncIterable<Uint8Array>) {
-    yield decode(chunk);
+    yield decoder.decode(chunk);
     bytes += chunk.length;
     // What stat() says isn't true of a file that grows, nor of what isn't a plain file.
     checkSize(path, bytes, maxBytes);
   }
-  yield decode();
+  yield decoder.decode();
 }
 
-/** The lines of a UTF-8 file, numbered from 1; only LF and CR LF end a line. */
+/** The lines of a file, numbered from 1; only LF and CR LF end a line. */
 export async function* readLines(
   path: string,
-  limits: TextLimits,
+  options: ReadTextOptions,
 ): AsyncGenerator<{ readonly text: string; readonly line: number }> {
   let line = 1;
   let rest: string[] = [];
   let length = 0;
-  for await (const piece of readText(path, limits)) {
+  for await (const piece of readText(path, options)) {
     let start = 0;
     for (let end = piece.indexOf("\n"); end >= 0; end = piece.indexOf("\n", start)) {
       rest.push(piece.slice(start, end));
@@ -77,6 +70,9 @@ function withoutReturn(text: string): string {
 /** Refuses a file that is too large to be read. */
 export function checkSize(path: string, size: number, maxBytes: number): void {
   if (size > maxBytes) {
-    throw new DataLimitError(`Cannot read ${path}: it may take ${maxBytes} bytes (maxBytes), got ${size}`);
+    throw new DataLimitError(
+      `Cannot read ${path}: it may take ${maxBytes} bytes (maxBytes), got ${size}; split it into several files, which ` +
+        `are read together`,
+    );
   }
 }

@@ -1,3 +1,4 @@
+import { encodingOf } from "../encoding.ts";
 import { RowCollector } from "./_collector.ts";
 import { readConllInto } from "./_conll.ts";
 import { readJsonInto } from "./_json.ts";
@@ -14,14 +15,23 @@ export interface ReadRowsOptions {
   readonly format?: DataFormat;
   /** The columns to keep; all by default. */
   readonly columns?: readonly string[];
-  /** Names of the columns of CSV or TSV; by default the first line has them. */
+  /**
+   * Names of the columns of CSV, TSV or CoNLL; by default the first line of CSV and TSV has them, and CoNLL has the word in the
+   * first column and the tag in the last. Columns whose name is empty are passed over.
+   */
   readonly header?: readonly string[];
   /** Whether quotation marks enclose values of CSV or TSV, or are part of them. True by default. */
   readonly quotes?: boolean;
+  /** The character between values of CSV or TSV; by default found among `,`, `;`, tab and `|`. */
+  readonly delimiter?: string;
+  /** How text is encoded, as {@linkcode encodingOf} takes it; by default as a byte order mark says, or else UTF-8. */
+  readonly encoding?: string;
   /** Most bytes of a file, and of the data in a compressed one; 512 MiB by default. */
   readonly maxBytes?: number;
   /** Most rows of all files together; 10 million by default. */
   readonly maxRows?: number;
+  /** Told what one should know of a file, such as a delimiter that isn't its format's usual one. */
+  readonly onNotice?: (message: string) => void;
   /** Ends the reading, with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -56,13 +66,13 @@ export const dataFormats = Object.keys(readers) as readonly DataFormat[];
 /**
  * Reads the rows of a data file, or of several in their order, as they stand in it (Node only): text of CSV and TSV,
  * values of JSON, values of Parquet with lists and structures as such, 64-bit integers as numbers where they are exact
- * ones and as bigint elsewhere. Text must be UTF-8.
+ * ones and as bigint elsewhere.
  *
  * The files are not trusted: what they may take of memory and time is bounded.
  *
  * @throws {CorruptFileError} naming file and line or row, what was expected and what is there.
  * @throws {DataLimitError} naming the limit that a file exceeds.
- * @throws {RangeError} if the format is unknown.
+ * @throws {RangeError} if the format or encoding is unknown, or the delimiter isn't one character.
  * @throws the file system's error if a file can't be opened.
  *
  * @example
@@ -74,7 +84,16 @@ export async function readRows(
   paths: string | readonly string[],
   options: ReadRowsOptions = {},
 ): Promise<RowSet> {
-  const { maxBytes = 512 << 20, maxRows = 10_000_000, columns } = options;
+  const { maxBytes = 512 << 20, maxRows = 10_000_000, columns, delimiter } = options;
+  const refuse = (what: string) => new RangeError(`Cannot read ${[paths].flat().join(", ")}: ${what}`);
+  if (delimiter !== undefined && !isDelimiter(delimiter)) {
+    throw refuse(`delimiter must be one character, got ${JSON.stringify(delimiter)}`);
+  }
+  try {
+    if (options.encoding !== undefined) encodingOf(options.encoding);
+  } catch (error) {
+    throw refuse(`encoding: ${(error as Error).message}`);
+  }
   const collector = new RowCollector({ columns, maxRows });
   for (const path of typeof paths === "string" ? [paths] : paths) {
     options.signal?.throwIfAborted();
@@ -82,6 +101,11 @@ export async function readRows(
     await readInto(path, collector, { ...options, maxBytes, maxRows });
   }
   return collector;
+}
+
+/** Whether a text can stand between the values of CSV or TSV. */
+export function isDelimiter(text: string): boolean {
+  return /^[^"\r\n]$/.test(text);
 }
 
 function formatOf(path: string, stated: DataFormat | undefined): DataFormat {

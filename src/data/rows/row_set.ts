@@ -10,4 +10,6 @@ export interface RowSet {
   readonly classNames: ReadonlyMap<string, readonly string[]>;
   /** Where a row stands, for messages: `line 3 of train.jsonl`. */
   place(index: number): string;
+  /** Words that stand for a missing value in a row, as pandas reads tables of text; none by default. */
+  missingWords?(index: number): ReadonlySet<string>;
 }

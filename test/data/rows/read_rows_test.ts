@@ -92,18 +92,26 @@ describe("readRows() of CSV and TSV", () => {
   });
 
   it("readRows() names the line that is wrong", async () => {
-    await refuses("a.csv", "a,b\n1,2\n3\n", /^Cannot read line 3 of .*: expected 2 values, got 1$/);
-    await refuses("a.csv", "a,b\n1,2,3\n", /line 2 of .*: expected 2 values, got 3$/);
-    await refuses("a.csv", 'a,b\n1,x"y"\n', /line 2 of .*: a quotation mark .* set quotes to false$/);
-    await refuses("a.csv", 'a,b\n1,"xy\n3,4\n', /line 2 of .*never closed/);
-    await refuses("a.csv", "a,b,a\n1,2,3\n", /two columns are named "a"$/);
     await refuses(
       "a.csv",
-      Uint8Array.of(0x61, 0x0a, 0xff, 0x0a),
-      /must be UTF-8 text, which it isn't near byte 0$/,
+      "a,b\n1,2,3\n",
+      /line 2 of .*: expected 2 values, got 3; .* "," must stand in quotation/,
     );
+    await refuses(
+      "a.csv",
+      'a,b\n1,"xy\n3,4\n',
+      /line 2 of .*: a quotation mark begins a value .* set quotes to false$/,
+    );
+    await refuses("a.csv", "a,b,a\n1,2,3\n", /two columns are named "a"$/);
     await refuses("a.csv", "a\n1\n2\n3\n", /maxRows/, { maxRows: 2 });
-    await refuses("a.csv", "a\n1\n2\n3\n", /8 bytes|may take 7 bytes \(maxBytes\), got 8$/, { maxBytes: 7 });
+    await refuses(
+      "a.csv",
+      "a\n1\n2\n3\n",
+      /8 bytes|may take 7 bytes \(maxBytes\), got 8; split it into several/,
+      {
+        maxBytes: 7,
+      },
+    );
   });
 });
 

@@ -1,0 +1,96 @@
+import { encodingOf } from "../encoding.ts";
+import { CorruptFileError } from "../errors.ts";
+
+/** Byte order marks, and what each says. */
+const MARKS: readonly (readonly [encoding: string, bytes: readonly number[]])[] = [
+  ["utf-8", [0xef, 0xbb, 0xbf]],
+  ["utf-16le", [0xff, 0xfe]],
+  ["utf-16be", [0xfe, 0xff]],
+];
+
+/** Decodes a file piece by piece, and knows line and byte where it can't. */
+export class FileDecoder {
+  readonly #path: string;
+  readonly #stated: string | undefined;
+  #decoder: TextDecoder | undefined;
+  #previous: Uint8Array = new Uint8Array();
+  /** Bytes before the piece at hand, and ends of lines in their text. */
+  #bytes = 0;
+  #ends = { feeds: 0, returns: 0 };
+
+  /** @param encoding by default what a byte order mark says, or else UTF-8; a mark counts for more than it. */
+  constructor(path: string, encoding?: string) {
+    this.#path = path;
+    this.#stated = encoding === undefined ? undefined : encodingOf(encoding);
+  }
+
+  /**
+   * The text of the next piece; without one, of what is left.
+   *
+   * @throws {CorruptFileError} naming line and byte.
+   */
+  decode(chunk?: Uint8Array): string {
+    if (chunk?.length === 0) return "";
+    this.#decoder ??= new TextDecoder(this.#encodingOf(chunk ?? this.#previous), { fatal: true });
+    try {
+      const text = this.#decoder.decode(chunk, { stream: chunk !== undefined });
+      addEnds(this.#ends, text);
+      this.#bytes += chunk?.length ?? 0;
+      this.#previous = chunk ?? this.#previous;
+      return text;
+    } catch (cause) {
+      throw this.#failure(chunk ?? new Uint8Array(), cause);
+    }
+  }
+
+  #encodingOf(start: Uint8Array): string {
+    const marked = MARKS.find(([, bytes]) => bytes.every((byte, i) => start[i] === byte));
+    if (marked !== undefined) return marked[0];
+    if (this.#stated !== undefined) return this.#stated;
+    const [first, second] = start;
+    if (first !== 0 && second === 0 || first === 0 && second !== 0 && second !== undefined) {
+      throw new CorruptFileError(
+        `Cannot read ${this.#path}: it looks like UTF-16 without a byte order mark; set encoding to ` +
+          `"utf-16${second === 0 ? "le" : "be"}", or save it as UTF-8`,
+      );
+    }
+    return "utf-8";
+  }
+
+  /** Decodes what can't be once more, byte by byte, from a place where a character begins. */
+  #failure(chunk: Uint8Array, cause: unknown): CorruptFileError {
+    const { encoding } = this.#decoder!;
+    const before = this.#previous;
+    const bytes = Uint8Array.from([...before, ...chunk]);
+    const ends = { ...this.#ends };
+    let start = encoding.startsWith("utf-16") ? 0 : before.lastIndexOf(0x0a) + 1;
+    while (encoding === "utf-8" && start < 3 && (bytes[start]! & 0xc0) === 0x80) start++;
+    const decoder = new TextDecoder(encoding, { fatal: true, ignoreBOM: true });
+    try {
+      for (let i = start; i <= bytes.length; i++) {
+        const last = i === bytes.length;
+        const text = last ? decoder.decode() : decoder.decode(bytes.subarray(i, i + 1), { stream: true });
+        if (text !== "") start = i + 1;
+        if (i >= before.length) addEnds(ends, text);
+      }
+    } catch {
+      // The character that begins at `start` is the one.
+    }
+    const line = 1 + (ends.feeds || ends.returns);
+    const byte = bytes[start]!.toString(16).padStart(2, "0");
+    const advice = encoding === "utf-8"
+      ? 'set encoding to what it is, such as "windows-1252" (Excel in Western Europe), or save it as UTF-8'
+      : "set encoding to what it is";
+    return new CorruptFileError(
+      `Cannot read line ${line} of ${this.#path}: 0x${byte} at byte offset ${
+        this.#bytes - before.length + start
+      } isn't ${encoding.toUpperCase()}; ${advice}`,
+      { cause },
+    );
+  }
+}
+
+function addEnds(ends: { feeds: number; returns: number }, text: string): void {
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) ends.feeds++;
+  for (let at = text.indexOf("\r"); at >= 0; at = text.indexOf("\r", at + 1)) ends.returns++;
+}

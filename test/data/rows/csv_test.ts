@@ -1,0 +1,204 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { readExamples, readRows, type ReadRowsOptions } from "../../../src/data/mod.ts";
+import { temporaryFiles } from "../../support/temporary_files.ts";
+
+async function pathOf(name: string, content: string | Uint8Array): Promise<string> {
+  return (await (await temporaryFiles({ [name]: content })).path(name))!;
+}
+
+async function read(content: string | Uint8Array, options: ReadRowsOptions = {}, name = "d.csv") {
+  const notices: string[] = [];
+  const path = await pathOf(name, content);
+  const onNotice = (notice: string) => notices.push(notice.replace(path, name));
+  const { rows } = await readRows(path, { onNotice, ...options });
+  return { rows, notices };
+}
+
+async function refuses(content: string | Uint8Array, message: string, options: ReadRowsOptions = {}) {
+  const path = await pathOf("d.csv", content);
+  await assert.rejects(readRows(path, options), { message: message.replace("d.csv", path) });
+}
+
+test("readRows() reads quotation marks as pandas does", async () => {
+  // Of pandas 2's read_csv(…, dtype=str, keep_default_na=False).
+  const values: [string, string[]][] = [
+    ['a 5" pipe,x', ['a 5" pipe', "x"]],
+    ['"abc"def,x', ["abcdef", "x"]],
+    ['"abc"d"ef,x', ['abcd"ef', "x"]],
+    ['a ""b"" c,x', ['a ""b"" c', "x"]],
+    ['"a ""b"" c",x', ['a "b" c', "x"]],
+    [' x , "y"', [" x ", ' "y"']],
+    ['"x\r\ny",2', ["x\r\ny", "2"]],
+    ['"",2', ["", "2"]],
+    ['"a","b"', ["a", "b"]],
+  ];
+  for (const [line, [a, b]] of values) {
+    for (const end of ["", "\n", "\r\n"]) {
+      assert.deepEqual((await read(`a,b\n${line}${end}`)).rows, [{ a, b }], line);
+    }
+  }
+  assert.deepEqual((await read("a,b\r1,2\r\n3,4\n   \n5,6")).rows.map(({ a }) => a), ["1", "3", "5"]);
+});
+
+test("readRows() refuses a quotation that takes lines in and doesn't end as one", async () => {
+  await refuses(
+    'a,b\n1,2\n" pipe,x\n"foo",y\n',
+    "Cannot read line 3 of d.csv: a quotation mark begins a value there that doesn't end with one; if quotation marks " +
+      "are part of the text in this file, set quotes to false",
+  );
+  assert.deepEqual((await read('a,b\n" pipe,x\n"foo",y\n', { quotes: false })).rows, [
+    { a: '" pipe', b: "x" },
+    { a: '"foo"', b: "y" },
+  ]);
+});
+
+test("readRows() gives the same records, wherever a piece of the file ends", async () => {
+  // Pieces are of 64 KiB; quotation marks, line ends and delimiters fall on every side of the cut.
+  const tail = 'x,"a ""b"""\r\n"c\r\nd",e""f\r\n,\r\n';
+  for (let fill = 65_536 - tail.length; fill <= 65_536; fill++) {
+    const { rows } = await read(`a,b\n${"y".repeat(fill - 6)},\n${tail}`);
+    assert.deepEqual(rows.slice(1), [
+      { a: "x", b: 'a "b"' },
+      { a: "c\r\nd", b: 'e""f' },
+      { a: "", b: "" },
+    ]);
+  }
+});
+
+test("readRows() finds the delimiter and says it", async () => {
+  for (
+    const [delimiter, name] of [[";", "semicolons"], ["\t", "tabs"], ["|", "vertical bars"]] as const
+  ) {
+    const found = await read(`text,label\nGut, "aber" teuer,neg\n`.replaceAll(/,(?! )/g, delimiter));
+    assert.deepEqual(found.rows, [{ text: 'Gut, "aber" teuer', label: "neg" }]);
+    assert.deepEqual(found.notices, [
+      `d.csv has ${name} between its values, not commas; delimiter in the configuration overrules`,
+    ]);
+  }
+  const commas = await read("text,label\na,b\n", {}, "d.tsv");
+  assert.deepEqual(commas.rows, [{ text: "a", label: "b" }]);
+  assert.match(commas.notices[0]!, /^d\.tsv has commas between its values, not tabs/);
+});
+
+test("readRows() finds the delimiter by columns, by even records, and outside of quotation marks", async () => {
+  const first = async (content: string, options?: ReadRowsOptions) => (await read(content, options)).rows[0];
+  assert.deepEqual(await first("a;b,text;label\n1;2;3\n", { columns: ["text"] }), {});
+  assert.deepEqual(await first("a;b,text;label\n1;2;3\n", { columns: ["label"] }), { label: "3" });
+  assert.deepEqual(await first("betrag, netto;text\n1,5;ja\n2;nein\n"), {
+    "betrag, netto": "1,5",
+    text: "ja",
+  });
+  assert.deepEqual(await first('"a;b;c","d"\n1,2\n'), { "a;b;c": "1", d: "2" });
+  assert.deepEqual(await first("a;b\n", { header: ["x", "y"] }), { x: "a", y: "b" });
+  assert.deepEqual(await first("text\na;b\n"), { text: "a;b" });
+  assert.deepEqual(await first("a,b\n1;2,3\n", { delimiter: "," }), { a: "1;2", b: "3" });
+  assert.deepEqual(await first("a~b\n1~2\n", { delimiter: "~" }), { a: "1", b: "2" });
+  for (const delimiter of ["", ",,", '"', "\n"]) {
+    await refuses(
+      "a,b\n",
+      `Cannot read d.csv: delimiter must be one character, got ${JSON.stringify(delimiter)}`,
+      {
+        delimiter,
+      },
+    );
+  }
+});
+
+test("readRows() passes over columns without a name, and counts what was in them", async () => {
+  const { rows, notices } = await read("v1,v2,, ,\nham,x,,,\nspam,y,q,,r\n");
+  assert.deepEqual(rows, [{ v1: "ham", v2: "x" }, { v1: "spam", v2: "y" }]);
+  assert.deepEqual(notices, [
+    "d.csv: 2 values under columns without a name were left out, the first at line 3",
+  ]);
+  assert.deepEqual((await read(",text\n0,a\n")).rows, [{ text: "a" }]);
+});
+
+test("readRows() takes short records, and long ones that lose nothing", async () => {
+  assert.deepEqual((await read("a,b\n1\n2,3,,\n")).rows, [{ a: "1", b: null }, { a: "2", b: "3" }]);
+  await refuses(
+    "a;b\n1;2\n1;2;;3\n",
+    'Cannot read line 3 of d.csv: expected 2 values, got 4; a value that holds ";" must stand in quotation marks',
+  );
+  await refuses("a,b,a\n1,2,3\n", 'Cannot read d.csv: two columns are named "a"');
+  assert.deepEqual((await read("a,b,a\n1,2,3\n", { columns: ["b"] })).rows, [{ b: "2" }]);
+});
+
+test("readRows() reads 100,000 columns in a moment", async () => {
+  const names = Array.from({ length: 100_000 }, (_, i) => `column_${i}`);
+  const row = names.map((_, i) => i).join(",");
+  const begin = performance.now();
+  const { rows } = await read(`${names.join(",")}\n${`${row}\n`.repeat(3)}`, { columns: ["column_99999"] });
+  assert.deepEqual(rows, Array.from({ length: 3 }, () => ({ column_99999: "99999" })));
+  assert.ok(performance.now() - begin < 10_000);
+});
+
+test("readRows() knows encodings by their name and by byte order marks", async () => {
+  const latin = Buffer.from("text,label\nWin \xa31000 caf\xe9,spam\n", "latin1");
+  for (const encoding of ["windows-1252", "latin1", "latin-1", "cp1252", "ISO-8859-1"]) {
+    assert.deepEqual((await read(latin, { encoding })).rows, [{ text: "Win £1000 café", label: "spam" }]);
+  }
+  const text = "text,label\nü😀,x\n";
+  const little = Buffer.from(`\ufeff${text}`, "utf16le");
+  const big = Buffer.from(little).swap16();
+  for (const bytes of [little, big, Buffer.from(`\ufeff${text}`)]) {
+    assert.deepEqual((await read(bytes)).rows, [{ text: "ü😀", label: "x" }]);
+  }
+  assert.deepEqual((await read(Buffer.from(text, "utf16le"), { encoding: "utf-16" })).rows.length, 1);
+  await refuses(
+    Buffer.from(text, "utf16le"),
+    'Cannot read d.csv: it looks like UTF-16 without a byte order mark; set encoding to "utf-16le", or save it as UTF-8',
+  );
+  await refuses(
+    text,
+    'Cannot read d.csv: encoding: expected the name of an encoding, such as "utf-8" or "windows-1252", got "windows-1522"; ' +
+      'did you mean "windows-1252"?',
+    { encoding: "windows-1522" },
+  );
+});
+
+test("readRows() names line and byte of what isn't in the encoding, as Python's decoder does", async () => {
+  const advice =
+    'set encoding to what it is, such as "windows-1252" (Excel in Western Europe), or save it as UTF-8';
+  // Python: 'utf-8' codec can't decode byte 0xe9 in position 16.
+  await refuses(
+    Buffer.from("text,label\nb,caf\xe9 x\n", "latin1"),
+    `Cannot read line 2 of d.csv: 0xe9 at byte offset 16 isn't UTF-8; ${advice}`,
+  );
+  await refuses(
+    Buffer.concat([Buffer.from("a\n\n"), Buffer.from([0xe2, 0x82])]),
+    `Cannot read line 3 of d.csv: 0xe2 at byte offset 3 isn't UTF-8; ${advice}`,
+  );
+  // Pieces are of 64 KiB: on either side of their ends, after lines of characters that are cut there.
+  const line = "é😀漢\n";
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 13_100, max: 13_120 }),
+      fc.integer({ min: 0, max: 9 }),
+      async (lines, rest) => {
+        const before = Buffer.from(line.repeat(lines) + "x".repeat(rest));
+        await refuses(
+          Buffer.concat([before, Buffer.from([0xff]), Buffer.from(line)]),
+          `Cannot read line ${
+            lines + 1
+          } of d.csv: 0xff at byte offset ${before.length} isn't UTF-8; ${advice}`,
+        );
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
+test("readExamples() reads the spam collection as it is passed around", async () => {
+  // Header v1,v2,,, and Latin-1, as on Kaggle.
+  const path = await pathOf(
+    "spam.csv",
+    Buffer.from('v1,v2,,,\nham,"Ok lar, see you",,,\nspam,Win \xa31000 now,,,\n', "latin1"),
+  );
+  const columns = { textColumn: "v2", labelColumn: "v1" };
+  assert.deepEqual(await readExamples(path, "sequence-classification", { columns, encoding: "latin1" }), [
+    { text: "Ok lar, see you", label: "ham" },
+    { text: "Win £1000 now", label: "spam" },
+  ]);
+});
