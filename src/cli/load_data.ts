@@ -1,6 +1,7 @@
 import { loadSpamAssassin, SPAM_ASSASSIN_PACKAGE, stratifiedSplit } from "../data/mod.ts";
 import { randomKey, RandomStream } from "../engine/mod.ts";
 import { labelsFor, type TaskExamples, type TaskKind } from "../tasks/mod.ts";
+import type { ColumnsConfig } from "./config/columns_config.ts";
 import type { Config } from "./config/config.ts";
 import { ConfigError } from "./config/parse_config.ts";
 import { readExamples, type ReadFileOptions, type ReadingOptions } from "./read_examples.ts";
@@ -51,8 +52,13 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
       `Cannot evaluate on the ${evaluateOn} set: none of ${all.length} examples fell into it; raise data.${evaluateOn}Share`,
     );
   }
-  const named = data.kind === "files" ? data.labels : undefined;
+  const named = data.kind === "files" ? data.labels ?? numberColumns(data.columns) : undefined;
   return { labels: named ?? labelsFor(kind, all as never), train: part("train"), test };
+}
+
+/** Several columns of numbers, which name the outputs. */
+function numberColumns({ value }: ColumnsConfig): readonly string[] | undefined {
+  return typeof value === "string" ? undefined : value;
 }
 
 /** The class of an example that has just one. */

@@ -1,6 +1,7 @@
 import { type LocalModelFiles, openModelFiles } from "../data/mod.ts";
 import { disposeAll, type Gpu } from "../engine/mod.ts";
 import {
+  describeSkipped,
   type EncoderFamily,
   halfPrecision,
   loadTokenizer,
@@ -50,15 +51,9 @@ export async function loadModel(
     onProgress: (done, total) => reporter.progress("loading weights", done, total, { unit: "tensors" }),
   });
   reporter.endProgress();
-  const heads = skipped.filter((name) => !/position_ids$|token_type_ids$/.test(name));
-  if (heads.length > 0) reporter.line(`Left out of ${files.source}: ${listSome(heads)}`);
+  const notice = describeSkipped(skipped, files.source);
+  if (notice !== undefined) reporter.line(notice);
   return { encoder: inPrecision(encoder), tokenizer, source: files.source, checkpoint: { files, family } };
-}
-
-/** The first few names, and how many more there are. */
-function listSome(names: readonly string[]): string {
-  const shown = names.slice(0, 4).join(", ");
-  return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
 }
 
 /** The encoder in half precision; what it has replaced is freed. */

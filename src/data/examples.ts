@@ -14,11 +14,12 @@ export interface MultiLabelExample extends Grouped {
   readonly labels: readonly string[];
 }
 
-/** A text, or a pair of texts, with a number to foretell. */
+/** A text, or a pair of texts, with a number to predict, or several. */
 export interface RegressionExample extends Grouped {
   readonly text: string;
   readonly textPair?: string;
-  readonly value: number;
+  /** The number, or the numbers in the order of the task's labels. */
+  readonly value: number | readonly number[];
 }
 
 /** A text word by word, and a tag for each word. */

@@ -24,8 +24,8 @@ export abstract class TextEncoder extends Module {
   /** The most tokens a text may have. */
   abstract readonly maxTokens: number;
   /**
-   * The activation of the family's own two-layer classification head on the first token; undefined where classes are
-   * told from {@linkcode TextEncoder.pool} by one layer.
+   * The activation of the family's own two-layer classification head on the first token; undefined where one layer reads
+   * {@linkcode TextEncoder.pool}, as it does where somebody says how to pool.
    */
   readonly headActivation: HeadActivation | undefined = undefined;
   /** Name patterns of the linear layers that low-rank methods adapt where nobody says otherwise. */

@@ -31,7 +31,7 @@ export interface ParameterShapesOptions {
 export interface EncoderOptions {
   /**
    * How `pool` makes one vector of a text's token states; by default `pooler` where the parameters have one, else `mean`.
-   * Where a family's own classification head looks at the first token's state, it is for sentence vectors alone.
+   * Where it is given, a classification head is one layer on that vector, whatever head the family has of its own.
    */
   readonly pooling?: Pooling | undefined;
 }
@@ -42,6 +42,8 @@ export interface EncoderFamily<Config extends TransformerConfig = TransformerCon
   readonly modelType: string;
   /** Its name, for messages. */
   readonly title: string;
+  /** The class of `transformers` that is the encoder alone, as in `architectures` of a `config.json`. */
+  readonly architecture: string;
   /** What a checkpoint of a task model puts before the names of the encoder's parameters, with its dot. */
   readonly prefix: string;
   /** The task models that `transformers` has of it. */

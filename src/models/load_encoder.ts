@@ -8,6 +8,7 @@ import {
   tensor,
 } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
+import { excerptOfNames } from "../data/excerpt.ts";
 import { type Dtype, toFloat32 } from "./dtype.ts";
 import type { TextEncoder } from "./encoder.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "./family.ts";
@@ -25,19 +26,12 @@ export interface LoadEncoderOptions<Config extends TransformerConfig> extends En
 /** What {@linkcode loadEncoder} gives. */
 export interface LoadedEncoder {
   readonly encoder: TextEncoder;
-  /** Tensors of the files, by their names there, that are no part of the encoder, as heads of pretraining and tasks. */
+  /**
+   * Tensors of the files, by their names there, that are no part of the encoder: heads of pretraining and tasks, buffers, and
+   * whatever else; `transformers` leaves them out, too.
+   */
   readonly skipped: readonly string[];
 }
-
-/** Names of what checkpoints hold beside an encoder: heads of pretraining and of tasks, poolers, and buffers. */
-const beside = [
-  /^(cls|classifier|pre_classifier|qa_outputs|pooler|sequence_summary)\./,
-  /^(lm_head|lm_predictions|mask_predictions|discriminator_predictions|generator_predictions|generator_lm_head)\./,
-  /^vocab_(transform|layer_norm|projector)\./,
-  /^embeddings\.(position_ids|token_type_ids)$/,
-  // Where positions count in attention alone, checkpoints have their embeddings nevertheless.
-  /^embeddings\.position_embeddings\.weight$/,
-];
 
 const readable: readonly Dtype[] = ["F32", "F16", "BF16"];
 
@@ -45,12 +39,12 @@ const readable: readonly Dtype[] = ["F32", "F16", "BF16"];
 const stagedBytes = 2 ** 26;
 
 /**
- * Builds an encoder from a checkpoint of it or of one of its task models. Shapes are checked before any data are read; then
+ * Builds an encoder from a checkpoint of it or of one of its task models, and leaves out what else that holds. Shapes are checked before any data are read; then
  * tensors are read, widened to float32 and uploaded one by one, so that the host never holds more than the largest.
  *
  * The names may carry the family's prefix, and layer normalisations their old names `gamma` and `beta`.
  *
- * @throws {ParameterMismatchError} listing every tensor that is missing, unknown, or of another shape or an unreadable type.
+ * @throws {ParameterMismatchError} listing every tensor that is missing, or of another shape or an unreadable type.
  * @throws {CorruptFileError} when the files don't hold what they say.
  * @throws {TypeError} when it should pool by a dense layer that the files don't have.
  * @example
@@ -113,8 +107,10 @@ function sort<Config extends TransformerConfig>(
         problems.push(`${name} must be ${readable.join(", ")}, got ${entry.dtype}`);
       }
       found.set(short, { ...entry, name });
-    } else if (beside.some((pattern) => pattern.test(short))) skipped.push(name);
-    else problems.push(`${name} ${formatShape(entry.shape)} is not a part of it`);
+    } else skipped.push(name);
+  }
+  if ([...parameterShapes(config).keys()].some((name) => !found.has(name)) && skipped.length > 0) {
+    problems.push(`the files hold what is no part of it, ${excerptOfNames(skipped, 4)}`);
   }
   return { found, skipped, problems };
 }
@@ -136,4 +132,15 @@ async function readFloats(
     );
   }
   return data;
+}
+
+/**
+ * A sentence on tensors that were left out of a model, for people; undefined where there are none but buffers, which hold
+ * nothing that was trained.
+ */
+export function describeSkipped(skipped: readonly string[], source: string): string | undefined {
+  const named = skipped.filter((name) => !/(^|\.)(position_ids|token_type_ids)$/.test(name));
+  return named.length === 0
+    ? undefined
+    : `Left out of ${source}, as no part of the model: ${excerptOfNames(named, 4)}`;
 }

@@ -13,7 +13,7 @@ import {
   multiLabelsOf,
 } from "./multi_label.ts";
 import { questionAnswering, type QuestionAnsweringOptions } from "./question_answering.ts";
-import { regression, type RegressionOptions } from "./regression.ts";
+import { regression, type RegressionOptions, valuesOf } from "./regression.ts";
 import type { Task } from "./task.ts";
 import { tagsOf, tokenClassification, type TokenClassificationOptions } from "./token_classification.ts";
 
@@ -46,7 +46,7 @@ interface TaskFamily<Kind extends TaskKind> {
 const families: { readonly [Kind in TaskKind]: TaskFamily<Kind> } = {
   "sequence-classification": { create: classification, labelsOf },
   "multi-label-classification": { create: multiLabelClassification, labelsOf: multiLabelsOf },
-  "regression": { create: regression, labelsOf: () => ["value"] },
+  "regression": { create: regression, labelsOf: valuesOf },
   "token-classification": { create: tokenClassification, labelsOf: tagsOf },
   "question-answering": { create: questionAnswering, labelsOf: () => ["start", "end"] },
 };

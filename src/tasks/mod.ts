@@ -12,6 +12,13 @@ export * from "./open_task_model.ts";
 export * from "./question_answering.ts";
 export * from "./regression.ts";
 export * from "./task.ts";
+export {
+  type ConfigJson,
+  labelsOfConfig,
+  type SequenceKind,
+  sequenceKindOf,
+  type TaskOfConfigOptions,
+} from "./task_of_config.ts";
 export * from "./task_model.ts";
 export * from "./task_set.ts";
 export * from "./token_classification.ts";

@@ -1,18 +1,17 @@
 import type { ModelFiles } from "../data/hub/model_files.ts";
-import { disposeAll, formatShape, type Gpu, sameShape, type Tensor, tensor } from "../engine/mod.ts";
+import { disposeAll, type Gpu, type Tensor } from "../engine/mod.ts";
 import {
+  describeSkipped,
   type EncoderFamily,
   loadEncoder,
   openWeights,
   ParameterMismatchError,
   readEncoderConfig,
-  toFloat32,
-  type WeightSource,
 } from "../models/mod.ts";
+import { architectureFor, headPartsOf, partProblems, readParts } from "./head_parts.ts";
 import type { Task } from "./task.ts";
 import { TaskModel } from "./task_model.ts";
-import { taskOfConfig } from "./_task_of_config.ts";
-import { type TransformersNames, transformersNames } from "./transformers_names.ts";
+import { numOutputsOf, taskOfConfig } from "./task_of_config.ts";
 
 /** Options of {@linkcode openTaskModel}. */
 export interface OpenTaskModelOptions {
@@ -20,6 +19,8 @@ export interface OpenTaskModelOptions {
   readonly task?: Task | undefined;
   /** Called after each of the encoder's tensors; at the end with `done` equal to `total`. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called with a sentence on what the user should know: tensors that were left out, labels that are alike. */
+  readonly onNotice?: ((message: string) => void) | undefined;
 }
 
 /** What {@linkcode openTaskModel} gives. */
@@ -30,12 +31,13 @@ export interface OpenedTaskModel {
 
 /**
  * A model that is trained for a task already, encoder and head, as `transformers` saves it: one for sequence
- * classification, token classification or question answering.
+ * classification, token classification or question answering. Nothing of it starts at random: a head, or a pooler that the
+ * head reads, which the weights lack is refused. What the weights hold beside the model is left out, with a notice.
  *
- * @throws {ModelConfigError} when `config.json` is missing, asks for what isn't built, or names another class.
- * @throws {ParameterMismatchError} listing every tensor that is missing, unknown or of another shape.
+ * @throws {ModelConfigError} when `config.json` is missing, asks for what isn't built, names another class, or names
+ *   another number of labels than the head has.
+ * @throws {ParameterMismatchError} listing every tensor that is missing or of another shape.
  * @throws {CorruptFileError} naming the file and what is wrong with it.
- * @throws {NoCounterpartError} when the weights have no pooler, on which a head of BERT's rests.
  * @example
  * ```ts no-run
  * const files = await openModelFiles("hf:distilbert/distilbert-base-uncased-finetuned-sst-2-english");
@@ -45,20 +47,30 @@ export interface OpenedTaskModel {
 export async function openTaskModel(
   gpu: Gpu,
   files: ModelFiles,
-  { task: given, onProgress }: OpenTaskModelOptions = {},
+  { task: given, onProgress, onNotice }: OpenTaskModelOptions = {},
 ): Promise<OpenedTaskModel> {
   const { family, config, json } = await readEncoderConfig(files);
-  const task = given ?? taskOfConfig(json, family, files.source);
+  const { source } = files;
   const weights = await openWeights(files);
   try {
-    const { encoder } = await loadEncoder(gpu, weights, { family, config, onProgress });
+    const { entries } = weights;
+    const task = given ?? taskOfConfig(json, family, {
+      source,
+      numOutputs: numOutputsOf(json, family, { source, entries }),
+      onNotice,
+    });
+    const { hiddenSize } = config;
+    const parts = headPartsOf(family, { task, hiddenSize });
+    refuseProblems(partProblems(parts, entries, family), architectureFor(family, task).architecture, source);
+    const { encoder, skipped } = await loadEncoder(gpu, weights, { family, config, onProgress });
     try {
       const untrained = TaskModel.create(gpu, encoder, { task, seed: 0 });
-      const head = await readHead(untrained, weights, {
-        names: transformersNames(untrained, family),
-        source: files.source,
-      });
+      const own = parts.filter(({ name }) => name.startsWith("head."));
+      const head: ReadonlyMap<string, Tensor> = await readParts(gpu, own, { weights, family });
       disposeAll([...untrained.head.namedParameters()].map(([, each]) => each));
+      const left = skipped.filter((name) => !own.some(({ theirs }) => theirs === name));
+      const notice = describeSkipped(left, source);
+      if (notice !== undefined) onNotice?.(notice);
       return { model: untrained.mapParameters((name, parameter) => head.get(name) ?? parameter), family };
     } catch (error) {
       disposeAll([...encoder.namedParameters()].map(([, each]) => each));
@@ -69,28 +81,15 @@ export async function openTaskModel(
   }
 }
 
-/** The parameters of a model's head out of a checkpoint, by the names that they have here. */
-async function readHead(
-  model: TaskModel,
-  weights: WeightSource,
-  { names, source }: { readonly names: TransformersNames; readonly source: string },
-): Promise<Map<string, Tensor>> {
-  const wanted = [...model.head.namedParameters("head")].map(([name, { shape }]) =>
-    ({ name, shape, theirs: names.toTransformers(name)! }) as const
+/** @throws {ParameterMismatchError} when there are problems. */
+function refuseProblems(problems: readonly string[], architecture: string, source: string): void {
+  if (problems.length === 0) return;
+  const advice = problems.some((problem) => problem.endsWith("is missing"))
+    ? [
+      "what is missing would start at random: save the whole model with save_pretrained, or train a head on its encoder",
+    ]
+    : [];
+  throw new ParameterMismatchError(
+    `Cannot use ${source} as a trained ${architecture}:\n  ${[...problems, ...advice].join("\n  ")}`,
   );
-  const problems = wanted.flatMap(({ theirs, shape }) => {
-    const found = weights.entries.get(theirs);
-    if (found === undefined) return [`${theirs} ${formatShape(shape)} is missing`];
-    return sameShape(found.shape, shape)
-      ? []
-      : [`${theirs} must be ${formatShape(shape)}, got ${formatShape(found.shape)}`];
-  });
-  if (problems.length > 0) {
-    throw new ParameterMismatchError(`Cannot use the head of ${source}:\n  ${problems.join("\n  ")}`);
-  }
-  const head = new Map<string, Tensor>();
-  for (const { name, shape, theirs } of wanted) {
-    head.set(name, tensor(model.gpu, toFloat32(await weights.read(theirs)), { shape }));
-  }
-  return head;
 }

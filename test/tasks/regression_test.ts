@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { regression } from "../../src/tasks/mod.ts";
+import { labelsFor, regression } from "../../src/tasks/mod.ts";
 import { F64Array } from "../reference/array.ts";
 import * as reference from "../reference/loss.ts";
 import { assertClose } from "../support/compare.ts";
@@ -11,7 +11,7 @@ const gpu = await testGpu();
 const task = regression();
 const examples = [1.5, -2, 0].map((value) => ({ text: "a b", textPair: "c", value }));
 
-test("regression() foretells the number of a text or a pair", () => {
+test("regression() predicts the number of a text or a pair", () => {
   const tokenizer = new FakeTokenizer();
   const set = task.prepare(examples, tokenizer, { maxLength: 6 });
   assert.equal(tokenizer.spell(set.ids.subarray(0, 6)), "[ a b ] c ]");
@@ -55,7 +55,54 @@ test("regression() is scored by correlations and the mean square", () => {
   });
 });
 
-test("regression() has one output", () => {
+test("regression() predicts several numbers by their names", () => {
+  const several = regression({ labels: ["valence", "arousal", "dominance"] });
+  const set = several.prepare(
+    [[0.1, 0.9, 0.4], [0.5, 0.2, 0.6], [0.8, 0.3, 0.1], [0.4, 0.4, 0.9]].map((value) => ({
+      text: "a",
+      value,
+    })),
+    new FakeTokenizer(),
+    { maxLength: 6 },
+  );
+  assert.equal(set.targetsPerRow, 3);
+  const outputs = Float32Array.of(0.2, 0.7, 0.3, 0.4, 0.1, 0.9, 0.6, 0.5, 0.2, 0.7, 0.2, 0.5);
+  assert.deepEqual(several.predict(set, outputs)[1], {
+    values: { valence: Math.fround(0.4), arousal: Math.fround(0.1), dominance: Math.fround(0.9) },
+  });
+  // scikit-learn's mean_squared_error, and the means over the columns of SciPy's pearsonr and spearmanr.
+  assertClose(Object.values(several.score(set, outputs)), [
+    0.6749269883011962,
+    0.6666666666666666,
+    0.04583332724869282,
+  ], { absolute: 1e-7 });
+  const other = { text: "a", value: [1, 2] };
+  assert.throws(() => several.prepare([other], new FakeTokenizer(), { maxLength: 6 }), {
+    name: "RangeError",
+    message: "Cannot use example 1: expected 3 numbers, valence, arousal, dominance, got 2",
+  });
+  assert.throws(() => task.prepare([other], new FakeTokenizer(), { maxLength: 6 }), {
+    message: "Cannot use example 1: expected one number, got 2",
+  });
+});
+
+test("regression()'s loss of several numbers is the mean over all, as PyTorch's MSELoss", async () => {
+  const several = regression({ labels: ["a", "b", "c"] });
+  const outputs = F64Array.fromF32([2, 3], [3, -1, 0.25, 100, 2, -4]);
+  const targets = F64Array.fromF32([2, 3], [1, -1, 0.5, -100, 0, 1]);
+  const { y } = await evaluate(
+    gpu,
+    (x) => several.losses(x, { targets: upload(gpu, targets), mask: upload(gpu, targets) }),
+    { inputs: [outputs] },
+  );
+  // torch.nn.functional.mse_loss of the two.
+  assertClose([y.reduce((sum, value) => sum + value, 0) / 6], [6672.17724609375], { relative: 1e-6 });
+});
+
+test("regression() has one output, or several of different names", () => {
   assert.deepEqual(regression({ labels: ["similarity"] }).labels, ["similarity"]);
-  assert.throws(() => regression({ labels: ["a", "b"] }), { name: "RangeError", message: /2 numbers/ });
+  assert.throws(() => regression({ labels: [] }), { name: "RangeError" });
+  assert.throws(() => regression({ labels: ["a", "a"] }), { name: "TypeError" });
+  assert.deepEqual(labelsFor("regression", examples), ["value"]);
+  assert.deepEqual(labelsFor("regression", [{ text: "a", value: [1, 2] }]), ["value_0", "value_1"]);
 });

@@ -3,6 +3,7 @@ import type { ExampleKind, ExampleKinds } from "../../data/mod.ts";
 import { describeChoice } from "./describe_choice.ts";
 
 const column = z.string().min(1);
+const columns = z.union([column, z.array(column).min(1)], "expected the name of a column, or a list of them");
 
 /** The columns that make an example, by the part they play in it; the usual ones by default. */
 export const columnsConfig = z.strictObject({
@@ -10,9 +11,9 @@ export const columnsConfig = z.strictObject({
   textPair: column.optional(),
   label: column.optional(),
   /** A list of labels, or several columns that say each whether the label of their name applies. */
-  labels: z.union([column, z.array(column).min(1)], "expected the name of a column, or a list of them")
-    .optional(),
-  value: column.optional(),
+  labels: columns.optional(),
+  /** A number or a list of numbers, or several columns of a number each. */
+  value: columns.optional(),
   tokens: column.optional(),
   tags: column.optional(),
   id: column.optional(),

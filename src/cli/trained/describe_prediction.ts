@@ -2,7 +2,6 @@ import type {
   AnswerPrediction,
   ClassPrediction,
   MultiLabelPrediction,
-  RegressionPrediction,
   TagPrediction,
 } from "../../tasks/mod.ts";
 import { printable } from "../../data/printable.ts";
@@ -17,7 +16,7 @@ function describe(prediction: unknown, text: string): string[] {
   const found = prediction as Partial<
     & ClassPrediction
     & MultiLabelPrediction
-    & RegressionPrediction
+    & { readonly value: number; readonly values: Readonly<Record<string, number>> }
     & TagPrediction
     & AnswerPrediction
   >;
@@ -32,6 +31,9 @@ function describe(prediction: unknown, text: string): string[] {
     return named.length > 0 ? named : ["none"];
   }
   if (found.label !== undefined) return [`${found.label}  ${percent(found.probabilities![found.label]!)}`];
+  if (found.values !== undefined) {
+    return Object.entries(found.values).map(([name, value]) => `${name}  ${value}`);
+  }
   return [String(found.value)];
 }
 

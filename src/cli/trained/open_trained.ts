@@ -108,6 +108,7 @@ async function openCheckpoint(
   const tokenizer = await loadTokenizer(files);
   const { model, family } = await openTaskModel(gpu, files, {
     onProgress: (done, total) => reporter.progress("loading weights", done, total),
+    onNotice: (message) => reporter.line(message),
   });
   reporter.endProgress();
   const { encoder, task } = model;

@@ -38,10 +38,20 @@ export class RowReader {
 
   /** A finite number, as such or as text. */
   number(column: string): number {
+    return this.#numberOf(column, this.value(column), "a number");
+  }
+
+  /** What {@linkcode number} gives, or a list of several. */
+  numbers(column: string): number | number[] {
     const value = this.value(column);
+    if (!Array.isArray(value) || value.length < 2) return this.number(column);
+    return value.map((item) => this.#numberOf(column, item, "a list of numbers"));
+  }
+
+  #numberOf(column: string, value: unknown, expected: string): number {
     const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
     if (typeof number === "number" && Number.isFinite(number)) return number;
-    throw this.wrong(column, "a number", value);
+    throw this.wrong(column, expected, this.value(column));
   }
 
   /** Text, or what stands for it: the name of a class's number, a number or a truth value. */

@@ -35,8 +35,8 @@ export interface MultiLabelColumns extends TextColumns {
 
 /** Which columns make examples of numbers. */
 export interface RegressionColumns extends TextColumns {
-  /** Column of the number. Default `"label"`. */
-  readonly valueColumn?: string;
+  /** Column of the number, or of a list of numbers; or several columns of a number each. Default `"label"`. */
+  readonly valueColumn?: string | readonly string[];
 }
 
 /** Which columns make examples of tagged words. */

@@ -64,10 +64,12 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
     }),
   },
   "regression": {
-    columnsOf: ({ valueColumn = "label", ...texts }) => [...textColumns(texts), valueColumn],
+    columnsOf: ({ valueColumn = "label", ...texts }) => [...textColumns(texts), ...[valueColumn].flat()],
     convert: (row, { valueColumn = "label", ...columns }) => ({
       ...textsOf(row, columns),
-      value: row.number(valueColumn),
+      value: typeof valueColumn === "string"
+        ? row.numbers(valueColumn)
+        : valueColumn.map((column) => row.number(column)),
     }),
   },
   "token-classification": {

@@ -57,7 +57,7 @@ export class Bert extends TransformerEncoder<BertConfig> {
     const hasPooler = parts.has("pooler.dense.weight");
     super({
       config,
-      pooling: pooling ?? (hasPooler ? "pooler" : "mean"),
+      pooling,
       hasPooler,
       maxTokens: config.maxPositionEmbeddings,
     });
@@ -88,6 +88,7 @@ export class Bert extends TransformerEncoder<BertConfig> {
 export const bertFamily: EncoderFamily<BertConfig> = {
   modelType: "bert",
   title: "BERT",
+  architecture: "BertModel",
   prefix: "bert.",
   architectures: {
     sequenceClassification: { architecture: "BertForSequenceClassification", output: "classifier" },

@@ -1,6 +1,5 @@
 import { mul, reshape, type Shape, type Tensor } from "../../engine/mod.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
-import type { HeadActivation } from "../encoder.ts";
 import type { EncoderParameters } from "../parameters.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
@@ -28,7 +27,6 @@ export interface DebertaV2Options extends EncoderOptions {
  * ```
  */
 export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
-  override readonly headActivation: HeadActivation;
   readonly embeddings: BertEmbeddings;
   readonly encoder: DebertaStack;
 
@@ -37,11 +35,15 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
    *
    * @throws {ParameterMismatchError} listing all that are missing, too many or of another shape.
    */
-  constructor(parameters: EncoderParameters, { config, pooling = "mean" }: DebertaV2Options) {
-    super({ config, pooling, maxTokens: config.maxPositionEmbeddings });
+  constructor(parameters: EncoderParameters, { config, pooling }: DebertaV2Options) {
+    super({
+      config,
+      pooling,
+      headActivation: config.poolerHiddenAct,
+      maxTokens: config.maxPositionEmbeddings,
+    });
     checkEncoderParameters(parameters, debertaV2Family, { config });
     const parts = new Parts(parameters, config);
-    this.headActivation = config.poolerHiddenAct;
     this.embeddings = new BertEmbeddings(parts);
     this.encoder = new DebertaStack(parts.parameter("encoder.rel_embeddings.weight").gpu, parts, config);
   }
@@ -61,6 +63,7 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
 export const debertaV2Family: EncoderFamily<DebertaV2Config> = {
   modelType: "deberta-v2",
   title: "DeBERTa-v2",
+  architecture: "DebertaV2Model",
   prefix: "deberta.",
   architectures: {
     sequenceClassification: {

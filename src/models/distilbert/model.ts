@@ -19,7 +19,6 @@ export interface DistilBertOptions extends EncoderOptions {
  * on the first token's state.
  */
 export class DistilBert extends TransformerEncoder<DistilBertConfig> {
-  override readonly headActivation = "relu";
   override readonly adapterTargets = ["**.transformer.layer.**"];
   readonly embeddings: BertEmbeddings;
   readonly transformer: LayerStack;
@@ -30,8 +29,8 @@ export class DistilBert extends TransformerEncoder<DistilBertConfig> {
    * @throws {ParameterMismatchError} listing all that are missing, too many or of another shape.
    * @throws {TypeError} when it should pool by a dense layer, which it has none of.
    */
-  constructor(parameters: EncoderParameters, { config, pooling = "mean" }: DistilBertOptions) {
-    super({ config, pooling, maxTokens: config.maxPositionEmbeddings });
+  constructor(parameters: EncoderParameters, { config, pooling }: DistilBertOptions) {
+    super({ config, pooling, headActivation: "relu", maxTokens: config.maxPositionEmbeddings });
     checkEncoderParameters(parameters, distilBertFamily, { config });
     const parts = new Parts(parameters, config);
     this.embeddings = new BertEmbeddings(parts);
@@ -56,6 +55,7 @@ export class DistilBert extends TransformerEncoder<DistilBertConfig> {
 export const distilBertFamily: EncoderFamily<DistilBertConfig> = {
   modelType: "distilbert",
   title: "DistilBERT",
+  architecture: "DistilBertModel",
   prefix: "distilbert.",
   architectures: {
     sequenceClassification: {

@@ -18,7 +18,6 @@ export interface ElectraOptions extends EncoderOptions {
  * may be narrower, and a classification head on the first token's state.
  */
 export class Electra extends TransformerEncoder<ElectraConfig> {
-  override readonly headActivation = "gelu";
   readonly embeddings: BertEmbeddings;
   /** Weight [hiddenSize, embeddingSize]; none where these are equal. */
   readonly embeddings_project: Linear | undefined;
@@ -30,8 +29,8 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
    * @throws {ParameterMismatchError} listing all that are missing, too many or of another shape.
    * @throws {TypeError} when it should pool by a dense layer, which it has none of.
    */
-  constructor(parameters: EncoderParameters, { config, pooling = "mean" }: ElectraOptions) {
-    super({ config, pooling, maxTokens: config.maxPositionEmbeddings });
+  constructor(parameters: EncoderParameters, { config, pooling }: ElectraOptions) {
+    super({ config, pooling, headActivation: "gelu", maxTokens: config.maxPositionEmbeddings });
     checkEncoderParameters(parameters, electraFamily, { config });
     const parts = new Parts(parameters, config);
     this.embeddings = new BertEmbeddings(parts);
@@ -55,6 +54,7 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
 export const electraFamily: EncoderFamily<ElectraConfig> = {
   modelType: "electra",
   title: "ELECTRA",
+  architecture: "ElectraModel",
   prefix: "electra.",
   architectures: {
     sequenceClassification: {

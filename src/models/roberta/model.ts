@@ -25,7 +25,6 @@ export interface RobertaOptions extends EncoderOptions {
  * begin after the id of padding, and a classification head on the first token's state.
  */
 export class Roberta extends TransformerEncoder<RobertaConfig> {
-  override readonly headActivation = "tanh";
   readonly embeddings: BertEmbeddings;
   readonly encoder: LayerStack;
 
@@ -36,8 +35,13 @@ export class Roberta extends TransformerEncoder<RobertaConfig> {
    * @throws {TypeError} when it should pool by a dense layer, which it has none of.
    */
   constructor(parameters: EncoderParameters, options: RobertaOptions) {
-    const { config, pooling = "mean", modelType = "roberta" } = options;
-    super({ config, pooling, maxTokens: config.maxPositionEmbeddings - config.padTokenId - 1 });
+    const { config, pooling, modelType = "roberta" } = options;
+    super({
+      config,
+      pooling,
+      headActivation: "tanh",
+      maxTokens: config.maxPositionEmbeddings - config.padTokenId - 1,
+    });
     checkEncoderParameters(parameters, robertaFamilies[modelType], { config });
     const parts = new Parts(parameters, config);
     this.embeddings = new BertEmbeddings(parts);
@@ -74,6 +78,7 @@ function familyOf(modelType: RobertaType, name: string): EncoderFamily<RobertaCo
   return {
     modelType,
     title: robertaTitles[modelType],
+    architecture: `${name}Model`,
     prefix: "roberta.",
     architectures: architectures(name),
     parseConfig: (value) => parseRobertaConfig(value, { modelType }),

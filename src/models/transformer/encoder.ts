@@ -1,5 +1,5 @@
 import { add, formatShape, mul, type Tensor } from "../../engine/mod.ts";
-import { TextEncoder, type TokenTensors } from "../encoder.ts";
+import { type HeadActivation, TextEncoder, type TokenTensors } from "../encoder.ts";
 import { firstToken, meanPool, type Pooling } from "../pooling.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { LayerStack } from "./layers.ts";
@@ -7,7 +7,10 @@ import type { LayerStack } from "./layers.ts";
 /** Options of {@linkcode TransformerEncoder}. */
 export interface TransformerEncoderOptions<Config extends TransformerConfig> {
   readonly config: Config;
-  readonly pooling: Pooling;
+  /** As in {@linkcode EncoderOptions}. */
+  readonly pooling: Pooling | undefined;
+  /** The activation of the family's own two-layer classification head, where it has one. */
+  readonly headActivation?: HeadActivation;
   /** Whether the encoder has a pooler. */
   readonly hasPooler?: boolean;
   /** The most tokens a text may have. */
@@ -22,14 +25,16 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   extends TextEncoder {
   override readonly hiddenSize: number;
   override readonly maxTokens: number;
+  override readonly headActivation: HeadActivation | undefined;
   override readonly adapterTargets: readonly string[] = ["**.encoder.layer.**"];
   readonly config: Config;
   /** How {@linkcode TextEncoder.pool} makes one vector of a text's token states. */
   readonly pooling: Pooling;
 
   /** @throws {TypeError} when it should pool by a pooler that it doesn't have. */
-  constructor({ config, pooling, hasPooler = false, maxTokens }: TransformerEncoderOptions<Config>) {
+  constructor(options: TransformerEncoderOptions<Config>) {
     super();
+    const { config, pooling, headActivation, hasPooler = false, maxTokens } = options;
     if (pooling === "pooler" && !hasPooler) {
       throw new TypeError(
         "Cannot pool by pooler.dense: the parameters have none; expected pooling mean or cls",
@@ -38,7 +43,8 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
     this.hiddenSize = config.hiddenSize;
     this.maxTokens = maxTokens;
     this.config = config;
-    this.pooling = pooling;
+    this.pooling = pooling ?? (hasPooler ? "pooler" : "mean");
+    this.headActivation = pooling === undefined ? headActivation : undefined;
   }
 
   /** The stack of layers. */

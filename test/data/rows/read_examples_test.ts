@@ -98,6 +98,19 @@ describe("toExamples()", () => {
     }
   });
 
+  it("toExamples() makes several numbers of a list, or of several columns", () => {
+    const set = setOf([{ text: "a", valence: 1, arousal: "0.5", both: [1, "0.5"] }]);
+    for (const valueColumn of ["both", ["valence", "arousal"]]) {
+      assert.deepEqual(toExamples("regression", set, { valueColumn }), [{ text: "a", value: [1, 0.5] }]);
+    }
+    const odd = setOf([{ text: "a", valence: 1, arousal: "", both: [1, null] }]);
+    for (const [valueColumn, column] of [["both", "both"], [["valence", "arousal"], "arousal"]] as const) {
+      assert.throws(() => toExamples("regression", odd, { valueColumn }), {
+        message: new RegExp(`Cannot read row 1 of x: column ${column} must be a (list of )?numbers?, got`),
+      });
+    }
+  });
+
   it("toExamples() makes tagged words of lists and of text, as many tags as words", () => {
     const kind = "token-classification";
     const set = setOf([{ tokens: ["EU", "7"], ner: [1, 0] }, { tokens: [], ner: [] }], {

@@ -1,0 +1,90 @@
+import { formatShape, type Gpu, sameShape, type Shape, type Tensor, tensor } from "../engine/mod.ts";
+import { type EncoderFamily, type TaskArchitecture, toFloat32, type WeightSource } from "../models/mod.ts";
+import type { Task } from "./task.ts";
+
+/** A parameter that a task model of `transformers` has for its task, a pooler included. */
+export interface HeadPart {
+  /** Our name of it. */
+  readonly name: string;
+  /** The name that `transformers` has for it. */
+  readonly theirs: string;
+  readonly shape: Shape;
+}
+
+/** Options of {@linkcode headPartsOf}. */
+export interface HeadPartsOptions {
+  readonly task: Pick<Task, "kind" | "perToken" | "labels">;
+  /** Width of the encoder's token states. */
+  readonly hiddenSize: number;
+}
+
+/** The class of `transformers` for a task. */
+export function architectureFor(
+  { architectures }: EncoderFamily,
+  task: HeadPartsOptions["task"],
+): TaskArchitecture {
+  if (!task.perToken) return architectures.sequenceClassification;
+  return task.kind === "question-answering"
+    ? architectures.questionAnswering
+    : architectures.tokenClassification;
+}
+
+/**
+ * The parameters of a family's own head for a task: its last layer, the dense layer before it, and the pooler where that is
+ * what the head reads.
+ */
+export function headPartsOf(family: EncoderFamily, { task, hiddenSize }: HeadPartsOptions): HeadPart[] {
+  const { output, dense } = architectureFor(family, task);
+  const linear = (name: string, theirs: string, rows: number): HeadPart[] => [
+    { name: `${name}.weight`, theirs: `${theirs}.weight`, shape: [rows, hiddenSize] },
+    { name: `${name}.bias`, theirs: `${theirs}.bias`, shape: [rows] },
+  ];
+  return [
+    ...dense === undefined ? [] : linear("head.dense", dense, hiddenSize),
+    ...task.perToken || dense !== undefined
+      ? []
+      : linear("encoder.pooler.dense", `${family.prefix}pooler.dense`, hiddenSize),
+    ...linear("head.output", output, task.labels.length),
+  ];
+}
+
+/** Where a checkpoint has a part: under its name, or without the family's prefix, as an encoder that was saved alone. */
+export function findPart(
+  { theirs }: HeadPart,
+  entries: WeightSource["entries"],
+  { prefix }: Pick<EncoderFamily, "prefix">,
+): string | undefined {
+  const bare = theirs.startsWith(prefix) ? theirs.slice(prefix.length) : theirs;
+  return [theirs, bare].find((name) => entries.has(name));
+}
+
+/** What keeps parts from being read out of a checkpoint: those that are missing or of another shape. */
+export function partProblems(
+  parts: readonly HeadPart[],
+  entries: WeightSource["entries"],
+  family: Pick<EncoderFamily, "prefix">,
+): string[] {
+  return parts.flatMap((part) => {
+    const { theirs, shape } = part;
+    const name = findPart(part, entries, family);
+    if (name === undefined) return [`${theirs} ${formatShape(shape)} is missing`];
+    const found = entries.get(name)!;
+    return sameShape(found.shape, shape)
+      ? []
+      : [`${theirs} must be ${formatShape(shape)}, got ${formatShape(found.shape)}`];
+  });
+}
+
+/** Reads parts that {@linkcode partProblems} has nothing against, by our names. */
+export async function readParts(
+  gpu: Gpu,
+  parts: readonly HeadPart[],
+  { weights, family }: { readonly weights: WeightSource; readonly family: Pick<EncoderFamily, "prefix"> },
+): Promise<Map<string, Tensor>> {
+  const read = new Map<string, Tensor>();
+  for (const part of parts) {
+    const stored = await weights.read(findPart(part, weights.entries, family)!);
+    read.set(part.name, tensor(gpu, toFloat32(stored), { shape: part.shape }));
+  }
+  return read;
+}
