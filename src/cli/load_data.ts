@@ -79,6 +79,7 @@ async function readAll({ data, task }: Config, options: LoadOptions): Promise<Ex
       "SpamAssassin mail corpus, public domain (PDDL)",
     ),
     onParse: (done, total) => reporter.progress("reading mails", done, total),
+    onNotice: (message) => reporter.line(message),
   });
   reporter.endProgress();
   return mails;

