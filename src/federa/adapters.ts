@@ -39,26 +39,8 @@ export interface AttachAdaptersOptions {
  * ```
  */
 export async function attachAdapters<M extends Module>(model: M, options: AttachAdaptersOptions): Promise<M> {
-  const { targets, rank, alpha, initialization, seed = 0, onProgress } = options;
-  if (!(alpha > 0 && Number.isFinite(alpha))) {
-    throw new RangeError(`Cannot scale adapters by alpha ${alpha}: expected a positive number`);
-  }
-  const names = matchLinears(model, targets);
-  const linears = new Map(
-    [...model.namedModules()].flatMap(([name, module]) =>
-      module instanceof Linear && names.includes(name) ? [[name, module]] : []
-    ),
-  );
-  for (const [name, { weight }] of linears) {
-    const limit = Math.min(...weight.shape);
-    if (!Number.isInteger(rank) || rank < 1 || rank > limit) {
-      throw new RangeError(
-        `Cannot adapt ${name} of shape [${
-          weight.shape.join(", ")
-        }] with rank ${rank}: expected an integer from 1 to ${limit}`,
-      );
-    }
-  }
+  const { rank, alpha, initialization, seed = 0, onProgress } = options;
+  const linears = findLinears(model, options);
   const scaling = alpha / rank;
   const adapted = new Map<string, LowRankLinear>();
   for (const names of batchesOf(linears)) {
@@ -71,6 +53,45 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
     onProgress?.(adapted.size, linears.size);
   }
   return model.mapModules((name, module) => adapted.get(name) ?? module);
+}
+
+/**
+ * Checks what {@linkcode attachAdapters} needs, by shapes alone.
+ *
+ * @throws as {@linkcode attachAdapters}.
+ */
+export function checkAdapters(
+  model: Module,
+  options: Pick<AttachAdaptersOptions, "targets" | "rank" | "alpha">,
+): void {
+  findLinears(model, options);
+}
+
+/** The linear layers to adapt, by name. */
+function findLinears(
+  model: Module,
+  { targets, rank, alpha }: Pick<AttachAdaptersOptions, "targets" | "rank" | "alpha">,
+): Map<string, Linear> {
+  if (!(alpha > 0 && Number.isFinite(alpha))) {
+    throw new RangeError(`Cannot scale adapters by alpha ${alpha}: expected a positive number`);
+  }
+  const names = new Set(matchLinears(model, targets));
+  const linears = new Map(
+    [...model.namedModules()].flatMap(([name, module]) =>
+      module instanceof Linear && names.has(name) ? [[name, module]] : []
+    ),
+  );
+  for (const [name, { weight }] of linears) {
+    const limit = Math.min(...weight.shape);
+    if (!Number.isInteger(rank) || rank < 1 || rank > limit) {
+      throw new RangeError(
+        `Cannot adapt ${name} of shape [${
+          weight.shape.join(", ")
+        }] with rank ${rank}: expected an integer from 1 to ${limit}`,
+      );
+    }
+  }
+  return linears;
 }
 
 /** Names of layers whose weights have one shape, by batches of at most {@linkcode batchBytes} of weights. */

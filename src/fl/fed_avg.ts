@@ -39,7 +39,7 @@ export class FedAvg implements Aggregation {
 
 /** A method whose clients download, train and upload the same parameters, and whose server averages them. */
 export function averagingMethod(
-  method: Pick<FederatedMethod, "name" | "summary" | "init" | "trainable">,
+  method: Pick<FederatedMethod, "name" | "summary" | "check" | "init" | "trainable">,
 ): FederatedMethod {
   const trained = ({ model }: ServerState) => trainableParameters(model, method.trainable);
   return {

@@ -45,6 +45,12 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
   readonly name: string;
   /** One line on what it does, with its source. */
   readonly summary: string;
+  /**
+   * Checks what `init` needs, by names and shapes alone: the parameters may be empty.
+   *
+   * @throws as `init`, when the options don't fit the model.
+   */
+  check(pretrained: TaskModel, options: MethodOptions): void;
   /** Puts on the pretrained model what its clients train. */
   init(pretrained: TaskModel, options: MethodOptions): Promise<State>;
   /** Whether clients train and upload the parameter of this name. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { nearestPattern } from "../../src/federa/_nearest_pattern.ts";
 import { matchesPattern, matchLinears } from "../../src/federa/patterns.ts";
 import { testGpu } from "../engine/harness.ts";
 import { linearStack } from "../support/linear_stack.ts";
@@ -68,12 +69,38 @@ test("matchLinears() gives names once and in model order, whatever the order of 
 
 test("matchLinears() names a pattern that matches nothing and the layers there are", () => {
   const model = linearStack(gpu, [2, 3, 4, 5], 1);
-  const message =
-    'Cannot attach adapters to "layers.2": it matches no linear layer; there are layers.0, layers.1, head';
+  const message = 'Cannot attach adapters to "layers.2": it matches no linear layer; ' +
+    'there are layers.0, layers.1, head; did you mean "layers.0"?';
   assert.throws(() => matchLinears(model, ["head", "layers.2"]), { name: "PatternError", message });
   assert.throws(() => matchLinears(model, ["layers.0.weight"]), { name: "PatternError" });
   assert.throws(() => matchLinears(model, []), {
     name: "PatternError",
     message: /layers\.0, layers\.1, head/,
   });
+});
+
+test("nearestPattern() finds what a pattern that matches nothing was meant for", () => {
+  const bert = Array.from(
+    { length: 12 },
+    (_, i) =>
+      ["attention.self.query", "attention.self.key", "attention.output.dense", "intermediate.dense"].map((
+        part,
+      ) => `encoder.encoder.layer.${i}.${part}`),
+  ).flat();
+  const cases: [string, string | undefined][] = [
+    ["**.attention.*", "**.attention.**"],
+    ["query", "**.query"],
+    ["attention.self.query", "**.attention.self.query"],
+    ["encoder.layer.*.attention.self.query", "**.encoder.layer.*.attention.self.query"],
+    ["encoder.encoder.layer.3", "encoder.encoder.layer.3.**"],
+    ["**.atention.self.*", "**.attention.self.*"],
+    ["**.layers.*.attention.**", "**.layer.*.attention.**"],
+    ["**.Query", "**.query"],
+    ["zebra", undefined],
+  ];
+  for (const [pattern, expected] of cases) {
+    const found = nearestPattern(pattern, bert, matchesPattern);
+    assert.equal(found, expected, pattern);
+    if (found !== undefined) assert.ok(bert.some((name) => matchesPattern(name, found)));
+  }
 });

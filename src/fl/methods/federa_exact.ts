@@ -14,7 +14,7 @@ import {
   tidy,
   zeros,
 } from "../../engine/mod.ts";
-import { adaptersOf, type LowRankLinear } from "../../federa/mod.ts";
+import { adaptersOf, type LowRankLinear, matchLinears } from "../../federa/mod.ts";
 import { FedAvg } from "../fed_avg.ts";
 import {
   type Aggregation,
@@ -155,15 +155,20 @@ export const feDeRaExact: FederatedMethod<ExactState> = {
   name: "federa-exact",
   summary:
     "FeDeRA; what averaging factors loses is folded into the frozen residual (arXiv 2404.18848, 2410.09432)",
-  init: async (pretrained, options) => {
-    const { model } = await feDeRa.init(pretrained, options);
-    for (const [name, { weight }] of adaptersOf(model)) {
-      if (weight.dtype === "f16") {
+  check(pretrained, options) {
+    feDeRa.check(pretrained, options);
+    const adapted = new Set(matchLinears(pretrained, options.targets).map((name) => `${name}.weight`));
+    for (const [name, { dtype }] of pretrained.namedParameters()) {
+      if (adapted.has(name) && dtype === "f16") {
         throw new TypeError(
-          `Cannot run federa-exact on ${name}.weight in half precision: it corrects frozen weights; take f32`,
+          `Cannot run federa-exact on ${name} in half precision: it corrects frozen weights; take f32`,
         );
       }
     }
+  },
+  async init(pretrained, options) {
+    feDeRaExact.check(pretrained, options);
+    const { model } = await feDeRa.init(pretrained, options);
     return { model, round: 0, corrections: new Map() };
   },
   broadcast: (state, lastRound) => {

@@ -9,6 +9,7 @@ import { fedIt } from "./fed_it.ts";
 export const ffaLora = averagingMethod({
   name: "ffa-lora",
   summary: "LoRA with A frozen; B averaged, which is exact (arXiv 2403.12313)",
+  check: fedIt.check,
   init: fedIt.init,
   trainable: (name) => isHead(name) || name.endsWith(".loraB"),
 });
