@@ -1,5 +1,6 @@
 import type { AptSource } from "./apt_sources.ts";
 import { backportsEntry } from "./apt_sources.ts";
+import type { Privilege } from "./as_root.ts";
 
 /** What the choice of a set-up depends on, as probed on the machine. */
 export interface Machine {
@@ -8,8 +9,8 @@ export interface Machine {
   arch: string;
   /** Fields of os-release; empty where there is none. */
   os: { id?: string | undefined; idLike?: string | undefined; codename?: string | undefined };
-  /** How commands run as root: directly, through sudo, or not at all. */
-  privilege: "root" | "sudo" | "none";
+  /** How commands run as root. */
+  privilege: Privilege;
   /** Whether apt-get is there. */
   apt: boolean;
   /** The machine's apt archives. */

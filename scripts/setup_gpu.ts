@@ -4,8 +4,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { aptInstall } from "./apt_install.ts";
 import { type AptSource, parseAptSources } from "./apt_sources.ts";
+import { asRoot, probePrivilege, succeeds } from "./as_root.ts";
 import { type Machine, type Plan, planGpuSetup } from "./gpu_plan.ts";
+import { readRelease } from "./read_release.ts";
 import { installSwiftshader, swiftshaderEnvironment, swiftshaderFolder } from "./swiftshader.ts";
 
 const PROBE = fileURLToPath(new URL("probe_adapter.mjs", import.meta.url));
@@ -70,17 +73,7 @@ async function installMesa(
   process.on("SIGINT", stayAlive);
   try {
     if (plan.backports !== null) await writeAptFile(BACKPORTS_FILE, plan.backports);
-    // The update may fail on a foreign archive that has nothing to do with these packages: the installation decides.
-    asRoot(["apt-get", "update", "-qq"]);
-    const release = plan.release === null ? [] : ["-t", plan.release];
-    const installed = asRoot([
-      "env",
-      "DEBIAN_FRONTEND=noninteractive",
-      ...["apt-get", "install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"],
-      ...release,
-      ...plan.packages,
-    ]);
-    if (!installed) throw new Error(`Cannot install ${plan.packages.join(" ")}: apt-get failed`);
+    aptInstall(plan.packages, { release: plan.release });
   } catch (error) {
     if (plan.backports !== null) asRoot(["rm", "-f", BACKPORTS_FILE]);
     throw error;
@@ -104,12 +97,6 @@ async function writeAptFile(path: string, text: string): Promise<void> {
   }
 }
 
-function asRoot(command: string[]): boolean {
-  const [program = "", ...args] = process.getuid?.() === 0 ? command : ["sudo", ...command];
-  // apt's chatter goes to standard error: the standard output belongs to the command that runs afterwards.
-  return spawnSync(program, args, { stdio: ["inherit", 2, 2] }).status === 0;
-}
-
 function probeMachine(): Machine {
   const { platform, arch } = process;
   if (platform !== "linux") return { platform, arch, os: {}, privilege: "none", apt: false, sources: [] };
@@ -122,26 +109,6 @@ function probeMachine(): Machine {
     apt: succeeds("apt-get", ["--version"]),
     sources: readAptSources(),
   };
-}
-
-function probePrivilege(): Machine["privilege"] {
-  if (process.getuid?.() === 0) return "root";
-  if (succeeds("sudo", ["-n", "true"])) return "sudo";
-  return process.stdin.isTTY && succeeds("sudo", ["--version"]) ? "sudo" : "none";
-}
-
-function succeeds(command: string, args: string[]): boolean {
-  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
-}
-
-function readRelease(): Record<string, string> {
-  const fields: Record<string, string> = {};
-  const path = "/etc/os-release";
-  if (!existsSync(path)) return fields;
-  for (const [, name = "", value = ""] of readFileSync(path, "utf8").matchAll(/^(\w+)="?([^"\n]*)"?$/gm)) {
-    fields[name] = value;
-  }
-  return fields;
 }
 
 function readAptSources(): AptSource[] {
