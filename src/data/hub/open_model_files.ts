@@ -83,6 +83,7 @@ function pathOf(address: string): string {
   try {
     return fileURLToPath(address);
   } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
     throw new HubError(
       `Cannot open model: a file: address is like file:///home/me/model, got ${JSON.stringify(address)}`,
       "invalid",
