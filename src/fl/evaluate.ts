@@ -1,5 +1,5 @@
 import { disposeAll, noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
-import { countTargets, type Scores, type TaskModel, type TaskSet } from "../tasks/mod.ts";
+import { countTargets, type Scores, type Task, type TaskModel, type TaskSet } from "../tasks/mod.ts";
 
 /** How well a model does on a set of examples. */
 export interface Evaluation {
@@ -39,15 +39,24 @@ export async function evaluate(
   data: TaskSet,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const { outputs, losses } = await modelOutputs(model, data, options);
-  let counted = 0;
-  for (let row = 0; row < data.size; row++) counted += countTargets(data, row);
-  const loss = losses.reduce((total, value) => total + value, 0) / counted;
-  return { loss, scores: model.task.score(data, outputs) };
+  return scoreOutputs(model.task, data, await modelOutputs(model, data, options));
 }
 
 /**
- * The outputs of a model on every row of a set, without recording gradients.
+ * The evaluation of what a model makes of a set.
+ *
+ * @throws {RangeError} on an empty set.
+ */
+export function scoreOutputs(task: Task, data: TaskSet, { outputs, losses }: ModelOutputs): Evaluation {
+  let counted = 0;
+  for (let row = 0; row < data.size; row++) counted += countTargets(data, row);
+  const loss = losses.reduce((total, value) => total + value, 0) / counted;
+  return { loss, scores: task.score(data, outputs) };
+}
+
+/**
+ * The outputs of a model on every row of a set, without recording gradients. Rows are taken together by their length, and the
+ * padding of the longest of a batch is left out, which changes no bit; outputs of tokens that are left out are 0.
  *
  * @throws {RangeError} on an empty set.
  * @throws {NonFiniteError} when an output isn't finite.
@@ -64,26 +73,29 @@ export async function modelOutputs(
     outputs: new Float32Array(data.size * width),
     losses: new Float32Array(data.size * data.targetsPerRow),
   };
-  let pending: { batch: Batch; start: number } | undefined;
+  const lengths = cutLengths(data);
+  const order = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!);
+  let pending: { batch: Batch; rows: readonly number[] } | undefined;
   const collect = async () => {
     if (pending === undefined) return;
-    const { batch, start } = pending;
+    const { batch, rows } = pending;
     const [outputs, losses] = await Promise.all([batch.outputs.floats(), batch.losses.floats()]);
     disposeAll([batch.outputs, batch.losses]);
-    for (let at = 0; at < outputs.length; at += width) {
-      assertFinite(outputs.subarray(at, at + width), start + at / width);
-    }
-    all.outputs.set(outputs, start * width);
-    all.losses.set(losses, start * data.targetsPerRow);
+    rows.forEach((row, i) => {
+      const found = partOf(outputs, i, rows.length);
+      assertFinite(found, row);
+      all.outputs.set(found, row * width);
+      all.losses.set(partOf(losses, i, rows.length), row * data.targetsPerRow);
+    });
   };
   for (let start = 0; start < data.size; start += batchSize) {
-    const end = Math.min(start + batchSize, data.size);
+    const rows = order.slice(start, start + batchSize);
     // One batch is recorded ahead of the one that is waited for.
-    const batch = evaluationBatch(model, data, { start, end });
+    const batch = evaluationBatch(model, data, { rows, length: lengths[rows[0]!]! });
     model.gpu.flush();
     await collect();
     if (start > 0) onProgress?.(start, data.size);
-    pending = { batch, start };
+    pending = { batch, rows };
   }
   await collect();
   onProgress?.(data.size, data.size);
@@ -96,29 +108,56 @@ interface Batch {
   readonly losses: Tensor;
 }
 
-/** Records outputs and losses of the rows from `start` to before `end`. */
+/** Records outputs and losses of some rows, of whose tokens the first `length` are taken; all by default. */
 export function evaluationBatch(
   model: TaskModel,
-  { length, targetsPerRow, ids, mask, types, targets }: TaskSet,
-  { start, end }: { readonly start: number; readonly end: number },
+  set: TaskSet,
+  { rows, length = set.length }: { readonly rows: readonly number[]; readonly length?: number },
 ): Batch {
-  const upload = (data: Uint32Array | Int32Array | Float32Array, width: number) =>
-    tensor(model.gpu, data.slice(start * width, end * width), { shape: [end - start, width] });
+  const { ids, mask, types, targets, targetsPerRow } = set;
+  const upload = (data: Uint32Array | Int32Array | Float32Array, width: number, kept: number) => {
+    const values = data.slice(0, rows.length * kept); // of the same kind
+    rows.forEach((row, i) => values.set(data.subarray(row * width, row * width + kept), i * kept));
+    return tensor(model.gpu, values, { shape: [rows.length, kept] });
+  };
+  const targetsKept = targetsPerRow === set.length && model.task.perToken ? length : targetsPerRow;
   return tidy(() =>
     noGrad(() => {
       const tokens = {
-        ids: upload(ids, length),
-        mask: upload(mask, length),
-        ...(types && { types: upload(types, length) }),
+        ids: upload(ids, set.length, length),
+        mask: upload(mask, set.length, length),
+        ...(types && { types: upload(types, set.length, length) }),
       };
       const outputs = model.forward(tokens);
       const losses = model.task.losses(outputs, {
-        targets: upload(targets, targetsPerRow),
+        targets: upload(targets, targetsPerRow, targetsKept),
         mask: tokens.mask,
       });
       return { outputs, losses };
     })
   );
+}
+
+/**
+ * How many tokens of each row are taken: all but padding, and as much of that as makes the lengths two to an octave, since a
+ * length that is met for the first time takes buffers of its own.
+ */
+function cutLengths({ size, length, mask }: TaskSet): number[] {
+  return Array.from({ length: size }, (_, row) => {
+    const tokens = mask.subarray(row * length, (row + 1) * length).lastIndexOf(1) + 1;
+    let cut = SHORTEST;
+    while (cut < tokens) cut += 2 ** Math.floor(Math.log2(cut)) / 2;
+    return Math.min(cut, length);
+  });
+}
+
+/** Rows are cut to no fewer tokens. */
+const SHORTEST = 16;
+
+/** One of `count` equal parts of values. */
+function partOf(values: Float32Array, index: number, count: number): Float32Array {
+  const size = values.length / count;
+  return values.subarray(index * size, (index + 1) * size);
 }
 
 function assertFinite(row: Float32Array, index: number): void {

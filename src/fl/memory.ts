@@ -158,10 +158,8 @@ function rehearseRound(
     recordDynamics(model, covariance, { before, after, pretrained: origin }).dispose();
     covariance.dispose();
     disposeAll(before.values());
-    const end = Math.min(evaluationBatchSize, test.size);
-    disposeAll(
-      Object.values<Tensor>({ ...evaluationBatch(method.evaluationModel(state), test, { start: 0, end }) }),
-    );
+    const rows = Array.from({ length: Math.min(evaluationBatchSize, test.size) }, (_, row) => row);
+    disposeAll(Object.values<Tensor>({ ...evaluationBatch(method.evaluationModel(state), test, { rows }) }));
     disposeAll([...origin.values(), ...after.values()]);
   });
 }

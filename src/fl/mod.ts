@@ -12,6 +12,7 @@ export {
   type Evaluation,
   type ModelOutputs,
   modelOutputs,
+  scoreOutputs,
 } from "./evaluate.ts";
 export * from "./events.ts";
 export * from "./factor_covariance.ts";

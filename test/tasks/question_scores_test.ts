@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
+import { evaluationBatch } from "../../src/fl/evaluate.ts";
 import { evaluate, modelOutputs } from "../../src/fl/mod.ts";
 import { loadTokenizer } from "../../src/models/mod.ts";
 import {
@@ -11,7 +12,7 @@ import {
   TaskModel,
   tuneNoAnswerThreshold,
 } from "../../src/tasks/mod.ts";
-import { testGpu } from "../engine/harness.ts";
+import { bitsOf, testGpu } from "../engine/harness.ts";
 import { assertClose } from "../support/compare.ts";
 import { folderFiles } from "../support/folder_files.ts";
 import {
@@ -68,6 +69,22 @@ test("scores of answers and of no answer, and the best threshold, are those of S
     const again = await evaluate(withThreshold(tuned.threshold), set);
     assertClose(squadScores(again.scores), Object.values(reference.tuned), { absolute: 1e-9 });
   }
+});
+
+test("modelOutputs() leaves padding out, and changes no bit of what is read", async () => {
+  const padded = task().prepare(examples, tokenizer, { maxLength: 48 });
+  const { size, length, mask } = padded;
+  const rows = Array.from({ length: size }, (_, row) => row);
+  const whole = evaluationBatch(model, padded, { rows });
+  const [outputs, losses] = [await whole.outputs.floats(), await whole.losses.floats()];
+  const found = await modelOutputs(model, padded, { batchSize: 7 });
+  assert.deepEqual(bitsOf(found.losses), bitsOf(losses));
+  const ofTokens = (values: Float32Array) => values.filter((_, i) => mask[i >> 1] === 1);
+  assert.deepEqual(bitsOf(ofTokens(found.outputs)), bitsOf(ofTokens(outputs)));
+  // Most rows are of fewer than 24 tokens, and some of nearly all.
+  const last = rows.filter((row) => found.outputs[2 * ((row + 1) * length - 1)] !== 0);
+  assert.ok(last.length > 0 && last.length < size / 2, `${last.length} of ${size} rows aren't cut`);
+  assert.deepEqual(task().predict(padded, found.outputs), task().predict(padded, outputs));
 });
 
 test("tuneNoAnswerThreshold() needs questions with an answer and questions without", () => {
