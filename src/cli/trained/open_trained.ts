@@ -2,9 +2,9 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
 import type { Gpu } from "../../engine/mod.ts";
-import { decodeAdapter, importPeft, openPeftAdapter } from "../../federa/mod.ts";
+import { decodeAdapter, importPeft, openPeftAdapter, wholeParameters } from "../../federa/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../../models/mod.ts";
-import { openTaskModel, TaskModel } from "../../tasks/mod.ts";
+import { openTaskModel, type OpenTaskModelOptions, TaskModel } from "../../tasks/mod.ts";
 import { applyParameters } from "./apply_parameters.ts";
 import { buildTask } from "../build_task.ts";
 import type { LoadOptions } from "../load_data.ts";
@@ -84,20 +84,50 @@ async function openForeign(
   const adapter = await openPeftAdapter(files);
   try {
     const description = await describePeft(adapter, options);
-    const loaded = await loadModel(gpu, description, options);
-    const pretrained = untrained(gpu, loaded, description);
-    const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint?.family });
-    return { model, pretrained, loaded, tokenizer: loaded.tokenizer, description };
+    const base = await openModelFiles(description.model.source, {
+      signal: options.signal,
+      onProgress: showModelFiles(options.reporter),
+    });
+    const opened = await openWhole(gpu, base, {
+      ...options,
+      task: buildTask(description.task, description.labels),
+      head: { source: adapter.source, ...wholeParameters(adapter) },
+    });
+    const { pretrained, loaded } = opened;
+    const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint!.family });
+    return { ...opened, model, description };
   } finally {
     await adapter.weights.close();
   }
 }
 
-/** Opens a model that `transformers` has saved whole. */
+/** Opens encoder, head and tokenizer of a model that `transformers` has saved whole. */
+async function openWhole(
+  gpu: Gpu,
+  files: LocalModelFiles,
+  { reporter, ...options }: LoadOptions & Pick<OpenTaskModelOptions, "task" | "head">,
+): Promise<Omit<TrainedModel, "description">> {
+  const tokenizer = await loadTokenizer(files);
+  const { model, family } = await openTaskModel(gpu, files, {
+    ...options,
+    onProgress: (done, total) => reporter.progress("loading weights", done, total),
+    onNotice: (message) => reporter.line(message),
+  });
+  reporter.endProgress();
+  const { encoder } = model;
+  return {
+    model,
+    pretrained: model,
+    loaded: { encoder, tokenizer, source: files.source, checkpoint: { files, family } },
+    tokenizer,
+  };
+}
+
+/** Opens a model that is trained whole. */
 async function openCheckpoint(
   gpu: Gpu,
   files: LocalModelFiles,
-  { reporter, maxLength }: LoadOptions & PeftSettings,
+  options: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
   if (!await files.has("config.json")) {
     throw new ConfigError(
@@ -105,24 +135,16 @@ async function openCheckpoint(
         `method, nor adapter_config.json, which PEFT does, nor config.json of a whole model`,
     );
   }
-  const tokenizer = await loadTokenizer(files);
-  const { model, family } = await openTaskModel(gpu, files, {
-    onProgress: (done, total) => reporter.progress("loading weights", done, total),
-    onNotice: (message) => reporter.line(message),
-  });
-  reporter.endProgress();
-  const { encoder, task } = model;
+  const opened = await openWhole(gpu, files, options);
+  const { encoder, task } = opened.model;
   return {
-    model,
-    pretrained: model,
-    loaded: { encoder, tokenizer, source: files.source, checkpoint: { files, family } },
-    tokenizer,
+    ...opened,
     description: {
       model: { source: files.source },
       precision: "f32",
       task: parseWith(taskConfig, task.kind, files.source),
       labels: [...task.labels],
-      maxLength: Math.min(maxLength ?? DEFAULT_MAX_LENGTH, encoder.maxTokens),
+      maxLength: Math.min(options.maxLength ?? DEFAULT_MAX_LENGTH, encoder.maxTokens),
     },
   };
 }

@@ -5,3 +5,4 @@ export * from "./errors.ts";
 export * from "./export.ts";
 export * from "./files.ts";
 export * from "./import.ts";
+export * from "./whole_parameters.ts";
