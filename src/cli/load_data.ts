@@ -35,7 +35,9 @@ export interface LoadedData {
  */
 export async function loadData(config: Config, options: LoadOptions): Promise<LoadedData> {
   const { data, evaluateOn, seed, task: { kind } } = config;
-  const all = sample(await readAll(config, options), data.maxExamples, seed);
+  let classNames: readonly string[] | undefined;
+  const onClassNames = (names: readonly string[]) => classNames = names;
+  const all = sample(await readAll(config, { ...options, onClassNames }), data.maxExamples, seed);
   const ownTest = data.kind === "files" && data.test !== undefined
     ? await readExamples(kind, data.test, readingOf(data, options))
     : undefined;
@@ -53,7 +55,8 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
     );
   }
   const named = data.kind === "files" ? data.labels ?? numberColumns(data.columns) : undefined;
-  return { labels: named ?? labelsFor(kind, all as never), train: part("train"), test };
+  const labels = named ?? classNames ?? labelsFor(kind, all as never);
+  return { labels, train: part("train"), test };
 }
 
 /** Several columns of numbers, which name the outputs. */
@@ -66,9 +69,13 @@ export function classOf(example: Example): string | undefined {
   return "label" in example ? example.label : undefined;
 }
 
-async function readAll({ data, task }: Config, options: LoadOptions): Promise<Example[]> {
+async function readAll(
+  { data, task }: Config,
+  options: LoadOptions & Pick<ReadFileOptions, "onClassNames">,
+): Promise<Example[]> {
   if (data.kind === "files") {
-    return await readExamples(task.kind, data.train, readingOf(data, options));
+    const { onClassNames } = options;
+    return await readExamples(task.kind, data.train, { ...readingOf(data, options), onClassNames });
   }
   const { reporter, signal } = options;
   const mails = await loadSpamAssassin({

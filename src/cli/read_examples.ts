@@ -10,6 +10,10 @@ export type { ReadingOptions };
 /** Options of {@linkcode readExamples}. */
 export interface ReadFileOptions extends Partial<ReadingOptions> {
   readonly signal?: AbortSignal | undefined;
+  /** Words that are labels in any case, such as a class named None: those of the model, or of the configuration. */
+  readonly labels?: readonly string[] | undefined;
+  /** Told the labels in their order, where the files have one. */
+  readonly onClassNames?: ((classNames: readonly string[]) => void) | undefined;
   /** Told what one should know of a file. */
   readonly onNotice?: ((message: string) => void) | undefined;
 }
@@ -25,20 +29,18 @@ export async function readExamples(
   path: string,
   options: ReadFileOptions,
 ): Promise<Example[]> {
-  const { columns = {}, quotes, format, delimiter, encoding, header, signal, onNotice } = options;
+  const { columns = {}, ...rest } = options;
   try {
-    return await read(path, kind, {
-      columns: exampleColumns(kind, columns),
-      ...(quotes !== undefined && { quotes }),
-      ...(format && { format }),
-      ...(delimiter !== undefined && { delimiter }),
-      ...(encoding !== undefined && { encoding }),
-      ...(header && { header }),
-      ...(signal && { signal }),
-      ...(onNotice && { onNotice }),
-    });
+    return await read(path, kind, { ...stated(rest), columns: exampleColumns(kind, columns) });
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause)) throw cause;
     throw new ConfigError(`Cannot read examples: ${cause.message}`, { cause });
   }
+}
+
+/** The options that are there. */
+function stated<T extends object>(options: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [Key in keyof T]?: Exclude<T[Key], undefined>;
+  };
 }

@@ -32,6 +32,8 @@ const reading = {
   /** Names of the columns of CSV or TSV without a line of them, or of CoNLL; those with an empty name are passed over. */
   header: z.array(z.string()).min(1).optional(),
   columns: columnsConfig.default({}),
+  /** Whether a file with examples that have no label is refused, or they are dropped and counted. */
+  missingLabels: z.enum(["refuse", "drop"]).default("refuse"),
 };
 
 /** How data files are read. */

@@ -1,21 +1,33 @@
 import { CorruptFileError } from "../errors.ts";
-import { excerpt } from "../excerpt.ts";
+import { cut, excerpt } from "../excerpt.ts";
 import type { RowSet } from "./row_set.ts";
 
-/** Options of {@linkcode RowReader.name} and {@linkcode RowReader.names}. */
-export interface NameOptions {
+/** An example has no label; the message says what stands in its place. */
+export class MissingLabelError extends CorruptFileError {}
+
+/** Options of {@linkcode RowReader.label} and {@linkcode RowReader.labels}. */
+export interface LabelOptions {
   /** What whole numbers stand for; by default as the file tells. */
   readonly classNames?: readonly string[] | undefined;
+}
+
+/** Options of {@linkcode RowReader.names} and {@linkcode RowReader.labels}. */
+export interface ListOptions {
+  /** What stands between the parts of a text. */
+  readonly separator?: string | undefined;
 }
 
 /** Values of one row as what they are to be, with errors that name the place. */
 export class RowReader {
   readonly #set: RowSet;
   readonly #index: number;
+  readonly #classes: ReadonlySet<string>;
 
-  constructor(set: RowSet, index: number) {
+  /** @param classes labels in any case, also where such a word stands for a missing one. */
+  constructor(set: RowSet, index: number, classes: ReadonlySet<string> = new Set()) {
     this.#set = set;
     this.#index = index;
+    this.#classes = classes;
   }
 
   /** Number of the row, from 0. */
@@ -36,7 +48,31 @@ export class RowReader {
     throw this.wrong(column, "text", value);
   }
 
-  /** A finite number, as such or as text. */
+  /** Text that isn't empty, a number or a truth value, as text. */
+  name(column: string): string {
+    const value = this.value(column);
+    if (typeof value === "string" && isBlank(value)) throw this.wrong(column, "text or a number", value);
+    return this.#nameOf(column, value);
+  }
+
+  /** A list of texts, numbers or truth values, or a text that is parted by a separator. */
+  names(column: string, options: ListOptions = {}): string[] {
+    return this.#list(column, options).map((item) => this.#nameOf(column, item));
+  }
+
+  /** A label: text, or what stands for it, a class's number, a number or a truth value. */
+  label(column: string, options: LabelOptions = {}): string {
+    return this.#labelOf(column, this.value(column), options);
+  }
+
+  /** A list of what {@linkcode label} gives; a text is parted by a separator. */
+  labels(column: string, options: LabelOptions & ListOptions = {}): string[] {
+    const value = this.value(column);
+    if (value !== "" && this.isMissing(column, value)) throw this.#missing(column, value);
+    return this.#list(column, options).map((item) => this.#labelOf(column, item, options));
+  }
+
+  /** A finite number as a label, as such or as text. */
   number(column: string): number {
     return this.#numberOf(column, this.value(column), "a number");
   }
@@ -49,57 +85,94 @@ export class RowReader {
   }
 
   #numberOf(column: string, value: unknown, expected: string): number {
-    const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+    if (this.isMissing(column, value)) throw this.#missing(column, value);
+    const number = typeof value === "string" || typeof value === "bigint" ? Number(value) : value;
     if (typeof number === "number" && Number.isFinite(number)) return number;
     throw this.wrong(column, expected, this.value(column));
   }
 
-  /** Text, or what stands for it: the name of a class's number, a number or a truth value. */
-  name(column: string, options: NameOptions = {}): string {
-    return this.#nameOf(column, this.value(column), options);
+  /** Whether a label, that of the column's name, applies. */
+  applies(column: string): boolean {
+    const value = this.value(column);
+    if (this.isMissing(column, value)) throw this.#missing(column, value);
+    const text = String(value).trim().toLowerCase();
+    if (/^(1|1\.0*|true)$/.test(text)) return true;
+    if (/^(0|0\.0*|false)$/.test(text)) return false;
+    throw this.wrong(column, "1 or 0, true or false", value);
   }
 
-  /** A list of what {@linkcode name} gives; a text is parted by a separator if there is one. */
-  names(column: string, options: NameOptions & { readonly separator?: string | undefined } = {}): string[] {
-    const { separator } = options;
+  /** Whether a value stands for a label that isn't known. */
+  isMissing(column: string, value: unknown): boolean {
+    if (typeof value === "string") {
+      if (this.#classes.has(value)) return false;
+      return isBlank(value) || value === "NaN" || value === "nan" ||
+        (this.#set.missingWords?.(this.#index).has(value) ?? false);
+    }
+    if (value === undefined) return this.#set.columns.has(column);
+    return value === null || Number.isNaN(value);
+  }
+
+  #list(column: string, { separator }: ListOptions): unknown[] {
     const value = this.value(column);
     if (typeof value === "string" && separator !== undefined) {
       return value.split(separator).map((part) => part.trim()).filter((part) => part !== "");
     }
-    if (!Array.isArray(value)) {
-      throw this.wrong(
-        column,
-        `a list${separator === undefined ? " (or text, with a separator)" : ""}`,
-        value,
-      );
-    }
-    return value.map((item) => this.#nameOf(column, item, options));
+    if (Array.isArray(value)) return value;
+    throw this.wrong(
+      column,
+      `a list${separator === undefined ? " (or text, with a separator)" : ""}`,
+      value,
+    );
   }
 
-  #nameOf(column: string, value: unknown, options: NameOptions): string {
+  #labelOf(column: string, value: unknown, options: LabelOptions): string {
     const classNames = options.classNames ?? this.#set.classNames.get(column);
-    if (classNames !== undefined && typeof value !== "string") {
-      const name = typeof value === "number" ? classNames[value] : undefined;
-      if (name !== undefined) return name;
-      throw this.wrong(column, `the number of a class, less than ${classNames.length}`, value);
+    // `datasets` has -1 for a class that isn't known.
+    if (this.isMissing(column, value) || classNames !== undefined && value === -1) {
+      throw this.#missing(column, value);
     }
-    if (typeof value === "string") return value;
-    if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") {
-      return String(value);
+    if (classNames === undefined || typeof value === "string") return this.#nameOf(column, value);
+    const name = typeof value === "number" ? classNames[value] : undefined;
+    if (name !== undefined) return name;
+    throw this.wrong(column, `the number of a class, less than ${classNames.length}`, value);
+  }
+
+  #nameOf(column: string, value: unknown): string {
+    if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+      throw this.wrong(column, "text, or a number that is kept exactly", value);
     }
-    throw this.wrong(column, "text or a number", value);
+    const isName = typeof value === "string" || typeof value === "boolean" || typeof value === "bigint" ||
+      typeof value === "number" && Number.isFinite(value);
+    if (!isName) throw this.wrong(column, "text or a number", value);
+    return String(value);
+  }
+
+  #missing(column: string, value: unknown): MissingLabelError {
+    const word = typeof value === "string" && !isBlank(value)
+      ? `, or, if ${excerpt(value)} is a class, name all classes in labels`
+      : "";
+    return new MissingLabelError(
+      `Cannot read ${this.#set.place(this.#index)}: column ${cut(column)} has no label there, but ${
+        excerpt(value)
+      }; fill it in, or set missingLabels to "drop" to leave such examples out${word}`,
+    );
   }
 
   /** The error for a value that isn't what it must be. */
   wrong(column: string, expected: string, value: unknown): CorruptFileError {
     const { columns } = this.#set;
-    const known = [...columns].slice(0, 20).join(", ");
+    const known = [...columns].slice(0, 20).map(cut).join(", ");
     const hint = value === undefined && !columns.has(column) ? `; there are the columns ${known}` : "";
-    return this.error(`column ${column} must be ${expected}, got ${excerpt(value)}${hint}`);
+    return this.error(`column ${cut(column)} must be ${expected}, got ${excerpt(value)}${hint}`);
   }
 
   /** An error that names the row. */
   error(what: string): CorruptFileError {
     return new CorruptFileError(`Cannot read ${this.#set.place(this.#index)}: ${what}`);
   }
+}
+
+/** Whether nobody would see anything of a text. */
+function isBlank(text: string): boolean {
+  return /^[\s\p{Cf}]*$/u.test(text);
 }

@@ -18,7 +18,7 @@ import type {
   TextColumns,
 } from "./example_columns.ts";
 import { toQuestion } from "./_question.ts";
-import { RowReader } from "./_row_reader.ts";
+import { MissingLabelError, RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "./read_rows.ts";
 import type { RowSet } from "./row_set.ts";
 
@@ -35,32 +35,56 @@ export interface ExampleKinds {
 export type ExampleKind = keyof ExampleKinds;
 
 /** Options of {@linkcode readExamples}. */
-export interface ReadExamplesOptions<Kind extends ExampleKind> extends Omit<ReadRowsOptions, "columns"> {
+export interface ReadExamplesOptions<Kind extends ExampleKind>
+  extends Omit<ReadRowsOptions, "columns">, ToExamplesOptions {
   /** Which columns make an example; each has a usual name by default. */
   readonly columns?: ExampleKinds[Kind]["columns"];
+  /**
+   * Told the classes, labels or tags in their order, where the files have one: `datasets` numbers them in Parquet, and labels
+   * that have a column each are ordered as the columns were named. Some may not occur.
+   */
+  readonly onClassNames?: (classNames: readonly string[]) => void;
+}
+
+/** Options of {@linkcode toExamples}. */
+export interface ToExamplesOptions {
+  /**
+   * What to do about examples without a label, tag or number: `"refuse"` the file, or `"drop"` them and say how many. An empty
+   * text, null and NaN are no label, nor are the words that pandas' `read_csv` takes for none, such as NA and None, in CSV and
+   * TSV. `"refuse"` by default.
+   */
+  readonly missingLabels?: "refuse" | "drop";
+  /** Words that are labels in any case, such as a class named None. */
+  readonly labels?: readonly string[];
+  /** Told how many examples were dropped, or have no text. */
+  readonly onNotice?: (message: string) => void;
 }
 
 interface Converter<Kind extends ExampleKind> {
   /** The columns that are looked at. */
   columnsOf(columns: ExampleKinds[Kind]["columns"]): readonly (string | undefined)[];
+  /** The column of the labels, or a column for each. */
+  labelColumns?(columns: ExampleKinds[Kind]["columns"]): string | readonly string[];
   convert(row: RowReader, columns: ExampleKinds[Kind]["columns"]): ExampleKinds[Kind]["example"] | undefined;
 }
 
 const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
   "sequence-classification": {
     columnsOf: ({ labelColumn = "label", ...texts }) => [...textColumns(texts), labelColumn],
+    labelColumns: ({ labelColumn = "label" }) => labelColumn,
     convert: (row, { labelColumn = "label", classNames, ...columns }) => ({
       ...textsOf(row, columns),
-      label: row.name(labelColumn, { classNames }),
+      label: row.label(labelColumn, { classNames }),
     }),
   },
   "multi-label-classification": {
     columnsOf: ({ labelColumns = "labels", ...texts }) => [...textColumns(texts), ...[labelColumns].flat()],
+    labelColumns: ({ labelColumns = "labels" }) => labelColumns,
     convert: (row, { labelColumns = "labels", classNames, separator, ...columns }) => ({
       ...textsOf(row, columns),
       labels: typeof labelColumns === "string"
-        ? row.names(labelColumns, { classNames, separator })
-        : labelColumns.filter((column) => applies(row, column)),
+        ? row.labels(labelColumns, { classNames, separator })
+        : labelColumns.filter((column) => row.applies(column)),
     }),
   },
   "regression": {
@@ -76,9 +100,10 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
     columnsOf: (
       { tokensColumn = "tokens", tagsColumn = "tags", keyColumn },
     ) => [tokensColumn, tagsColumn, keyColumn],
+    labelColumns: ({ tagsColumn = "tags" }) => tagsColumn,
     convert(row, { tokensColumn = "tokens", tagsColumn = "tags", separator, classNames }) {
       const tokens = row.names(tokensColumn, { separator });
-      const tags = row.names(tagsColumn, { separator, classNames });
+      const tags = row.labels(tagsColumn, { separator, classNames });
       if (tokens.length === tags.length) return { tokens, tags };
       throw row.error(
         `columns ${tokensColumn} and ${tagsColumn} must be of one length, got ${tokens.length} and ${tags.length}`,
@@ -119,13 +144,19 @@ export async function readExamples<Kind extends ExampleKind>(
   kind: Kind,
   options: ReadExamplesOptions<Kind> = {},
 ): Promise<ExampleKinds[Kind]["example"][]> {
-  const { columns = {} as ExampleKinds[Kind]["columns"], ...rest } = options;
-  const wanted = converterOf(kind).columnsOf(columns).filter((name) => name !== undefined);
+  const { columns = {} as ExampleKinds[Kind]["columns"], onClassNames, ...rest } = options;
+  const { columnsOf, labelColumns } = converterOf(kind);
+  const wanted = columnsOf(columns).filter((name) => name !== undefined);
   const set = await readRows(paths, { ...rest, columns: wanted });
   if (set.rows.length === 0) {
     throw new CorruptFileError(`Cannot read examples: ${[paths].flat().join(", ")} holds none`);
   }
-  return toExamples(kind, set, columns);
+  const labelled = labelColumns?.(columns);
+  const classNames = typeof labelled === "string"
+    ? (columns as ClassificationColumns).classNames ?? set.classNames.get(labelled)
+    : labelled;
+  if (classNames !== undefined) onClassNames?.(classNames);
+  return toExamples(kind, set, columns, rest);
 }
 
 /**
@@ -137,25 +168,45 @@ export async function readExamples<Kind extends ExampleKind>(
  * @example
  * ```ts no-run
  * const rows = await readRows("reviews.csv");
- * const examples = toExamples("regression", rows, { valueColumn: "stars" });
+ * const examples = toExamples("regression", rows, { valueColumn: "stars" }, { missingLabels: "drop" });
  * ```
  */
 export function toExamples<Kind extends ExampleKind>(
   kind: Kind,
   set: RowSet,
   columns: ExampleKinds[Kind]["columns"] = {},
+  { missingLabels = "refuse", labels, onNotice }: ToExamplesOptions = {},
 ): ExampleKinds[Kind]["example"][] {
   const { convert } = converterOf(kind);
   const { keyColumn } = columns as KeyColumn;
-  return set.rows.flatMap((_, i) => {
-    const row = new RowReader(set, i);
-    const example = convert(row, columns);
+  const classes = new Set(labels);
+  const dropped: string[] = [];
+  const empty: string[] = [];
+  const examples = set.rows.flatMap((_, i) => {
+    const row = new RowReader(set, i, classes);
+    let example: ExampleKinds[Kind]["example"] | undefined;
+    try {
+      example = convert(row, columns);
+    } catch (error) {
+      if (!(error instanceof MissingLabelError) || missingLabels === "refuse") throw error;
+      dropped.push(set.place(i));
+    }
     if (example === undefined) return [];
     const grouped: Grouped = keyColumn === undefined ? {} : { key: row.name(keyColumn) };
     const whole = { ...example, ...grouped };
+    if ("text" in whole && whole.text.trim() === "") empty.push(set.place(i));
     notePlace(whole, () => set.place(i));
     return [whole];
   });
+  const some = (places: readonly string[]) => `${places.length} of ${set.rows.length} examples`;
+  if (dropped.length > 0 && examples.length === 0) {
+    throw new CorruptFileError(
+      `Cannot read examples: none of ${set.rows.length} has a label, as ${dropped[0]}`,
+    );
+  }
+  if (dropped.length > 0) onNotice?.(`Dropped ${some(dropped)} without a label, the first at ${dropped[0]}`);
+  if (empty.length > 0) onNotice?.(`The text of ${some(empty)} is empty, the first at ${empty[0]}`);
+  return examples;
 }
 
 function converterOf<Kind extends ExampleKind>(kind: Kind): Converter<Kind> {
@@ -174,13 +225,4 @@ function textsOf(row: RowReader, { textColumn = "text", textPairColumn }: TextCo
     text: row.text(textColumn),
     ...(textPairColumn !== undefined && { textPair: row.text(textPairColumn) }),
   };
-}
-
-/** Whether a column says that its label applies. */
-function applies(row: RowReader, column: string): boolean {
-  const value = row.value(column);
-  const text = typeof value === "string" ? value.trim().toLowerCase() : String(value);
-  if (text === "1" || text === "true") return true;
-  if (text === "0" || text === "false") return false;
-  throw row.wrong(column, "1 or 0, true or false", value);
 }
