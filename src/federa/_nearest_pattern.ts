@@ -1,55 +1,102 @@
-import { nearestKey } from "../data/nearest_key.ts";
+import { editDistance } from "../data/nearest_key.ts";
+import { LONGEST_PATTERN, matchesPattern } from "./_glob.ts";
 
-/** The most layers whose names are spelt out in a message. */
-const most = 12;
-
-/** The names of layers for a message: all of a few, the different endings of many. */
-export function listLayers(names: readonly string[]): string {
-  if (names.length <= most) return names.join(", ");
-  const endings = [...new Set(names.map((name) => `**.${lastPart(name)}`))];
-  const shown = endings.slice(0, most).join(", ");
-  return `${names.length}, as ${shown}${endings.length > most ? ", …" : ""}`;
-}
+/** So many names are looked at; a large encoder has 150 linear layers. */
+const MOST_NAMES = 1000;
+/** Longer parts of names and patterns count as far from each other. */
+const LONGEST_PART = 64;
 
 /**
- * The pattern nearest to one that matches none of some names: with stars that reach further, with more before or after
- * it, with its words as they are spelt in the names; or else the most similar end of a name.
- *
- * @param matches Whether a pattern matches a name.
+ * Costs of what mends a pattern: parts put in, however many in a row (less before the rest: names are often given by
+ * their ends), and parts dropped. One that is replaced costs up to 1.1.
  */
-export function nearestPattern(
-  pattern: string,
-  names: readonly string[],
-  matches: (name: string, pattern: string) => boolean,
-): string | undefined {
-  const works = (candidate: string) => names.some((name) => matches(name, candidate));
-  const spelt = spellingOf(pattern, names);
-  const found = [...reaching(pattern), ...spelt === pattern ? [] : [spelt, ...reaching(spelt)]].find(works);
-  if (found !== undefined) return found;
-  const near = nearestKey(pattern, new Set(names.flatMap((name) => [name, `**.${lastPart(name)}`])));
-  return near !== undefined && works(near) ? near : undefined;
+const INSERT_BEFORE = 0.1;
+const INSERT = 0.5;
+const DROP = 1.3;
+const DROP_STAR = 0.4;
+
+/**
+ * A pattern that matches one of the names and differs as little as possible from one that matches none: parts are replaced by
+ * the name's (numbers by `*`), dropped, or put in as `**`.
+ *
+ * @returns undefined where no word of the pattern is like any of the names', or it is too long to have been meant.
+ */
+export function nearestPattern(pattern: string, names: readonly string[]): string | undefined {
+  const parts = pattern.split(".");
+  if (pattern.length > LONGEST_PATTERN || parts.length > 32) return undefined;
+  let nearest: { readonly cost: number; readonly pattern: string } | undefined;
+  for (const name of names.slice(0, MOST_NAMES)) {
+    if (name.split(".").length > 32) continue;
+    const mended = mend(parts, name.split("."));
+    const isNearer = nearest === undefined || mended.cost < nearest.cost;
+    if (isNearer && mended.isAlike && matchesPattern(name, mended.pattern)) {
+      nearest = mended;
+    }
+  }
+  return nearest?.pattern;
 }
 
-/** A pattern with stars that reach further, the least first. */
-function reaching(pattern: string): string[] {
-  const wide = pattern.split(".").map((part) => part === "*" ? "**" : part).join(".");
-  const forms = [pattern, wide];
-  return [
-    ...forms,
-    ...forms.map((each) => `**.${each}`),
-    ...forms.map((each) => `${each}.**`),
-    ...forms.map((each) => `**.${each}.**`),
-  ];
+/** A name with `*` for its numbers. */
+export function shapeOf(name: string): string {
+  return name.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
 }
 
-/** A pattern whose words are those nearest to them among the parts of names. */
-function spellingOf(pattern: string, names: readonly string[]): string {
-  const known = new Set(names.flatMap((name) => name.split(".")));
-  return pattern.split(".").map((part) =>
-    part.includes("*") || known.has(part) ? part : nearestKey(part, known) ?? part
-  ).join(".");
+/** The cheapest way to make a pattern match a name, by parts, as edit distances are found. */
+function mend(
+  parts: readonly string[],
+  name: readonly string[],
+): { cost: number; pattern: string; isAlike: boolean } {
+  type Cell = { readonly cost: number; readonly kept: readonly string[]; readonly isAlike: boolean };
+  const rows: Cell[][] = [];
+  for (let i = 0; i <= parts.length; i++) {
+    rows.push([]);
+    for (let j = 0; j <= name.length; j++) {
+      const part = parts[i - 1];
+      const word = name[j - 1];
+      const ways: Cell[] = i === 0 && j === 0 ? [{ cost: 0, kept: [], isAlike: false }] : [];
+      const go = (from: Cell, cost: number, shown?: string, isAlike = false) =>
+        ways.push({
+          cost: from.cost + cost,
+          kept: shown === undefined ? from.kept : [...from.kept, shown],
+          isAlike: from.isAlike || isAlike,
+        });
+      if (i > 0 && j > 0) {
+        const { cost, shown } = replace(part!, word!);
+        if (part !== "**") go(rows[i - 1]![j - 1]!, cost, shown, cost < 1 && /[^*]/.test(part!));
+        else go(rows[i]![j - 1]!, 0);
+      }
+      if (i > 0) {
+        if (part === "**") go(rows[i - 1]![j]!, 0, "**");
+        else go(rows[i - 1]![j]!, part === "*" ? DROP_STAR : DROP);
+      }
+      for (let k = 0; k < j; k++) go(rows[i]![k]!, i === 0 ? INSERT_BEFORE : INSERT, "**");
+      rows[i]!.push(ways.reduce((best, way) => way.cost < best.cost ? way : best));
+    }
+  }
+  const { cost, kept, isAlike } = rows.at(-1)!.at(-1)!;
+  return { cost, pattern: joined(kept), isAlike };
 }
 
-function lastPart(name: string): string {
-  return name.slice(name.lastIndexOf(".") + 1);
+/** What one part becomes to match a word, and what that costs. */
+function replace(part: string, word: string): { cost: number; shown: string } {
+  if (matchesPattern(word, part)) return { cost: 0, shown: part };
+  const shown = shapeOf(word);
+  if (part.length > LONGEST_PART || word.length > LONGEST_PART) return { cost: 1.1, shown };
+  if (/^\d+$/.test(part) && /^\d+$/.test(word)) return { cost: 0.2, shown };
+  const [a, b] = [part.replaceAll("*", "").toLowerCase(), word.toLowerCase()];
+  if (a === b) return { cost: 0.1, shown };
+  if (a !== "" && b !== "" && (a.includes(b) || b.includes(a))) return { cost: 0.3, shown };
+  return { cost: 0.1 + editDistance(a, b) / Math.max(a.length, b.length), shown };
+}
+
+/** Parts with dots between them; `**` takes in the stars beside it. */
+function joined(parts: readonly string[]): string {
+  const kept: string[] = [];
+  for (const part of parts) {
+    const last = kept.at(-1);
+    if (part === "**" && last === "*") kept.pop();
+    if ((part === "**" || part === "*") && kept.at(-1) === "**") continue;
+    kept.push(part);
+  }
+  return kept.join(".");
 }

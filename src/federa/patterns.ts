@@ -1,5 +1,9 @@
-import { listLayers, nearestPattern } from "./_nearest_pattern.ts";
+import { excerpt } from "../data/excerpt.ts";
 import { Linear, type Module } from "../engine/mod.ts";
+import { nearestPattern, shapeOf } from "./_nearest_pattern.ts";
+import { LONGEST_PATTERN, matchesPattern } from "./_glob.ts";
+
+export { matchesPattern } from "./_glob.ts";
 
 /** A name pattern matches no linear layer of the model. */
 export class PatternError extends Error {
@@ -7,43 +11,57 @@ export class PatternError extends Error {
 }
 
 /**
- * Whether a dotted module name matches a pattern: `*` stands for one part of a name or a piece of it, `**` for any
- * number of parts.
+ * Names of the linear layers that one of the patterns matches, in model order.
  *
- * @example
- * ```ts
- * matchesPattern("encoder.layers.0.attention.qkv", "**.attention.*"); // true
- * ```
+ * @throws {PatternError} as {@linkcode matchNames}.
  */
-export function matchesPattern(name: string, pattern: string): boolean {
-  const source = pattern.split(/(\*\*\.|\*\*|\*)/).map((part) => {
-    if (part === "**.") return "(?:.*\\.)?";
-    if (part === "**") return ".*";
-    return part === "*" ? "[^.]*" : part.replace(/[.+?^${}()|[\]\\]/g, "\\$&");
-  }).join("");
-  return new RegExp(`^${source}$`).test(name);
+export function matchLinears(model: Module, patterns: readonly string[]): string[] {
+  const linears = [...model.namedModules()].filter(([, module]) => module instanceof Linear);
+  return matchNames(linears.map(([name]) => name), patterns);
 }
 
 /**
- * Names of the linear layers that one of the patterns matches, in model order.
+ * Those of the names of linear layers that one of the patterns matches, in their order.
  *
- * @throws {PatternError} when there is no pattern, or one matches no layer; the message lists the linear layers there
- *   are and the nearest pattern that matches.
+ * @throws {PatternError} when there is no pattern, one is longer than 1,000 characters, or one matches no name; the message
+ *   offers the nearest pattern that does, and lists the names there are, with `*` for their numbers.
+ *
+ * @example
+ * ```ts
+ * matchNames(["layers.0.query", "layers.0.key", "head"], ["layers.*.query"]); // ["layers.0.query"]
+ * ```
  */
-export function matchLinears(model: Module, patterns: readonly string[]): string[] {
-  const names = [...model.namedModules()].flatMap(([name, module]) => module instanceof Linear ? [name] : []);
+export function matchNames(names: readonly string[], patterns: readonly string[]): string[] {
   if (patterns.length === 0) {
-    throw new PatternError(`Cannot attach adapters to no pattern: there are ${listLayers(names)}`);
+    throw new PatternError(`Cannot attach adapters to no pattern: there are ${describeNames(names)}`);
   }
+  const matched = new Set<string>();
   for (const pattern of patterns) {
-    if (!names.some((name) => matchesPattern(name, pattern))) {
-      const nearest = nearestPattern(pattern, names, matchesPattern);
+    if (pattern.length > LONGEST_PATTERN) {
       throw new PatternError(
-        `Cannot attach adapters to "${pattern}": it matches no linear layer; there are ${listLayers(names)}${
-          nearest === undefined ? "" : `; did you mean "${nearest}"?`
-        }`,
+        `Cannot attach adapters to ${
+          excerpt(pattern)
+        }: a pattern may have ${LONGEST_PATTERN} characters, got ${pattern.length}`,
       );
     }
+    const found = names.filter((name) => matchesPattern(name, pattern));
+    if (found.length === 0) throw new PatternError(describeMismatch(pattern, names));
+    for (const name of found) matched.add(name);
   }
-  return names.filter((name) => patterns.some((pattern) => matchesPattern(name, pattern)));
+  return names.filter((name) => matched.has(name));
+}
+
+function describeMismatch(pattern: string, names: readonly string[]): string {
+  const nearest = nearestPattern(pattern, names);
+  const offer = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
+  return `Cannot attach adapters to ${excerpt(pattern)}: it matches no linear layer; there are ${
+    describeNames(names)
+  }${offer}`;
+}
+
+/** Names with `*` for their numbers, each once: a model has the same few in every layer. */
+function describeNames(names: readonly string[]): string {
+  const shapes = [...new Set(names.map(shapeOf))];
+  const shown = shapes.slice(0, 20).join(", ");
+  return shapes.length > 20 ? `${shown} and ${shapes.length - 20} more` : shown || "none";
 }
