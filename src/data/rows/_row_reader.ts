@@ -69,7 +69,9 @@ export class RowReader {
   labels(column: string, options: LabelOptions & ListOptions = {}): string[] {
     const value = this.value(column);
     if (value !== "" && this.isMissing(column, value)) throw this.#missing(column, value);
-    return this.#list(column, options).map((item) => this.#labelOf(column, item, options));
+    return this.#list(column, options).map((item, i) =>
+      this.#labelOf(column, item, { ...options, item: i + 1 })
+    );
   }
 
   /** A finite number as a label, as such or as text. */
@@ -125,11 +127,11 @@ export class RowReader {
     );
   }
 
-  #labelOf(column: string, value: unknown, options: LabelOptions): string {
+  #labelOf(column: string, value: unknown, options: LabelOptions & { readonly item?: number }): string {
     const classNames = options.classNames ?? this.#set.classNames.get(column);
     // `datasets` has -1 for a class that isn't known.
     if (this.isMissing(column, value) || classNames !== undefined && value === -1) {
-      throw this.#missing(column, value);
+      throw this.#missing(column, value, options.item);
     }
     if (classNames === undefined || typeof value === "string") return this.#nameOf(column, value);
     const name = typeof value === "number" ? classNames[value] : undefined;
@@ -147,14 +149,14 @@ export class RowReader {
     return String(value);
   }
 
-  #missing(column: string, value: unknown): MissingLabelError {
+  #missing(column: string, value: unknown, item?: number): MissingLabelError {
     const word = typeof value === "string" && !isBlank(value)
       ? `, or, if ${excerpt(value)} is a class, name all classes in labels`
       : "";
     return new MissingLabelError(
-      `Cannot read ${this.#set.place(this.#index)}: column ${cut(column)} has no label there, but ${
-        excerpt(value)
-      }; fill it in, or set missingLabels to "drop" to leave such examples out${word}`,
+      `Cannot read ${this.#set.place(this.#index)}: column ${cut(column)} has no label there${
+        item === undefined ? "" : ` at item ${item}`
+      }, but ${excerpt(value)}; fill it in, or set missingLabels to "drop" to leave such examples out${word}`,
     );
   }
 

@@ -75,7 +75,7 @@ test("readExamples() takes a word for a class where it is named as one, or the f
 });
 
 test("readExamples() finds missing numbers, tags and labels of lists and columns", async () => {
-  const missing = /^Cannot read line 2 of d\.\w+: column (\w+) has no label there, but /;
+  const missing = /^Cannot read line 2 of d\.\w+: column (\w+) has no label there( at item 1)?, but /;
   for (
     const [kind, file, columns] of [
       ["regression", ["d.csv", "text,label\na,nan\n"], {}],
@@ -83,7 +83,7 @@ test("readExamples() finds missing numbers, tags and labels of lists and columns
       ["token-classification", ["d.jsonl", '\n{"tokens":["a"],"tags":[null]}\n'], {}],
       ["token-classification", ["d.jsonl", '\n{"tokens":["a"],"tags":[""]}\n'], {}],
       ["token-classification", ["d.jsonl", '{"tokens":[],"tags":[]}\n{"tokens":["a"]}\n'], {}],
-      ["multi-label-classification", ["d.jsonl", '\n{"text":"a","labels":["x",null]}\n'], {}],
+      ["multi-label-classification", ["d.jsonl", '\n{"text":"a","labels":[null,"x"]}\n'], {}],
       ["multi-label-classification", ["d.jsonl", '\n{"text":"a","labels":null}\n'], {}],
       ["multi-label-classification", ["d.csv", "text,x,y\na,1,\n"], { labelColumns: ["x", "y"] }],
       ["multi-label-classification", ["d.csv", "text,labels\na,NaN\n"], { separator: ";" }],

@@ -178,7 +178,8 @@ describe("readRows() of JSON", () => {
 
 describe("readRows()", () => {
   it("readRows() reads words and tags as the CoNLL tasks had them", async () => {
-    const content = "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n\nPeter\tB-PER\n \nx O";
+    const content =
+      "-DOCSTART- -X- O O\n\nEU NNP B-NP B-ORG\nrejects VBZ B-VP O\n\n\nPeter NNP\tB-NP B-PER\n \nx N B O";
     const set = await read("a.conll", content);
     assert.deepEqual(set.rows, [
       { tokens: ["EU", "rejects"], tags: ["B-ORG", "O"] },

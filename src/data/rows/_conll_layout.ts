@@ -1,0 +1,152 @@
+import { CorruptFileError } from "../errors.ts";
+
+/** A sentence: lines that follow each other. */
+export interface Sentence {
+  /** The first line's number. */
+  readonly first: number;
+  readonly lines: readonly string[];
+  /** How many lines in front begin with `#`: comments, or words. */
+  readonly hashes: number;
+}
+
+/** The lines of a file, and how they part into columns. */
+export interface ConllFile {
+  readonly path: string;
+  readonly sentences: readonly Sentence[];
+  readonly split: (line: string) => string[];
+  /** Number of the columns, and the line that it is known from. */
+  readonly width: number;
+  readonly widthLine: number;
+}
+
+/** What the columns of a file are. */
+export interface ConllLayout {
+  /** Whether the first column numbers the words of each sentence. */
+  readonly isNumbered: boolean;
+  /** The columns to take, and their names. */
+  readonly columns: readonly (readonly [place: number, name: string])[];
+  /** Whether a line in front of a sentence that begins with `#` is a word, not a comment. */
+  readonly isWord: (fields: readonly string[]) => boolean;
+}
+
+/** The most columns whose last is taken for the tag, whatever is in it. */
+const MOST_COLUMNS = 4;
+
+type OnNotice = ((message: string) => void) | undefined;
+
+/** Options of {@linkcode layoutOf}. */
+export interface LayoutOptions {
+  /**
+   * Names of the columns; without it, words are in the first column, or in the second where the first numbers them, and tags in
+   * the last, or where the only marks of entities are.
+   */
+  readonly header?: readonly string[] | undefined;
+  /** Told which column has the tags, where it isn't the last. */
+  readonly onNotice?: OnNotice;
+}
+
+/**
+ * Finds out what the columns of a file are.
+ *
+ * @throws {CorruptFileError} if it isn't clear which column has the tags.
+ */
+export function layoutOf(file: ConllFile, { header, onNotice }: LayoutOptions): ConllLayout {
+  const isNumbered = numbersWords(file);
+  return {
+    isNumbered,
+    columns: header === undefined
+      ? wordsAndTags(file, isNumbered, onNotice)
+      : [...header.entries()].filter(([, name]) => name.trim() !== ""),
+    isWord: wordTest(file),
+  };
+}
+
+/** Whether something in the column of numbers isn't a word of its own: `3-4` of two words in one, `8.1` of one left out. */
+export function isExtraNumber(number: string): boolean {
+  return /^\d+[-.]\d+$/.test(number);
+}
+
+function numbersWords({ sentences, split, width }: ConllFile): boolean {
+  let longest = 0;
+  for (const { lines, hashes } of sentences) {
+    let count = 0;
+    for (let i = hashes; i < lines.length; i++) {
+      const [number] = split(lines[i]!);
+      if (isExtraNumber(number!)) continue;
+      if (number !== String(++count)) return false;
+    }
+    longest = Math.max(longest, count);
+  }
+  return width > 2 && longest > 1;
+}
+
+function wordsAndTags(file: ConllFile, isNumbered: boolean, onNotice: OnNotice): ConllLayout["columns"] {
+  const { path, width } = file;
+  const [word, last] = [isNumbered ? 1 : 0, width - 1];
+  const marking = markingColumns(file, isNumbered);
+  let tag: number | undefined;
+  if (!isNumbered) tag = width <= MOST_COLUMNS || marking.includes(last) ? last : undefined;
+  // GermEval 2014 has the outer entities in front of those inside of them.
+  else if (width <= MOST_COLUMNS) tag = marking[0] ?? (width === 3 ? last : undefined);
+  else if (marking.length === 1) tag = marking[0];
+  if (tag === undefined) {
+    // Column 4 of CoNLL-U has the parts of speech.
+    const example = width === 10 ? 3 : marking[0] ?? last;
+    throw new CorruptFileError(
+      `Cannot read ${path}: its lines have ${width} columns${
+        isNumbered ? ", the first of which numbers the words" : ""
+      }, ` +
+        `and it isn't clear which one has the tags; ${advice(width, word, example)}`,
+    );
+  }
+  if (tag !== last) {
+    onNotice?.(
+      `${path}: tags are those of column ${tag + 1} of ${width}; for others, ${advice(width, word, last)}`,
+    );
+  }
+  return [[word, "tokens"], [tag, "tags"]];
+}
+
+function advice(width: number, word: number, tag: number): string {
+  const names = Array.from({ length: width }, (_, i) => i === word ? "tokens" : i === tag ? "tags" : "");
+  return `name the columns by header, such as ${JSON.stringify(names)}`;
+}
+
+/** The columns after the word that mark entities throughout, as BIO and its like do. */
+function markingColumns({ sentences, split, width }: ConllFile, isNumbered: boolean): number[] {
+  let places = Array.from({ length: width }, (_, i) => i).slice(isNumbered ? 2 : 1);
+  for (const { lines, hashes } of sentences) {
+    for (let i = hashes; i < lines.length && places.length > 0; i++) {
+      const fields = split(lines[i]!);
+      if (isNumbered && isExtraNumber(fields[0]!)) continue;
+      places = places.filter((place) => marksEntity(fields[place]!));
+    }
+  }
+  return places;
+}
+
+function marksEntity(tag: string): boolean {
+  return /^(O|[BIESLUMW]-.+)$/.test(tag);
+}
+
+/**
+ * A line that begins with `#` is a word's if it has as many columns as the words, and in each of them after the word what
+ * words that don't begin with it have, or the mark of an entity.
+ */
+function wordTest({ sentences, split, width }: ConllFile): ConllLayout["isWord"] {
+  let known: Set<string>[] | undefined;
+  const collect = () => {
+    const values = Array.from({ length: width }, () => new Set<string>());
+    for (const { lines, hashes } of sentences) {
+      for (let i = hashes; i < lines.length; i++) {
+        split(lines[i]!).forEach((field, place) => values[place]!.add(field));
+      }
+    }
+    return values;
+  };
+  return (fields) => {
+    if (fields.length !== width) return false;
+    known ??= collect();
+    return fields.every((field, place) => place === 0 || known![place]!.has(field) || marksEntity(field));
+  };
+}
