@@ -68,7 +68,7 @@ export async function openModel(
   const { reporter, signal } = options;
   const files = await openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
   const { family, config } = await readEncoderConfig(files);
-  const tokenizer = once(() => loadTokenizer(files));
+  const tokenizer = once(() => loadTokenizer(files, { onNotice: (message) => reporter.line(message) }));
   return {
     source: files.source,
     skeleton() {

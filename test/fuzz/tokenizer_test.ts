@@ -87,13 +87,35 @@ test("loadTokenizer() of broken settings fails by name, or gives tokens of its v
     unk_token: "[UNK]",
   };
   const { vocab } = shorten(golden.files.bert!).model as { vocab: Json };
-  const from = await temporaryFiles({
-    "vocab.txt": Object.keys(vocab).join("\n"),
-    "tokenizer_config.json": settings,
-  });
-  const path = await from.path("tokenizer_config.json");
-  await fuzz("tokenizer_config.json", async (bytes) => {
-    await writeFile(path!, bytes);
+  const settingsFiles = {
+    "tokenizer_config.json": {
+      ...settings,
+      added_tokens_decoder: Object.fromEntries(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map((content, id) => [id, { content, special: true }]),
+      ),
+      extra_special_tokens: ["<new>", { content: "fox", lstrip: true, normalized: true }],
+    },
+    "added_tokens.json": { "<new>": KEPT, "lazy": KEPT + 1 },
+    "special_tokens_map.json": {
+      additional_special_tokens: ["<newer>", { content: "Brown", single_word: true }],
+      mask_token: { content: "[MASK]", lstrip: true, normalized: false },
+    },
+    "config.json": { model_type: "bert", vocab_size: KEPT + 10 },
+  };
+  const vocabulary = Object.keys(vocab).sort((a, b) => (vocab[a] as number) - (vocab[b] as number)).join(
+    "\n",
+  );
+  for (const [name, content] of Object.entries(settingsFiles)) {
+    const from = await temporaryFiles({
+      "vocab.txt": vocabulary,
+      "tokenizer_config.json": settings,
+      [name]: content,
+    });
     useAll(await loadTokenizer(from));
-  }, { corpus: [encode(settings)], mutate: mutateJson, errors: ["TokenizerError"], runs: 50 });
+    const path = await from.path(name);
+    await fuzz(name, async (bytes) => {
+      await writeFile(path!, bytes);
+      useAll(await loadTokenizer(from));
+    }, { corpus: [encode(content)], mutate: mutateJson, errors: ["TokenizerError"], runs: 50 });
+  }
 });

@@ -18,6 +18,7 @@ const [PAD, START, END] = [0, 1, 2];
  */
 export class FakeTokenizer implements Tokenizer {
   readonly padId = PAD;
+  readonly maxLength = Infinity;
   readonly #vocabulary = ["_", "[", "]"];
 
   /** Ids seen so far. */

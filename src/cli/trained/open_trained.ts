@@ -107,7 +107,7 @@ async function openWhole(
   files: LocalModelFiles,
   { reporter, ...options }: LoadOptions & Pick<OpenTaskModelOptions, "task" | "head">,
 ): Promise<Omit<TrainedModel, "description">> {
-  const tokenizer = await loadTokenizer(files);
+  const tokenizer = await loadTokenizer(files, { onNotice: (message) => reporter.line(message) });
   const { model, family } = await openTaskModel(gpu, files, {
     ...options,
     onProgress: (done, total) => reporter.progress("loading weights", done, total),

@@ -1,8 +1,6 @@
 import { AlignedText } from "./_aligned_text.ts";
 import type { Normalizer } from "./_normalizer.ts";
-import { escapePattern } from "./_pattern.ts";
-import { asConfig, asFlag, asId, asList, asText, refuse, show } from "./_read_config.ts";
-import type { TokenModel } from "./_token_model.ts";
+import { PieceTrie } from "./_piece_trie.ts";
 
 /** A token that is looked for in texts before they are cut into words. */
 export interface AddedToken {
@@ -15,6 +13,7 @@ export interface AddedToken {
   readonly stripsRight: boolean;
   /** Whether it is looked for in the normalised text. */
   readonly isNormalized: boolean;
+  readonly isSpecial: boolean;
 }
 
 /** A part of a text, or an added token in it. */
@@ -26,69 +25,71 @@ export interface TextPart {
 const WHITESPACE = /^\p{White_Space}$/u;
 const WORD_CHAR = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 
-/**
- * The `added_tokens` of a tokenizer.json. Those that the vocabulary lacks come after it in their order; an id that says
- * otherwise contradicts what the Rust library would give.
- *
- * @throws {TokenizerError} if they aren't tokens, or contradict the vocabulary.
- */
-export function readAddedTokens(value: unknown, { ids, size }: TokenModel): AddedToken[] {
-  let next = size;
-  return asList(value ?? [], "added_tokens").map((entry, i) => {
-    const what = `added_tokens[${i}]`;
-    const config = asConfig(entry, what);
-    const content = asText(config.content, `${what}.content`);
-    const id = asId(config.id, `${what}.id`);
-    const due = ids.get(content) ?? next;
-    if (due !== id) refuse(`${what}.id of ${show(content)} must be ${due} by the vocabulary, got ${id}`);
-    next = Math.max(next, id + 1);
-    const flag = (name: string, missing: boolean) => asFlag(config[name], `${what}.${name}`, missing);
-    return {
-      id,
-      content,
-      isWord: flag("single_word", false),
-      stripsLeft: flag("lstrip", false),
-      stripsRight: flag("rstrip", false),
-      isNormalized: flag("normalized", !flag("special", false)),
-    };
-  });
+/** Options of {@linkcode AddedTokenSplitter}. */
+export interface AddedTokenSplitterOptions {
+  /** What becomes of the tokens before they are looked for. */
+  readonly normalizer?: Normalizer;
+  /** Whether special tokens are text like any other. */
+  readonly splitsSpecial: boolean;
 }
 
 /** Cuts texts at those of the added tokens that are looked for before (or after) normalisation. */
 export class AddedTokenSplitter {
-  readonly #tokens: ReadonlyMap<string, AddedToken>;
-  readonly #pattern: RegExp | undefined;
+  readonly #tokens: readonly AddedToken[];
+  readonly #trie = new PieceTrie();
+  readonly #splitsSpecial: boolean;
 
-  constructor(tokens: readonly AddedToken[], normalizer?: Normalizer) {
-    const spelled = tokens
-      .map((token) => [normalizer?.(AlignedText.from(token.content)).text ?? token.content, token] as const)
-      .filter(([text]) => text !== "");
-    this.#tokens = new Map(spelled);
-    // Of several that begin at one place the longest is taken, as it stands first.
-    const texts = [...this.#tokens.keys()].sort((a, b) => b.length - a.length);
-    this.#pattern = texts.length === 0 ? undefined : new RegExp(texts.map(escapePattern).join("|"), "gu");
+  constructor(tokens: readonly AddedToken[], { normalizer, splitsSpecial }: AddedTokenSplitterOptions) {
+    this.#tokens = tokens;
+    this.#splitsSpecial = splitsSpecial;
+    for (const [i, { content }] of tokens.entries()) {
+      const text = normalizer?.(AlignedText.from(content)).text ?? content;
+      if (text !== "") this.#trie.add(text, i);
+    }
   }
 
   /** The parts of a text in order, empty ones left out. */
   split(text: AlignedText): TextPart[] {
-    if (this.#pattern === undefined) return text.chars.length === 0 ? [] : [{ text }];
+    const { chars } = text;
+    if (this.#tokens.length === 0) return chars.length === 0 ? [] : [{ text }];
     const parts: TextPart[] = [];
     let done = 0;
     const add = (from: number, to: number, token?: AddedToken) => {
       if (to > from) parts.push({ text: text.slice(from, to), ...(token && { token }) });
       done = to;
     };
-    for (let { from, to, isMatch } of text.sections(this.#pattern)) {
-      if (!isMatch) continue;
-      const token = this.#tokens.get(text.chars.slice(from, to).join(""))!;
-      if (token.isWord && (isWordChar(text.chars[from - 1]) || isWordChar(text.chars[to]))) continue;
-      while (token.stripsLeft && from > done && WHITESPACE.test(text.chars[from - 1]!)) from--;
-      while (token.stripsRight && to < text.chars.length && WHITESPACE.test(text.chars[to]!)) to++;
+    for (let at = 0; at < chars.length;) {
+      const match = this.#longest(chars, at);
+      if (match === undefined) {
+        at++;
+        continue;
+      }
+      const { token } = match;
+      let from = at;
+      let to = match.to;
+      at = to;
+      if (this.#splitsSpecial && token.isSpecial) continue;
+      if (token.isWord && (isWordChar(chars[from - 1]) || isWordChar(chars[to]))) continue;
+      while (token.stripsLeft && from > done && WHITESPACE.test(chars[from - 1]!)) from--;
+      while (token.stripsRight && to < chars.length && WHITESPACE.test(chars[to]!)) to++;
       add(done, from);
       add(from, to, token);
     }
-    add(done, text.chars.length);
+    add(done, chars.length);
     return parts;
+  }
+
+  /** Of the tokens that begin at a place the longest. */
+  #longest(chars: readonly string[], from: number): { token: AddedToken; to: number } | undefined {
+    let found: { token: AddedToken; to: number } | undefined;
+    let node: number | undefined = PieceTrie.ROOT;
+    for (let to = from; to < chars.length;) {
+      node = this.#trie.child(node, chars[to++]!);
+      if (node === undefined) break;
+      const index = this.#trie.idAt(node);
+      if (index !== undefined) found = { token: this.#tokens[index]!, to };
+    }
+    return found;
   }
 }
 

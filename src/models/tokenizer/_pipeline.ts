@@ -1,13 +1,10 @@
-import { AddedTokenSplitter, readAddedTokens } from "./_added_tokens.ts";
+import { AddedTokenSplitter } from "./_added_tokens.ts";
 import { AlignedText } from "./_aligned_text.ts";
-import { readBpe } from "./_bpe.ts";
 import { type Normalizer, readNormalizer } from "./_normalizer.ts";
 import { type PostProcessor, readPostProcessor } from "./_post_processor.ts";
 import { type PreTokenizer, type PreTokenizerOptions, readPreTokenizer } from "./_pre_tokenizer.ts";
-import { asConfig, type Config, refuse, show } from "./_read_config.ts";
 import type { TokenModel, WordToken } from "./_token_model.ts";
-import { readUnigram } from "./_unigram.ts";
-import { readWordPiece } from "./_word_piece.ts";
+import type { TokenizerSetup } from "./_tokenizer_setup.ts";
 
 /** A token of a text and where it stands in it, in UTF-16 units. */
 export interface Token {
@@ -43,22 +40,23 @@ export class Pipeline {
   readonly #words = new Map<string, readonly WordToken[]>();
 
   /** @throws {TokenizerError} if a step is unknown or its settings don't make sense. */
-  constructor(config: Config) {
-    this.#model = readModel(config.model);
-    const added = readAddedTokens(config.added_tokens, this.#model);
+  constructor({ file, model, added, splitsSpecial }: TokenizerSetup) {
+    this.#model = model;
     this.ids = new Map([...this.#model.ids, ...added.map(({ content, id }) => [content, id] as const)]);
     const known = new Set(this.ids.values());
     let largest = 0;
     for (const id of known) largest = Math.max(largest, id);
     this.vocabularySize = largest + 1;
-    this.#normalize = readNormalizer(config.normalizer);
-    this.#preTokenize = readPreTokenizer(config.pre_tokenizer);
-    this.postProcessor = readPostProcessor(config.post_processor, known);
-    this.#rawSplitter = new AddedTokenSplitter(added.filter(({ isNormalized }) => !isNormalized));
-    this.#splitter = new AddedTokenSplitter(
-      added.filter(({ isNormalized }) => isNormalized),
-      this.#normalize,
-    );
+    this.#normalize = readNormalizer(file.normalizer);
+    this.#preTokenize = readPreTokenizer(file.pre_tokenizer);
+    this.postProcessor = readPostProcessor(file.post_processor, known);
+    this.#rawSplitter = new AddedTokenSplitter(added.filter(({ isNormalized }) => !isNormalized), {
+      splitsSpecial,
+    });
+    this.#splitter = new AddedTokenSplitter(added.filter(({ isNormalized }) => isNormalized), {
+      normalizer: this.#normalize,
+      splitsSpecial,
+    });
   }
 
   /** The tokens of a text, none of them special unless the text spells it. */
@@ -112,22 +110,5 @@ export class Pipeline {
       end = Math.max(end - width(last, to), start);
     }
     return { id, start, end };
-  }
-}
-
-/** @throws {TokenizerError} if the model is of an unknown type, or its vocabulary doesn't make sense. */
-function readModel(value: unknown): TokenModel {
-  const config = asConfig(value, "model");
-  // Older files don't say which they are: only BPE has merges, and only Unigram's vocabulary is a list.
-  const type = config.type ?? (Array.isArray(config.vocab) ? "Unigram" : config.merges ? "BPE" : "WordPiece");
-  switch (type) {
-    case "WordPiece":
-      return readWordPiece(config);
-    case "BPE":
-      return readBpe(config);
-    case "Unigram":
-      return readUnigram(config);
-    default:
-      return refuse(`model.type ${show(type)} is not supported`);
   }
 }

@@ -1,59 +1,54 @@
-import { tokenText } from "./_bert_vocabulary.ts";
-import { asConfig, asFlag, type Config, refuse, show } from "./_read_config.ts";
+import type { SpecialTokens } from "./_class_steps.ts";
+import { asConfig, type Config, refuse, show } from "./_read_config.ts";
 
 /** Libraries write 10³⁰ for no limit. */
 const NO_LIMIT = 1e9;
 const PAD_TOKENS = ["[PAD]", "<pad>"];
 
-/**
- * A tokenizer.json as `tokenizer_config.json` has it: `transformers` lets its settings of case, accents and the first
- * space overrule those of the other file.
- *
- * @throws {TokenizerError} if a setting isn't true or false.
- */
-export function withSettings(file: Config, settings: Config): Config {
-  const overrule = (value: unknown, type: string, names: Readonly<Record<string, string>>): unknown => {
-    if (typeof value !== "object" || value === null || (value as Config).type !== type) return value;
-    const step: Record<string, unknown> = { ...value };
-    for (const [name, setting] of Object.entries(names)) {
-      const flag = settings[setting] ?? undefined;
-      if (flag !== undefined) step[name] = asFlag(flag, `tokenizer_config.json's ${setting}`, false);
-    }
-    return step;
-  };
-  return {
-    ...file,
-    normalizer: overrule(file.normalizer, "BertNormalizer", {
-      lowercase: "do_lower_case",
-      strip_accents: "strip_accents",
-      handle_chinese_chars: "tokenize_chinese_chars",
-    }),
-    pre_tokenizer: overrule(file.pre_tokenizer, "ByteLevel", { add_prefix_space: "add_prefix_space" }),
-  };
-}
+/** At which end of a text tokens are left out, or padding stands. */
+export type Side = "left" | "right";
 
 /**
- * The id of the padding token, which `tokenizer_config.json` names, or the `padding` of tokenizer.json.
+ * The id of the padding token, which `tokenizer_config.json` or its class names, or the `padding` of tokenizer.json.
  *
  * @throws {TokenizerError} if there is none.
  */
-export function readPadId(file: Config, settings: Config, ids: ReadonlyMap<string, number>): number {
+export function readPadId(file: Config, special: SpecialTokens, ids: ReadonlyMap<string, number>): number {
+  const named = special.get("pad_token");
+  if (named !== undefined) return named.id;
   const padding = file.padding === null || file.padding === undefined
     ? {}
     : asConfig(file.padding, "padding");
-  const named = settings.pad_token ?? padding.pad_token ?? PAD_TOKENS.find((token) => ids.has(token));
-  if (named === undefined) {
+  const text = padding.pad_token ?? PAD_TOKENS.find((token) => ids.has(token));
+  if (text === undefined) {
     return refuse(`there must be a padding token, named as pad_token in tokenizer_config.json`);
   }
-  const text = tokenText(named, "pad_token");
-  return ids.get(text) ?? refuse(`the padding token ${show(text)} must be in the vocabulary`);
+  const id = typeof text === "string" ? ids.get(text) : undefined;
+  return id ?? refuse(`the padding token ${show(text)} must be in the vocabulary`);
 }
 
-/** `model_max_length`, Infinity for none. @throws {TokenizerError} if it isn't a number of tokens. */
-export function readMaxLength(value: unknown): number {
+/** `model_max_length`, or `max_len` of older files; Infinity for none. @throws {TokenizerError} if it isn't a number of tokens. */
+export function readMaxLength({ model_max_length, max_len }: Config): number {
+  const value = model_max_length === undefined ? max_len : model_max_length;
   if (value === undefined || value === null) return Infinity;
   if (typeof value !== "number" || !(value >= 1)) {
     return refuse(`model_max_length must be a number of tokens, at least 1, got ${show(value)}`);
   }
   return value >= NO_LIMIT ? Infinity : Math.floor(value);
+}
+
+/**
+ * A side that `tokenizer_config.json` names, or that part of tokenizer.json; right where neither does.
+ *
+ * @param part `truncation` or `padding`
+ * @throws {TokenizerError} if it is neither left nor right.
+ */
+export function readSide(part: "truncation" | "padding", file: Config, settings: Config): Side {
+  const name = `${part}_side`;
+  const block = file[part] === null || file[part] === undefined ? {} : asConfig(file[part], part);
+  const value = settings[name] ?? block.direction ?? "right";
+  const side = typeof value === "string" ? value.toLowerCase() : value;
+  return side === "left" || side === "right"
+    ? side
+    : refuse(`${name} must be "left" or "right", got ${show(value)}`);
 }

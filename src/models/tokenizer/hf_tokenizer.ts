@@ -1,8 +1,10 @@
 import { Pipeline, type Token } from "./_pipeline.ts";
 import type { TemplateItem } from "./_post_processor.ts";
-import { asConfig, type Config } from "./_read_config.ts";
-import { readMaxLength, readPadId, withSettings } from "./_settings.ts";
-import { longestFirst, windows } from "./_truncation.ts";
+import { asConfig } from "./_read_config.ts";
+import { readMaxLength, readPadId, readSide, type Side } from "./_settings.ts";
+import { setUpTokenizer, type TokenizerSettings, type TokenizerSetup } from "./_tokenizer_setup.ts";
+import { TokenizerError } from "./errors.ts";
+import { cutTo, longestFirst, windows } from "./_truncation.ts";
 import { checkLength, padBatch } from "./pad_batch.ts";
 import type {
   EncodeBatchOptions,
@@ -16,9 +18,9 @@ import type {
 } from "./tokenizer.ts";
 
 /** Options of {@linkcode HfTokenizer}. */
-export interface HfTokenizerOptions {
-  /** `tokenizer_config.json`, parsed: it names the padding token and how much the model reads. */
-  readonly config?: unknown;
+export interface HfTokenizerOptions extends TokenizerSettings {
+  /** Whether `file` is a tokenizer.json, or stands for a vocab.txt of BERT; true by default. */
+  readonly hasFile?: boolean;
   /** Tokens that the model reads at most, if that is fewer than its files say. */
   readonly maxLength?: number;
 }
@@ -48,9 +50,10 @@ interface Encoding {
 
 /**
  * Tokenizer of a Hugging Face checkpoint, by its `tokenizer.json`: WordPiece, byte-pair encoding or Unigram with the
- * model's own normalisation, words and special tokens. Ids and positions are those of the Python library
- * `tokenizers`. Truncation and padding that the file has are left aside, as `transformers` does: they are for the
- * caller to choose.
+ * model's own normalisation, words and special tokens, and what the files beside it say. Ids and positions are those of
+ * the Python libraries `tokenizers` and `transformers`. How many tokens are kept is for the caller to choose; the files
+ * say at which end a text is cut. Padding always stands at the end, where it changes no answer, whatever `padding_side`
+ * says.
  *
  * @example
  * ```ts no-run
@@ -66,22 +69,29 @@ export class HfTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly #pipeline: Pipeline;
   readonly #tellsParts: boolean;
+  readonly #truncationSide: Side;
+  readonly #paddingSide: Side;
+  /** Told once of pairs whose parts the model isn't told apart, though its files could. */
+  #noteParts: (() => void) | undefined;
 
   /**
    * @param file `tokenizer.json`, parsed
    * @throws {TokenizerError} if the file contradicts itself or asks for what isn't built.
    * @throws {RangeError} if `maxLength` is not a positive integer.
    */
-  constructor(file: unknown, { config = {}, maxLength }: HfTokenizerOptions = {}) {
+  constructor(file: unknown, { hasFile = true, maxLength, ...options }: HfTokenizerOptions = {}) {
     if (maxLength !== undefined) checkLength("maxLength", maxLength);
-    const settings = asConfig(config, "tokenizer_config.json");
-    const pipeline = new Pipeline(withSettings(asConfig(file, "tokenizer.json"), settings));
+    const setup = setUpTokenizer(asConfig(file, "tokenizer.json"), { ...options, hasFile });
+    const { special, settings } = setup;
+    const pipeline = new Pipeline(setup);
     this.#pipeline = pipeline;
-    this.padId = readPadId(file as Config, settings, pipeline.ids);
+    this.padId = readPadId(setup.file, special, pipeline.ids);
     this.vocabularySize = pipeline.vocabularySize;
-    this.maxLength = Math.min(readMaxLength(settings.model_max_length), maxLength ?? Infinity);
-    const inputs = settings.model_input_names;
-    this.#tellsParts = !Array.isArray(inputs) || inputs.includes("token_type_ids");
+    this.maxLength = Math.min(readMaxLength(settings), maxLength ?? Infinity);
+    this.#truncationSide = readSide("truncation", setup.file, settings);
+    this.#paddingSide = readSide("padding", setup.file, settings);
+    this.#tellsParts = setup.tellsParts;
+    this.#noteParts = this.#partsNotice(setup);
   }
 
   /**
@@ -142,11 +152,11 @@ export class HfTokenizer implements Tokenizer {
     const room = this.#room(single, options.maxLength);
     const tokens: (Token & { word: number })[] = [];
     for (const [word, text] of words.entries()) {
-      if (tokens.length > room) break;
-      const limit = room + 1 - tokens.length;
+      const limit = this.#limit(room) - tokens.length;
+      if (limit <= 0) break;
       for (const token of this.#tokenize(text, limit, true)) tokens.push({ ...token, word });
     }
-    const entries = place(single, [tokens.slice(0, room)]);
+    const entries = place(single, [this.#cut(tokens, room)]);
     return {
       ...this.#columns(entries),
       words: entries.map(({ token }) => token?.word ?? -1),
@@ -159,10 +169,18 @@ export class HfTokenizer implements Tokenizer {
    * as in BERT's question answering (Devlin et al. 2019, arXiv:1810.04805, section 4.2).
    *
    * @throws {TypeError} if a text is not a string.
+   * @throws {TokenizerError} if the model is padded on the left.
    * @throws {RangeError} if the first text leaves no room for the second, or `stride` for progress.
    */
   encodePair(first: string, second: string, { maxLength, stride }: EncodePairOptions): PairWindow[] {
+    if (this.#paddingSide === "left") {
+      throw new TokenizerError(
+        'Cannot tokenize pair: padding_side of tokenizer_config.json is "left", with which transformers\' scripts put ' +
+          "the context before the question, which isn't built here",
+      );
+    }
     const { pair } = this.#pipeline.postProcessor;
+    this.#noteParts?.();
     const question = this.#tokenize(first);
     const context = this.#tokenize(second);
     const room = this.#room(pair, maxLength) - question.length;
@@ -174,7 +192,7 @@ export class HfTokenizer implements Tokenizer {
           }, and ${stride}`,
       );
     }
-    return windows(context.length, room, stride).map(([from, to]) => {
+    return windows(context.length, { length: room, stride, side: this.#truncationSide }).map(([from, to]) => {
       const entries = place(pair, [question, context.slice(from, to)]);
       const spans = entries.map(({ token, part }): TokenSpan | undefined =>
         part === 1 ? [token!.start, token!.end] : undefined
@@ -186,17 +204,18 @@ export class HfTokenizer implements Tokenizer {
   #encodeText(text: string, { maxLength }: EncodeOptions): Encoding {
     const { single } = this.#pipeline.postProcessor;
     const room = this.#room(single, maxLength);
-    const tokens = this.#tokenize(text, room + 1);
-    return { entries: place(single, [tokens.slice(0, room)]), isTruncated: tokens.length > room };
+    const tokens = this.#tokenize(text, this.#limit(room));
+    return { entries: place(single, [this.#cut(tokens, room)]), isTruncated: tokens.length > room };
   }
 
   #encodePair(first: string, second: string, { maxLength }: EncodeOptions): Encoding {
     const { pair } = this.#pipeline.postProcessor;
+    this.#noteParts?.();
     const parts = [this.#tokenize(first), this.#tokenize(second)] as const;
     const room = this.#room(pair, maxLength);
     const [a, b] = longestFirst(parts[0].length, parts[1].length, room);
     return {
-      entries: place(pair, [parts[0].slice(0, a), parts[1].slice(0, b)]),
+      entries: place(pair, [this.#cut(parts[0], a), this.#cut(parts[1], b)]),
       isTruncated: parts[0].length + parts[1].length > room,
     };
   }
@@ -206,6 +225,27 @@ export class HfTokenizer implements Tokenizer {
       throw new TypeError(`Cannot tokenize: text must be a string, got ${typeof text}`);
     }
     return this.#pipeline.tokenize(text, { limit, isWord });
+  }
+
+  #partsNotice({ settings, tellsParts, onNotice }: TokenizerSetup): (() => void) | undefined {
+    const couldTell = this.#pipeline.postProcessor.pair.some(({ type }) => type > 0);
+    if (tellsParts || !couldTell || Array.isArray(settings.model_input_names)) return undefined;
+    return () => {
+      this.#noteParts = undefined;
+      onNotice?.(
+        "Both texts of a pair have the token type 0, as in transformers 5 for this tokenizer_class; " +
+          'model_input_names in tokenizer_config.json with "token_type_ids" gives the second text type 1',
+      );
+    };
+  }
+
+  /** How many tokens of a text must be known to cut it: one more than there is room for, unless its end is kept. */
+  #limit(room: number): number {
+    return this.#truncationSide === "right" ? room + 1 : Infinity;
+  }
+
+  #cut<T>(tokens: readonly T[], room: number): readonly T[] {
+    return cutTo(tokens, room, this.#truncationSide);
   }
 
   /** How many tokens may stand beside the special ones of a template. */

@@ -2,6 +2,7 @@ import type { ModelFiles } from "../../data/hub/model_files.ts";
 import { readModelFile } from "../../data/hub/read_model_file.ts";
 import { fromBertVocabulary } from "./_bert_vocabulary.ts";
 import { asConfig, type Config, refuse } from "./_read_config.ts";
+import { SAVE_FILE, tokenizerScheme } from "./_tokenizer_class.ts";
 import { TokenizerError } from "./errors.ts";
 import { HfTokenizer } from "./hf_tokenizer.ts";
 
@@ -9,6 +10,8 @@ import { HfTokenizer } from "./hf_tokenizer.ts";
 export interface LoadTokenizerOptions {
   /** Tokens that the model reads at most, if that is fewer than its files say. */
   readonly maxLength?: number;
+  /** Told what a user should know about the files, such as steps of tokenizer.json that its class doesn't use. */
+  readonly onNotice?: (message: string) => void;
 }
 
 /** Vocabularies that tokenizer.json is made from. */
@@ -16,9 +19,15 @@ const OTHER_FILES = ["spm.model", "spiece.model", "sentencepiece.bpe.model", "vo
 /** More than any published vocabulary takes. */
 const MAX_BYTES = 1 << 27;
 
+interface VocabularySettings {
+  readonly config: Config;
+  readonly model: Config | undefined;
+}
+
 /**
  * The tokenizer of a Hugging Face checkpoint, from its `tokenizer.json`, or `vocab.txt` for BERT's, with what
- * `tokenizer_config.json` and `special_tokens_map.json` say where they are present.
+ * `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and the model's `config.json` say where they are
+ * present: ids are those that `AutoTokenizer` of transformers 5 gives.
  *
  * @throws {TokenizerError} if files are missing, contradict themselves, or ask for what isn't built.
  * @throws {RangeError} if `maxLength` is not a positive integer.
@@ -32,28 +41,33 @@ export async function loadTokenizer(
   options: LoadTokenizerOptions = {},
 ): Promise<HfTokenizer> {
   try {
-    const config = {
-      ...await readJson(files, "special_tokens_map.json"),
-      ...await readJson(files, "tokenizer_config.json"),
+    const settings = {
+      config: await readJson(files, "tokenizer_config.json") ?? {},
+      specialTokensMap: await readJson(files, "special_tokens_map.json"),
+      addedTokens: await readJson(files, "added_tokens.json"),
+      model: await readJson(files, "config.json"),
     };
-    const file = await readJson(files, "tokenizer.json") ?? await readBertVocabulary(files, config);
-    return new HfTokenizer(file, { ...options, config });
+    const file = await readJson(files, "tokenizer.json");
+    return new HfTokenizer(file ?? await readBertVocabulary(files, settings), {
+      ...options,
+      ...settings,
+      hasFile: file !== undefined,
+    });
   } catch (error) {
     if (!(error instanceof TokenizerError)) throw error;
     throw new TokenizerError(`${error.message}, in ${files.source}`, { cause: error });
   }
 }
 
-async function readBertVocabulary(files: ModelFiles, config: Config): Promise<Config> {
+async function readBertVocabulary(files: ModelFiles, { config, model }: VocabularySettings): Promise<Config> {
+  // A class that isn't built is the reason to tell, whatever files there are.
+  tokenizerScheme({ settings: config, model: model ?? {}, hasFile: true });
   const text = await readText(files, "vocab.txt");
-  if (text !== undefined) return fromBertVocabulary(text, config);
+  if (text !== undefined) return fromBertVocabulary(text);
   const found: string[] = [];
   for (const name of OTHER_FILES) if (await files.has(name)) found.push(name);
   return refuse(
-    `there must be a tokenizer.json, got ${
-      found.join(" and ") || "no vocabulary at all"
-    }; Python's transformers ` +
-      `writes one: AutoTokenizer.from_pretrained("the model").save_pretrained("its folder")`,
+    `there must be a tokenizer.json, got ${found.join(" and ") || "no vocabulary at all"}; ${SAVE_FILE}`,
   );
 }
 

@@ -61,6 +61,8 @@ export interface PairWindow {
 export interface Tokenizer {
   /** The id that padding has. */
   readonly padId: number;
+  /** Tokens that the model reads at most by the tokenizer's files (`model_max_length`); Infinity if they don't say. */
+  readonly maxLength: number;
   /** Tokens of one text, at most `maxLength`. */
   encode(text: string, options?: EncodeOptions): number[];
   /** Tokens of several texts, or pairs of texts, padded to one length. */

@@ -42,6 +42,7 @@ interface TrieNode {
 export class UseLiteTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly padId = UNKNOWN_ID;
+  readonly maxLength = MAX_TOKENS;
   readonly #root: TrieNode = { children: new Map(), id: -1 };
   readonly #scores: Float64Array;
   /** Code points of each piece. */

@@ -33,11 +33,11 @@ test("HfTokenizer names what is wrong with a tokenizer.json", () => {
       [{ model: { ...UNIGRAM, vocab: [["a", null]] } }, /vocab\[0\] must be \[piece, score\]/],
       [
         { added_tokens: [{ id: 3, content: "a" }] },
-        /added_tokens\[0\].id of "a" must be 2 by the vocabulary, got 3/,
+        /tokenizer.json must give the token "a" the id 2 by the vocabulary, got 3/,
       ],
       [
         { added_tokens: [{ id: 9, content: "c" }] },
-        /added_tokens\[0\].id of "c" must be 4 by the vocabulary, got 9/,
+        /tokenizer.json must give the token "c" the id 4 by the vocabulary, got 9/,
       ],
       [{ added_tokens: [{ id: 4, content: "c", lstrip: 1 }] }, /lstrip must be true or false, got 1/],
       [{ normalizer: { type: "Nmt" } }, /normalizer.type "Nmt" is not supported/],

@@ -90,15 +90,41 @@ test("HfTokenizer reads as much as the model does, or the caller says", () => {
   assert.equal(tokenizerOf("bert", { config: { model_max_length: 1e30 }, maxLength: 30 }).maxLength, 30);
 });
 
-test("HfTokenizer lets tokenizer_config.json overrule case, accents and the first space", () => {
+test("HfTokenizer lets classes that make their own steps overrule case, accents and the first space", () => {
   const cased = tokenizerOf("bert_cased");
-  const overruled = tokenizerOf("bert_cased", { config: { do_lower_case: true, strip_accents: null } });
+  const bertClass = { tokenizer_class: "BertTokenizer" };
+  const overruled = tokenizerOf("bert_cased", { config: { ...bertClass, do_lower_case: true } });
   assert.notDeepEqual(cased.encode("THE"), cased.encode("the"));
   assert.deepEqual(overruled.encode("THE Thé"), cased.encode("the the"));
-  const accents = tokenizerOf("bert", { config: { strip_accents: false } });
+  const accents = tokenizerOf("bert", { config: { ...bertClass, strip_accents: false } });
   assert.notDeepEqual(accents.encode("é"), bert.encode("é"));
-  const spaced = tokenizerOf("roberta", { config: { add_prefix_space: true } });
+  const spaced = tokenizerOf("roberta", {
+    config: { tokenizer_class: "RobertaTokenizer", add_prefix_space: true },
+  });
   assert.deepEqual(spaced.encode("fox"), roberta.encode(" fox"));
+  const generic = { tokenizer_class: "PreTrainedTokenizerFast", do_lower_case: true, strip_accents: true };
+  assert.deepEqual(tokenizerOf("bert_cased", { config: generic }).encode("THE"), cased.encode("THE"));
+});
+
+test("HfTokenizer says which steps of tokenizer.json a class doesn't use", () => {
+  const noticesOf = (name: string, config: object, texts?: [string, string]) => {
+    const notices: string[] = [];
+    const tokenizer = tokenizerOf(name, { config, onNotice: (notice: string) => notices.push(notice) });
+    for (let i = 0; texts && i < 2; i++) tokenizer.encodeBatch([texts[0]], { pairs: [texts[1]] });
+    return notices;
+  };
+  assert.deepEqual(noticesOf("bert_cased", { tokenizer_class: "BertTokenizer" }), [
+    "tokenizer.json's normalizer's lowercase (false) isn't used: BertTokenizer makes its own, as in transformers 5; " +
+    'tokenizer_class "PreTrainedTokenizerFast" in tokenizer_config.json would use it',
+  ]);
+  assert.deepEqual(noticesOf("bert_cased", { tokenizer_class: "BertTokenizer", do_lower_case: true }), []);
+  assert.deepEqual(noticesOf("bert", { tokenizer_class: "BertTokenizer" }), []);
+  assert.deepEqual(noticesOf("xlm_roberta", { tokenizer_class: "XLMRobertaTokenizer" }), []);
+  const [steps] = noticesOf("bert_marked", { tokenizer_class: "BertTokenizer" });
+  assert.match(steps!, /normalizer \(StripAccents, Lowercase\) and pre_tokenizer \(Whitespace\) isn't used/);
+  const [types, ...rest] = noticesOf("bert", { tokenizer_class: "PreTrainedTokenizerFast" }, ["a", "b"]);
+  assert.match(types!, /^Both texts of a pair have the token type 0/);
+  assert.deepEqual(rest, []);
 });
 
 test("HfTokenizer.encodeWords() puts a space before each word of a byte-level tokenizer", () => {

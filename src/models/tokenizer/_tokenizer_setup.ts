@@ -1,0 +1,99 @@
+import type { AddedToken } from "./_added_tokens.ts";
+import {
+  classProcessor,
+  DEFAULT_TOKENS,
+  type SpecialTokens,
+  tellsParts,
+  withClassSteps,
+} from "./_class_steps.ts";
+import { readNamedTokens } from "./_named_tokens.ts";
+import { describeOverruled } from "./_overruled_steps.ts";
+import { asConfig, asFlag, type Config } from "./_read_config.ts";
+import { readModel } from "./_read_model.ts";
+import { tokenizerClass, tokenizerScheme } from "./_tokenizer_class.ts";
+import type { TokenModel } from "./_token_model.ts";
+
+/** The files of a checkpoint that say how texts become tokens, parsed, but for tokenizer.json. */
+export interface TokenizerSettings {
+  /** `tokenizer_config.json` */
+  readonly config?: unknown;
+  /** `special_tokens_map.json` */
+  readonly specialTokensMap?: unknown;
+  /** `added_tokens.json` */
+  readonly addedTokens?: unknown;
+  /** The model's `config.json`, of which `model_type`, `tokenizer_class` and `vocab_size` are read. */
+  readonly model?: unknown;
+  /** Told what a user should know about these files. */
+  readonly onNotice?: (message: string) => void;
+}
+
+/** A tokenizer as all its files together have it. */
+export interface TokenizerSetup {
+  /** A tokenizer.json with all steps as they are. */
+  readonly file: Config;
+  readonly model: TokenModel;
+  readonly added: readonly AddedToken[];
+  /** Special tokens by what they are for. */
+  readonly special: SpecialTokens;
+  readonly settings: Config;
+  /** Whether the model is told which part of a pair a token is in. */
+  readonly tellsParts: boolean;
+  /** Whether special tokens that a text spells are cut like any other text. */
+  readonly splitsSpecial: boolean;
+  readonly onNotice: ((message: string) => void) | undefined;
+}
+
+/**
+ * Puts a tokenizer's files together, as `AutoTokenizer` of transformers 5 does.
+ *
+ * @param file `tokenizer.json`, or what stands for it; `hasFile` says which.
+ * @throws {TokenizerError} if files contradict themselves or each other, or ask for what isn't built.
+ */
+export function setUpTokenizer(
+  file: Config,
+  { config, onNotice, ...files }: TokenizerSettings & { readonly hasFile: boolean },
+): TokenizerSetup {
+  const settings = asConfig(config ?? {}, "tokenizer_config.json");
+  const modelConfig = asConfig(files.model ?? {}, "config.json");
+  const source = { settings, model: modelConfig, hasFile: files.hasFile };
+  const name = tokenizerClass(source);
+  const scheme = tokenizerScheme(source);
+  const options = { scheme, settings, className: name ?? "BertTokenizer" };
+  const stepped = withClassSteps(file, options);
+  const overruled = files.hasFile ? describeOverruled(file, stepped, options) : undefined;
+  if (overruled !== undefined) onNotice?.(overruled);
+  const model = readModel(stepped.model);
+  const rows = modelConfig.vocab_size;
+  const { added, special } = readNamedTokens(
+    {
+      file,
+      settings,
+      specialTokensMap: asConfig(files.specialTokensMap ?? {}, "special_tokens_map.json"),
+      addedTokens: asConfig(files.addedTokens ?? {}, "added_tokens.json"),
+    },
+    model,
+    {
+      defaults: DEFAULT_TOKENS[scheme],
+      startsAnew: scheme !== "generic",
+      ...(Number.isInteger(rows) && { numEmbeddings: rows as number }),
+    },
+  );
+  const processor = classProcessor(options, special);
+  const inputs = settings.model_input_names;
+  return {
+    file: { ...stepped, ...(processor && { post_processor: processor }) },
+    model,
+    added,
+    special,
+    settings,
+    tellsParts: Array.isArray(inputs)
+      ? inputs.includes("token_type_ids")
+      : name === undefined || tellsParts(scheme, name),
+    onNotice,
+    splitsSpecial: asFlag(
+      settings.split_special_tokens,
+      "tokenizer_config.json's split_special_tokens",
+      false,
+    ),
+  };
+}
