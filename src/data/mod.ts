@@ -12,6 +12,7 @@ export * from "./hub/mod.ts";
 export * from "./json_object.ts";
 export * from "./jsonl.ts";
 export { cacheFolder } from "./cache_folder.ts";
+export * from "./exact_json.ts";
 export * from "./files.ts";
 export { htmlToText, type MailText, readMailText } from "./mail_text.ts";
 export * from "./label_order.ts";

@@ -1,3 +1,4 @@
+import { constants } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { DataLimitError } from "../errors.ts";
@@ -35,6 +36,31 @@ export async function* readText(path: string, options: ReadTextOptions): AsyncGe
     checkSize(path, bytes, maxBytes);
   }
   yield decoder.decode();
+}
+
+/**
+ * The text of a file in one piece.
+ *
+ * @throws as {@linkcode readText}.
+ * @throws {DataLimitError} if it is longer than a string may be.
+ */
+export async function readWholeText(
+  path: string,
+  { maxLength = constants.MAX_STRING_LENGTH, ...options }: ReadTextOptions & { readonly maxLength?: number },
+): Promise<string> {
+  const pieces: string[] = [];
+  let length = 0;
+  for await (const piece of readText(path, options)) {
+    pieces.push(piece);
+    length += piece.length;
+    if (length > maxLength) {
+      throw new DataLimitError(
+        `Cannot read ${path}: a document of JSON may have ${maxLength} characters; write it as JSONL, an object a line, in ` +
+          `several files if need be`,
+      );
+    }
+  }
+  return pieces.join("");
 }
 
 /** The lines of a file, numbered from 1; only LF and CR LF end a line. */

@@ -66,7 +66,7 @@ export const dataFormats = Object.keys(readers) as readonly DataFormat[];
 /**
  * Reads the rows of a data file, or of several in their order, as they stand in it (Node only): text of CSV and TSV,
  * values of JSON, values of Parquet with lists and structures as such, 64-bit integers as numbers where they are exact
- * ones and as bigint elsewhere.
+ * ones and as bigint elsewhere. Of equal keys of a JSON object, the last one counts.
  *
  * The files are not trusted: what they may take of memory and time is bounded.
  *

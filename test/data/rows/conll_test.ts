@@ -71,14 +71,11 @@ test("readRows() passes over comments in front of a sentence of CoNLL, and keeps
     "#win/B-X #/O x/O",
     "y/O",
   ]);
-  assert.deepEqual(
-    await pairs(["# SYM", "1 NUM", "", "# SYM", "#a NUM", "", "2 NUM", "# SYM"]),
-    [
-      "1/NUM",
-      "#a/NUM",
-      "2/NUM #/SYM",
-    ].toSpliced(0, 2, "#/SYM 1/NUM", "#/SYM #a/NUM"),
-  );
+  assert.deepEqual(await pairs(["# SYM", "1 NUM", "", "#a NUM", "", "2 NUM", "# SYM"]), [
+    "#/SYM 1/NUM",
+    "#a/NUM",
+    "2/NUM #/SYM",
+  ]);
   assert.deepEqual((await read(["# a", "# b c d", "x O", "", "# c", "", "y O"])).places, [
     "line 3 of d.conll",
     "line 7 of d.conll",
