@@ -96,8 +96,16 @@ function fold(label: string): string {
   const text = label.normalize("NFKC").toLowerCase().replace(/[\s\p{Cf}\p{Cc}]/gu, "")
     .replace(/(?<=\p{L})[-_]+(?=\p{L})/gu, "");
   return /^[+-]?\d+(\.\d+)?$/.test(text)
-    ? text.replace("+", "").replace(/^(-?)0+(?=\d)/, "$1").replace(/\.0*$|(\.\d*?)0+$/, "$1")
+    ? withoutLastZeros(text.replace("+", "").replace(/^(-?)0+(?=\d)/, "$1"))
     : text;
+}
+
+/** A decimal number without zeros at the end of its fraction, nor a point before nothing. */
+function withoutLastZeros(text: string): string {
+  if (!text.includes(".")) return text;
+  let end = text.length;
+  while (text[end - 1] === "0") end--;
+  return text.slice(0, text[end - 1] === "." ? end - 1 : end);
 }
 
 /** A word, and the word without each of its letters: two words that are one edit apart share one of these. */

@@ -1,5 +1,12 @@
 import { Parser } from "htmlparser2";
 import PostalMime from "postal-mime";
+import { DataLimitError } from "./errors.ts";
+
+/** The parser takes 10 µs a line and more; an attachment of 18 MB has as many. */
+const MOST_LINES = 250_000;
+
+/** Elements inside of each other: the parser's time grows with the square of what is left open. */
+const DEEPEST_HTML = 5_000;
 
 /** What a reader sees of a mail, white space collapsed. */
 export interface MailText {
@@ -13,14 +20,22 @@ export interface MailText {
  * header and all attachments.
  *
  * @throws {Error} on a mail nested too deeply to be meant.
+ * @throws {DataLimitError} on a mail of more than 250,000 lines, and as {@linkcode htmlToText}.
  */
 export async function readMailText(raw: Uint8Array): Promise<MailText> {
+  let numLines = 0;
+  for (const byte of raw) if (byte === LINE_FEED) numLines++;
+  if (numLines > MOST_LINES) {
+    throw new DataLimitError(`Cannot read mail: it may have ${MOST_LINES} lines, got ${numLines}`);
+  }
   const { subject = "", text = "", html = "" } = await PostalMime.parse(raw);
   return { subject: collapse(subject), body: collapse(text) || collapse(htmlToText(html)) };
 }
 
 /**
  * The visible text of an HTML page: no tags, comments, scripts, styles or title.
+ *
+ * @throws {DataLimitError} where more than 5,000 elements are inside of each other.
  *
  * @example
  * ```ts
@@ -30,8 +45,14 @@ export async function readMailText(raw: Uint8Array): Promise<MailText> {
 export function htmlToText(html: string): string {
   let text = "";
   let hidden = 0;
+  let depth = 0;
   const parser = new Parser({
     onopentagname: (name) => {
+      if (++depth > DEEPEST_HTML) {
+        throw new DataLimitError(
+          `Cannot read HTML: more than ${DEEPEST_HTML} elements are inside of each other`,
+        );
+      }
       if (HIDDEN.has(name)) hidden++;
       else if (!INLINE.has(name)) text += " ";
     },
@@ -39,6 +60,7 @@ export function htmlToText(html: string): string {
       if (hidden === 0) text += data;
     },
     onclosetag: (name) => {
+      depth--;
       if (HIDDEN.has(name)) hidden--;
       else if (!INLINE.has(name)) text += " ";
     },
@@ -46,6 +68,8 @@ export function htmlToText(html: string): string {
   parser.end(html);
   return text;
 }
+
+const LINE_FEED = 10;
 
 /** Tags whose content is not shown. */
 const HIDDEN = new Set(["script", "style", "title", "noframes", "template"]);

@@ -1,3 +1,5 @@
+import { excerpt, excerptOfNames } from "../data/excerpt.ts";
+
 /**
  * Numbers the outputs of a head by their names.
  *
@@ -10,7 +12,8 @@ export function numberLabels(labels: readonly string[], least: number): Readonly
   }
   const numbers = new Map(labels.map((label, i) => [label, i]));
   if (numbers.size !== labels.length) {
-    throw new TypeError(`Cannot tell ${labels.join(", ")} apart: a label is named twice`);
+    const twice = labels.find((label, i) => numbers.get(label) !== i);
+    throw new TypeError(`Cannot tell classes apart: the label ${excerpt(twice)} is named twice`);
   }
   return numbers;
 }
@@ -29,8 +32,8 @@ export function labelNumber(
   const number = numbers.get(label);
   if (number === undefined) {
     throw new RangeError(
-      `Cannot use ${place()}: its label "${label}" is unknown to the head, which has ${
-        [...numbers.keys()].join(", ")
+      `Cannot use ${place()}: its label ${excerpt(label)} is unknown to the head, which has ${
+        excerptOfNames([...numbers.keys()])
       }`,
     );
   }

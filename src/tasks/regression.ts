@@ -1,3 +1,4 @@
+import { excerptOfNames } from "../data/excerpt.ts";
 import type { RegressionExample } from "../data/examples.ts";
 import { placeOf } from "../data/example_place.ts";
 import { square, sub } from "../engine/mod.ts";
@@ -82,7 +83,7 @@ function numbersOf(example: RegressionExample, labels: readonly string[], index:
   if (values.length !== labels.length) {
     throw new RangeError(
       `Cannot use ${placeOf(example, index)}: expected ${
-        labels.length === 1 ? "one number" : `${labels.length} numbers, ${labels.join(", ")}`
+        labels.length === 1 ? "one number" : `${labels.length} numbers, ${excerptOfNames(labels)}`
       }, got ${values.length}`,
     );
   }

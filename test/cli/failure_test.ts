@@ -17,7 +17,7 @@ test("describeFailure() tells what a person can mend by its message, and faults 
   assert.equal(describeFailure(new ConfigError("Cannot use it")), "Cannot use it");
   assert.equal(
     failureOf(() => classification({ labels: ["a", "a"] })),
-    "Cannot tell a, a apart: a label is named twice",
+    'Cannot tell classes apart: the label "a" is named twice',
   );
   const nothing = [] as { name: string }[];
   assert.match(failureOf(() => nothing[0]!.name), /^TypeError: Cannot read properties[^]* at /);

@@ -21,6 +21,36 @@ test("readMailText() reads subject and body and no other header", async () => {
   assert.deepEqual(await readMailText(raw), { subject: "Hello again", body: "One two three" });
 });
 
+test(
+  "readMailText() takes hostile mails of 1 MB in seconds, or refuses them",
+  { timeout: 60_000 },
+  async () => {
+    const many = (piece: string) => piece.repeat(Math.ceil(1e6 / piece.length));
+    const html = "Content-Type: text/html\n\n";
+    for (
+      const text of [
+        `Subject: ${many("=?utf-8?q?a?= ")}\n\nx`,
+        `Subject: a${many("\n     ")}\n\nx`,
+        `From: ${many("a <b> ")}\n\nx`,
+        `Content-Type: text/plain; ${many("name*0=b; ")}\n\nx`,
+        `Content-Transfer-Encoding: quoted-printable\n\n${many(" ")}x`,
+        `Content-Type: text/plain; format=flowed\n\n${many(" ")}x`,
+        html + many("&a"),
+        html + many("<!--"),
+        html + many("</b>"),
+        html + many('<a b="'),
+        html + many("<script>"),
+        html + many("<i>x</i><p>"),
+      ]
+    ) {
+      await readMailText(new TextEncoder().encode(text));
+    }
+    for (const text of [many("\n"), `${html}${many("<b>")}`, `${html}${many("<p><li><td>")}`]) {
+      await assert.rejects(readMailText(new TextEncoder().encode(text)), { name: "DataLimitError" });
+    }
+  },
+);
+
 test("readMailText() decodes words, transfer encodings and character sets", async () => {
   const raw = mail(
     "Subject: =?iso-8859-1?Q?Caf=E9?=",

@@ -48,7 +48,7 @@ test("classification() names an example that doesn't fit", () => {
   const unknown = [{ text: "a", label: "ham" }, { text: "b", label: "Spam" }];
   assert.throws(() => task.prepare(unknown, tokenizer, options), {
     name: "RangeError",
-    message: 'Cannot use example 2: its label "Spam" is unknown to the head, which has ham, spam, eggs',
+    message: 'Cannot use example 2: its label "Spam" is unknown to the head, which has "ham", "spam", "eggs"',
   });
   const alone = { text: "a", label: "ham" };
   const pair = { ...alone, textPair: "b" };
@@ -66,7 +66,7 @@ test("classification() refuses labels that aren't classes", () => {
   assert.throws(() => classification({ labels: ["one"] }), { name: "RangeError", message: /1 classes/ });
   assert.throws(() => classification({ labels: ["a", "b", "a"] }), {
     name: "TypeError",
-    message: /a, b, a apart: a label is named twice/,
+    message: 'Cannot tell classes apart: the label "a" is named twice',
   });
 });
 
@@ -119,5 +119,20 @@ test("classification() refuses outputs of another size, or that aren't finite", 
   assert.throws(() => task.score(set, Float32Array.of(0, 0, 0, 0, NaN, 0)), {
     name: "NonFiniteError",
     message: "Cannot read outputs: row 1 must be finite, got NaN",
+  });
+});
+
+test("classification() names a few of a hundred thousand labels, at once", { timeout: 10_000 }, () => {
+  const labels = Array.from({ length: 100_000 }, (_, i) => `label ${i}`);
+  const large = classification({ labels });
+  const options = { maxLength: 8 };
+  assert.throws(() => large.prepare([{ text: "", label: "\u001b[2J" }], new FakeTokenizer(), options), {
+    message:
+      'Cannot use example 1: its label "\\u001b[2J" is unknown to the head, which has "label 0", "label 1", ' +
+      '"label 2", "label 3", "label 4", "label 5", "label 6", "label 7", "label 8", "label 9", "label 10", "label 11" ' +
+      "and 99988 more",
+  });
+  assert.throws(() => classification({ labels: [...labels, `x${"y".repeat(1e6)}`, `x${"y".repeat(1e6)}`] }), {
+    message: `Cannot tell classes apart: the label "x${"y".repeat(59)}…" is named twice`,
   });
 });

@@ -23,7 +23,8 @@ test("multiLabelClassification() gives every text a 0 or 1 for each label", () =
   const unknown = [...examples, { text: "", labels: ["news", "art"] }];
   assert.throws(() => task.prepare(unknown, new FakeTokenizer(), { maxLength: 3 }), {
     name: "RangeError",
-    message: 'Cannot use example 4: its label "art" is unknown to the head, which has news, sport, tech',
+    message:
+      'Cannot use example 4: its label "art" is unknown to the head, which has "news", "sport", "tech"',
   });
 });
 

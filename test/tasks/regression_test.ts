@@ -79,7 +79,7 @@ test("regression() predicts several numbers by their names", () => {
   const other = { text: "a", value: [1, 2] };
   assert.throws(() => several.prepare([other], new FakeTokenizer(), { maxLength: 6 }), {
     name: "RangeError",
-    message: "Cannot use example 1: expected 3 numbers, valence, arousal, dominance, got 2",
+    message: 'Cannot use example 1: expected 3 numbers, "valence", "arousal", "dominance", got 2',
   });
   assert.throws(() => task.prepare([other], new FakeTokenizer(), { maxLength: 6 }), {
     message: "Cannot use example 1: expected one number, got 2",

@@ -148,7 +148,9 @@ const TYPES: Readonly<Record<string, string>> = {
 
 function describeKey(key: string, known: readonly string[]): string {
   const nearest = nearestKey(key, known);
-  return `unknown key "${key}"; ${nearest ? `did you mean "${nearest}"?` : `known are ${known.join(", ")}`}`;
+  return `unknown key ${show(key)}; ${
+    nearest ? `did you mean "${nearest}"?` : `known are ${known.join(", ")}`
+  }`;
 }
 
 function knownKeys(schema: unknown): string[] {
