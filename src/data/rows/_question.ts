@@ -2,6 +2,9 @@ import type { Answer, QuestionExample } from "../examples.ts";
 import type { QuestionColumns } from "./example_columns.ts";
 import type { RowReader } from "./_row_reader.ts";
 
+/** The column in which SQuAD 2 marks questions that their text doesn't answer. */
+export const IMPOSSIBLE = "is_impossible";
+
 /** The question of a row, or nothing if all of its answers are dropped. */
 export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionExample | undefined {
   const { idColumn = "id", questionColumn = "question", contextColumn = "context" } = columns;
@@ -12,7 +15,7 @@ export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionEx
   for (const { text, codePoint } of stated) {
     const start = unitsBefore(context, codePoint);
     const found = context.slice(start, start + text.length);
-    if (found === text) {
+    if (codePoint >= 0 && found === text) {
       answers.push({ text, start });
       continue;
     }
@@ -38,18 +41,27 @@ interface StatedAnswer {
   readonly codePoint: number;
 }
 
+/** The answers of a row. Files write "no answer" in many ways: no texts, empty ones, null, or a mark of SQuAD 2. */
 function readAnswers(row: RowReader, column: string): StatedAnswer[] {
+  if (/^(true|1)$/i.test(String(row.value(IMPOSSIBLE)))) return [];
+  const stated = row.value(column);
+  if (typeof stated === "string" && row.isMissing(column, stated)) return [];
   const wrong = () =>
     row.wrong(column, "answers, { text: […], answer_start: […] } or a list of { text, answer_start }", value);
-  const value = parsed(row.value(column));
+  const value = parsed(stated);
   if (value === null) return [];
   if (typeof value !== "object") throw wrong();
   const pairs = Array.isArray(value) ? value.map(pairOf) : pairsOf(value as Record<string, unknown>);
   if (pairs === undefined) throw wrong();
-  return pairs.map(([text, start]) => {
-    if (typeof text !== "string" || !Number.isSafeInteger(start) || (start as number) < 0) throw wrong();
+  return pairs.filter(([text]) => !isNothing(text)).map(([text, start]) => {
+    if (typeof text !== "string" || !Number.isSafeInteger(start)) throw wrong();
     return { text, codePoint: start as number };
   });
+}
+
+/** Whether an answer's text says that there is none. */
+function isNothing(text: unknown): boolean {
+  return text === null || typeof text === "string" && text.trim() === "";
 }
 
 function pairOf(answer: unknown): [unknown, unknown] {
@@ -58,8 +70,12 @@ function pairOf(answer: unknown): [unknown, unknown] {
   return [text, start];
 }
 
-function pairsOf({ text, answer_start: start }: Record<string, unknown>): [unknown, unknown][] | undefined {
-  if (!Array.isArray(text) || !Array.isArray(start) || text.length !== start.length) return undefined;
+function pairsOf(answers: Record<string, unknown>): [unknown, unknown][] | undefined {
+  const { text, answer_start: start } = answers;
+  if (typeof text === "string") return [pairOf(answers)];
+  if (!Array.isArray(text)) return undefined;
+  if (text.every(isNothing)) return [];
+  if (!Array.isArray(start) || text.length !== start.length) return undefined;
   return text.map((item, i) => [item, start[i]]);
 }
 

@@ -60,8 +60,8 @@ export interface QuestionColumns extends KeyColumn {
   /** Default `"context"`. */
   readonly contextColumn?: string;
   /**
-   * Column of the answers: `{ text: […], answer_start: […] }`, a list of `{ text, answer_start }`, or JSON text of either.
-   * Default `"answers"`.
+   * Column of the answers: `{ text: […], answer_start: […] }`, a list of `{ text, answer_start }`, or JSON text of either; null
+   * or empty texts where there is none, or where `is_impossible` says so. Default `"answers"`.
    */
   readonly answersColumn?: string;
   /**

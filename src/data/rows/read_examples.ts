@@ -17,7 +17,7 @@ import type {
   TaggedColumns,
   TextColumns,
 } from "./example_columns.ts";
-import { toQuestion } from "./_question.ts";
+import { IMPOSSIBLE, toQuestion } from "./_question.ts";
 import { MissingLabelError, RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "./read_rows.ts";
 import type { RowSet } from "./row_set.ts";
@@ -116,6 +116,7 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
       columns.questionColumn ?? "question",
       columns.contextColumn ?? "context",
       columns.answersColumn ?? "answers",
+      IMPOSSIBLE,
       columns.keyColumn,
     ],
     convert: toQuestion,

@@ -170,6 +170,36 @@ describe("toExamples() of questions", () => {
     for (const none of [{ text: [], answer_start: [] }, [], null, "[]"]) {
       assert.deepEqual(toExamples(kind, row(none))[0]!.answers, []);
     }
+    // What SQuAD 2 and its exports write for a question that the text doesn't answer.
+    for (
+      const none of [
+        { text: [""], answer_start: [-1] },
+        { text: [""], answer_start: [0] },
+        { text: ["", " "], answer_start: [] },
+        { text: [null], answer_start: [null] },
+        { text: "", answer_start: -1 },
+        [{ text: "", answer_start: -1 }],
+        '{"text": [""], "answer_start": [-1]}',
+        "",
+        " ",
+        "NaN",
+      ]
+    ) assert.deepEqual(toExamples(kind, row(none))[0]!.answers, [], JSON.stringify(none));
+    const plausible = [{ text: "308", answer_start: 11 }];
+    for (const mark of [true, 1, "True"]) {
+      const [marked] = toExamples(kind, row(plausible, { is_impossible: mark }));
+      assert.deepEqual(marked!.answers, []);
+    }
+    const unanswered = row([], { is_impossible: false, plausible_answers: plausible });
+    assert.deepEqual(toExamples(kind, unanswered)[0]!.answers, []);
+    assert.equal(toExamples(kind, row(plausible, { is_impossible: false }))[0]!.answers.length, 1);
+    const mixed = toExamples(kind, row({ text: ["", "308"], answer_start: [-1, 11] }));
+    assert.deepEqual(mixed[0]!.answers, [{ text: "308", start: 12 }]);
+    const single = toExamples(kind, row({ text: "308", answer_start: 11 }));
+    assert.deepEqual(single[0]!.answers, [{ text: "308", start: 12 }]);
+    assert.throws(() => toExamples(kind, row([{ text: "The", answer_start: -1 }])), {
+      message: /^Cannot read row 1 of x: answer "The" must stand at character -1 of column context/,
+    });
     const { answers: found } = toExamples(kind, row([{ text: "308", answer_start: 11 }]))[0]!;
     for (const { text, start } of found) assert.equal(context.slice(start, start + text.length), text);
   });
@@ -182,7 +212,7 @@ describe("toExamples() of questions", () => {
       const whole = before + answer + after;
       const stated = { text: answer, answer_start: [...before].length };
       const [example] = toExamples(kind, setOf([{ question: "", context: whole, answers: [stated] }]));
-      assert.deepEqual(example!.answers, [{ text: answer, start: before.length }]);
+      assert.deepEqual(example!.answers, answer === "" ? [] : [{ text: answer, start: before.length }]);
       assert.equal(example!.id, "0");
     }));
   });
@@ -214,7 +244,6 @@ describe("toExamples() of questions", () => {
         {},
         { text: ["308"] },
         { text: ["308"], answer_start: [] },
-        { text: ["308"], answer_start: [-1] },
         { text: [3], answer_start: [11] },
         [null],
         [["308", 11]],
