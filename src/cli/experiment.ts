@@ -22,6 +22,7 @@ import { buildTask } from "./build_task.ts";
 
 /** What the methods of a run have in common. */
 export interface Experiment {
+  /** With the pooling that was chosen. */
   readonly config: Config;
   readonly gpu: Gpu;
   /** What the pretrained encoder was loaded from. */
@@ -57,7 +58,7 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
       `Cannot sample ${clientsPerRound} clients a round: there are ${parts.length}; lower clientsPerRound`,
     );
   }
-  const opened = await openModel(gpu, config, options);
+  const opened = await openModel(gpu, config, { ...options, choosesPooling: !task.perToken });
   gpu.rehearse(() => {
     const encoder = opened.skeleton();
     checkLength(config, opened.source, encoder);
@@ -70,7 +71,11 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
   const model = await opened.load();
   const pretrained = TaskModel.create(gpu, model.encoder, { task, seed });
   checkMethods(config, pretrained);
-  return { config, gpu, model, pretrained, train: rows, test: testRows, clients, target };
+  const { pooling } = model;
+  const resolved = pooling === undefined || task.perToken
+    ? config
+    : { ...config, model: { ...config.model, pooling } };
+  return { config: resolved, gpu, model, pretrained, train: rows, test: testRows, clients, target };
 }
 
 function checkLength({ maxLength }: Config, source: string, { maxTokens }: TextEncoder): void {

@@ -6,14 +6,17 @@ import {
   halfPrecision,
   loadTokenizer,
   openPretrained,
+  type Pooling,
   readEncoderConfig,
   readUseLite,
   type TextEncoder,
   type Tokenizer,
+  TransformerEncoder,
   USE_LITE_PACKAGE,
   UseLite,
   useLiteShapes,
 } from "../models/mod.ts";
+import { choosePooling, describePooling } from "./choose_pooling.ts";
 import type { Config } from "./config/config.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { USE_LITE } from "./config/model_config.ts";
@@ -25,6 +28,8 @@ export interface LoadedModel {
   readonly tokenizer: Tokenizer;
   /** Where it comes from, so that the same is loaded again: of the hub with its commit. */
   readonly source: string;
+  /** How one vector is made of a text, so that the same is done again; undefined for the way of its family's own head. */
+  readonly pooling?: Pooling | undefined;
   /** The files of a checkpoint and the family that it is of; undefined for an encoder that other programs don't have. */
   readonly checkpoint?: { readonly files: LocalModelFiles; readonly family: EncoderFamily };
 }
@@ -44,6 +49,15 @@ export interface OpenedModel {
 /** What {@linkcode openModel} needs of a configuration. */
 export type ModelChoice = Pick<Config, "model" | "precision">;
 
+/** Options of {@linkcode openModel}. */
+export interface OpenModelOptions extends LoadOptions {
+  /**
+   * Whether a new head is put on whole texts: then a sentence encoder's files are asked how to pool where the configuration
+   * doesn't say, and the choice is told. Otherwise the configuration holds.
+   */
+  readonly choosesPooling?: boolean;
+}
+
 /**
  * Loads the encoder that a configuration names, in the precision that it asks for, and its tokenizer.
  *
@@ -60,15 +74,17 @@ export async function loadModel(gpu: Gpu, choice: ModelChoice, options: LoadOpti
  */
 export async function openModel(
   gpu: Gpu,
-  { model: { source, pooling }, precision }: ModelChoice,
-  options: LoadOptions,
+  { model: { source, pooling: configured }, precision }: ModelChoice,
+  options: OpenModelOptions,
 ): Promise<OpenedModel> {
   const inPrecision = (encoder: TextEncoder) => precision === "f16" ? halve(encoder) : encoder;
   if (source === USE_LITE) return openUseLite(gpu, inPrecision, options);
-  const { reporter, signal } = options;
+  const { reporter, signal, choosesPooling = false } = options;
   const files = await openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
   const { family, config } = await readEncoderConfig(files);
   const tokenizer = once(() => loadTokenizer(files, { onNotice: (message) => reporter.line(message) }));
+  const choice = choosesPooling ? await choosePooling(files, configured) : { pooling: configured };
+  const { pooling } = choice;
   return {
     source: files.source,
     skeleton() {
@@ -80,16 +96,22 @@ export async function openModel(
     async load() {
       const vocabulary = await tokenizer();
       const { encoder, skipped } = await openPretrained(gpu, files, {
-        ...(pooling && { pooling }),
+        pooling,
         onProgress: (done, total) => reporter.progress("loading weights", done, total, { unit: "tensors" }),
       });
       reporter.endProgress();
-      const notice = describeSkipped(skipped, files.source);
-      if (notice !== undefined) reporter.line(notice);
+      const found = poolingOf(encoder);
+      const notices = [
+        ...choosesPooling ? [describePooling(found, choice, family)] : [],
+        choice.notice,
+        describeSkipped(skipped, files.source),
+      ];
+      for (const notice of notices) if (notice !== undefined) reporter.line(notice);
       return {
         encoder: inPrecision(encoder),
         tokenizer: vocabulary,
         source: files.source,
+        pooling: found,
         checkpoint: { files, family },
       };
     },
@@ -128,6 +150,12 @@ function openUseLite(
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined;
   return () => result ??= work();
+}
+
+/** How an encoder pools for a head of one layer. */
+function poolingOf(encoder: TextEncoder): Pooling | undefined {
+  if (!(encoder instanceof TransformerEncoder) || encoder.headActivation !== undefined) return undefined;
+  return encoder.pooling;
 }
 
 /** The encoder in half precision; what it has replaced is freed. */

@@ -9,7 +9,7 @@ import { describeClients } from "./describe_clients.ts";
 import { openTunedGpu } from "./open_tuned_gpu.ts";
 import { resultsTable } from "./results_table.ts";
 import { scoreTitle } from "./score_title.ts";
-import { createRunFolder } from "./run_folder.ts";
+import { createRunFolder, writeConfig } from "./run_folder.ts";
 import { runMethod } from "./run_method.ts";
 import type { Task } from "../tasks/mod.ts";
 import { majorityBaseline, type MethodSummary } from "./summary.ts";
@@ -23,12 +23,13 @@ import { majorityBaseline, type MethodSummary } from "./summary.ts";
  * @throws {RunFolderError} when nothing can be written, before anything is loaded.
  * @throws the reason of the signal, once it is aborted.
  */
-export async function run(config: Config, options: LoadOptions): Promise<string> {
+export async function run(given: Config, options: LoadOptions): Promise<string> {
   const { reporter, signal } = options;
   using gpu = await openTunedGpu(reporter);
-  const folder = await createRunFolder(config);
-  const experiment = await prepareOrRemove(folder, () => prepareExperiment(config, gpu, options));
-  const { pretrained: { task }, train, test, clients } = experiment;
+  const folder = await createRunFolder(given);
+  const experiment = await prepareOrRemove(folder, () => prepareExperiment(given, gpu, options));
+  const { config, pretrained: { task }, train, test, clients } = experiment;
+  await writeConfig(folder, config);
   reporter.line(
     `Data: ${train.numExamples} texts to train on, ${test.numExamples} to ${config.evaluateOn} on; ${
       describeOutputs(task)

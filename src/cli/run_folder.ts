@@ -21,7 +21,7 @@ export async function createRunFolder(config: Config): Promise<string> {
     for (let number = 1;; number++) {
       const folder = join(output, `${name}-${String(number).padStart(3, "0")}`);
       if (!await isMade(folder)) continue;
-      await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+      await writeConfig(folder, config);
       return folder;
     }
   } catch (cause) {
@@ -33,6 +33,11 @@ export async function createRunFolder(config: Config): Promise<string> {
       },
     );
   }
+}
+
+/** Leaves a configuration in the folder of its run. */
+export async function writeConfig(folder: string, config: Config): Promise<void> {
+  await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /** Makes a folder; false if it was there. */

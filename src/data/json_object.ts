@@ -14,18 +14,48 @@ export async function readJsonObject(
   name: string,
   options: ReadModelFileOptions = {},
 ): Promise<Record<string, unknown> | undefined> {
+  const found = await readJson(files, name, options);
+  if (found === undefined || isObject(found.value)) {
+    return found?.value as Record<string, unknown> | undefined;
+  }
+  throw new CorruptFileError(
+    `Cannot read ${found.path}: it must be a JSON object, got ${excerpt(found.value)}`,
+  );
+}
+
+/**
+ * Reads a file of a model that holds a JSON list of objects; undefined if the model has none of that name.
+ *
+ * @throws as {@linkcode readJsonObject}.
+ */
+export async function readJsonObjects(
+  files: ModelFiles,
+  name: string,
+  options: ReadModelFileOptions = {},
+): Promise<Record<string, unknown>[] | undefined> {
+  const found = await readJson(files, name, options);
+  if (found === undefined) return undefined;
+  if (Array.isArray(found.value) && found.value.every(isObject)) return found.value;
+  throw new CorruptFileError(
+    `Cannot read ${found.path}: it must be a list of JSON objects, got ${excerpt(found.value)}`,
+  );
+}
+
+async function readJson(
+  files: ModelFiles,
+  name: string,
+  options: ReadModelFileOptions,
+): Promise<{ readonly path: string; readonly value: unknown } | undefined> {
   const file = await readModelFile(files, name, options);
   if (file === undefined) return undefined;
-  const corrupt = (what: string, cause?: unknown) =>
-    new CorruptFileError(`Cannot read ${file.path}: ${what}`, { cause });
-  let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(file.bytes));
+    return {
+      path: file.path,
+      value: JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(file.bytes)),
+    };
   } catch (cause) {
-    throw corrupt("it is not JSON in UTF-8", cause);
+    throw new CorruptFileError(`Cannot read ${file.path}: it is not JSON in UTF-8`, { cause });
   }
-  if (!isObject(value)) throw corrupt(`it must be a JSON object, got ${excerpt(value)}`);
-  return value;
 }
 
 /** Whether a JSON value is an object. */

@@ -1,11 +1,12 @@
 import { excerpt } from "../data/excerpt.ts";
 import type { ModelFiles } from "../data/hub/model_files.ts";
-import { readJsonObject } from "../data/json_object.ts";
+import { readJsonObject, readJsonObjects } from "../data/json_object.ts";
 import { ModelConfigError } from "./errors.ts";
 import type { Pooling } from "./pooling.ts";
 
-/** Where models of `sentence-transformers` say how they pool. */
-const fileName = "1_Pooling/config.json";
+/** Where models of `sentence-transformers` list their modules, and the folder that nearly all of them have for pooling. */
+const modulesName = "modules.json";
+const usualFolder = "1_Pooling";
 const maxBytes = 1 << 20;
 
 /** What older files mark as true, by the name that newer ones have for it. */
@@ -18,26 +19,67 @@ const flags: Readonly<Record<string, string>> = {
   pooling_mode_lasttoken: "lasttoken",
 };
 
+/** How a sentence encoder of the Python package `sentence-transformers` makes a vector of a text's token states. */
+export interface SentenceModules {
+  /** How it pools. */
+  readonly pooling: Exclude<Pooling, "pooler">;
+  /** The file that says so. */
+  readonly file: string;
+  /** Folders of the modules behind the pooling, as `2_Dense` and `3_Normalize`, which aren't part of the encoder here. */
+  readonly behind: readonly string[];
+}
+
 /**
- * How a sentence encoder of the Python package `sentence-transformers` makes one vector of a text's token states; undefined
- * for a model that isn't one.
+ * Reads the modules of a sentence encoder of the Python package `sentence-transformers`; undefined for a model that isn't
+ * one.
  *
  * @throws {ModelConfigError} when it pools in another way than `mean` or `cls`.
- * @throws {CorruptFileError} when the file isn't a JSON object.
+ * @throws {CorruptFileError} when a file isn't the JSON that it should be.
+ * @example
+ * ```ts no-run
+ * const { pooling, file, behind } = await readSentenceModules(files) ?? {};
+ * ```
+ */
+export async function readSentenceModules(files: ModelFiles): Promise<SentenceModules | undefined> {
+  const modules = await readJsonObjects(files, modulesName, { maxBytes });
+  const isPooling = ({ type }: Record<string, unknown>) =>
+    typeof type === "string" && /\.Pooling$/.test(type);
+  const at = modules?.findIndex(isPooling) ?? -1;
+  const folders = (modules ?? []).map(({ path }) => String(path ?? ""));
+  const file = `${folders[at] || usualFolder}/config.json`;
+  const json = await readJsonObject(files, file, { maxBytes });
+  if (json === undefined) return undefined;
+  return {
+    pooling: poolingOf(json, file, files.source),
+    file,
+    behind: at < 0 ? [] : folders.slice(at + 1),
+  };
+}
+
+/**
+ * How a sentence encoder of `sentence-transformers` pools, alone of what {@linkcode readSentenceModules} reads.
+ *
+ * @throws as {@linkcode readSentenceModules}.
  * @example
  * ```ts no-run
  * const { encoder } = await openPretrained(gpu, files, { pooling: await readSentencePooling(files) });
  * ```
  */
 export async function readSentencePooling(files: ModelFiles): Promise<Pooling | undefined> {
-  const json = await readJsonObject(files, fileName, { maxBytes });
-  if (json === undefined) return undefined;
+  return (await readSentenceModules(files))?.pooling;
+}
+
+function poolingOf(
+  json: Readonly<Record<string, unknown>>,
+  file: string,
+  source: string,
+): SentenceModules["pooling"] {
   const marked = Object.keys(flags).filter((flag) => json[flag] === true).map((flag) => flags[flag]!);
-  const named = json.pooling_mode ?? (marked.length > 0 ? marked : "mean");
+  const named = json["pooling_mode"] ?? (marked.length > 0 ? marked : "mean");
   const modes: unknown[] = Array.isArray(named) ? named : [named];
   const [mode] = modes;
   if (modes.length === 1 && (mode === "mean" || mode === "cls")) return mode;
   throw new ModelConfigError(
-    `Cannot pool as ${fileName} of ${files.source} says: expected mean or cls, got ${excerpt(modes)}`,
+    `Cannot pool as ${file} of ${source} says: expected mean or cls, got ${excerpt(modes)}`,
   );
 }

@@ -1,5 +1,6 @@
-import { type EncoderFamily, type TaskArchitecture, TransformerEncoder } from "../models/mod.ts";
-import { DenseHead, PooledHead } from "./head.ts";
+import { type EncoderFamily, TransformerEncoder } from "../models/mod.ts";
+import { PooledHead } from "./head.ts";
+import { architectureFor } from "./head_parts.ts";
 import type { TaskModel } from "./task_model.ts";
 
 /** The Python package `transformers` has no class for a model: it can't be written in a form that others load. */
@@ -7,12 +8,17 @@ export class NoCounterpartError extends Error {
   override name = "NoCounterpartError";
 }
 
-/** How `transformers` calls a task model, its modules and its parameters. */
+/** How `transformers` calls a model, its modules and its parameters. */
 export interface TransformersNames {
   /** Name of the class. */
   readonly architecture: string;
-  /** The outermost modules that make up the head. */
+  /** The outermost modules that make up the head; none where the class is the encoder alone. */
   readonly headModules: readonly string[];
+  /**
+   * How a text's states become one vector, on which the head is a dense layer: `transformers` has no such class, and
+   * `sentence-transformers` puts both behind the bare encoder. Undefined where the class has the head.
+   */
+  readonly sentencePooling: "mean" | "cls" | undefined;
   /** Its name for a module or parameter of ours; undefined where that class lacks it, as a pooler that isn't used. */
   toTransformers(name: string): string | undefined;
   /** Our name for a module or parameter of that class, or of the bare encoder, whether there is one or not. */
@@ -20,7 +26,8 @@ export interface TransformersNames {
 }
 
 /**
- * Names of a task model in `transformers`, whose class has the same encoder and head.
+ * Names of a task model in `transformers`, whose class has the same encoder and head, or the encoder alone where the head is a
+ * dense layer on pooled states.
  *
  * @param family that the encoder is of; undefined for an encoder of another kind.
  * @throws {NoCounterpartError} when there is no such class.
@@ -31,16 +38,24 @@ export interface TransformersNames {
  * ```
  */
 export function transformersNames(model: TaskModel, family: EncoderFamily | undefined): TransformersNames {
-  const { architecture, output, dense } = architectureOf(model, family);
-  const { prefix } = family!;
-  const usesPooler = model.head instanceof PooledHead;
-  const parts = [
+  if (family === undefined) {
+    throw new NoCounterpartError(
+      "Cannot write the model as one of transformers: it has no class for this encoder; keep the adapter file of this " +
+        "package, which loads on the same encoder",
+    );
+  }
+  const sentencePooling = sentencePoolingOf(model);
+  const { architecture, output, dense } = architectureFor(family, model.task);
+  const usesPooler = model.head instanceof PooledHead && sentencePooling === undefined;
+  const parts = sentencePooling !== undefined ? [] : [
     ...dense === undefined ? [] : [["head.dense", dense] as const],
     ["head.output", output] as const,
   ];
+  const prefix = sentencePooling === undefined ? family.prefix : "";
   return {
-    architecture,
+    architecture: sentencePooling === undefined ? architecture : family.architecture,
     headModules: [...new Set(parts.map(([, theirs]) => theirs.split(".")[0]!))],
+    sentencePooling,
     toTransformers(name) {
       for (const [ours, theirs] of parts) {
         if (isWithin(name, ours)) return theirs + name.slice(ours.length);
@@ -52,45 +67,14 @@ export function transformersNames(model: TaskModel, family: EncoderFamily | unde
       for (const [ours, theirs] of parts) {
         if (isWithin(name, theirs)) return ours + name.slice(theirs.length);
       }
-      return `encoder.${name.startsWith(prefix) ? name.slice(prefix.length) : name}`;
+      return `encoder.${name.startsWith(family.prefix) ? name.slice(family.prefix.length) : name}`;
     },
   };
 }
 
-function architectureOf(
-  { encoder, head, task }: TaskModel,
-  family: EncoderFamily | undefined,
-): TaskArchitecture {
-  const refuse = (reason: string) =>
-    new NoCounterpartError(`Cannot write the model as one of transformers: ${reason}`);
-  if (family === undefined) {
-    throw refuse(
-      "it has no class for this encoder; keep the adapter file of this package, which loads on the same encoder",
-    );
-  }
-  const { architectures, title } = family;
-  if (task.perToken) {
-    return task.kind === "question-answering"
-      ? architectures.questionAnswering
-      : architectures.tokenClassification;
-  }
-  const found = architectures.sequenceClassification;
-  if (head instanceof PooledHead && encoder instanceof TransformerEncoder && encoder.pooling !== "pooler") {
-    throw refuse(
-      `its head reads the ${
-        encoder.pooling === "cls" ? "first token's state" : "mean over the tokens"
-      }, and ` +
-        `${found.architecture} a dense layer of the first token's; train the head with pooling "pooler" to share it, ` +
-        "or keep the adapter file of this package",
-    );
-  }
-  if ((found.dense !== undefined) !== head instanceof DenseHead) {
-    throw refuse(
-      `the head of ${found.architecture} has ${found.dense === undefined ? "one layer" : "two layers"}, ` +
-        `which this ${title} model's hasn't`,
-    );
-  }
-  return found;
+function sentencePoolingOf({ encoder, head }: TaskModel): TransformersNames["sentencePooling"] {
+  if (!(head instanceof PooledHead) || !(encoder instanceof TransformerEncoder)) return undefined;
+  return encoder.pooling === "pooler" ? undefined : encoder.pooling;
 }
 
 function isWithin(name: string, module: string): boolean {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readSentencePooling } from "../../src/models/mod.ts";
+import { readSentenceModules, readSentencePooling } from "../../src/models/mod.ts";
 import { temporaryFiles } from "../support/temporary_files.ts";
 
 const of = async (config: object) =>
@@ -33,4 +33,33 @@ test("readSentencePooling() refuses what isn't built", async () => {
     { pooling_mode_cls_token: true, pooling_mode_mean_tokens: true },
   ];
   for (const config of refused) await assert.rejects(of(config), { name: "ModelConfigError" });
+});
+
+test("readSentenceModules() finds the pooling by modules.json, and what stands behind it", async () => {
+  const module = (path: string, type: string) => ({ path, type: `sentence_transformers.models.${type}` });
+  const mean = { pooling_mode: "mean" };
+  assert.deepEqual(
+    await readSentenceModules(
+      await temporaryFiles({
+        "modules.json": [
+          module("", "Transformer"),
+          module("5_Pool", "Pooling"),
+          module("6_Dense", "Dense"),
+          module("7_Normalize", "Normalize"),
+        ],
+        "5_Pool/config.json": mean,
+        "1_Pooling/config.json": { pooling_mode: "cls" },
+      }),
+    ),
+    { pooling: "mean", file: "5_Pool/config.json", behind: ["6_Dense", "7_Normalize"] },
+  );
+  assert.deepEqual(await readSentenceModules(await temporaryFiles({ "1_Pooling/config.json": mean })), {
+    pooling: "mean",
+    file: "1_Pooling/config.json",
+    behind: [],
+  });
+  const odd = await temporaryFiles({ "modules.json": { a: 1 }, "1_Pooling/config.json": mean });
+  await assert.rejects(readSentenceModules(odd), {
+    message: /modules\.json: it must be a list of JSON objects/,
+  });
 });

@@ -24,12 +24,13 @@ export interface ExportCommandOptions extends LoadOptions, PeftSettings {
  */
 export async function exportAdapter(folder: string, options: ExportCommandOptions): Promise<string[]> {
   using gpu = await openTunedGpu(options.reporter);
-  const { model, pretrained, loaded } = await openTrained(gpu, folder, options);
+  const { model, pretrained, loaded, description: { maxLength } } = await openTrained(gpu, folder, options);
   const { files, family } = checkpointOf(loaded);
   const output = resolve(options.output);
   if (options.form === "original") {
     const base = await baseModelOf(files);
-    return await writePeft(output, await exportPeft(model, { pretrained, family, base, form: "original" }));
+    const adapter = await exportPeft(model, { pretrained, family, base, form: "original" });
+    return await writePeft(output, adapter, { files, maxLength });
   }
   const baseFolder = join(output, "base");
   const written = await writeCheckpoint(baseFolder, model, {
@@ -45,7 +46,7 @@ export async function exportAdapter(folder: string, options: ExportCommandOption
     base: { name: baseFolder },
     form: "converted",
   });
-  return [...written, ...await writePeft(output, adapter)];
+  return [...written, ...await writePeft(output, adapter, { files, maxLength })];
 }
 
 /** The files and family of an encoder that `transformers` has, too. */

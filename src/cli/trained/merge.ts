@@ -20,10 +20,11 @@ export interface MergeCommandOptions extends LoadOptions, PeftSettings {
  */
 export async function mergeModel(folder: string, options: MergeCommandOptions): Promise<string[]> {
   using gpu = await openTunedGpu(options.reporter);
-  const { model, loaded } = await openTrained(gpu, folder, options);
+  const { model, loaded, description: { maxLength } } = await openTrained(gpu, folder, options);
   const written = await writeCheckpoint(resolve(options.output), model, {
     ...checkpointOf(loaded),
     weights: "merged",
+    maxLength,
     onProgress: (done, total) => options.reporter.progress("writing", done, total),
   });
   options.reporter.endProgress();

@@ -1,14 +1,15 @@
-import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { makeFolder, writeFileAtomic } from "../../data/files.ts";
 import type { LocalModelFiles } from "../../data/hub/model_files.ts";
-import { NonFiniteError, type Tensor, tidy, toFloat } from "../../engine/mod.ts";
+import { toFloat } from "../../engine/mod.ts";
 import type { EncoderFamily } from "../../models/family.ts";
 import type { WeightEntry } from "../../models/weight_source.ts";
 import { saveWeights, type SaveWeightsOptions } from "../../models/save_weights.ts";
 import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
 import { adaptersOf } from "../adapters.ts";
 import { taskModelConfig } from "./_model_config.ts";
+import { finite, sentenceHeadOf, writeSentenceModules } from "./_sentence_modules.ts";
+import { copyTokenizer } from "./_tokenizer_files.ts";
 
 /** Options of {@linkcode writeCheckpoint}. */
 export interface WriteCheckpointOptions extends Omit<SaveWeightsOptions, "metadata"> {
@@ -21,13 +22,9 @@ export interface WriteCheckpointOptions extends Omit<SaveWeightsOptions, "metada
    * {@linkcode exportPeft} in the form `converted`.
    */
   readonly weights: "merged" | "frozen";
+  /** Tokens of a text, for {@linkcode writeCheckpoint}'s folders of `sentence-transformers`. */
+  readonly maxLength?: number | undefined;
 }
-
-/** Files that a tokenizer may be made of. */
-const tokenizerFiles = [
-  ..."tokenizer.json tokenizer_config.json special_tokens_map.json added_tokens.json".split(" "),
-  ..."vocab.txt vocab.json merges.txt sentencepiece.bpe.model spiece.model spm.model bpe.codes".split(" "),
-];
 
 /** A tensor of a checkpoint, which is computed when it is written. */
 interface Part extends WeightEntry {
@@ -36,8 +33,10 @@ interface Part extends WeightEntry {
 
 /**
  * Writes a model as a checkpoint that `transformers` loads: `config.json`, weights in float32 under that package's names, and
- * the tokenizer's files.
- * One tensor is in memory at a time.
+ * the tokenizer's files. One tensor is in memory at a time.
+ *
+ * `transformers` has no class for a head on pooled states: then the checkpoint is the bare encoder, and a merged one has
+ * beside it what `sentence-transformers` needs to give the model's outputs, `SentenceTransformer(folder).encode(texts)`.
  *
  * @throws {NoCounterpartError} when `transformers` has no such model.
  * @throws {NonFiniteError} when a value is NaN or infinite.
@@ -54,7 +53,7 @@ export async function writeCheckpoint(
   model: TaskModel,
   options: WriteCheckpointOptions,
 ): Promise<string[]> {
-  const { family, files, weights, onProgress, ...rest } = options;
+  const { family, files, weights, maxLength, onProgress, ...rest } = options;
   const names = transformersNames(model, family);
   const config = await taskModelConfig(files, { architecture: names.architecture, task: model.task });
   const parts = partsOf(model, names, weights);
@@ -70,8 +69,11 @@ export async function writeCheckpoint(
     },
   }, { ...rest, metadata: { format: "pt" }, ...onProgress && { onProgress } });
   const copied = await copyTokenizer(files, folder);
+  const modules = names.sentencePooling === undefined || weights === "frozen"
+    ? []
+    : await writeSentenceModules(folder, await sentenceHeadOf(model, names.sentencePooling), { maxLength });
   await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
-  return [...written, ...copied, "config.json"].map((name) => join(folder, name));
+  return [...written, ...copied, ...modules, "config.json"].map((name) => join(folder, name));
 }
 
 /** The tensors by the names that `transformers` has for them. */
@@ -94,24 +96,4 @@ function partsOf(
     });
   }
   return parts;
-}
-
-/** The elements of what `make` makes. */
-async function finite(name: string, make: () => Tensor): Promise<Float32Array> {
-  using made = tidy(make);
-  const data = await made.floats();
-  const bad = data.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) throw new NonFiniteError(`Cannot write ${name}: its element ${bad} is ${data[bad]}`);
-  return data;
-}
-
-async function copyTokenizer(files: LocalModelFiles, folder: string): Promise<string[]> {
-  const copied: string[] = [];
-  for (const name of tokenizerFiles) {
-    const path = await files.path(name);
-    if (path === undefined || path === join(folder, name)) continue;
-    await writeFileAtomic(join(folder, name), await readFile(path));
-    copied.push(name);
-  }
-  return copied;
 }

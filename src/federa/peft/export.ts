@@ -5,6 +5,7 @@ import { type TaskModel, type TransformersNames, transformersNames } from "../..
 import { adaptersOf } from "../adapters.ts";
 import { AdapterMismatchError } from "../errors.ts";
 import { exportLora, type LoraExport } from "../export.ts";
+import { type SentenceHead, sentenceHeadOf } from "./_sentence_modules.ts";
 import { taskTypeOf } from "./_task_type.ts";
 import { PREFIX } from "./_tensor_names.ts";
 import type { BaseModel } from "./base_model.ts";
@@ -25,12 +26,14 @@ export interface ExportPeftOptions {
   readonly form: "original" | "converted";
 }
 
-/** The two files of an adapter as PEFT loads it. */
+/** The two files of an adapter as PEFT loads it, and what stands beside them. */
 export interface PeftExport {
   /** The JSON of `adapter_config.json`. */
   readonly config: PeftConfigFields;
   /** What `adapter_model.safetensors` holds: factors, and the head. */
   readonly tensors: Map<string, StoredTensor>;
+  /** A head on pooled states, which only `sentence-transformers` has a place for. */
+  readonly sentenceHead?: SentenceHead | undefined;
 }
 
 /** The fields of an `adapter_config.json`; the others have PEFT's defaults. */
@@ -58,7 +61,8 @@ export interface PeftConfigFields {
 
 /**
  * An adapted model in the form that PEFT loads: the adapters as LoRA, the head as modules that are stored whole. On the base
- * it names, with as many labels as the model's task has, it computes the model's outputs.
+ * it names, with as many labels as the model's task has, it computes the model's outputs. A head on pooled states has no
+ * class in `transformers`: then it is an adapter of the bare encoder, and the head stands beside it.
  *
  * @throws {NoCounterpartError} when `transformers` has no such model.
  * @throws {NonFiniteError} when a value is NaN or infinite.
@@ -79,14 +83,16 @@ export async function exportPeft(model: TaskModel, options: ExportPeftOptions): 
   const { tensors, layers } = form === "original"
     ? await exportLora(model, { pretrained })
     : await factorsAsTheyAre(model);
-  for (const [name, parameter] of model.head.namedParameters("head")) {
+  const { sentencePooling } = names;
+  for (const [name, parameter] of sentencePooling ? [] : model.head.namedParameters("head")) {
     tensors.set(name, { dtype: "F32", shape: parameter.shape, data: await parameter.floats() });
   }
   return {
     tensors: rename(tensors, names),
+    ...sentencePooling && { sentenceHead: await sentenceHeadOf(model, sentencePooling) },
     config: {
       peft_type: "LORA",
-      task_type: taskTypeOf(model.task),
+      task_type: sentencePooling ? "FEATURE_EXTRACTION" : taskTypeOf(model.task),
       base_model_name_or_path: base.name,
       revision: base.revision ?? null,
       inference_mode: true,

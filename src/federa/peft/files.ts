@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { makeFolder, writeFileAtomic } from "../../data/files.ts";
-import type { ModelFiles } from "../../data/hub/model_files.ts";
+import type { LocalModelFiles, ModelFiles } from "../../data/hub/model_files.ts";
 import { readJsonObject } from "../../data/json_object.ts";
 import { WeightsUnavailableError } from "../../models/errors.ts";
 import { encodeSafetensors } from "../../models/safetensors.ts";
 import { SafetensorsFile } from "../../models/safetensors_file.ts";
+import { writeSentenceModules } from "./_sentence_modules.ts";
+import { copyTokenizer } from "./_tokenizer_files.ts";
 import { parsePeftConfig } from "./config.ts";
 import type { PeftExport } from "./export.ts";
 import type { PeftAdapter } from "./import.ts";
@@ -58,16 +60,33 @@ const pickleAdvice =
   weights = {name: value.clone().contiguous() for name, value in weights.items()}
   save_file(weights, "${weightsName}", metadata={"format": "pt"})`;
 
+/** Options of {@linkcode writePeft}, for adapters with a head on pooled states. */
+export interface WritePeftOptions {
+  /** The files of the base, of which those of the tokenizer are copied. */
+  readonly files?: LocalModelFiles | undefined;
+  /** Tokens of a text, special ones included. */
+  readonly maxLength?: number | undefined;
+}
+
 /**
- * Writes the two files of an adapter into a folder, from which PEFT loads it (Node only).
+ * Writes the two files of an adapter into a folder, from which PEFT loads it (Node only). Beside an adapter with a head on
+ * pooled states goes what `sentence-transformers` needs to give the model's outputs, `SentenceTransformer(folder).encode(texts)`.
  *
  * @throws {Error} naming the path, if it cannot be written.
  * @returns the paths of the files.
  */
-export async function writePeft(folder: string, { config, tensors }: PeftExport): Promise<string[]> {
+export async function writePeft(
+  folder: string,
+  { config, tensors, sentenceHead }: PeftExport,
+  { files, maxLength }: WritePeftOptions = {},
+): Promise<string[]> {
   await makeFolder(folder);
   const [weightsPath, configPath] = [join(folder, weightsName), join(folder, configName)];
   await writeFileAtomic(weightsPath, encodeSafetensors(tensors, { format: "pt" }));
   await writeFileAtomic(configPath, JSON.stringify(config, null, 2));
-  return [weightsPath, configPath];
+  const beside = sentenceHead === undefined ? [] : [
+    ...await writeSentenceModules(folder, sentenceHead, { maxLength }),
+    ...files === undefined ? [] : await copyTokenizer(files, folder),
+  ];
+  return [weightsPath, configPath, ...beside.map((name) => join(folder, name))];
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -38,10 +38,14 @@ before(async () => {
 after(() => rm(folder, { recursive: true, force: true }));
 
 /** Trains a method for two rounds; the folder of its model. */
-async function train(kind: keyof typeof data, method: string): Promise<string> {
+async function train(
+  kind: keyof typeof data,
+  method: string,
+  { model = "checkpoint", says = new RegExp(kind.replace("-", " ")) } = {},
+): Promise<string> {
   const config = {
     name: kind,
-    model: "checkpoint",
+    model,
     task: kind,
     data: { kind: "files", train: `${kind}.jsonl`, test: `${kind}.jsonl`, validationShare: 0 },
     maxLength: 16,
@@ -56,7 +60,7 @@ async function train(kind: keyof typeof data, method: string): Promise<string> {
   await writeFile(path, JSON.stringify(config));
   const { code, stdout, stderr } = await federa("run", path);
   assert.equal(code, 0, stderr);
-  assert.match(stdout, new RegExp(kind.replace("-", " ")));
+  assert.match(stdout, says);
   return join(folder, "runs", method, `${kind}-001`, method);
 }
 
@@ -107,6 +111,31 @@ test("federa run trains a checkpoint's classifier, which predict, evaluate, expo
   const inspected = await federa("inspect", join(adapter, "adapter.safetensors"));
   assert.equal(inspected.code, 0, inspected.stderr);
   assert.match(inspected.stdout, /encoder\.encoder\.layer\.1\.output\.dense +B·A − B₀·A₀ +\[12, 20\]/);
+});
+
+test("federa run pools as a sentence encoder does, says and records it, and merges what is one again", async () => {
+  await writeTinyCheckpoint(join(folder, "sentence"), { seed: 1 });
+  await mkdir(join(folder, "sentence", "1_Pooling"));
+  const pooling = join(folder, "sentence", "1_Pooling", "config.json");
+  await writeFile(pooling, JSON.stringify({ pooling_mode_mean_tokens: true }));
+  const adapter = await train("sequence-classification", "fedit", {
+    model: "sentence",
+    says: /^Pooling: mean, as 1_Pooling\/config\.json of .*sentence says$/m,
+  });
+  for (const path of [join(adapter, "federa.json"), join(adapter, "..", "config.json")]) {
+    assert.equal(JSON.parse(await readFile(path, "utf8")).model.pooling, "mean", path);
+  }
+  const shares = await probabilities(adapter, "win a prize");
+  // The record holds, whatever becomes of the checkpoint's folder.
+  await writeFile(pooling, JSON.stringify({ pooling_mode_cls_token: true }));
+  assert.deepEqual(await probabilities(adapter, "win a prize"), shares);
+  const merged = join(folder, "merged-sentence");
+  const merging = await federa("merge", "-a", adapter, "-o", merged);
+  assert.equal(merging.code, 0, merging.stderr);
+  assert.deepEqual(JSON.parse(await readFile(join(merged, "sentence_bert_config.json"), "utf8")), {
+    max_seq_length: 16,
+    do_lower_case: false,
+  });
 });
 
 test("federa run tags words, and predict names the entities", async () => {

@@ -218,19 +218,79 @@ describe("exportPeft(), writePeft() and writeCheckpoint()", () => {
       writeCheckpoint(folder, tiny, { family: undefined, files, weights: "merged" }),
       { name: "NoCounterpartError" },
     );
+  });
+
+  test("exportPeft() and writeCheckpoint() write a head on pooled states as sentence-transformers reads it", async () => {
     const parameters = new Map(
       [...pretrained.encoder.namedParameters()].filter(([name]) => !name.startsWith("pooler.")),
     );
     const config = family.parseConfig(JSON.parse(await readFile(join(source, "config.json"), "utf8")));
-    for (
-      const [pooling, reads] of [["mean", "mean over the tokens"], ["cls", "first token's state"]] as const
-    ) {
+    for (const pooling of ["mean", "cls"] as const) {
       const encoder = family.create(parameters, config, { pooling });
-      const model = TaskModel.create(gpu, encoder, { task, seed: 1 });
-      await assert.rejects(exportPeft(model, options()), {
-        name: "NoCounterpartError",
-        message: new RegExp(`its head reads the ${reads}.*pooling "pooler"`),
+      const bare = TaskModel.create(gpu, encoder, { task, seed: 1 });
+      const model = await attachAdapters(bare, {
+        targets: ["**.query"],
+        rank: 2,
+        alpha: 1,
+        initialization: lora,
       });
+      const json = async (...path: string[]) =>
+        JSON.parse(await readFile(join(folder, pooling, ...path), "utf8"));
+      const assertHead = async (part: string) => {
+        // As sentence-transformers 6.2 and those before it read them; test/interop/sentence_transformers loads them there.
+        assert.deepEqual(
+          (await json(part, "modules.json")).map(({ path, type }: Record<string, string>) => [path, type]),
+          [
+            ["", "sentence_transformers.models.Transformer"],
+            ["1_Pooling", "sentence_transformers.models.Pooling"],
+            ["2_Dense", "sentence_transformers.models.Dense"],
+          ],
+        );
+        assert.deepEqual(await json(part, "1_Pooling", "config.json"), {
+          word_embedding_dimension: 12,
+          pooling_mode_cls_token: pooling === "cls",
+          pooling_mode_mean_tokens: pooling === "mean",
+          pooling_mode_max_tokens: false,
+          pooling_mode_mean_sqrt_len_tokens: false,
+        });
+        assert.deepEqual(await json(part, "2_Dense", "config.json"), {
+          in_features: 12,
+          out_features: task.labels.length,
+          bias: true,
+          activation_function: "torch.nn.modules.linear.Identity",
+        });
+        assert.deepEqual(await json(part, "sentence_bert_config.json"), {
+          max_seq_length: 9,
+          do_lower_case: false,
+        });
+        const dense = readSafetensors(
+          await readFile(join(folder, pooling, part, "2_Dense", "model.safetensors")),
+        );
+        assert.deepEqual(dense.tensors.get("linear.weight")!.data, await model.head.output.weight.floats());
+        assert.deepEqual(dense.tensors.get("linear.bias")!.data, await model.head.output.bias!.floats());
+      };
+      const exported = await exportPeft(model, { ...options(), pretrained: bare });
+      assert.equal(exported.config.task_type, "FEATURE_EXTRACTION");
+      assert.deepEqual(exported.config.modules_to_save, []);
+      assert.deepEqual([...exported.tensors.keys()].filter((name) => name.includes("lora_A")), [
+        "base_model.model.encoder.layer.0.attention.self.query.lora_A.weight",
+        "base_model.model.encoder.layer.1.attention.self.query.lora_A.weight",
+      ]);
+      assert.equal(exported.tensors.size, 4);
+      await writePeft(join(folder, pooling, "adapter"), exported, { files, maxLength: 9 });
+      await assertHead("adapter");
+      const merged = join(folder, pooling, "merged");
+      const written = await writeCheckpoint(merged, model, {
+        family,
+        files,
+        weights: "merged",
+        maxLength: 9,
+      });
+      await assertHead("merged");
+      assert.ok(written.includes(join(merged, "2_Dense/model.safetensors")));
+      assert.deepEqual((await json("merged", "config.json")).architectures, ["BertModel"]);
+      const { tensors } = readSafetensors(await readFile(join(merged, "model.safetensors")));
+      assert.deepEqual([...tensors.keys()].sort(), [...parameters.keys()].sort());
     }
   });
 

@@ -1,0 +1,68 @@
+import type { ModelFiles } from "../data/mod.ts";
+import { type EncoderFamily, ModelConfigError, type Pooling, readSentenceModules } from "../models/mod.ts";
+
+/** How a text is pooled for a head on the whole of it. */
+export interface PoolingChoice {
+  /** Undefined for what suits the checkpoint. */
+  readonly pooling: Pooling | undefined;
+  /** Who says so. */
+  readonly reason?: string;
+  /** What else the user should know. */
+  readonly notice?: string;
+}
+
+/**
+ * How to pool: as the configuration says, else as the files of a sentence encoder do.
+ *
+ * @throws {ModelConfigError} when these pool in a way that isn't built, and the configuration names none.
+ */
+export async function choosePooling(
+  files: ModelFiles,
+  configured: Pooling | undefined,
+): Promise<PoolingChoice> {
+  if (configured !== undefined) return { pooling: configured, reason: "as the configuration says" };
+  const modules = await readModules(files);
+  if (modules === undefined) return { pooling: undefined };
+  const { pooling, file, behind } = modules;
+  return {
+    pooling,
+    reason: `as ${file} of ${files.source} says`,
+    ...behind.length > 0 && {
+      notice: `Left out of ${files.source}, as a new head takes its place: ${behind.join(", ")}`,
+    },
+  };
+}
+
+async function readModules(files: ModelFiles) {
+  try {
+    return await readSentenceModules(files);
+  } catch (cause) {
+    if (!(cause instanceof ModelConfigError)) throw cause;
+    throw new ModelConfigError(
+      `${cause.message}; set "pooling" of "model" to mean, cls or pooler to use another`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/**
+ * A sentence on how texts are pooled and why, for people.
+ *
+ * @param found how the encoder pools; undefined where the head is its family's own, of two layers.
+ */
+export function describePooling(
+  found: Pooling | undefined,
+  { reason }: PoolingChoice,
+  { title }: Pick<EncoderFamily, "title">,
+): string {
+  if (found === undefined) {
+    return `Pooling: the first token's state through a dense layer, as ${title} has for classification`;
+  }
+  const why = reason ??
+    (found === "pooler"
+      ? "the checkpoint's own dense layer on the first token's state"
+      : "as the checkpoint has no pooler");
+  return `Pooling: ${found}, ${why}`;
+}
