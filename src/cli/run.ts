@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { printable } from "../data/printable.ts";
+import { cut } from "../data/excerpt.ts";
 import { writeFileAtomic } from "../data/mod.ts";
 import type { Config } from "./config/config.ts";
 import { type Experiment, prepareExperiment } from "./experiment.ts";
@@ -70,9 +70,7 @@ async function prepareOrRemove(folder: string, prepare: () => Promise<Experiment
 
 /** What the model tells: a few names whole, many by their number. */
 function describeOutputs({ kind, labels }: Task): string {
-  const names = labels.length <= 12
-    ? ` of ${labels.map(printable).join(", ")}`
-    : ` of ${labels.length} labels`;
+  const names = labels.length <= 12 ? ` of ${labels.map(cut).join(", ")}` : ` of ${labels.length} labels`;
   return `${kind.replaceAll("-", " ")}${names}`;
 }
 

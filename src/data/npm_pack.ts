@@ -28,6 +28,9 @@ export interface PackedTarball {
   readonly integrity: string | undefined;
 }
 
+/** Most bytes that npm may fetch for a package, and that may be unpacked of one: 16 GiB. */
+export const LARGEST_NPM_PACKAGE = 16 * 2 ** 30;
+
 const OFFLINE_CODES = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
@@ -70,7 +73,7 @@ export async function npmPack(
       ...options,
       signal,
     });
-    report = await Promise.race([packed, reportGrowth(npmCache, options.onBytes, done.signal)]);
+    report = await Promise.race([packed, reportGrowth(spec, npmCache, { ...options, done: done.signal })]);
   } finally {
     done.abort();
   }
@@ -170,15 +173,21 @@ function defaultNpmCommand(): string[] {
 
 /** Never resolves while npm runs: it can only fail, and ends with `done`. */
 async function reportGrowth(
+  spec: string,
   folder: string,
-  onBytes: NpmPackOptions["onBytes"],
-  done: AbortSignal,
+  { onBytes, done }: Pick<NpmPackOptions, "onBytes"> & { readonly done: AbortSignal },
 ): Promise<never> {
   let bytes = 0;
   while (!done.aborted) {
     await delay(100);
     // A file that npm is writing anew or moving is short or gone for a moment.
     bytes = Math.max(bytes, await folderSize(folder));
+    if (bytes > LARGEST_NPM_PACKAGE) {
+      throw new PackageUnavailableError(
+        `Cannot download ${spec}: a package may take ${LARGEST_NPM_PACKAGE} bytes, npm has fetched more`,
+        "npm",
+      );
+    }
     if (!done.aborted) onBytes?.(bytes);
   }
   return await new Promise<never>(() => {});

