@@ -187,6 +187,22 @@ for (const [modelType, json] of Object.entries(configs)) {
     }
   });
 
+  test(`${modelType}: configurations of quantized, pruned or foreign models are refused by field`, () => {
+    const refused = {
+      quantization_config: { quant_method: "gptq" },
+      pruned_heads: { 1: [0] },
+      auto_map: { AutoModel: "modeling.Model" },
+    };
+    for (const [field, value] of Object.entries(refused)) {
+      assert.throws(() => family.parseConfig({ ...configs[modelType], [field]: value }), {
+        name: "ModelConfigError",
+        message: new RegExp(`^  ${field}: `, "m"),
+      });
+    }
+    const innocent = { quantization_config: null, pruned_heads: {}, auto_map: { AutoConfig: "a.Config" } };
+    assert.deepEqual(family.parseConfig({ ...configs[modelType], ...innocent }), config);
+  });
+
   test(`${modelType}: texts of no or too many tokens are refused`, () => {
     const encoder = family.create(
       uploadParameters(gpu, randomParameters(shapes, { seed: 1, name: modelType })),

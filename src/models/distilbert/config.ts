@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
   activationField,
+  foreignFields,
   headsDivideWidth,
   layersField,
   padTokenField,
@@ -16,6 +17,7 @@ export type DistilBertConfig = TransformerConfig;
 const epsilon = 1e-12;
 
 const schema = z.object({
+  ...foreignFields,
   model_type: z.literal("distilbert").default("distilbert"),
   vocab_size: sizeField,
   dim: sizeField,

@@ -29,8 +29,11 @@ export interface TransformerConfig {
 
 const activations: Readonly<Record<string, HiddenActivation>> = {
   gelu: "gelu",
+  gelu_python: "gelu",
   gelu_new: "gelu_new",
+  gelu_fast: "gelu_new",
   gelu_pytorch_tanh: "gelu_new",
+  gelu_python_tanh: "gelu_new",
   relu: "relu",
   silu: "silu",
   swish: "silu",
@@ -51,8 +54,29 @@ export const epsilonField = z.number().positive();
 /** The id of padding. */
 export const padTokenField = z.int().nonnegative().nullable();
 
+/** Nothing, or an object without keys. */
+const nothing = (message: string) =>
+  z.unknown().refine((value) => value === undefined || value === null || isEmpty(value), message).optional();
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === "object" && Object.keys(value!).length === 0;
+}
+
+/** Fields of every family that stand for another computation than its own. */
+export const foreignFields = {
+  quantization_config: nothing(
+    "quantized weights aren't read; in Python, dequantize() the model and save it again, or take one that isn't quantized",
+  ),
+  pruned_heads: nothing("must be empty: layers of fewer heads aren't built"),
+  auto_map: z.unknown().refine(
+    (value) => !Object.keys(value ?? {}).some((name) => name.startsWith("AutoModel")),
+    "must name no model: it is computed by code of its own, which isn't run",
+  ).optional(),
+};
+
 /** Fields that would change the numbers, and so have to be as they are here; those of pretraining are passed over. */
 export const fixedFields = {
+  ...foreignFields,
   position_embedding_type: z.literal("absolute").default("absolute"),
   is_decoder: z.literal(false).default(false),
   add_cross_attention: z.literal(false).default(false),

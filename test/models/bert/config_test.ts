@@ -51,7 +51,16 @@ test("parseBertConfig() takes BERT's own defaults where older files say nothing"
 });
 
 test("parseBertConfig() knows the names that one activation has", () => {
-  const names = { gelu_pytorch_tanh: "gelu_new", swish: "silu", silu: "silu", relu: "relu" };
+  // Those of transformers' ACT2FN that are one of ours, whatever computes them.
+  const names = {
+    gelu_python: "gelu",
+    gelu_fast: "gelu_new",
+    gelu_python_tanh: "gelu_new",
+    gelu_pytorch_tanh: "gelu_new",
+    swish: "silu",
+    silu: "silu",
+    relu: "relu",
+  };
   for (const [name, expected] of Object.entries(names)) {
     assert.equal(parseBertConfig({ ...miniLm, hidden_act: name }).hiddenAct, expected);
   }
@@ -80,6 +89,9 @@ test("parseBertConfig() refuses what would change the numbers unseen", () => {
     ["hidden_act", "quick_gelu"],
     ["num_attention_heads", 7],
     ["layer_norm_eps", 0],
+    ["quantization_config", { quant_method: "bitsandbytes", load_in_4bit: true }],
+    ["pruned_heads", { 0: [1, 2] }],
+    ["auto_map", { AutoConfig: "configuration_jina.JinaConfig", AutoModel: "modeling_jina.JinaBert" }],
   ];
   for (const [field, value] of refused) {
     assert.throws(() => parseBertConfig({ ...miniLm, [field]: value }), {
