@@ -1,4 +1,4 @@
-import { readExamples as read } from "../data/mod.ts";
+import { findDataFiles, readExamples as read } from "../data/mod.ts";
 import type { TaskKind } from "../tasks/mod.ts";
 import { exampleColumns } from "./config/columns_config.ts";
 import type { ReadingOptions } from "./config/data_config.ts";
@@ -19,19 +19,24 @@ export interface ReadFileOptions extends Partial<ReadingOptions> {
 }
 
 /**
- * Reads the examples of a task from a file.
+ * Reads the examples of a task from a file, or from several: a list, a folder, a pattern of names or the shards of one file,
+ * as `findDataFiles` of `federa/data` finds them.
  *
  * @throws {ConfigError} when the file cannot be opened.
  * @throws {CorruptFileError} when it isn't what it should be.
  */
 export async function readExamples(
   kind: TaskKind,
-  path: string,
+  paths: string | readonly string[],
   options: ReadFileOptions,
 ): Promise<Example[]> {
   const { columns = {}, ...rest } = options;
   try {
-    return await read(path, kind, { ...stated(rest), columns: exampleColumns(kind, columns) });
+    const { format, onNotice } = options;
+    return await read(await findDataFiles(paths, { format, onNotice }), kind, {
+      ...stated(rest),
+      columns: exampleColumns(kind, columns),
+    });
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause)) throw cause;
     throw new ConfigError(`Cannot read examples: ${cause.message}`, { cause });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * from "./data_files.ts";
 export * from "./encoding.ts";
 export * from "./errors.ts";
 export * from "./examples.ts";

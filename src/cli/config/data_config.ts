@@ -12,6 +12,9 @@ const shares = {
   testShare: share.default(0.2),
 };
 
+const path = z.string().min(1);
+const paths = z.union([path, z.array(path).min(1)], "expected a path, or a list of them");
+
 const encoding = z.string().superRefine((name, context) => {
   try {
     encodingOf(name);
@@ -52,10 +55,10 @@ export const dataConfig = z.discriminatedUnion("kind", [
   }),
   z.strictObject({
     kind: z.literal("files"),
-    /** Path of the examples, relative to the configuration. */
-    train: z.string().min(1),
-    /** Path of the test set; without it `testShare` of the examples is split off. */
-    test: z.string().min(1).optional(),
+    /** Path of the examples, relative to the configuration; or of a folder, a pattern such as `train-*.parquet`, or a list. */
+    train: paths,
+    /** Path, or paths, of the test set; without it `testShare` of the examples is split off. */
+    test: paths.optional(),
     ...reading,
     /** Names of the outputs; by default those that occur among the examples of `train`. */
     labels: z.array(z.string().min(1)).min(1).optional(),

@@ -48,12 +48,13 @@ export async function readConfig(path: string): Promise<Config> {
   const config = parseConfig(parseJson(await readText(path), path), path);
   const { data, model } = config;
   const at = (file: string) => resolve(dirname(path), file);
+  const atEach = (files: string | string[]) => typeof files === "string" ? at(files) : files.map(at);
   if (isPath(model.source)) await checkFolder(model.source, at(model.source), path);
   return {
     ...config,
     model: { ...model, source: isPath(model.source) ? at(model.source) : model.source },
     data: data.kind === "files"
-      ? { ...data, train: at(data.train), ...(data.test && { test: at(data.test) }) }
+      ? { ...data, train: atEach(data.train), ...(data.test && { test: atEach(data.test) }) }
       : data,
   };
 }

@@ -108,15 +108,21 @@ export function isDelimiter(text: string): boolean {
   return /^[^"\r\n]$/.test(text);
 }
 
+/** The format that a file's extension says; undefined where it says none. */
+export function findFormat(path: string): DataFormat | undefined {
+  const lower = path.toLowerCase();
+  return dataFormats.find((format) =>
+    readers[format].extensions.some((extension) => lower.endsWith(extension))
+  );
+}
+
 function formatOf(path: string, stated: DataFormat | undefined): DataFormat {
   if (stated !== undefined && !Object.hasOwn(readers, stated)) {
     throw new RangeError(
       `Cannot read ${path}: format must be one of ${dataFormats.join(", ")}, got ${stated}`,
     );
   }
-  const lower = path.toLowerCase();
-  const format = stated ??
-    dataFormats.find((format) => readers[format].extensions.some((extension) => lower.endsWith(extension)));
+  const format = stated ?? findFormat(path);
   if (format !== undefined) return format;
   throw new RangeError(
     `Cannot read ${path}: its extension tells no format; name the format, one of ${dataFormats.join(", ")}`,
