@@ -1,4 +1,4 @@
-import { loadSpamAssassin, SPAM_ASSASSIN_PACKAGE, stratifiedSplit } from "../data/mod.ts";
+import { findDataFiles, loadSpamAssassin, SPAM_ASSASSIN_PACKAGE, stratifiedSplit } from "../data/mod.ts";
 import { randomKey, RandomStream } from "../engine/mod.ts";
 import { labelsFor, type TaskExamples, type TaskKind } from "../tasks/mod.ts";
 import type { ColumnsConfig } from "./config/columns_config.ts";
@@ -41,6 +41,11 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
   const ownTest = data.kind === "files" && data.test !== undefined
     ? await readExamples(kind, data.test, readingOf(data, options))
     : undefined;
+  if (data.kind === "files" && data.test !== undefined) {
+    const tested = new Set(await findDataFiles(data.test));
+    const both = (await findDataFiles(data.train)).filter((path) => tested.has(path));
+    if (both.length > 0) options.reporter.line(`Examples to train on are tested on, too: ${both.join(", ")}`);
+  }
   const stream = new RandomStream(randomKey(seed, "split"));
   const strata = all.map((example) => ({ example, label: classOf(example) ?? "" }));
   const split = stratifiedSplit(strata, () => stream.uint32(), {

@@ -11,7 +11,7 @@ export type DataFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet" | "conll";
 
 /** Options of {@linkcode readRows}. */
 export interface ReadRowsOptions {
-  /** By default as the extension of the file says: `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.conll`. */
+  /** By default as the extension of the file says: `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.conll`, `.conllu`. */
   readonly format?: DataFormat;
   /** The columns to keep; all by default. */
   readonly columns?: readonly string[];
@@ -57,7 +57,7 @@ const readers: Readonly<Record<DataFormat, Reader>> = {
     extensions: [".parquet"],
     readInto: async (...call) => (await import("./_parquet.ts")).readParquetInto(...call),
   },
-  conll: { extensions: [".conll"], readInto: readConllInto },
+  conll: { extensions: [".conll", ".conllu"], readInto: readConllInto },
 };
 
 /** The formats of data files that are read. */
