@@ -20,6 +20,8 @@ function show(value: unknown, depth: number): string {
     const items = value.slice(0, 8).map((item) => show(item, depth - 1));
     return `[${items.join(", ")}${value.length > 8 ? ", …" : ""}]`;
   }
+  if (value instanceof Date) return "a date";
+  if (value instanceof Uint8Array) return "bytes";
   if (typeof value === "object" && value !== null) return "an object";
   return value === undefined ? "nothing" : String(value);
 }

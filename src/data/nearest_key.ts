@@ -1,6 +1,10 @@
+/** Longest word, in UTF-16 units, that is taken for a misspelt one: the distance of two takes the product of their lengths. */
+const MAX_LENGTH = 200;
+
 /**
  * The candidate that a misspelt word most likely meant: the one with the smallest edit distance, if that is at most a
- * third of the longer word and one more; nothing otherwise. Upper and lower case count as equal.
+ * third of the longer word and one more; nothing otherwise, nor for words of more than 200 letters. Upper and lower case count
+ * as equal.
  *
  * @example
  * ```ts
@@ -11,8 +15,10 @@ export function nearestKey(word: string, candidates: Iterable<string>): string |
   let nearest: string | undefined;
   let smallest = Infinity;
   for (const candidate of candidates) {
+    const length = Math.max(word.length, candidate.length);
+    const limit = 1 + Math.floor(length / 3);
+    if (length > MAX_LENGTH || 2 * length - word.length - candidate.length > limit) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
-    const limit = 1 + Math.floor(Math.max(word.length, candidate.length) / 3);
     if (distance <= limit && distance < smallest) {
       nearest = candidate;
       smallest = distance;

@@ -37,3 +37,13 @@ test("nearestKey() finds what was meant, and nothing where nothing is near", () 
   assert.equal(nearestKey("zzz", keys), undefined);
   assert.equal(nearestKey("rank", []), undefined);
 });
+
+test("nearestKey() is done in a moment with a megabyte, and with 100,000 candidates", () => {
+  const long = "x".repeat(1 << 20);
+  const begin = performance.now();
+  assert.equal(nearestKey(long, [long, `${long}y`, "rank"]), undefined);
+  assert.equal(nearestKey("rank", [long]), undefined);
+  const many = Array.from({ length: 100_000 }, (_, i) => `column_${i}`);
+  assert.equal(nearestKey("colum_99999", many), "column_99999");
+  assert.ok(performance.now() - begin < 10_000);
+});
