@@ -9,6 +9,7 @@ export * from "./errors.ts";
 export * from "./export.ts";
 export * from "./federa.ts";
 export * from "./initialization.ts";
+export * from "./fingerprint.ts";
 export * from "./inspect.ts";
 export * from "./leading_factors.ts";
 export * from "./lora.ts";

@@ -1,6 +1,8 @@
 import { baseModelOf, exportPeft, writeCheckpoint, writePeft } from "../../federa/mod.ts";
 import type { LoadOptions } from "../load_data.ts";
 import { openTrained, type TrainedModel } from "./open_trained.ts";
+import { writeModelCard } from "./model_card.ts";
+import { writeTaskNote } from "./task_note.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
 import { ConfigError } from "../config/parse_config.ts";
 import type { PeftSettings } from "./peft_description.ts";
@@ -15,38 +17,39 @@ export interface ExportCommandOptions extends LoadOptions, PeftSettings {
 }
 
 /**
- * Writes a trained model's adapter as PEFT loads it. In the form `converted` the base that it belongs on goes into the folder
- * `base` in it.
+ * Writes a trained model's adapter as PEFT loads it, and beside it a note of what PEFT has no place for, by which the commands
+ * here find task, settings and labels again, and a model card. In the form `converted` the base that it belongs on goes into the
+ * folder `base` in it.
  *
  * @param folder as for {@linkcode openTrained}.
  * @returns the paths of the files.
  * @throws {ConfigError} when the encoder is none that other programs have.
  */
 export async function exportAdapter(folder: string, options: ExportCommandOptions): Promise<string[]> {
-  using gpu = await openTunedGpu(options.reporter);
-  const { model, pretrained, loaded, description: { maxLength } } = await openTrained(gpu, folder, options);
+  const { form, reporter } = options;
+  using gpu = await openTunedGpu(reporter);
+  const { model, pretrained, loaded, description } = await openTrained(gpu, folder, options);
   const { files, family } = checkpointOf(loaded);
   const output = resolve(options.output);
-  if (options.form === "original") {
-    const base = await baseModelOf(files);
-    const adapter = await exportPeft(model, { pretrained, family, base, form: "original" });
-    return await writePeft(output, adapter, { files, maxLength });
+  const written: string[] = [];
+  let base = await baseModelOf(files);
+  if (form === "converted") {
+    base = { name: join(output, "base") };
+    written.push(
+      ...await writeCheckpoint(base.name, model, {
+        family,
+        files,
+        weights: "frozen",
+        onProgress: (done, total) => reporter.progress("writing", done, total),
+      }),
+    );
+    reporter.endProgress();
   }
-  const baseFolder = join(output, "base");
-  const written = await writeCheckpoint(baseFolder, model, {
-    family,
-    files,
-    weights: "frozen",
-    onProgress: (done, total) => options.reporter.progress("writing", done, total),
-  });
-  options.reporter.endProgress();
-  const adapter = await exportPeft(model, {
-    pretrained,
-    family,
-    base: { name: baseFolder },
-    form: "converted",
-  });
-  return [...written, ...await writePeft(output, adapter, { files, maxLength })];
+  const adapter = await exportPeft(model, { pretrained, family, base, form });
+  written.push(...await writePeft(output, adapter, { files, maxLength: description.maxLength }));
+  written.push(await writeTaskNote(output, description));
+  const card = await writeModelCard(output, adapter, model.task);
+  return card === undefined ? written : [...written, card];
 }
 
 /** The files and family of an encoder that `transformers` has, too. */

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../../data/mod.ts";
-import { adaptersOf, encodeAdapter } from "../../federa/mod.ts";
+import { adaptersOf, encodeAdapter, fingerprintOf } from "../../federa/mod.ts";
 import { encodeSafetensors, type StoredTensor } from "../../models/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
@@ -21,6 +21,8 @@ const descriptionSchema = z.strictObject({
   maxLength: z.int().min(1),
   /** The file beside this one: adapters and head, or every parameter that was trained. */
   weights: z.enum(["adapter.safetensors", "parameters.safetensors"]),
+  /** By which the encoder that training started from is known again, see `fingerprintOf`. */
+  fingerprint: z.string().optional(),
 });
 
 /** A description of a trained model. */
@@ -60,6 +62,7 @@ export async function writeModelFolder(
     labels: [...labels],
     maxLength,
     weights,
+    fingerprint: await fingerprintOf(pretrained.encoder),
   };
   await writeFileAtomic(join(folder, DESCRIPTION), `${JSON.stringify(description, null, 2)}\n`);
 }

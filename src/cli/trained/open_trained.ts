@@ -1,19 +1,28 @@
-import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { parseModelSpec } from "../../data/hub/model_spec.ts";
 import { type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
 import type { Gpu } from "../../engine/mod.ts";
-import { decodeAdapter, importPeft, openPeftAdapter, wholeParameters } from "../../federa/mod.ts";
+import { importPeft, openPeftAdapter, wholeParameters } from "../../federa/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../../models/mod.ts";
-import { openTaskModel, type OpenTaskModelOptions, TaskModel } from "../../tasks/mod.ts";
-import { applyParameters } from "./apply_parameters.ts";
+import {
+  openTaskModel,
+  type OpenTaskModelOptions,
+  type Task,
+  type TaskKind,
+  TaskModel,
+} from "../../tasks/mod.ts";
 import { buildTask } from "../build_task.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import type { LoadOptions } from "../load_data.ts";
-import { type LoadedModel, loadModel } from "../load_model.ts";
-import { DESCRIPTION, type ModelDescription, readDescription } from "./model_folder.ts";
-import { ConfigError, parseWith } from "../config/parse_config.ts";
-import { taskConfig } from "../config/task_config.ts";
+import type { LoadedModel } from "../load_model.ts";
 import { showModelFiles } from "../reporter.ts";
-import { DEFAULT_MAX_LENGTH, describePeft, type PeftSettings } from "./peft_description.ts";
+import { whyNoModel } from "./describe_folder.ts";
+import { checkLabels } from "./labels.ts";
+import { maxLengthFor } from "./max_length.ts";
+import { type ModelDescription, readDescription } from "./model_folder.ts";
+import { openOwn } from "./open_own.ts";
+import { describePeft, type PeftSettings } from "./peft_description.ts";
+import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
+import { readTaskNote, type TaskNote } from "./task_note.ts";
 
 /** A trained model, ready to answer. */
 export interface TrainedModel {
@@ -22,14 +31,14 @@ export interface TrainedModel {
   readonly pretrained: TaskModel;
   readonly loaded: LoadedModel;
   readonly tokenizer: Tokenizer;
-  readonly description: Omit<ModelDescription, "format" | "weights">;
+  readonly description: Omit<ModelDescription, "format" | "weights" | "fingerprint">;
 }
 
 /**
  * Opens a trained model: a folder that `federa run` has left for a method, an adapter of PEFT's, or a whole model that
  * `transformers` has saved.
  *
- * @throws {ConfigError} when the folder holds none of them, or says too little.
+ * @throws {ConfigError} when the folder holds none of them, or says too little; or what a person says doesn't fit the model.
  * @throws what loading the encoder or the adapter throws.
  */
 export async function openTrained(
@@ -37,72 +46,69 @@ export async function openTrained(
   folder: string,
   options: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
-  if (!(await stat(folder).catch(() => undefined))?.isDirectory() && !/^(hf|npm):/.test(folder)) {
-    throw new ConfigError(`Cannot open a trained model in ${folder}: there is no such folder`);
+  if (parseModelSpec(folder).kind === "folder") {
+    const problem = await whyNoModel(folder);
+    if (problem !== undefined) throw new ConfigError(`Cannot open a trained model in ${folder}: ${problem}`);
+    const description = await readDescription(folder);
+    if (description !== undefined) return await openOwn(gpu, description, { ...options, folder });
   }
-  const description = await readDescription(folder);
-  return description === undefined
-    ? await openForeign(gpu, folder, options)
-    : await openOwn(gpu, description, { ...options, folder });
+  const { reporter, signal } = options;
+  const files = await openModelFiles(folder, { signal, onProgress: showModelFiles(reporter) });
+  return await files.has("adapter_config.json")
+    ? await openAdapter(gpu, files, options)
+    : await openWhole(gpu, files, options);
 }
 
-async function openOwn(
+/** Opens an adapter of PEFT's. */
+async function openAdapter(
   gpu: Gpu,
-  description: ModelDescription,
-  options: LoadOptions & { readonly folder: string },
-): Promise<TrainedModel> {
-  // First, as the encoder takes longer to load.
-  const bytes = await readWeights(join(options.folder, description.weights));
-  const loaded = await loadModel(gpu, description, options);
-  const pretrained = untrained(gpu, loaded, description);
-  const model = description.weights === "adapter.safetensors"
-    ? await decodeAdapter(pretrained, bytes)
-    : applyParameters(pretrained, bytes);
-  return { model, pretrained, loaded, tokenizer: loaded.tokenizer, description };
-}
-
-async function readWeights(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new ConfigError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : cause}`, {
-      cause,
-    });
-  }
-}
-
-async function openForeign(
-  gpu: Gpu,
-  folder: string,
+  files: LocalModelFiles,
   options: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
-  const files = await openModelFiles(folder, {
-    signal: options.signal,
-    onProgress: showModelFiles(options.reporter),
-  });
-  if (!await files.has("adapter_config.json")) return await openCheckpoint(gpu, files, options);
   const adapter = await openPeftAdapter(files);
   try {
-    const description = await describePeft(adapter, options);
-    const base = await openModelFiles(description.model.source, {
-      signal: options.signal,
-      onProgress: showModelFiles(options.reporter),
-    });
-    const opened = await openWhole(gpu, base, {
+    const { base, maxLength: recorded, ...description } = await describePeft(adapter, files, options);
+    const opened = await openCheckpoint(gpu, base, {
       ...options,
       task: buildTask(description.task, description.labels),
       head: { source: adapter.source, ...wholeParameters(adapter) },
     });
     const { pretrained, loaded } = opened;
+    const maxLength = maxLengthFor(loaded.encoder, { given: options.maxLength, recorded });
     const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint!.family });
-    return { ...opened, model, description };
+    return { ...opened, model, description: { ...description, maxLength } };
   } finally {
     await adapter.weights.close();
   }
 }
 
-/** Opens encoder, head and tokenizer of a model that `transformers` has saved whole. */
+/** Opens a model that is trained whole. */
 async function openWhole(
+  gpu: Gpu,
+  files: LocalModelFiles,
+  options: LoadOptions & PeftSettings,
+): Promise<TrainedModel> {
+  const { source } = files;
+  if (options.base !== undefined) {
+    throw new ConfigError(`Cannot put ${source} on another base: it is a whole model; leave --base out`);
+  }
+  const note = await readTaskNote(files);
+  const { task: _, ...others } = options;
+  const opened = await openCheckpoint(gpu, files, others);
+  const { encoder, head, task: found } = opened.model;
+  const { task, labels } = describeWhole(found, note, { ...options, source });
+  const model = new TaskModel(encoder, head, { task: buildTask(task, labels) });
+  const maxLength = maxLengthFor(encoder, { given: options.maxLength, recorded: note?.maxLength });
+  return {
+    ...opened,
+    model,
+    pretrained: model,
+    description: { model: { source }, precision: "f32", task, labels, maxLength },
+  };
+}
+
+/** Opens encoder, head and tokenizer of a checkpoint. */
+async function openCheckpoint(
   gpu: Gpu,
   files: LocalModelFiles,
   { reporter, ...options }: LoadOptions & Pick<OpenTaskModelOptions, "task" | "head">,
@@ -110,7 +116,7 @@ async function openWhole(
   const tokenizer = await loadTokenizer(files, { onNotice: (message) => reporter.line(message) });
   const { model, family } = await openTaskModel(gpu, files, {
     ...options,
-    onProgress: (done, total) => reporter.progress("loading weights", done, total),
+    onProgress: (done, total) => reporter.progress("loading weights", done, total, { unit: "tensors" }),
     onNotice: (message) => reporter.line(message),
   });
   reporter.endProgress();
@@ -123,36 +129,21 @@ async function openWhole(
   };
 }
 
-/** Opens a model that is trained whole. */
-async function openCheckpoint(
-  gpu: Gpu,
-  files: LocalModelFiles,
-  options: LoadOptions & PeftSettings,
-): Promise<TrainedModel> {
-  if (!await files.has("config.json")) {
-    throw new ConfigError(
-      `Cannot open a trained model in ${files.source}: it has neither ${DESCRIPTION}, which federa run leaves for each ` +
-        `method, nor adapter_config.json, which PEFT does, nor config.json of a whole model`,
-    );
+/** A whole model's task and labels, as it says or a person. */
+function describeWhole(
+  { kind, labels }: Task,
+  note: TaskNote | undefined,
+  { source, ...options }: PeftSettings & { readonly source: string },
+): Pick<ModelDescription, "task" | "labels"> {
+  const { task = kind as TaskKind } = options;
+  if (!haveHeadsAlike(task, kind as TaskKind)) {
+    throw new ConfigError(`Cannot use ${source} for ${task}: its config.json says that it is for ${kind}`);
   }
-  const opened = await openWhole(gpu, files, options);
-  const { encoder, task } = opened.model;
-  return {
-    ...opened,
-    description: {
-      model: { source: files.source },
-      precision: "f32",
-      task: parseWith(taskConfig, task.kind, files.source),
-      labels: [...task.labels],
-      maxLength: Math.min(options.maxLength ?? DEFAULT_MAX_LENGTH, encoder.maxTokens),
-    },
-  };
-}
-
-function untrained(
-  gpu: Gpu,
-  { encoder }: LoadedModel,
-  { task, labels }: Pick<ModelDescription, "task" | "labels">,
-): TaskModel {
-  return TaskModel.create(gpu, encoder, { task: buildTask(task, labels), seed: 0 });
+  const named = options.labels === undefined ? [...labels] : checkLabels(options.labels, {
+    model: source,
+    task,
+    numOutputs: labels.length,
+    from: "--labels",
+  });
+  return { task: note?.task.kind === task ? note.task : defaultTask(task), labels: named };
 }

@@ -1,99 +1,150 @@
-import { readFile, stat } from "node:fs/promises";
-import { openModelFiles } from "../../data/mod.ts";
+import { excerpt } from "../../data/excerpt.ts";
+import { type LocalModelFiles, type ModelFiles, readJsonObject } from "../../data/mod.ts";
 import type { PeftAdapter } from "../../federa/mod.ts";
-import type { LoadOptions } from "../load_data.ts";
-import type { ModelDescription } from "./model_folder.ts";
-import { ConfigError, parseJson } from "../config/parse_config.ts";
-import { showModelFiles } from "../reporter.ts";
+import { openWeights, type WeightSource } from "../../models/mod.ts";
+import {
+  type ConfigJson,
+  labelsOfConfig,
+  sequenceKindOf,
+  type TaskKind,
+  taskKinds,
+} from "../../tasks/mod.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import type { TaskConfig } from "../config/task_config.ts";
+import { openPeftBase } from "./find_base.ts";
+import type { LoadOptions } from "../load_data.ts";
+import { checkLabels } from "./labels.ts";
+import type { ModelDescription } from "./model_folder.ts";
+import { defaultTask, kindsOfType, peftTaskTypes, typeOfClass } from "./task_kinds.ts";
+import { readTaskNote, TASK_NOTE, type TaskNote } from "./task_note.ts";
 
-/** What an adapter of PEFT's doesn't say, or somebody says otherwise. */
+/** What a trained model doesn't say of itself, or a person says otherwise. */
 export interface PeftSettings {
-  /** Source of the encoder, instead of the one that the adapter names. */
+  /** Source of the encoder, instead of the one that is recorded. */
   readonly base?: string | undefined;
   /** Names of the outputs, in their order. */
   readonly labels?: readonly string[] | undefined;
-  /** Tokens of a text; 128 by default. */
+  /** Tokens of a text. */
   readonly maxLength?: number | undefined;
+  /** What the model was trained for. */
+  readonly task?: TaskKind | undefined;
 }
 
-/** Tokens of a text where nothing is said. */
-export const DEFAULT_MAX_LENGTH = 128;
+/** What {@linkcode describePeft} finds. */
+export interface PeftDescription
+  extends Omit<ModelDescription, "format" | "weights" | "fingerprint" | "maxLength"> {
+  /** The model that it is for. */
+  readonly base: LocalModelFiles;
+  /** Tokens of a text, where a note beside the adapter says it. */
+  readonly maxLength: number | undefined;
+}
 
 /**
- * Describes an adapter of PEFT's as one of ours. Names of outputs are those given, else those of the base's `config.json` where
- * there are as many, else `LABEL_0` and so on.
+ * Describes an adapter of PEFT's as one of ours. Its task is what is given, else what a note beside it says, else what the
+ * adapter's configuration and the base's `config.json` say together. Names of outputs are those given, else the note's, else
+ * those of the base where there are as many, else `LABEL_0` and so on.
  *
- * @throws {ConfigError} when it isn't for a task that is known here, or doesn't say which encoder it is for.
+ * @throws {ConfigError} when nothing tells its task or its base, or what is given doesn't fit it.
+ * @throws {HubError} when its base cannot be had.
  */
 export async function describePeft(
   adapter: PeftAdapter,
+  files: ModelFiles,
   options: LoadOptions & PeftSettings,
-): Promise<Omit<ModelDescription, "format" | "weights">> {
-  const { source: from, config } = adapter;
-  const named = options.base ?? config.baseModel;
-  if (named === undefined) {
-    throw new ConfigError(`Cannot use the adapter of ${from}: it doesn't name its base model, give --base`);
-  }
-  const source = options.base ?? (await isFolder(named) ? named : `hf:${named}`);
-  const numOutputs = countOutputs(adapter);
-  const task = taskOf(adapter, numOutputs);
-  const labels = task.kind === "question-answering"
-    ? ["start", "end"]
-    : options.labels ?? await namesOf(source, numOutputs, options);
-  if (labels.length !== numOutputs) {
+): Promise<PeftDescription> {
+  const note = await readTaskNote(files);
+  const base = await openPeftBase(adapter, options);
+  const numOutputs = await countOutputs(adapter, base);
+  const json = await readJsonObject(base, "config.json", { maxBytes: 16 << 20 }) ?? {};
+  const { source } = base;
+  const task = taskOf(adapter, { numOutputs, note, json, source, given: options.task });
+  const named = { source, json, reporter: options.reporter };
+  const labels = checkLabels(
+    options.labels ?? note?.labels ??
+      (task.kind === "question-answering" ? ["start", "end"] : namesOf(named, numOutputs)),
+    {
+      model: adapter.source,
+      task: task.kind,
+      numOutputs,
+      from: options.labels ? "--labels" : note ? `its ${TASK_NOTE}` : "its base",
+    },
+  );
+  return { base, model: { source }, precision: "f32", task, labels, maxLength: note?.maxLength };
+}
+
+interface TaskSigns {
+  readonly numOutputs: number;
+  readonly note: TaskNote | undefined;
+  /** `config.json` of the base, and where it is. */
+  readonly json: ConfigJson;
+  readonly source: string;
+  /** What a person says. */
+  readonly given: TaskKind | undefined;
+}
+
+function taskOf(
+  { source: from, config: { taskType, baseClass } }: PeftAdapter,
+  { numOutputs, note, json, source, given }: TaskSigns,
+): TaskConfig {
+  const type = taskType ?? typeOfClass(baseClass ?? "");
+  const kinds = type === undefined ? undefined : kindsOfType(type);
+  if (given !== undefined && kinds !== undefined && !kinds.includes(given)) {
     throw new ConfigError(
-      `Cannot use the adapter of ${from}: its head has ${numOutputs} outputs, got ${labels.length} labels`,
+      `Cannot use the adapter of ${from} for ${given}: its ${
+        taskType === undefined ? `base was a ${excerpt(baseClass)}` : `task_type is ${type}`
+      }, which is for ${kinds.join(" or ")}`,
     );
   }
-  return {
-    model: { source },
-    precision: "f32",
-    task,
-    labels: [...labels],
-    maxLength: options.maxLength ?? DEFAULT_MAX_LENGTH,
-  };
-}
-
-function taskOf({ source, config: { taskType } }: PeftAdapter, numOutputs: number): TaskConfig {
-  switch (taskType) {
-    case "SEQ_CLS":
-      return { kind: numOutputs === 1 ? "regression" : "sequence-classification" };
-    case "TOKEN_CLS":
-      return { kind: "token-classification" };
-    case "QUESTION_ANS":
-      return { kind: "question-answering", maxAnswerLength: 30, nBest: 20 };
-    default:
-      throw new ConfigError(
-        `Cannot use the adapter of ${source}: expected the task type SEQ_CLS, TOKEN_CLS or QUESTION_ANS, got ${taskType}`,
-      );
-  }
-}
-
-/** Outputs of the head that an adapter holds. */
-function countOutputs({ source, weights }: PeftAdapter): number {
-  for (const [name, { shape }] of weights.entries) {
-    const isLast = /\.(classifier|classifier\.out_proj|qa_outputs|score)(\.modules_to_save)?\.weight$/.test(
-      name,
+  const kind = given ?? note?.task.kind;
+  if (kind !== undefined) return kind === note?.task.kind ? note.task : defaultTask(kind);
+  if (kinds === undefined) {
+    throw new ConfigError(
+      `Cannot use the adapter of ${from}: ${
+        type === undefined
+          ? "its adapter_config.json has no task_type"
+          : `its task_type must be ${peftTaskTypes.join(", ")}, got ${excerpt(type)}`
+      }; say by --task what it was trained for, one of ${taskKinds.join(", ")}`,
     );
-    if (isLast && shape.length === 2) return shape[0]!;
+  }
+  return defaultTask(kinds.length === 1 ? kinds[0]! : sequenceKindOf(json, { numOutputs, source }));
+}
+
+/** Outputs of the head, which an adapter holds, or its base. */
+async function countOutputs({ source, weights }: PeftAdapter, base: ModelFiles): Promise<number> {
+  const own = lastLayerOf(weights.entries);
+  if (own !== undefined) return own;
+  const others = await openWeights(base);
+  try {
+    const found = lastLayerOf(others.entries);
+    if (found !== undefined) return found;
+  } finally {
+    await others.close();
   }
   throw new ConfigError(
-    `Cannot use the adapter of ${source}: it holds no head; expected one saved by modules_to_save`,
+    `Cannot use the adapter of ${source}: neither it nor its base ${base.source} holds a head; save one with the adapter by ` +
+      "modules_to_save, or give --base with the model that has it",
   );
 }
 
-async function namesOf(source: string, count: number, { reporter, signal }: LoadOptions): Promise<string[]> {
-  const files = await openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
-  const path = await files.path("config.json");
-  const config = path === undefined ? undefined : parseJson(await readFile(path, "utf8"), path);
-  const found = (config as { id2label?: Readonly<Record<string, unknown>> } | undefined)?.id2label ?? {};
-  const names = Array.from({ length: count }, (_, i) => found[i]);
-  return Object.keys(found).length === count && names.every((name) => typeof name === "string")
-    ? names as string[]
-    : Array.from({ length: count }, (_, i) => `LABEL_${i}`);
+/** Rows of the last layer of a head. */
+function lastLayerOf(entries: WeightSource["entries"]): number | undefined {
+  for (const [name, { shape }] of entries) {
+    if (/(^|\.)(classifier|classifier\.out_proj|qa_outputs)\.weight$/.test(name) && shape.length === 2) {
+      return shape[0]!;
+    }
+  }
+  return undefined;
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+function namesOf(
+  { source, json, reporter }:
+    & { readonly source: string; readonly json: ConfigJson }
+    & Pick<LoadOptions, "reporter">,
+  count: number,
+): string[] {
+  const { id2label } = json;
+  const isNamed = typeof id2label === "object" && id2label !== null && Object.keys(id2label).length === count;
+  return isNamed
+    ? labelsOfConfig(json, { source, onNotice: (message) => reporter.line(message) })
+    : Array.from({ length: count }, (_, i) => `LABEL_${i}`);
 }

@@ -2,6 +2,7 @@ import process from "node:process";
 import { text as readAll } from "node:stream/consumers";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { openGpu } from "../../engine/mod.ts";
+import { taskKinds } from "../../tasks/mod.ts";
 import { columnParts, type ColumnsConfig } from "../config/columns_config.ts";
 import { describeChoice } from "../config/describe_choice.ts";
 import { ConfigError } from "../config/parse_config.ts";
@@ -123,9 +124,14 @@ function onTrained(command: Command): Command {
       "-a, --adapter <FOLDER>",
       "what federa run left for a method, an adapter of PEFT's, or a whole model (also hf:owner/name)",
     )
-    .option("--base <SOURCE>", "the encoder, where an adapter of PEFT's doesn't name it as it is here")
-    .option("--labels <NAMES>", "the outputs of an adapter of PEFT's, with commas between them", parseNames)
-    .option("--max-length <N>", "tokens of a text, where the folder doesn't say; 128 by default", parseCount);
+    .option("--base <SOURCE>", "the encoder that it was trained on, where it isn't where the folder says")
+    .addOption(
+      new Option("--task <KIND>", "what it was trained for, where an adapter of PEFT's doesn't say").choices(
+        taskKinds,
+      ),
+    )
+    .option("--labels <NAMES>", "other names for its outputs, with commas between them", parseNames)
+    .option("--max-length <N>", "tokens of a text; by default what the folder says, or else 128", parseCount);
 }
 
 /** Adds a column given as `part=name`. */

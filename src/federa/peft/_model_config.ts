@@ -1,13 +1,7 @@
 import { readJsonObject } from "../../data/json_object.ts";
 import type { ModelFiles } from "../../data/hub/model_files.ts";
 import type { Task } from "../../tasks/mod.ts";
-
-/** What `transformers` picks its loss by. */
-const problemTypes: Readonly<Record<string, string>> = {
-  "sequence-classification": "single_label_classification",
-  "multi-label-classification": "multi_label_classification",
-  "regression": "regression",
-};
+import { problemTypeOf } from "./problem_type.ts";
 
 /**
  * The pretrained model's `config.json`, made that of a task model: its class, the names of its labels, and that its weights are
@@ -23,8 +17,9 @@ export async function taskModelConfig(
   if (json === undefined) {
     throw new TypeError(`Cannot write a checkpoint like that of ${files.source}: it has no config.json`);
   }
-  const { torch_dtype: _, problem_type: __, ...config } = json;
-  const problemType = problemTypes[task.kind];
+  // What the base says of its own outputs would contradict these.
+  const { torch_dtype: _, problem_type: __, num_labels: ___, _num_labels: ____, ...config } = json;
+  const problemType = problemTypeOf(task);
   return {
     ...config,
     architectures: [architecture],

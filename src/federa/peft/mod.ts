@@ -6,4 +6,5 @@ export * from "./errors.ts";
 export * from "./export.ts";
 export * from "./files.ts";
 export * from "./import.ts";
+export * from "./problem_type.ts";
 export * from "./whole_parameters.ts";

@@ -1,0 +1,74 @@
+import { readdir, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { DESCRIPTION } from "./model_folder.ts";
+
+const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];
+const WHOLE = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
+
+/** The most folders that are looked into. */
+const mostFolders = 200;
+
+/**
+ * Why a place on this machine is no trained model, and what to do about it; undefined where it may be one, or is none of this
+ * machine.
+ */
+export async function whyNoModel(path: string): Promise<string | undefined> {
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) return "there is no such folder";
+  if (!info.isDirectory()) return `it is no folder; give ${dirname(path)}, the folder that it is in`;
+  const names = await namesIn(path);
+  if ([DESCRIPTION, "adapter_config.json"].some((name) => names.has(name))) return undefined;
+  if (names.has("config.json") && WHOLE.some((name) => names.has(name))) return undefined;
+  const inside = await modelsIn(path);
+  if (inside.length > 0) {
+    return `its models are in folders of their own; give one of ${listed(inside)}`;
+  }
+  if (names.has("history.jsonl")) {
+    return `it has no ${DESCRIPTION}: the method hasn't ended yet, or failed or was interrupted, as its history.jsonl says`;
+  }
+  const weights = WEIGHTS.find((name) => names.has(name));
+  if (weights !== undefined) {
+    return `it has ${weights} and no adapter_config.json, which says on what and how to put it; PEFT's save_pretrained writes ` +
+      "both, copy the other one there";
+  }
+  const whole = WHOLE.find((name) => names.has(name));
+  if (whole !== undefined) {
+    return `it has ${whole} and no config.json, which says what model that is; save_pretrained writes both, copy the other one ` +
+      "there";
+  }
+  return names.has("config.json")
+    ? undefined
+    : `it has neither ${DESCRIPTION}, which federa run leaves for each method, nor adapter_config.json, which PEFT does, nor ` +
+      "config.json of a whole model";
+}
+
+/** Some paths, whole, as they are to be given. */
+function listed(paths: readonly string[]): string {
+  const shown = paths.slice(0, 6).join(", ");
+  return paths.length > 6 ? `${shown} and ${paths.length - 6} more` : shown;
+}
+
+/** Folders with trained models in a folder, or one further down. */
+async function modelsIn(path: string): Promise<string[]> {
+  const found: string[] = [];
+  const folders = await foldersIn(path);
+  for (
+    const folder of [...folders, ...(await Promise.all(folders.map(foldersIn))).flat()].slice(0, mostFolders)
+  ) {
+    const names = await namesIn(folder);
+    if ([DESCRIPTION, "adapter_config.json"].some((name) => names.has(name))) found.push(folder);
+  }
+  return found;
+}
+
+async function foldersIn(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name)).sort().slice(
+    0,
+    mostFolders,
+  );
+}
+
+async function namesIn(path: string): Promise<ReadonlySet<string>> {
+  return new Set(await readdir(path).catch(() => []));
+}

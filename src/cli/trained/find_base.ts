@@ -1,0 +1,84 @@
+import { stat } from "node:fs/promises";
+import process from "node:process";
+import { isRepoName, parseModelSpec } from "../../data/hub/model_spec.ts";
+import { printableJson } from "../../data/printable.ts";
+import { HubError, type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
+import type { PeftAdapter } from "../../federa/mod.ts";
+import { USE_LITE } from "../config/model_config.ts";
+import { ConfigError } from "../config/parse_config.ts";
+import type { LoadOptions } from "../load_data.ts";
+import { showModelFiles } from "../reporter.ts";
+
+/** Options of {@linkcode openBase}. */
+export interface OpenBaseOptions extends LoadOptions {
+  /** The source that a person gave, which overrules what is recorded. */
+  readonly base?: string | undefined;
+}
+
+/**
+ * The files of the model that an adapter of PEFT's is for. A name that is no folder here, seen from the current one as
+ * `transformers` does, is one of the hub, at the revision that the adapter says.
+ *
+ * @throws {ConfigError} when the adapter names no base, or a folder that isn't here.
+ * @throws {HubError} when the base cannot be had from the hub.
+ */
+export async function openPeftBase(
+  { source: from, config: { baseModel: named, revision } }: Pick<PeftAdapter, "source" | "config">,
+  { base, reporter, signal }: OpenBaseOptions,
+): Promise<LocalModelFiles> {
+  const open = (source: string) => openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
+  if (base !== undefined) return await open(base);
+  if (named === undefined) {
+    throw new ConfigError(`Cannot use the adapter of ${from}: it doesn't name its base model; give --base`);
+  }
+  if (await isFolder(named)) return await open(named);
+  const name = showPath(named);
+  if (!isRepoName(named)) {
+    throw new ConfigError(
+      `Cannot use the adapter of ${from}: it names its base model by the path ${name}, and there is no such folder here; ` +
+        "give --base with the folder or hf:owner/name of that model",
+    );
+  }
+  try {
+    return await open(`hf:${named}${revision === undefined ? "" : `@${revision}`}`);
+  } catch (error) {
+    if (!(error instanceof HubError)) throw error;
+    throw new HubError(
+      `Cannot open ${name}, which the adapter of ${from} names as its base model: it is no folder in ${process.cwd()}, ` +
+        `and no model that can be had from the hub; give --base where it is elsewhere (${error.message})`,
+      error.reason,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * The source of the model that training started from: what a person gave, else what is recorded of it.
+ *
+ * @throws {ConfigError} when it was a folder that isn't here any more.
+ */
+export async function findOwnBase(
+  folder: string,
+  recorded: string,
+  { base }: Pick<OpenBaseOptions, "base">,
+): Promise<string> {
+  if (base !== undefined) return base;
+  if (recorded === USE_LITE || parseModelSpec(recorded).kind !== "folder" || await isFolder(recorded)) {
+    return recorded;
+  }
+  throw new ConfigError(
+    `Cannot open the model in ${folder}: it was trained on the model in ${
+      showPath(recorded)
+    }, and there is no such folder ` +
+      "here; give --base with the folder or hf:owner/name of that model",
+  );
+}
+
+/** A path of a file for a message, as long as paths may be. */
+function showPath(path: string): string {
+  return printableJson(path.length > 4096 ? `${path.slice(0, 4096)}…` : path);
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+}

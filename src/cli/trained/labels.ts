@@ -1,0 +1,35 @@
+import { excerpt } from "../../data/excerpt.ts";
+import { ConfigError } from "../config/parse_config.ts";
+
+/** Options of {@linkcode checkLabels}. */
+export interface CheckLabelsOptions {
+  /** Which model, for messages. */
+  readonly model: string;
+  /** Kind of its task. */
+  readonly task: string;
+  /** Outputs of its head. */
+  readonly numOutputs: number;
+  /** Where the labels are from, for messages. */
+  readonly from: string;
+}
+
+/**
+ * Names for a model's outputs, checked.
+ *
+ * @throws {ConfigError} when there aren't as many as outputs, two are alike, or the outputs of the task have names of their own.
+ */
+export function checkLabels(
+  labels: readonly string[],
+  { model, task, numOutputs, from }: CheckLabelsOptions,
+): string[] {
+  const refuse = (reason: string) => new ConfigError(`Cannot name the outputs of ${model}: ${reason}`);
+  if (task === "question-answering" && from === "--labels") {
+    throw refuse("those of question-answering are the start and the end of an answer; leave --labels out");
+  }
+  if (labels.length !== numOutputs) {
+    throw refuse(`its head has ${numOutputs}, and ${from} names ${labels.length}`);
+  }
+  const twice = labels.find((label, i) => labels.indexOf(label) < i);
+  if (twice !== undefined) throw refuse(`${from} names ${excerpt(twice)} twice`);
+  return [...labels];
+}
