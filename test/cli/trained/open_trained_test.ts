@@ -4,26 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { after, describe, test } from "node:test";
-import { loadModel } from "../../../src/cli/load_model.ts";
 import { writeModelFolder } from "../../../src/cli/trained/model_folder.ts";
 import { openTrained } from "../../../src/cli/trained/open_trained.ts";
 import type { PeftSettings } from "../../../src/cli/trained/peft_description.ts";
 import { writeTaskNote } from "../../../src/cli/trained/task_note.ts";
-import { add, mul } from "../../../src/engine/mod.ts";
-import {
-  attachAdapters,
-  baseModelOf,
-  exportPeft,
-  lora,
-  writeCheckpoint,
-  writePeft,
-} from "../../../src/federa/mod.ts";
+import { baseModelOf, exportPeft, lora, writeCheckpoint, writePeft } from "../../../src/federa/mod.ts";
 import { encodeSafetensors, readSafetensors } from "../../../src/models/mod.ts";
-import { createTask, type Task, TaskModel } from "../../../src/tasks/mod.ts";
-import { testGpu, upload } from "../../engine/harness.ts";
-import { gaussian } from "../../support/matrices.ts";
-import { Random } from "../../support/random.ts";
+import { createTask, type Task } from "../../../src/tasks/mod.ts";
+import { testGpu } from "../../engine/harness.ts";
 import { writeTinyCheckpoint } from "../../support/tiny_checkpoint.ts";
+import { adaptedModel, KeepingReporter } from "./adapted_model.ts";
 
 const gpu = await testGpu();
 const folder = await mkdtemp(join(tmpdir(), "federa-open-"));
@@ -31,31 +21,11 @@ after(() => rm(folder, { recursive: true, force: true }));
 const base = join(folder, "base");
 await writeTinyCheckpoint(base, { seed: 1 });
 
-const lines: string[] = [];
-const reporter = {
-  line: (text: string) => {
-    lines.push(text);
-  },
-  progress() {},
-  endProgress() {},
-};
+const reporter = new KeepingReporter();
 let made = 0;
 
-/** A model that is adapted and moved a little. */
-async function adapted(task: Task, source = base) {
-  const loaded = await loadModel(gpu, { model: { source }, precision: "f32" }, { reporter });
-  const pretrained = TaskModel.create(gpu, loaded.encoder, { task, seed: 3 });
-  const random = new Random(5);
-  const model = await attachAdapters(pretrained, {
-    targets: ["**.self.query"],
-    rank: 2,
-    alpha: 4,
-    initialization: lora,
-  });
-  const moved = model.mapParameters((name, each) =>
-    /lora[AB]$|^head\./.test(name) ? add(each, mul(upload(gpu, gaussian(each.shape, random)), 0.3)) : each
-  );
-  return { model: moved, pretrained, loaded };
+function adapted(task: Task) {
+  return adaptedModel(gpu, { task, source: base, initialization: lora });
 }
 
 /** A folder with an adapter as PEFT saves it, with changes to its configuration. */
@@ -317,9 +287,9 @@ describe("openTrained() of what a run left", () => {
     const description = join(place, "federa.json");
     const { fingerprint: _, ...old } = JSON.parse(await readFile(description, "utf8"));
     await writeFile(description, JSON.stringify(old));
-    lines.length = 0;
+    reporter.lines.length = 0;
     await open(place, { base: other });
-    assert.match(lines.join("\n"), /Nothing in .*federa tells whether it was trained on /);
+    assert.match(reporter.lines.join("\n"), /Nothing in .*federa tells whether it was trained on /);
     await writeFile(description, JSON.stringify({ ...old, model: { source: "/nowhere/bert" } }));
     await assert.rejects(open(place), {
       name: "ConfigError",
