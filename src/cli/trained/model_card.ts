@@ -18,7 +18,7 @@ const SIGN = "An adapter trained by federa";
  */
 export async function writeModelCard(
   folder: string,
-  base: BaseModel,
+  adapter: PeftExport,
   task: Task,
 ): Promise<string | undefined> {
   const path = join(folder, NAME);
