@@ -1,3 +1,4 @@
+import { realpath } from "node:fs/promises";
 import { errorCode, withCacheErrors } from "../cache_folder.ts";
 import { CorruptFileError, HubError } from "../errors.ts";
 import { hasHubHash } from "./_blob_check.ts";
@@ -56,12 +57,15 @@ interface Pinned {
   readonly client: HubClient;
 }
 
+/** Which files there are. */
+type FileNames = Pick<ReadonlySet<string>, "has">;
+
 class HubModel implements LocatedFiles {
   readonly source: string;
   readonly #pinned: Pinned;
   readonly #options: HubModelOptions;
   readonly #paths = new Map<string, Promise<string | undefined>>();
-  #names: Promise<ReadonlySet<string>> | undefined;
+  #names: Promise<FileNames> | undefined;
 
   constructor(repo: string, pinned: Pinned, options: HubModelOptions) {
     this.source = `hf:${repo}@${pinned.commit}`;
@@ -77,7 +81,7 @@ class HubModel implements LocatedFiles {
       if (await cache.find(commit, name) !== undefined) return true;
       if (await cache.isMissing(commit, name)) return false;
       const { offline } = this.#options.settings;
-      const names = offline ? await cache.names(commit) : await this.#listing();
+      const names = offline ? await cache.files(commit) : await this.#listing();
       return names?.has(name) ?? false;
     });
   }
@@ -102,7 +106,7 @@ class HubModel implements LocatedFiles {
     const isDamaged = hash !== undefined && !await hasHubHash(found!, hash);
     if (this.#options.settings.offline) {
       if (found === undefined) await this.#checkOffline(name);
-      if (isDamaged) throw this.#damaged(name, cache.blobPath(hash));
+      if (isDamaged) throw this.#damaged(name, await realpath(found!));
       return found;
     }
     const path = isDamaged ? await this.#download(name) : found ?? await this.#download(name);
@@ -130,9 +134,9 @@ class HubModel implements LocatedFiles {
   }
 
   /** Names of all files: as the hub told when the model was opened, as Python noted, or asked for now. */
-  async #listing(): Promise<ReadonlySet<string>> {
+  async #listing(): Promise<FileNames> {
     const { cache, client, commit } = this.#pinned;
-    this.#names ??= (async () => await cache.names(commit) ?? (await client.listing(commit)).names)();
+    this.#names ??= (async () => await cache.files(commit) ?? (await client.listing(commit)).names)();
     try {
       return await this.#names;
     } catch (error) {
@@ -141,9 +145,9 @@ class HubModel implements LocatedFiles {
     }
   }
 
-  #damaged(name: string, blob: string): CorruptFileError {
+  #damaged(name: string, path: string): CorruptFileError {
     return new CorruptFileError(
-      `Cannot read ${name} of ${this.source}: the bytes of ${blob} are not those that its name stands for; unset ` +
+      `Cannot read ${name} of ${this.source}: the bytes of ${path} are not those that the hub has; unset ` +
         "HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again",
     );
   }
@@ -151,7 +155,7 @@ class HubModel implements LocatedFiles {
   /** A file that isn't in the cache is an error if the model is known to have it. */
   async #checkOffline(name: string): Promise<void> {
     const { cache, commit } = this.#pinned;
-    if (!(await cache.names(commit))?.has(name)) return;
+    if (!(await cache.files(commit))?.has(name)) return;
     throw new HubError(
       `Cannot read ${name} of ${this.source}: HF_HUB_OFFLINE is set and the cache ${this.#options.settings.cacheFolder} ` +
         "lacks the file; unset it to download the file",

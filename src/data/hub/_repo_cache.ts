@@ -49,15 +49,11 @@ export class RepoCache {
   }
 
   /**
-   * The hash that a file of a commit must have, by the name of the blob that it links to; undefined of a copy, which only
-   * its path tells of, and of a blob that something else has named.
+   * The hash that a file of a commit must have, by the name of the blob that it links to, or by Python's list of the commit's
+   * files where it is a copy; undefined where neither tells.
    */
   async expectedHash(commit: string, name: string): Promise<string | undefined> {
-    const target = await readlink(this.#snapshotPath(commit, name)).catch((error) => {
-      if (isAbsence(error) || errorCode(error) === "EINVAL") return "";
-      throw error;
-    });
-    return /^(?:[0-9a-f]{64}|[0-9a-f]{40})$/.exec(basename(target))?.[0];
+    return await linkedHash(this.#snapshotPath(commit, name)) ?? (await this.files(commit))?.get(name);
   }
 
   /** The commit that a branch or tag stood for when last asked. */
@@ -86,8 +82,8 @@ export class RepoCache {
     await writeFileAtomic(path, "");
   }
 
-  /** Names of all files of a commit, if Python has listed them. */
-  async names(commit: string): Promise<ReadonlySet<string> | undefined> {
+  /** Names and hashes of all files of a commit, if Python has listed them. */
+  async files(commit: string): Promise<ReadonlyMap<string, string | undefined> | undefined> {
     const text = await readIfPresent(join(this.#root, "trees", `${commit}.json`));
     if (text === undefined) return undefined;
     try {
@@ -95,7 +91,7 @@ export class RepoCache {
       if (tree.format_version !== 1 || typeof tree.files !== "object" || tree.files === null) {
         return undefined;
       }
-      return new Set(Object.keys(tree.files));
+      return new Map(Object.entries(tree.files).map(([name, file]) => [name, hashIn(file)]));
     } catch {
       // Python too goes on without a list that it cannot read: it is a shortcut only.
       return undefined;
@@ -106,7 +102,7 @@ export class RepoCache {
   async place(commit: string, name: string, hash: string): Promise<string> {
     const path = this.#snapshotPath(commit, name);
     await makeFolder(dirname(path));
-    if (!this.#links || !await this.#link({ commit, name, path }, hash)) {
+    if (!this.#links || !await this.#link(path, hash)) {
       const copy = `${path}.${randomBytes(4).toString("hex")}.tmp`;
       try {
         await copyFile(this.blobPath(hash), copy);
@@ -119,10 +115,7 @@ export class RepoCache {
   }
 
   /** Links to a blob; false where links cannot be had. A link to another blob, or to one that is gone, gives way. */
-  async #link(
-    { commit, name, path }: { commit: string; name: string; path: string },
-    hash: string,
-  ): Promise<boolean> {
+  async #link(path: string, hash: string): Promise<boolean> {
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
         await symlink(relative(dirname(path), this.blobPath(hash)), path, "file");
@@ -133,7 +126,7 @@ export class RepoCache {
         if (code !== "EEXIST") throw error;
       }
       // Another process may have placed it just now.
-      if (await isFile(path) && await this.expectedHash(commit, name) === hash) return true;
+      if (await isFile(path) && await linkedHash(path) === hash) return true;
       await rm(path, { force: true });
     }
     return false;
@@ -146,6 +139,24 @@ export class RepoCache {
 
 /** What file systems without links, and Windows without the right to make them, answer. */
 const WITHOUT_LINKS = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "UNKNOWN"]);
+
+/** The hash that names the blob to which a link leads; undefined if it is no link, or something else has named it. */
+async function linkedHash(path: string): Promise<string | undefined> {
+  const target = await readlink(path).catch((error) => {
+    if (isAbsence(error) || errorCode(error) === "EINVAL") return "";
+    throw error;
+  });
+  return hashOf(basename(target));
+}
+
+/** The hash of a file in Python's list: that of a large file's content stands beside that of git's pointer to it. */
+function hashIn(file: { lfs_sha256?: unknown; blob_id?: unknown } | null): string | undefined {
+  return hashOf(file?.lfs_sha256 ?? file?.blob_id);
+}
+
+function hashOf(value: unknown): string | undefined {
+  return typeof value === "string" && /^(?:[0-9a-f]{64}|[0-9a-f]{40})$/.test(value) ? value : undefined;
+}
 
 async function readIfPresent(path: string): Promise<string | undefined> {
   return await readFile(path, "utf8").catch((error) => {

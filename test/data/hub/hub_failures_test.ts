@@ -235,11 +235,11 @@ test("openModelFiles() does not wait for ever for a silent hub", { timeout: 30_0
 
 test("openModelFiles() gives up on a hub that sends a byte now and then", { timeout: 30_000 }, async (t) => {
   const { server, options } = await makeBench(t);
-  server.misbehave = () => ({ drip: 30 });
-  const patience = { ...options.patience, attempts: 2, longestSilence: 200 };
+  server.misbehave = () => ({ drip: 50 });
+  const patience = { ...options.patience, attempts: 2, longestSilence: 1000 };
   await assert.rejects(
     openModelFiles(`hf:${REPO}`, { ...options, patience }),
-    expectError("offline", /127\.0\.0\.1:\d+ sent no more than [1-9] bytes in 0\.2 s/),
+    expectError("offline", /127\.0\.0\.1:\d+ sent no more than \d+ bytes in 1 s/),
   );
   assert.equal(server.requests.length, 2);
 });

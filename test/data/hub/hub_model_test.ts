@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lstat, mkdir, readFile, readlink, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readFile, readlink, realpath, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { CacheError, CorruptFileError, HubError } from "../../../src/data/errors.ts";
@@ -166,11 +166,12 @@ test("path() notices a damaged blob and fetches it anew; offline it names it", a
     await utimes(blob, 1, 1);
     server.requests.length = progress.length = 0;
     const offline = await openModelFiles(`hf:${REPO}`, { ...options, environment });
+    const place = await realpath(blob);
     await assert.rejects(offline.path(name), (error) => {
       assert.ok(error instanceof CorruptFileError);
       assert.equal(
         error.message,
-        `Cannot read ${name} of hf:${REPO}@${NEW}: the bytes of ${blob} are not those that its name stands for; unset ` +
+        `Cannot read ${name} of hf:${REPO}@${NEW}: the bytes of ${place} are not those that the hub has; unset ` +
           "HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again",
       );
       return true;
@@ -182,6 +183,38 @@ test("path() notices a damaged blob and fetches it anew; offline it names it", a
     server.requests.length = 0;
     assert.equal(await (await openModelFiles(`hf:${REPO}`, { ...options, environment })).path(name), path);
     assert.equal(server.requests.length, 0);
+  }
+});
+
+test("path() checks a copy by Python's list of files, and mends it", async (t) => {
+  const { options, root } = await makeBench(t);
+  const links = [undefined, "1"].map((value) => ({
+    ...options,
+    environment: { ...options.environment, ...(value && { HF_HUB_DISABLE_SYMLINKS: value }) },
+  }));
+  const tree = {
+    format_version: 1,
+    files: {
+      "config.json": { size: CONFIG.length, blob_id: CONFIG_ETAG },
+      // Git's pointer to a large file has a hash of its own.
+      "model.safetensors": { size: WEIGHTS.length, blob_id: "f".repeat(40), lfs_sha256: WEIGHTS_ETAG },
+    },
+  };
+  for (const each of links) {
+    for (const [name, bytes] of [["config.json", CONFIG], ["model.safetensors", WEIGHTS]] as const) {
+      const path = (await (await openModelFiles(`hf:${REPO}`, each)).path(name))!;
+      await mkdir(join(root, "trees"), { recursive: true });
+      await writeFile(join(root, "trees", `${NEW}.json`), JSON.stringify(tree));
+      await rm(path);
+      await writeFile(path, bytes.subarray(1));
+      const offline = { ...each, environment: { ...each.environment, HF_HUB_OFFLINE: "1" } };
+      await assert.rejects((await openModelFiles(`hf:${REPO}`, offline)).path(name), {
+        name: "CorruptFileError",
+      });
+      assert.equal(await (await openModelFiles(`hf:${REPO}`, each)).path(name), path);
+      assert.deepEqual(await readFile(path), Buffer.from(bytes));
+      assert.equal(await (await openModelFiles(`hf:${REPO}`, offline)).path(name), path);
+    }
   }
 });
 
