@@ -1,10 +1,10 @@
 import { CorruptFileError, DataLimitError } from "../errors.ts";
-import { cut } from "../excerpt.ts";
 import type { RowCollector } from "./_collector.ts";
 import { type CsvRecord, CsvTokenizer } from "./_csv_tokenizer.ts";
 import { delimiterNames, findDelimiter } from "./_find_delimiter.ts";
 import type { ReadInto, ReadIntoOptions } from "./_read_into.ts";
 import { readText } from "./_read_text.ts";
+import { Table } from "./_table.ts";
 
 /** Lines and characters of a file's beginning, of which the delimiter is found. */
 const HEAD = { lines: 20, characters: 4 << 20 };
@@ -43,8 +43,7 @@ async function readTable(
       `${path} has ${found} between its values, not ${expected}; delimiter in the configuration overrules`,
     );
   }
-  const table = new Table(path, rows, { columns, delimiter });
-  if (header !== undefined) table.begin(header);
+  const table = new Table(path, rows, { columns, delimiter, header });
   const tokenizer = new CsvTokenizer({ delimiter, quotes });
   const add = (read: () => CsvRecord[]) => {
     for (const record of located(path, read)) table.add(record);
@@ -75,75 +74,5 @@ function located<T>(path: string, read: () => T): T {
     if (!(error instanceof CorruptFileError || error instanceof DataLimitError)) throw error;
     error.message = `Cannot read ${error.message.replace(/:/, ` of ${path}:`)}`;
     throw error;
-  }
-}
-
-interface TableOptions {
-  readonly columns?: readonly string[] | undefined;
-  readonly delimiter: string;
-}
-
-/** Makes rows of records. */
-class Table {
-  readonly #path: string;
-  readonly #rows: RowCollector;
-  readonly #options: TableOptions;
-  #width: number | undefined;
-  /** Places of the columns that are kept, and of those without a name. */
-  #kept: (readonly [name: string, place: number])[] = [];
-  #unnamed: number[] = [];
-  /** Values that stood in columns without a name, and where the first did. */
-  #passedOver = { count: 0, line: 0 };
-
-  constructor(path: string, rows: RowCollector, options: TableOptions) {
-    this.#path = path;
-    this.#rows = rows;
-    this.#options = options;
-  }
-
-  begin(header: readonly string[]): void {
-    const wanted = this.#options.columns && new Set(this.#options.columns);
-    const places = new Map<string, number>();
-    header.forEach((name, i) => {
-      if (name.trim() === "") {
-        this.#unnamed.push(i);
-      } else if (wanted?.has(name) ?? true) {
-        if (places.has(name)) {
-          throw new CorruptFileError(
-            `Cannot read ${this.#path}: two columns are named ${JSON.stringify(cut(name))}`,
-          );
-        }
-        places.set(name, i);
-      }
-    });
-    this.#width = header.length;
-    this.#kept = [...places];
-    this.#rows.addColumns(header.filter((name) => name.trim() !== ""));
-  }
-
-  add({ values, line }: CsvRecord): void {
-    if (this.#width === undefined) return this.begin(values);
-    for (let i = this.#width; i < values.length; i++) {
-      if (values[i] !== "") {
-        throw new CorruptFileError(
-          `Cannot read line ${line} of ${this.#path}: expected ${this.#width} values, got ${values.length}; ` +
-            `a value that holds ${JSON.stringify(this.#options.delimiter)} must stand in quotation marks`,
-        );
-      }
-    }
-    for (const i of this.#unnamed) {
-      if ((values[i] ?? "") === "") continue;
-      if (this.#passedOver.count++ === 0) this.#passedOver.line = line;
-    }
-    this.#rows.add(Object.fromEntries(this.#kept.map(([name, i]) => [name, values[i] ?? null])), line);
-  }
-
-  finish(onNotice: ((message: string) => void) | undefined): void {
-    const { count, line } = this.#passedOver;
-    if (count > 0) {
-      onNotice?.(
-        `${this.#path}: ${count} values under columns without a name were left out, the first at line ${line}`,
-      );
-    }
   }
 }

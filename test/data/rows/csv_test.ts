@@ -54,6 +54,22 @@ test("readRows() refuses a quotation that takes lines in and doesn't end as one"
   ]);
 });
 
+test("readRows() says where a quotation takes in what looks like rows", async () => {
+  const { rows, notices } = await read('a,b\n1,2\n" pipe,x\nfoo,y\n5",z\n"one\ntwo, three\n",y\n');
+  assert.equal(rows.length, 3);
+  assert.deepEqual(notices, [
+    "d.csv: a value at line 3 goes on over lines that look like rows; if quotation marks are part of the text in this file, set " +
+    "quotes to false",
+  ]);
+});
+
+test("readRows() takes a line of names for one, also where they are stated", async () => {
+  const header = ["", "text", "label"];
+  for (const content of ["id,text,label\n1,a,x\n", "1,a,x\n"]) {
+    assert.deepEqual((await read(content, { header })).rows, [{ text: "a", label: "x" }]);
+  }
+});
+
 test("readRows() gives the same records, wherever a piece of the file ends", async () => {
   // Pieces are of 64 KiB; quotation marks, line ends and delimiters fall on every side of the cut.
   const tail = 'x,"a ""b"""\r\n"c\r\nd",e""f\r\n,\r\n';

@@ -1,0 +1,102 @@
+import { CorruptFileError } from "../errors.ts";
+import { cut } from "../excerpt.ts";
+import type { RowCollector } from "./_collector.ts";
+import type { CsvRecord } from "./_csv_tokenizer.ts";
+
+/** Options of a {@linkcode Table}. */
+export interface TableOptions {
+  /** The columns to keep; all by default. */
+  readonly columns?: readonly string[] | undefined;
+  /** Names of the columns; by default the first record has them. */
+  readonly header?: readonly string[] | undefined;
+  readonly delimiter: string;
+}
+
+/** Makes rows of a file's records. */
+export class Table {
+  readonly #path: string;
+  readonly #rows: RowCollector;
+  readonly #options: TableOptions;
+  #width = 0;
+  #numRecords = 0;
+  /** Places of the columns that are kept, and of those without a name. */
+  #kept: (readonly [name: string, place: number])[] = [];
+  #unnamed: number[] = [];
+  /** Values that stood in columns without a name, and where the first did. */
+  #passedOver = { count: 0, line: 0 };
+  /** Where a value begins that seems to have taken rows in. */
+  #engulfing: number | undefined;
+
+  constructor(path: string, rows: RowCollector, options: TableOptions) {
+    this.#path = path;
+    this.#rows = rows;
+    this.#options = options;
+    if (options.header !== undefined) this.#name(options.header);
+  }
+
+  /** Adds the row of a record, unless it names the columns. */
+  add({ values, line }: CsvRecord): void {
+    const isFirst = this.#numRecords++ === 0;
+    const { header, delimiter } = this.#options;
+    if (isFirst && header === undefined) return this.#name(values);
+    // A file may have a line of names though they are stated as well.
+    if (isFirst && header?.every((name, i) => name.trim() === "" || name === values[i])) return;
+    const width = this.#width;
+    if (values.length > width && values.slice(width).some((value) => value !== "")) {
+      throw new CorruptFileError(
+        `Cannot read line ${line} of ${this.#path}: expected ${width} values, got ${values.length}; a value that holds ` +
+          `${JSON.stringify(delimiter)} must stand in quotation marks`,
+      );
+    }
+    if (values.some((value) => value.includes("\n") && this.#holdsRows(value))) this.#engulfing ??= line;
+    for (const i of this.#unnamed) {
+      if ((values[i] ?? "") === "") continue;
+      if (this.#passedOver.count++ === 0) this.#passedOver.line = line;
+    }
+    this.#rows.add(Object.fromEntries(this.#kept.map(([name, i]) => [name, values[i] ?? null])), line);
+  }
+
+  /** Tells what one should know of the whole. */
+  finish(onNotice: ((message: string) => void) | undefined): void {
+    const { count, line } = this.#passedOver;
+    if (count > 0) {
+      onNotice?.(
+        `${this.#path}: ${count} values under columns without a name were left out, the first at line ${line}`,
+      );
+    }
+    if (this.#engulfing !== undefined) {
+      onNotice?.(
+        `${this.#path}: a value at line ${this.#engulfing} goes on over lines that look like rows; if quotation marks are part ` +
+          "of the text in this file, set quotes to false",
+      );
+    }
+  }
+
+  #name(header: readonly string[]): void {
+    const wanted = this.#options.columns && new Set(this.#options.columns);
+    const places = new Map<string, number>();
+    header.forEach((name, i) => {
+      if (name.trim() === "") {
+        this.#unnamed.push(i);
+      } else if (wanted?.has(name) ?? true) {
+        if (places.has(name)) {
+          throw new CorruptFileError(
+            `Cannot read ${this.#path}: two columns are named ${JSON.stringify(cut(name))}`,
+          );
+        }
+        places.set(name, i);
+      }
+    });
+    this.#width = header.length;
+    this.#kept = [...places];
+    this.#rows.addColumns(header.filter((name) => name.trim() !== ""));
+  }
+
+  /** Whether each line of a value, but for the last, has as many delimiters as a row. */
+  #holdsRows(value: string): boolean {
+    return this.#width > 1 &&
+      value.split("\n").slice(0, -1).every((line) =>
+        line.split(this.#options.delimiter).length === this.#width
+      );
+  }
+}
