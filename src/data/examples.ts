@@ -27,6 +27,8 @@ export interface TaggedExample extends Grouped {
   readonly tokens: readonly string[];
   /** As many as words; in BIO form where they mark entities. */
   readonly tags: readonly string[];
+  /** The text as it stands, whose words the tokenizer finds and whose tags nobody knows; both lists are empty then. */
+  readonly text?: string;
 }
 
 /** A question whose answer stands in a text, if anywhere. */

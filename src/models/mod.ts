@@ -32,6 +32,8 @@ export type {
   EncodeOptions,
   EncodePairOptions,
   PairWindow,
+  TextToken,
+  TextTokens,
   TokenSpan,
   WordTokens,
 } from "./tokenizer/tokenizer.ts";

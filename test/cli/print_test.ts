@@ -37,6 +37,19 @@ test("formatTable() and describePrediction() keep what comes from files in its l
   );
 });
 
+test("describePrediction() shows the text of entities and words, and how many words weren't read", () => {
+  const words = [{ text: "北京", start: 0, end: 2 }, { text: "x", start: 3, end: 4 }];
+  const entity = { type: "LOC", start: 0, end: 1, text: "北京", startChar: 0, endChar: 2 };
+  const lines = (prediction: object) => describePrediction({ text: "北京 x", prediction }).split("\n");
+  assert.deepEqual(lines({ tags: ["B-LOC", "O"], entities: [entity], words }), ["北京 x", "  LOC  北京"]);
+  assert.deepEqual(lines({ tags: ["N", "V"], entities: [], words }), ["北京 x", "  北京  N", "  x  V"]);
+  assert.deepEqual(lines({ tags: ["O", "O"], entities: [], words, numUnseen: 1 }), [
+    "北京 x",
+    "  no entity",
+    "  1 of 2 words weren't read: the text is longer than the model reads",
+  ]);
+});
+
 test("the commands print names and failures of hostile files without what a terminal would obey", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "federa-print-"));
   t.after(() => rm(folder, { recursive: true, force: true }));

@@ -4,6 +4,7 @@ import type {
   EncodeOptions,
   EncodePairOptions,
   PairWindow,
+  TextTokens,
   TokenBatch,
   Tokenizer,
   TokenSpan,
@@ -63,6 +64,17 @@ export class FakeTokenizer implements Tokenizer {
       words: [-1, ...pieces.map(({ owner }) => owner), -1],
       isTruncated: all.length > pieces.length,
     };
+  }
+
+  encodeText(text: string, { maxLength = Infinity }: EncodeOptions = {}): TextTokens {
+    const pieces = this.#pieces(text);
+    const ids = [START, ...pieces.slice(0, maxLength - 2).map(({ id }) => id), END];
+    let word = 0;
+    const tokens = pieces.map(({ span: [start, end] }, i) => {
+      if (i > 0 && pieces[i - 1]!.span[1] < start) word++;
+      return { start, end, word, isSpace: false, place: i + 1 < ids.length - 1 ? i + 1 : -1 };
+    });
+    return { ids, types: ids.map(() => 0), tokens };
   }
 
   encodePair(first: string, second: string, { maxLength, stride }: EncodePairOptions): PairWindow[] {

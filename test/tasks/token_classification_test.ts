@@ -60,6 +60,7 @@ test("tokenClassification() takes words cut off for O and scores them so", () =>
   assert.deepEqual(task.predict(short, found).map(({ tags }) => tags), [["B-PER", "O", "O"], ["O", "O"], [
     "O",
   ]]);
+  assert.deepEqual(task.predict(short, found).map(({ numUnseen }) => numUnseen), [2, 1, undefined]);
   assert.deepEqual(task.score(short, found), { f1: 0, precision: 0, recall: 0, accuracy: 4 / 6 });
 });
 
@@ -154,11 +155,36 @@ test("tokenClassification() names an example that doesn't fit", () => {
   });
 });
 
-test("tokenClassification() asks about the words of a text, signs apart", () => {
-  const { tokens, tags } = task.ask("Ada's friend, naïve\u0301 42 (東京)!");
-  assert.deepEqual(tokens, ["Ada", "'", "s", "friend", ",", "naïve\u0301", "42", "(", "東京", ")", "!"]);
-  assert.equal(tags.length, tokens.length);
-  assert.deepEqual(task.ask("").tokens, []);
+test("tokenClassification() asks about the words of a text by its tokens, punctuation and unspaced scripts apart", () => {
+  const wordsOf = (text: string) => {
+    const set = task.prepare([task.ask(text)], new FakeTokenizer(), { maxLength: 40 });
+    return task.predict(set, outputsOf([[]], 40))[0]!.words!.map(({ text }) => text);
+  };
+  // The tokens are "Ada" "'s", "fri" "end" ",", "naï" "ve\u0301", "42", "(東京" ")!" and "我住在" "北京".
+  assert.deepEqual(
+    wordsOf("Ada's friend, naïve\u0301 42 (東京)! 我住在北京"),
+    ["Ada", "'s", "friend", ",", "naïve\u0301", "42", "(東京", ")!", "我住在", "北京"],
+  );
+  assert.deepEqual(wordsOf(""), []);
+});
+
+test("tokenClassification() says where words and entities of a text stand, in UTF-16 units, and what it didn't see", () => {
+  const text = "😀 Ada Lovelace wrote";
+  const tokenizer = new FakeTokenizer();
+  const set = task.prepare([task.ask(text)], tokenizer, { maxLength: 7 });
+  assert.equal(tokenizer.spell(set.ids), "[ 😀 Ada Lov ela ce ]");
+  assert.equal(set.numTruncated, 1);
+  assert.deepEqual(task.predict(set, outputsOf([["O", "O", "B-PER", "I-PER", "B-PER", "O"]], 7)), [{
+    tags: ["O", "B-PER", "I-PER", "O"],
+    entities: [{ type: "PER", start: 1, end: 3, text: "Ada Lovelace", startChar: 3, endChar: 15 }],
+    words: [
+      { text: "😀", start: 0, end: 2 },
+      { text: "Ada", start: 3, end: 6 },
+      { text: "Lovelace", start: 7, end: 15 },
+      { text: "wrote", start: 16, end: 21 },
+    ],
+    numUnseen: 1,
+  }]);
 });
 
 test("tagsOf() puts O first and the others in code unit order", () => {

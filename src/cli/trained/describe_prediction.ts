@@ -9,10 +9,10 @@ import type { Prediction } from "./predict.ts";
 
 /** A text and its answer in one line, or a line each where the answer has parts. */
 export function describePrediction({ text, prediction }: Prediction): string {
-  return [shorten(text), ...describe(prediction, text).map((line) => `  ${line}`)].map(printable).join("\n");
+  return [shorten(text), ...describe(prediction).map((line) => `  ${line}`)].map(printable).join("\n");
 }
 
-function describe(prediction: unknown, text: string): string[] {
+function describe(prediction: unknown): string[] {
   const found = prediction as Partial<
     & ClassPrediction
     & MultiLabelPrediction
@@ -25,7 +25,7 @@ function describe(prediction: unknown, text: string): string[] {
     const share = best === undefined ? "" : `  ${percent(best.probability)}`;
     return [found.text === "" ? `no answer${share}` : `${found.text}${share}`];
   }
-  if (found.tags !== undefined) return describeTags(found.tags, found.entities ?? [], text);
+  if (found.tags !== undefined) return describeTags(found as TagPrediction);
   if (found.labels !== undefined) {
     const named = found.labels.map((label) => `${label}  ${percent(found.probabilities![label]!)}`);
     return named.length > 0 ? named : ["none"];
@@ -37,16 +37,20 @@ function describe(prediction: unknown, text: string): string[] {
   return [String(found.value)];
 }
 
-function describeTags(
-  tags: readonly string[],
-  entities: TagPrediction["entities"],
-  text: string,
-): string[] {
-  const words = text.split(/\s+/).filter((word) => word !== "");
+function describeTags({ tags, entities, words, numUnseen = 0 }: TagPrediction): string[] {
+  const unseen = numUnseen === 0
+    ? []
+    : [`${numUnseen} of ${tags.length} words weren't read: the text is longer than the model reads`];
   if (entities.length > 0) {
-    return entities.map(({ type, start, end }) => `${type}  ${words.slice(start, end).join(" ")}`);
+    return [
+      ...entities.map((entity) =>
+        `${entity.type}  ${"text" in entity ? entity.text : `words ${entity.start + 1} to ${entity.end}`}`
+      ),
+      ...unseen,
+    ];
   }
-  return tags.every((tag) => tag === "O") ? ["no entity"] : tags.map((tag, i) => `${words[i]}  ${tag}`);
+  if (tags.every((tag) => tag === "O")) return ["no entity", ...unseen];
+  return [...tags.map((tag, i) => `${words?.[i]?.text ?? `word ${i + 1}`}  ${tag}`), ...unseen];
 }
 
 function percent(share: number): string {

@@ -11,6 +11,10 @@ export interface Token {
   readonly id: number;
   readonly start: number;
   readonly end: number;
+  /** The number of the word that it's from. */
+  readonly word: number;
+  /** Whether it stands for a space alone. */
+  readonly isSpace: boolean;
 }
 
 /** Options of {@linkcode Pipeline.tokenize}. */
@@ -24,6 +28,8 @@ const MAX_WORDS = 1 << 14;
 const MAX_WORD_LENGTH = 40;
 /** How byte-level encodings spell a space. */
 const SPELLED_SPACE = /^[\u0120\p{White_Space}]$/u;
+/** How vocabularies of pieces spell one. */
+const PIECE_SPACE = "\u2581";
 
 /** The way from a text to its own tokens: added tokens, normalisation, words, and the model that cuts those. */
 export class Pipeline {
@@ -62,21 +68,26 @@ export class Pipeline {
   /** The tokens of a text, none of them special unless the text spells it. */
   tokenize(original: string, options: PipelineOptions): Token[] {
     const tokens: Token[] = [];
+    const count = { words: 0 };
     for (const raw of this.#rawSplitter.split(AlignedText.from(original))) {
       const parts = raw.token ? [raw] : this.#splitter.split(this.#normalize(raw.text));
       for (const { text, token } of parts) {
         if (token) {
-          tokens.push(this.#place({ id: token.id, from: 0, to: text.chars.length }, text, tokens.length));
-        } else this.#addWords(text, options, tokens);
+          const whole = { id: token.id, from: 0, to: text.chars.length };
+          tokens.push({ ...this.#place(whole, text, tokens.length), word: count.words++ });
+        } else this.#addWords(text, options, tokens, count);
         if (tokens.length >= options.limit) return tokens;
       }
     }
     return tokens;
   }
 
-  #addWords(text: AlignedText, options: PipelineOptions, tokens: Token[]): void {
+  #addWords(text: AlignedText, options: PipelineOptions, tokens: Token[], count: { words: number }): void {
     for (const word of this.#preTokenize(text, options)) {
-      for (const token of this.#encodeWord(word)) tokens.push(this.#place(token, word, tokens.length));
+      const number = count.words++;
+      for (const token of this.#encodeWord(word)) {
+        tokens.push({ ...this.#place(token, word, tokens.length), word: number });
+      }
       if (tokens.length >= options.limit) return;
     }
   }
@@ -93,7 +104,11 @@ export class Pipeline {
   }
 
   /** Where a token of a word stands in the text, without the spaces around it if the model wants that. */
-  #place({ id, from, to }: WordToken, { chars, starts, ends }: AlignedText, index: number): Token {
+  #place(
+    { id, from, to }: WordToken,
+    { chars, starts, ends }: AlignedText,
+    index: number,
+  ): Omit<Token, "word"> {
     const { trims, addsSpace } = this.postProcessor;
     let start = starts[from]!;
     let end = ends[to - 1]!;
@@ -109,6 +124,10 @@ export class Pipeline {
       start = Math.min(start + width(from, first), end);
       end = Math.max(end - width(last, to), start);
     }
-    return { id, start, end };
+    let isSpace = true;
+    for (let i = from; i < to && isSpace; i++) {
+      isSpace = chars[i] === PIECE_SPACE || SPELLED_SPACE.test(chars[i]!);
+    }
+    return { id, start, end, isSpace };
   }
 }

@@ -88,7 +88,7 @@ export function setUpTokenizer(
     settings,
     tellsParts: Array.isArray(inputs)
       ? inputs.includes("token_type_ids")
-      : name === undefined || tellsParts(scheme, name),
+      : name === undefined || tellsParts(scheme, name) || scheme === "generic" && isOfVersion4(modelConfig),
     onNotice,
     splitsSpecial: asFlag(
       settings.split_special_tokens,
@@ -96,4 +96,9 @@ export function setUpTokenizer(
       false,
     ),
   };
+}
+
+/** Whether transformers 4 wrote the model, whose generic tokenizers tell parts apart where those of version 5 don't. */
+function isOfVersion4({ transformers_version }: Config): boolean {
+  return typeof transformers_version === "string" && /^[1-4]\./.test(transformers_version);
 }

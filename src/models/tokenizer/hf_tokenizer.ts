@@ -11,6 +11,7 @@ import type {
   EncodeOptions,
   EncodePairOptions,
   PairWindow,
+  TextTokens,
   TokenBatch,
   Tokenizer,
   TokenSpan,
@@ -25,8 +26,8 @@ export interface HfTokenizerOptions extends TokenizerSettings {
   readonly maxLength?: number;
 }
 
-/** The tokens of a text. */
-export interface TextTokens {
+/** The tokens of a text, row by row of equal length. */
+export interface TokenSpans {
   readonly ids: number[];
   /** Which part of its text a token is in, as the model counts parts. */
   readonly types: number[];
@@ -110,11 +111,31 @@ export class HfTokenizer implements Tokenizer {
    * @throws {TypeError} if `text` is not a string.
    * @throws {RangeError} if `maxLength` is not a positive integer, or too small for the special tokens.
    */
-  encodeWithSpans(text: string, options: EncodeOptions = {}): TextTokens {
+  encodeWithSpans(text: string, options: EncodeOptions = {}): TokenSpans {
     const { entries } = this.#encodeText(text, options);
     return {
       ...this.#columns(entries),
       spans: entries.map(({ token }) => token && [token.start, token.end]),
+    };
+  }
+
+  /**
+   * Tokens of one text, at most `maxLength`, special ones included, and where all of its tokens stand in it.
+   *
+   * @throws {TypeError} if `text` is not a string.
+   * @throws {RangeError} if `maxLength` is not a positive integer, or too small for the special tokens.
+   */
+  encodeText(text: string, { maxLength }: EncodeOptions = {}): TextTokens {
+    const { single } = this.#pipeline.postProcessor;
+    const tokens = this.#tokenize(text);
+    const entries = place(single, [this.#cut(tokens, this.#room(single, maxLength))]);
+    const places = new Map(entries.map(({ token }, at) => [token, at]));
+    return {
+      ...this.#columns(entries),
+      tokens: tokens.map((token) => {
+        const { start, end, word, isSpace } = token;
+        return { start, end, word, isSpace, place: places.get(token) ?? -1 };
+      }),
     };
   }
 
@@ -150,7 +171,7 @@ export class HfTokenizer implements Tokenizer {
   encodeWords(words: readonly string[], options: EncodeOptions = {}): WordTokens {
     const { single } = this.#pipeline.postProcessor;
     const room = this.#room(single, options.maxLength);
-    const tokens: (Token & { word: number })[] = [];
+    const tokens: Token[] = [];
     for (const [word, text] of words.entries()) {
       const limit = this.#limit(room) - tokens.length;
       if (limit <= 0) break;

@@ -48,6 +48,28 @@ export interface WordTokens {
 /** Where a token stands in its text: `text.slice(start, end)`, in UTF-16 units. */
 export type TokenSpan = readonly [start: number, end: number];
 
+/** A token of a text. */
+export interface TextToken {
+  /** Where it stands in the text, in UTF-16 units: `text.slice(start, end)`. */
+  readonly start: number;
+  readonly end: number;
+  /** The number of the word that it is from, as the tokenizer cuts texts into words. */
+  readonly word: number;
+  /** Whether it stands for a space alone, as the mark before a word does in some vocabularies. */
+  readonly isSpace: boolean;
+  /** Its place in the row; -1 if it was cut off. */
+  readonly place: number;
+}
+
+/** The tokens of a text, and where each stands in it. */
+export interface TextTokens {
+  readonly ids: number[];
+  /** Which part of its text a token is in, as the model counts parts. */
+  readonly types: number[];
+  /** The tokens of the text in order, those that were cut off too, and no special ones. */
+  readonly tokens: TextToken[];
+}
+
 /** A pair of texts of which the second is seen through a window. */
 export interface PairWindow {
   readonly ids: number[];
@@ -67,6 +89,8 @@ export interface Tokenizer {
   encode(text: string, options?: EncodeOptions): number[];
   /** Tokens of several texts, or pairs of texts, padded to one length. */
   encodeBatch(texts: readonly string[], options?: EncodeBatchOptions): TokenBatch;
+  /** Tokens of a text, at most `maxLength`, with their places in it. */
+  encodeText(text: string, options?: EncodeOptions): TextTokens;
   /** Tokens of a text whose words are known, at most `maxLength`; a token at the end that marks it is kept. */
   encodeWords(words: readonly string[], options?: EncodeOptions): WordTokens;
   /**

@@ -4,6 +4,7 @@ import type {
   EncodeBatchOptions,
   EncodeOptions,
   PairWindow,
+  TextTokens,
   TokenBatch,
   Tokenizer,
   WordTokens,
@@ -17,6 +18,7 @@ const SEPARATOR_CODE = 0x2581;
 
 /** The encoder reads no more tokens than this. */
 const MAX_TOKENS = 128;
+const WORD = /[\p{L}\p{M}\p{N}]+|[^\s\p{L}\p{M}\p{N}]/gu;
 
 interface TrieNode {
   children: Map<number, TrieNode>;
@@ -159,6 +161,30 @@ export class UseLiteTokenizer implements Tokenizer {
       return { ids: ids.slice(0, maxLength), isTruncated: ids.length > maxLength };
     });
     return padBatch(rows, { padId: this.padId, ...(padTo !== undefined && { padTo }) });
+  }
+
+  /**
+   * Tokens of a text whose words are runs of letters and digits, or single signs, each encoded as if it stood alone; a token
+   * stands where its word does.
+   *
+   * @throws {RangeError} if `maxLength` is not a positive integer.
+   */
+  encodeText(text: string, { maxLength = MAX_TOKENS }: EncodeOptions = {}): TextTokens {
+    checkLength("maxLength", maxLength);
+    const words = [...text.matchAll(WORD)];
+    const all = this.encodeWords(words.map(([word]) => word), { maxLength: Number.MAX_SAFE_INTEGER - 1 });
+    const ids = all.ids.slice(0, maxLength);
+    return {
+      ids,
+      types: ids.map(() => 0),
+      tokens: all.words.map((word, place) => ({
+        start: words[word]!.index,
+        end: words[word]!.index + words[word]![0].length,
+        word,
+        isSpace: false,
+        place: place < maxLength ? place : -1,
+      })),
+    };
   }
 
   /**

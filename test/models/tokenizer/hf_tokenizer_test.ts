@@ -125,6 +125,10 @@ test("HfTokenizer says which steps of tokenizer.json a class doesn't use", () =>
   const [types, ...rest] = noticesOf("bert", { tokenizer_class: "PreTrainedTokenizerFast" }, ["a", "b"]);
   assert.match(types!, /^Both texts of a pair have the token type 0/);
   assert.deepEqual(rest, []);
+  // Models of transformers 4 are trained with the parts that its generic tokenizers tell.
+  const config = { tokenizer_class: "PreTrainedTokenizerFast" };
+  const old = tokenizerOf("bert", { config, model: { transformers_version: "4.57.6" } });
+  assert.deepEqual([...old.encodeBatch(["a"], { pairs: ["b"] }).types!], [0, 0, 0, 1, 1]);
 });
 
 test("HfTokenizer.encodeWords() puts a space before each word of a byte-level tokenizer", () => {
