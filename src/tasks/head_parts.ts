@@ -16,6 +16,8 @@ export interface HeadPartsOptions {
   readonly task: Pick<Task, "kind" | "perToken" | "labels">;
   /** Width of the encoder's token states. */
   readonly hiddenSize: number;
+  /** Whether the head is a dense layer on pooled states, as of `sentence-transformers`, instead of the family's own. */
+  readonly isPooled?: boolean;
 }
 
 /** The class of `transformers` for a task. */
@@ -31,14 +33,18 @@ export function architectureFor(
 
 /**
  * The parameters of a family's own head for a task: its last layer, the dense layer before it, and the pooler where that is
- * what the head reads.
+ * what the head reads; or those of a head on pooled states.
  */
-export function headPartsOf(family: EncoderFamily, { task, hiddenSize }: HeadPartsOptions): HeadPart[] {
+export function headPartsOf(
+  family: EncoderFamily,
+  { task, hiddenSize, isPooled = false }: HeadPartsOptions,
+): HeadPart[] {
   const { output, dense } = architectureFor(family, task);
   const linear = (name: string, theirs: string, rows: number): HeadPart[] => [
     { name: `${name}.weight`, theirs: `${theirs}.weight`, shape: [rows, hiddenSize] },
     { name: `${name}.bias`, theirs: `${theirs}.bias`, shape: [rows] },
   ];
+  if (isPooled) return linear("head.output", "linear", task.labels.length);
   return [
     ...dense === undefined ? [] : linear("head.dense", dense, hiddenSize),
     ...task.perToken || dense !== undefined

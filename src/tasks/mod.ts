@@ -11,6 +11,7 @@ export * from "./multi_label.ts";
 export * from "./open_task_model.ts";
 export * from "./question_answering.ts";
 export * from "./regression.ts";
+export * from "./sentence_head.ts";
 export * from "./task.ts";
 export {
   type ConfigJson,

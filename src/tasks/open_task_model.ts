@@ -6,6 +6,7 @@ import {
   loadEncoder,
   openWeights,
   ParameterMismatchError,
+  type Pooling,
   readEncoderConfig,
   type WeightSource,
 } from "../models/mod.ts";
@@ -13,7 +14,8 @@ import { architectureFor, type HeadPart, headPartsOf, partProblems, readParts } 
 import { withHeadParts } from "./_head_weights.ts";
 import type { Task } from "./task.ts";
 import { TaskModel } from "./task_model.ts";
-import { numOutputsOf, taskOfConfig } from "./task_of_config.ts";
+import { openSentenceHead } from "./sentence_head.ts";
+import { isSentenceModel, numOutputsOf, taskOfConfig } from "./task_of_config.ts";
 
 /** Options of {@linkcode openTaskModel}. */
 export interface OpenTaskModelOptions {
@@ -31,6 +33,8 @@ export interface OpenTaskModelOptions {
 export interface HeadSource extends Pick<WeightSource, "entries" | "read"> {
   /** Where they come from, for messages. */
   readonly source: string;
+  /** How a text's states become one vector, where the head is the dense layer `linear` on that; see {@linkcode openSentenceHead}. */
+  readonly pooling?: Pooling | undefined;
 }
 
 /** What {@linkcode openTaskModel} gives. */
@@ -41,7 +45,8 @@ export interface OpenedTaskModel {
 
 /**
  * A model that is trained for a task already, encoder and head, as `transformers` saves it: one for sequence
- * classification, token classification or question answering. Nothing of it starts at random: a head, or a pooler that the
+ * classification, token classification or question answering; or as `sentence-transformers` does, an encoder with a dense
+ * layer on pooled states, whose `config.json` names what it was trained for. Nothing of it starts at random: a head, or a pooler that the
  * head reads, which the weights lack is refused. What the weights hold beside the model is left out, with a notice.
  *
  * @throws {ModelConfigError} when `config.json` is missing, asks for what isn't built, names another class, or names
@@ -57,34 +62,45 @@ export interface OpenedTaskModel {
 export async function openTaskModel(
   gpu: Gpu,
   files: ModelFiles,
-  { task: given, head, onProgress, onNotice }: OpenTaskModelOptions = {},
+  options: OpenTaskModelOptions = {},
 ): Promise<OpenedTaskModel> {
+  const { onProgress, onNotice } = options;
   const { family, config, json } = await readEncoderConfig(files);
   const { source } = files;
+  const own = options.head === undefined && isSentenceModel(json, family)
+    ? await openSentenceHead(files)
+    : undefined;
+  const head = own ?? options.head;
   const weights = await openWeights(files);
   try {
     const { entries } = weights;
-    const task = given ?? taskOfConfig(json, family, {
+    const task = options.task ?? taskOfConfig(json, family, {
       source,
-      numOutputs: numOutputsOf(json, family, { source, entries }),
+      numOutputs: own === undefined ? numOutputsOf(json, family, { source, entries }) : sizeOf(own),
+      isPooled: own !== undefined,
       onNotice,
     });
     const { hiddenSize } = config;
-    const parts = headPartsOf(family, { task, hiddenSize });
+    const parts = headPartsOf(family, { task, hiddenSize, isPooled: head?.pooling !== undefined });
     const whole = head === undefined ? weights : withHeadParts(weights, parts, { head, family });
     const problems = partProblems(parts, whole.entries, family);
     refuseProblems(problems, parts, {
       architecture: architectureFor(family, task).architecture,
       source,
-      head,
+      head: options.head,
     });
-    const { encoder, skipped } = await loadEncoder(gpu, whole, { family, config, onProgress });
+    const { encoder, skipped } = await loadEncoder(gpu, whole, {
+      family,
+      config,
+      pooling: head?.pooling,
+      onProgress,
+    });
     try {
       const untrained = TaskModel.create(gpu, encoder, { task, seed: 0 });
-      const own = parts.filter(({ name }) => name.startsWith("head."));
-      const read: ReadonlyMap<string, Tensor> = await readParts(gpu, own, { weights: whole, family });
+      const headParts = parts.filter(({ name }) => name.startsWith("head."));
+      const read: ReadonlyMap<string, Tensor> = await readParts(gpu, headParts, { weights: whole, family });
       disposeAll([...untrained.head.namedParameters()].map(([, each]) => each));
-      const left = skipped.filter((name) => !own.some(({ theirs }) => theirs === name));
+      const left = skipped.filter((name) => !headParts.some(({ theirs }) => theirs === name));
       const notice = describeSkipped(left, source);
       if (notice !== undefined) onNotice?.(notice);
       return { model: untrained.mapParameters((name, parameter) => read.get(name) ?? parameter), family };
@@ -94,7 +110,17 @@ export async function openTaskModel(
     }
   } finally {
     await weights.close();
+    await own?.close();
   }
+}
+
+/** Outputs of a dense layer on pooled states. */
+function sizeOf({ entries, source }: HeadSource): number {
+  const shape = entries.get("linear.weight")?.shape;
+  if (shape?.length === 2) return shape[0]!;
+  throw new ParameterMismatchError(
+    `Cannot use ${source}: its dense layer must have linear.weight of two axes`,
+  );
 }
 
 /** @throws {ParameterMismatchError} when there are problems. */
@@ -110,9 +136,9 @@ function refuseProblems(
   if (problems.length === 0) return;
   const isMissing = problems.some((problem) => problem.endsWith("is missing"));
   throw new ParameterMismatchError(
-    `Cannot use ${source} as ${head ? `the base of ${head.source}` : `a trained ${architecture}`}:\n  ${
-      [...problems, ...isMissing ? [adviceOf(parts, head)] : []].join("\n  ")
-    }`,
+    `Cannot use ${source} as ${head ? `the base of ${head.source}` : `a trained ${architecture}`}: ${
+      problems.join(", ")
+    }${isMissing ? `; ${adviceOf(parts, head)}` : ""}`,
   );
 }
 

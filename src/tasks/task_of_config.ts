@@ -147,13 +147,18 @@ function toldApart(
 /**
  * The task that a whole model's `config.json` says it was trained for.
  *
+ * @param options.isPooled whether the head is one on pooled states, behind a bare encoder.
  * @throws {ModelConfigError} when its class is none of the family's task models, its labels are unusable, or their number isn't
  *   that of the head's outputs.
  */
-export function taskOfConfig(json: ConfigJson, family: EncoderFamily, options: TaskOfConfigOptions): Task {
+export function taskOfConfig(
+  json: ConfigJson,
+  family: EncoderFamily,
+  { isPooled = false, ...options }: TaskOfConfigOptions & { readonly isPooled?: boolean },
+): Task {
   const { source, numOutputs } = options;
-  const { questionAnswering, tokenClassification } = family.architectures;
-  const architecture = architectureOf(json, family, source);
+  const { questionAnswering, tokenClassification, sequenceClassification } = family.architectures;
+  const architecture = isPooled ? sequenceClassification : architectureOf(json, family, source);
   if (architecture === questionAnswering) return createTask("question-answering", {}) as Task;
   const labels = labelsOfConfig(json, options);
   if (labels.length !== numOutputs) {
@@ -183,6 +188,18 @@ function architectureOf(
       known.join(", ")
     }, got ${names.length > 0 ? excerpt(names) : "none"}`,
   );
+}
+
+/**
+ * Whether a configuration may be that of a bare encoder in front of a head on pooled states: it names what the head was trained
+ * for, which a sentence encoder's doesn't.
+ */
+export function isSentenceModel(
+  { architectures, problem_type: problemType, id2label }: ConfigJson,
+  { architecture }: EncoderFamily,
+): boolean {
+  return Array.isArray(architectures) && architectures.includes(architecture) &&
+    Boolean(problemType && id2label);
 }
 
 /**
