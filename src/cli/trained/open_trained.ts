@@ -4,6 +4,7 @@ import type { Gpu } from "../../engine/mod.ts";
 import { importPeft, openPeftAdapter, wholeParameters } from "../../federa/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../../models/mod.ts";
 import {
+  openSentenceHead,
   openTaskModel,
   type OpenTaskModelOptions,
   type Task,
@@ -66,12 +67,16 @@ async function openAdapter(
   options: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
   const adapter = await openPeftAdapter(files);
+  const sentenceHead = await openSentenceHead(files);
   try {
-    const { base, maxLength: recorded, ...description } = await describePeft(adapter, files, options);
+    const { base, maxLength: recorded, ...description } = await describePeft(adapter, files, {
+      ...options,
+      sentenceHead,
+    });
     const opened = await openCheckpoint(gpu, base, {
       ...options,
       task: buildTask(description.task, description.labels),
-      head: { source: adapter.source, ...wholeParameters(adapter) },
+      head: sentenceHead ?? { source: adapter.source, ...wholeParameters(adapter) },
     });
     const { pretrained, loaded } = opened;
     const maxLength = maxLengthFor(loaded.encoder, { given: options.maxLength, recorded });
@@ -79,6 +84,7 @@ async function openAdapter(
     return { ...opened, model, description: { ...description, maxLength } };
   } finally {
     await adapter.weights.close();
+    await sentenceHead?.close();
   }
 }
 

@@ -4,6 +4,7 @@ import type { PeftAdapter } from "../../federa/mod.ts";
 import { openWeights, type WeightSource } from "../../models/mod.ts";
 import {
   type ConfigJson,
+  type HeadSource,
   labelsOfConfig,
   sequenceKindOf,
   type TaskKind,
@@ -30,6 +31,12 @@ export interface PeftSettings {
   readonly task?: TaskKind | undefined;
 }
 
+/** Options of {@linkcode describePeft}. */
+export interface DescribePeftOptions extends LoadOptions, PeftSettings {
+  /** A head on pooled states, which `sentence-transformers` keeps beside an adapter. */
+  readonly sentenceHead?: HeadSource | undefined;
+}
+
 /** What {@linkcode describePeft} finds. */
 export interface PeftDescription
   extends Omit<ModelDescription, "format" | "weights" | "fingerprint" | "maxLength"> {
@@ -50,14 +57,22 @@ export interface PeftDescription
 export async function describePeft(
   adapter: PeftAdapter,
   files: ModelFiles,
-  options: LoadOptions & PeftSettings,
+  options: DescribePeftOptions,
 ): Promise<PeftDescription> {
   const note = await readTaskNote(files);
   const base = await openPeftBase(adapter, options);
-  const numOutputs = await countOutputs(adapter, base);
+  const { sentenceHead } = options;
+  const numOutputs = sentenceHead?.entries.get("linear.bias")?.shape[0] ?? await countOutputs(adapter, base);
   const json = await readJsonObject(base, "config.json", { maxBytes: 16 << 20 }) ?? {};
   const { source } = base;
-  const task = taskOf(adapter, { numOutputs, note, json, source, given: options.task });
+  const task = taskOf(adapter, {
+    numOutputs,
+    note,
+    json,
+    source,
+    given: options.task,
+    hasSentenceHead: sentenceHead !== undefined,
+  });
   const named = { source, json, reporter: options.reporter };
   const labels = checkLabels(
     options.labels ?? note?.labels ??
@@ -78,15 +93,17 @@ interface TaskSigns {
   /** `config.json` of the base, and where it is. */
   readonly json: ConfigJson;
   readonly source: string;
+  /** Whether the head is one on pooled states. */
+  readonly hasSentenceHead: boolean;
   /** What a person says. */
   readonly given: TaskKind | undefined;
 }
 
 function taskOf(
   { source: from, config: { taskType, baseClass } }: PeftAdapter,
-  { numOutputs, note, json, source, given }: TaskSigns,
+  { numOutputs, note, json, source, given, hasSentenceHead }: TaskSigns,
 ): TaskConfig {
-  const type = taskType ?? typeOfClass(baseClass ?? "");
+  const type = hasSentenceHead ? "SEQ_CLS" : taskType ?? typeOfClass(baseClass ?? "");
   const kinds = type === undefined ? undefined : kindsOfType(type);
   if (given !== undefined && kinds !== undefined && !kinds.includes(given)) {
     throw new ConfigError(

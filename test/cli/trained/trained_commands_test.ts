@@ -110,7 +110,7 @@ test("federa run trains a checkpoint's classifier, which predict, evaluate, expo
 
   const inspected = await federa("inspect", join(adapter, "adapter.safetensors"));
   assert.equal(inspected.code, 0, inspected.stderr);
-  assert.match(inspected.stdout, /encoder\.encoder\.layer\.1\.output\.dense +B·A − B₀·A₀ +\[12, 20\]/);
+  assert.match(inspected.stdout, /encoder\.encoder\.layer\.1\.output\.dense\s+B·A − B₀·A₀ +\[12, 20\]/);
 });
 
 test("federa run pools as a sentence encoder does, says and records it, and merges what is one again", async () => {
@@ -136,6 +136,13 @@ test("federa run pools as a sentence encoder does, says and records it, and merg
     max_seq_length: 16,
     do_lower_case: false,
   });
+  const exported = join(folder, "exported-sentence");
+  const exporting = await federa("export", "-a", adapter, "-o", exported);
+  assert.equal(exporting.code, 0, exporting.stderr);
+  for (const other of [merged, exported]) {
+    const again = await probabilities(other, "win a prize");
+    for (const label of ["ham", "spam"]) assert.ok(Math.abs(again[label]! - shares[label]!) <= 1e-4, other);
+  }
 });
 
 test("federa run tags words, and predict names the entities", async () => {
