@@ -1,6 +1,8 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { HubError } from "../errors.ts";
+import { printableJson } from "../printable.ts";
+import { redact } from "../redact.ts";
 import { checkFileName } from "./_file_name.ts";
 import { isAbsence, isFile } from "./_is_file.ts";
 import type { LocatedFiles } from "./local_model_files.ts";
@@ -17,10 +19,11 @@ export async function openFolderModel(folder: string): Promise<LocatedFiles> {
     throw error;
   });
   if (!info?.isDirectory()) {
-    const advice = isRepoName(folder) && folder.includes("/")
-      ? `write hf:${folder} for the model of that name on the hub`
-      : "a model is a folder, hf:owner/name or npm:package@version";
-    const got = JSON.stringify(folder);
+    const repo = repoIn(folder);
+    const advice = repo === undefined
+      ? "a model is a folder, hf:owner/name or npm:package@version"
+      : `write hf:${repo} for the model of that name on the hub`;
+    const got = printableJson(redact(folder));
     throw new HubError(
       info
         ? `Cannot open model ${got}: it is no folder; ${advice}`
@@ -34,4 +37,10 @@ export async function openFolderModel(folder: string): Promise<LocatedFiles> {
     return await isFile(path) ? path : undefined;
   };
   return { source: folder, path, has: async (name) => await path(name) !== undefined };
+}
+
+/** The hub's model that a text names without `hf:`, as `owner/name` or by the address of its page. */
+function repoIn(text: string): string | undefined {
+  const page = /^https?:\/\/[^/]*\/([^/?#]+\/[^/?#]+)/.exec(text)?.[1] ?? text;
+  return isRepoName(page) && page.includes("/") ? page : undefined;
 }

@@ -49,6 +49,12 @@ test("openModelFiles() says that a folder is missing, and what else could be mea
   const cases: [string, RegExp][] = [
     ["owner/name", /no such folder; write hf:owner\/name for the model of that name on the hub/],
     ["./owner/name", /no such folder; a model is a folder, hf:owner\/name or npm:package@version/],
+    ["https://huggingface.co/owner/name/tree/main", /no such folder; write hf:owner\/name for the model/],
+    [
+      "https://ada:secret@hub.example/owner/name",
+      /Cannot open model "https:\/\/…@hub\.example\/owner\/name"/,
+    ],
+    ["https://hub.example/", /no such folder; a model is a folder/],
     ["s3:bucket", /Cannot open model "s3:bucket": there is no such folder; a model is a folder/],
     ["", /Cannot open model ""/],
     [join(folder, "secret"), /it is no folder; a model is/],
