@@ -7,6 +7,7 @@ import { demoConfig, demoIntroduction } from "./demo.ts";
 import { parseConfig, readConfig } from "./config/parse_config.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./profile_table.ts";
+import { watchOutput } from "./output.ts";
 import { print, printJson } from "./print.ts";
 import { run } from "./run.ts";
 import { parseCount, start } from "./start.ts";
@@ -82,4 +83,5 @@ program.command("methods")
 
 addTrainedCommands(program);
 
+watchOutput();
 await program.parseAsync();

@@ -1,8 +1,9 @@
+import process from "node:process";
 import { printableJson, printableLines } from "../data/printable.ts";
 
 /** Prints what a command found on the standard output; what a terminal would obey is escaped. */
 export function print(text: string): void {
-  console.log(printableLines(text));
+  process.stdout.write(`${printableLines(text)}\n`);
 }
 
 /**
@@ -11,5 +12,5 @@ export function print(text: string): void {
  * @param indent spaces a level; one line by default.
  */
 export function printJson(value: unknown, indent?: number): void {
-  console.log(printableJson(value, indent));
+  process.stdout.write(`${printableJson(value, indent)}\n`);
 }

@@ -16,7 +16,7 @@ interface Row {
  * each method took.
  */
 export function resultsTable(baseline: Baseline | null, summaries: readonly MethodSummary[]): string {
-  const before = summaries[0]?.before;
+  const before = summaries.find(({ before }) => before !== null)?.before;
   const rows: Row[] = [
     ...(baseline ? [baseline] : []),
     ...(before ? [{ name: "before training", scores: before.scores }] : []),
@@ -26,10 +26,18 @@ export function resultsTable(baseline: Baseline | null, summaries: readonly Meth
   const scores = [...metrics].map((metric) =>
     number(scoreTitle(metric), ({ scores }) => scores?.[metric]?.toFixed(3))
   );
+  const finished = rows.filter(({ summary }) => summary?.status === "finished");
   return [
-    formatTable(rows, [name, ...scores]),
-    formatTable(rows.filter(({ summary }) => summary !== undefined), [name, ...costs]),
+    formatTable(rows, [name, ...scores], { note: ({ summary }) => summary && describeEnd(summary) }),
+    ...finished.length > 0 ? [formatTable(finished, [name, ...costs])] : [],
   ].join("\n\n");
+}
+
+/** Why a method has no scores. */
+function describeEnd({ status, error, rounds }: MethodSummary): string | undefined {
+  if (status === "finished") return undefined;
+  const after = rounds > 0 ? ` after round ${rounds}` : "";
+  return `${status}${after}${error === undefined ? "" : `: ${error}`}`;
 }
 
 const name: Column<Row> = { title: "method", cell: ({ name }) => name };

@@ -1,26 +1,29 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { cut } from "../data/excerpt.ts";
-import { writeFileAtomic } from "../data/mod.ts";
-import type { Config } from "./config/config.ts";
+import { WriteError, writeFileAtomic } from "../data/mod.ts";
+import { DeviceLostError, FederaError } from "../engine/mod.ts";
+import type { Config, MethodConfig } from "./config/config.ts";
 import { type Experiment, prepareExperiment } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { describeClients } from "./describe_clients.ts";
+import { describeFailure } from "./failure.ts";
 import { openTunedGpu } from "./open_tuned_gpu.ts";
 import { resultsTable } from "./results_table.ts";
 import { scoreTitle } from "./score_title.ts";
 import { createRunFolder, writeConfig } from "./run_folder.ts";
 import { runMethod } from "./run_method.ts";
 import type { Task } from "../tasks/mod.ts";
-import { majorityBaseline, type MethodSummary } from "./summary.ts";
+import { majorityBaseline, type MethodSummary, summarize } from "./summary.ts";
 
 /**
- * Runs every method of a configuration and prints one table. The folder of the run gets `config.json`, `summary.json` (anew
+ * Runs every method of a configuration and prints their scores and costs. The folder of the run gets `config.json`, `summary.json` (anew
  * after each method) and a folder for each method.
  *
  * @returns the folder of the run.
  * @throws {NoAdapterError} when there is no GPU, before anything is written.
  * @throws {RunFolderError} when nothing can be written, before anything is loaded.
+ * @throws {MethodsFailedError} at the end, when a method failed; the others were run nevertheless.
  * @throws the reason of the signal, once it is aborted.
  */
 export async function run(given: Config, options: LoadOptions): Promise<string> {
@@ -43,19 +46,50 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
   );
   const baseline = majorityBaseline(task, { train, test });
   const summaries: MethodSummary[] = [];
-  try {
-    for (const method of config.methods) {
-      summaries.push(await runMethod(experiment, method, { ...options, folder }));
-      const summary = { config, adapter: gpu.adapter, baseline, methods: summaries };
-      await writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+  const failures: string[] = [];
+  /** What no later method gets over. */
+  let end: unknown;
+  for (const method of config.methods) {
+    if (end === undefined) {
+      const { summary, error } = await runMethod(experiment, method, { ...options, folder });
+      summaries.push(summary);
+      if (summary.status === "failed") {
+        failures.push(`${summary.label}: ${describeFailure(error)}`);
+        reporter.line(`  ${summary.label} failed: ${describeFailure(error)}`);
+      }
+      if (signal?.aborted || stopsAll(error)) end = error;
+    } else summaries.push(notRun(method, end));
+    const summary = { config, adapter: gpu.adapter, baseline, methods: summaries };
+    await writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+    if (signal?.aborted) {
+      reporter.line(`The history so far is in ${folder}`);
+      throw signal.reason;
     }
-  } catch (error) {
-    if (signal?.aborted) reporter.line(`The history so far is in ${folder}`);
-    throw error;
   }
   reporter.line(`\n${resultsTable(baseline, summaries)}`);
   reporter.line(`\n${describeTarget(experiment)}History, adapters and summary are in ${folder}`);
+  if (failures.length > 0) throw new MethodsFailedError(failures, config.methods.length);
   return folder;
+}
+
+/** Methods of a run failed; the message says which and why. */
+export class MethodsFailedError extends FederaError {
+  override name = "MethodsFailedError";
+
+  /** @param failures a method's label and what ended it, each. */
+  constructor(failures: readonly string[], methods: number) {
+    super(`${failures.length} of ${methods} methods failed:\n  ${failures.join("\n  ")}`);
+  }
+}
+
+/** Whether an error would end every other method too. */
+function stopsAll(error: unknown): boolean {
+  return error instanceof DeviceLostError || error instanceof WriteError;
+}
+
+function notRun(method: MethodConfig, end: unknown): MethodSummary {
+  const reason = end instanceof DeviceLostError ? "the GPU device was lost" : "nothing can be written";
+  return summarize(method, undefined, { started: undefined, reports: [], status: "not run", error: reason });
 }
 
 /** A run that never began leaves no folder. */

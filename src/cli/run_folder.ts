@@ -1,10 +1,12 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, writeFileAtomic } from "../data/mod.ts";
+import { makeFolder, WriteError, writeFileAtomic } from "../data/mod.ts";
+import { describeCause } from "../data/describe_cause.ts";
 import type { Config } from "./config/config.ts";
+import { FederaError } from "../engine/errors.ts";
 
 /** The folder of a run cannot be made or written. */
-export class RunFolderError extends Error {
+export class RunFolderError extends FederaError {
   override name = "RunFolderError";
 }
 
@@ -25,7 +27,7 @@ export async function createRunFolder(config: Config): Promise<string> {
       return folder;
     }
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = describeCause(cause instanceof WriteError ? cause.cause : cause);
     throw new RunFolderError(
       `Cannot write a run into folder ${output}: ${reason}; set "output" to a folder that can be written`,
       {

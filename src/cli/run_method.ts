@@ -1,5 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { WriteError } from "../data/mod.ts";
+import { describeCause } from "../data/describe_cause.ts";
 import { HistoryWriter, type MemoryPlan, type RoundReport, type SimulationEvent } from "../fl/mod.ts";
 import { type MethodConfig, methodLabel } from "./config/config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
@@ -11,20 +13,26 @@ import { disposeOwn, writeModelFolder } from "./trained/model_folder.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { versions } from "./version.ts";
 
+/** A method's summary, and the error that ended it where one did. */
+export interface MethodOutcome {
+  readonly summary: MethodSummary;
+  readonly error?: unknown;
+}
+
 /**
  * Runs one method of an experiment and leaves `history.jsonl` and its trained model in a folder of its own. The history's
  * last record says how it ended: `finished`, `interrupted` or `failed`.
  *
- * @throws the reason of the signal, once it is aborted.
+ * @throws {WriteError} when its folder can't be made, or no history begun.
  */
 export async function runMethod(
   experiment: Experiment,
   method: MethodConfig,
   { folder, reporter, signal }: LoadOptions & { readonly folder: string },
-): Promise<MethodSummary> {
+): Promise<MethodOutcome> {
   const label = methodLabel(method);
   const own = join(folder, label);
-  await mkdir(own);
+  await makeNew(own);
   using history = new HistoryWriter(join(own, "history.jsonl"));
   history.append(header(experiment, method));
   const reports: RoundReport[] = [];
@@ -64,18 +72,33 @@ export async function runMethod(
       }
     }
   } catch (error) {
-    const round = reports.length;
-    if (signal?.aborted) history.append({ type: "interrupted", round });
-    else {history.append({
-        type: "failed",
-        round,
-        error: error instanceof Error ? error.message : String(error),
-      });}
-    throw error;
+    const [round, message] = [reports.length, error instanceof Error ? error.message : String(error)];
+    const status = signal?.aborted ? "interrupted" : "failed";
+    appendLast(history, { type: status, round, ...(status === "failed" && { error: message }) });
+    const end = { status, ...(status === "failed" && { error: message }) } as const;
+    return { summary: summarize(method, experiment.target, { started, reports, ...end }), error };
   } finally {
     reporter.endProgress();
   }
-  return summarize(method, experiment.target, { started: started!, reports });
+  return { summary: summarize(method, experiment.target, { started, reports }) };
+}
+
+/** Appends how it ended, unless what ended it was that nothing can be written. */
+function appendLast(history: HistoryWriter, record: Readonly<Record<string, unknown>>): void {
+  try {
+    history.append(record);
+  } catch (error) {
+    if (!(error instanceof WriteError)) throw error;
+  }
+}
+
+/** Makes a folder that isn't there yet, in one that is. */
+async function makeNew(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (cause) {
+    throw new WriteError(`Cannot make folder ${folder}: ${describeCause(cause)}`, { cause });
+  }
 }
 
 function header(

@@ -2,25 +2,42 @@ import process from "node:process";
 import { InvalidArgumentError } from "commander";
 import { printableLines } from "../data/printable.ts";
 import { describeFailure } from "./failure.ts";
-import { InterruptedError, interruptSignal } from "./interrupt.ts";
+import { InterruptedError, Interruption } from "./interrupt.ts";
 import type { LoadOptions } from "./load_data.ts";
-import { createReporter, type ReporterStream } from "./reporter.ts";
+import { whenOutputCloses } from "./output.ts";
+import { createReporter, type Reporter, type ReporterStream } from "./reporter.ts";
 
 /** Does what a command is for, and ends the process on a failure: background work on a closed device would hold it up. */
 export async function start(
   work: (options: LoadOptions) => Promise<void>,
   stream: ReporterStream = process.stdout,
 ): Promise<void> {
-  const reporter = createReporter(stream);
-  const signal = interruptSignal(() => reporter.line("Stopping; Ctrl-C again ends at once"));
+  const interruption = new Interruption();
+  const { signal } = interruption;
+  const reporter = interruptible(createReporter(stream), signal);
+  interruption.listen(() => reporter.line("Stopping; Ctrl-C again ends at once"));
+  whenOutputCloses(() => interruption.raise("SIGPIPE"));
   try {
     await work({ reporter, signal });
+    reporter.endProgress();
   } catch (error) {
     reporter.endProgress();
-    if (error instanceof InterruptedError) process.exit(130);
+    if (signal.reason instanceof InterruptedError) process.exit(signal.reason.exitCode);
     console.error(printableLines(describeFailure(error)));
     process.exit(1);
   }
+}
+
+/** A reporter that ends whatever reports progress once it's to end. */
+function interruptible(reporter: Reporter, signal: AbortSignal): Reporter {
+  return {
+    line: (text) => reporter.line(text),
+    progress(...args) {
+      signal.throwIfAborted();
+      reporter.progress(...args);
+    },
+    endProgress: () => reporter.endProgress(),
+  };
 }
 
 /** Reads a positive whole number of the command line. */

@@ -3,13 +3,23 @@ import type { Scores, Task, TaskSet } from "../tasks/mod.ts";
 import { type MethodConfig, methodLabel } from "./config/config.ts";
 import type { Experiment } from "./experiment.ts";
 
-/** What is known of a method at the end of its rounds. */
+/**
+ * How a method ended: after its last round, by an error, because the run was interrupted, or not at all, because what
+ * stopped another method stops this one too.
+ */
+export type MethodStatus = "finished" | "failed" | "interrupted" | "not run";
+
+/** What is known of a method at its end; of one that didn't finish, what its whole rounds tell. */
 export interface MethodSummary {
   readonly label: string;
   readonly method: string;
+  readonly status: MethodStatus;
+  /** Why it didn't finish, or wasn't run. */
+  readonly error?: string;
   readonly learningRate: number;
-  /** Values that a client trains and uploads. */
-  readonly trainableParameters: number;
+  /** Values that a client trains and uploads; null if it failed before they were counted. */
+  readonly trainableParameters: number | null;
+  /** Whole rounds. */
   readonly rounds: number;
   /** The global model before the first round, and after the last. */
   readonly before: Evaluation | null;
@@ -26,29 +36,37 @@ export interface MethodSummary {
   readonly appliedError: number | null;
 }
 
+/** What {@linkcode summarize} sums up. */
+export interface MethodEvents {
+  readonly started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
+  readonly reports: readonly RoundReport[];
+  /** `finished` by default. */
+  readonly status?: MethodStatus;
+  readonly error?: string | undefined;
+}
+
 /** Sums up a method from its events. */
 export function summarize(
   method: MethodConfig,
   target: Experiment["target"],
-  { started, reports }: {
-    readonly started: Extract<SimulationEvent, { type: "initialized" }>;
-    readonly reports: readonly RoundReport[];
-  },
+  { started, reports, status = "finished", error }: MethodEvents,
 ): MethodSummary {
   const reached = target &&
     reports.find(({ test }) => (test?.scores[target.metric] ?? -Infinity) >= target.value);
   return {
     label: methodLabel(method),
     method: method.method,
+    status,
+    ...(error !== undefined && { error }),
     learningRate: method.learningRate,
-    trainableParameters: started.trainableParameters,
+    trainableParameters: started?.trainableParameters ?? null,
     rounds: reports.length,
-    before: started.test,
+    before: started?.test ?? null,
     after: reports.at(-1)?.test ?? null,
     roundsToTarget: reached?.round ?? null,
     bytesUp: total(reports.map(({ bytesUp }) => bytesUp)),
     bytesDown: total(reports.map(({ bytesDown }) => bytesDown)),
-    seconds: started.seconds + total(reports.map(({ seconds }) => total(Object.values(seconds)))),
+    seconds: (started?.seconds ?? 0) + total(reports.map(({ seconds }) => total(Object.values(seconds)))),
     aggregationError: mean(reports.map(({ aggregationError }) => aggregationError)),
     appliedError: mean(reports.map(({ appliedError }) => appliedError)),
   };

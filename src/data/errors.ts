@@ -1,10 +1,11 @@
+import { FederaError } from "../engine/errors.ts";
 /** A file's bytes contradict its format or its pinned checksum; the message names the file and both values. */
-export class CorruptFileError extends Error {
+export class CorruptFileError extends FederaError {
   override name = "CorruptFileError";
 }
 
 /** A package cannot be had from the npm registry; `reason` tells why. */
-export class PackageUnavailableError extends Error {
+export class PackageUnavailableError extends FederaError {
   override name = "PackageUnavailableError";
   /** `offline`: the registry did not answer; `not-found`: no such version; `npm`: npm is missing or failed. */
   readonly reason: "offline" | "not-found" | "npm";
@@ -24,7 +25,7 @@ export class PackageUnavailableError extends Error {
 export type HubErrorReason = "invalid" | "not-found" | "unauthorized" | "rate-limited" | "offline" | "server";
 
 /** A model's files cannot be had from where its spec points to; `reason` tells why. */
-export class HubError extends Error {
+export class HubError extends FederaError {
   override name = "HubError";
   readonly reason: HubErrorReason;
 
@@ -35,11 +36,24 @@ export class HubError extends Error {
 }
 
 /** A cache of files cannot be read or written. */
-export class CacheError extends Error {
+export class CacheError extends FederaError {
   override name = "CacheError";
 }
 
 /** A data file is larger, or takes more memory or time to read, than it may; the message names the limit. */
-export class DataLimitError extends Error {
+export class DataLimitError extends FederaError {
   override name = "DataLimitError";
+}
+
+/** A file or folder cannot be written; the message names it and the system's reason, whose `code` it has. */
+export class WriteError extends FederaError {
+  override name = "WriteError";
+  /** As `ENOSPC`; undefined where it wasn't the system that refused. */
+  readonly code: string | undefined;
+
+  constructor(message: string, options: { readonly cause: unknown }) {
+    super(message, options);
+    const { cause } = options;
+    this.code = cause instanceof Error && "code" in cause ? String(cause.code) : undefined;
+  }
 }

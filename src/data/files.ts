@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { errorCode } from "./cache_folder.ts";
+import { describeCause } from "./describe_cause.ts";
+import { WriteError } from "./errors.ts";
 
 /**
  * Writes a file whole or not at all (Node only): into a temporary file of the same folder, flushed to the disk, then
  * renamed. A reader sees the old content or the new one; an interrupted or failed write leaves the old one.
  *
- * @throws {Error} naming the path, with the system's error as its cause, if the folder is missing or cannot be
+ * @throws {WriteError} naming the path, with the system's error as its cause, if the folder is missing or cannot be
  *   written, or the disk is full
  *
  * @example
@@ -31,7 +34,7 @@ const CHUNK = 64 << 20;
  * memory whole (Node only).
  *
  * @param produce is given a function that appends bytes to the file, to be awaited each time.
- * @throws {Error} naming the path, with the system's error as its cause, if it cannot be written.
+ * @throws {WriteError} naming the path, with the system's error as its cause, if it cannot be written.
  * @throws what `produce` throws; the old content stays then.
  *
  * @example
@@ -50,8 +53,9 @@ export async function writeStreamAtomic(
     try {
       return await step();
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`Cannot write ${path} in folder ${dirname(path)}: ${reason}`, { cause });
+      throw new WriteError(`Cannot write ${path} in folder ${dirname(path)}: ${describeCause(cause)}`, {
+        cause,
+      });
     }
   };
   const file = await writing(() => open(temporary, "wx"));
@@ -79,16 +83,24 @@ export async function writeStreamAtomic(
  * Makes a folder and the folders above it, where they are missing (Node only). Unlike `mkdir` with `recursive`, which
  * tries for ever where a file system such as /proc refuses new folders by saying that the path is missing.
  *
- * @throws what the file system answers.
+ * @throws {WriteError} naming the folder, with the system's error as its cause.
  */
 export async function makeFolder(path: string): Promise<void> {
   try {
+    await make(path);
+  } catch (cause) {
+    throw new WriteError(`Cannot make folder ${path}: ${describeCause(cause)}`, { cause });
+  }
+}
+
+async function make(path: string): Promise<void> {
+  try {
     await mkdir(path);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
     if (code !== "ENOENT" || dirname(path) === path) throw error;
-    await makeFolder(dirname(path));
+    await make(dirname(path));
     await mkdir(path).catch((second) => {
       // Another process may have made it in between.
       if (second.code !== "EEXIST") throw second;

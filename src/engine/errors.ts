@@ -1,29 +1,37 @@
+/**
+ * Whatever a caller can mend, or must tell a person: the message says what was tried, what was expected and what was found.
+ * The other errors that are thrown on purpose are `TypeError` and `RangeError`, of arguments.
+ */
+export class FederaError extends Error {
+  override name = "FederaError";
+}
+
 /** No WebGPU adapter could be had; the message says what to install. */
-export class NoAdapterError extends Error {
+export class NoAdapterError extends FederaError {
   override name = "NoAdapterError";
 }
 
 /** The device lacks an optional feature of WebGPU that was asked for. */
-export class MissingFeatureError extends Error {
+export class MissingFeatureError extends FederaError {
   override name = "MissingFeatureError";
 }
 
 /** The GPU device was lost; every later call on it reports this error. */
-export class DeviceLostError extends Error {
+export class DeviceLostError extends FederaError {
   override name = "DeviceLostError";
 }
 
 /** A tensor does not fit the memory or the binding limits of the adapter. */
-export class OutOfMemoryError extends Error {
+export class OutOfMemoryError extends FederaError {
   override name = "OutOfMemoryError";
 }
 
 /** The device rejected a command; results computed since the last readback can't be trusted. */
-export class GpuValidationError extends Error {
+export class GpuValidationError extends FederaError {
   override name = "GpuValidationError";
 }
 
 /** A value that must be finite is NaN or infinite. */
-export class NonFiniteError extends Error {
+export class NonFiniteError extends FederaError {
   override name = "NonFiniteError";
 }

@@ -1,4 +1,5 @@
+import { FederaError } from "../engine/errors.ts";
 /** An adapter does not belong to a model; the message lists every layer and parameter that disagrees. */
-export class AdapterMismatchError extends Error {
+export class AdapterMismatchError extends FederaError {
   override name = "AdapterMismatchError";
 }

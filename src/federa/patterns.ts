@@ -2,11 +2,12 @@ import { excerpt } from "../data/excerpt.ts";
 import { Linear, type Module } from "../engine/mod.ts";
 import { nearestPattern, shapeOf } from "./_nearest_pattern.ts";
 import { LONGEST_PATTERN, matchesPattern } from "./_glob.ts";
+import { FederaError } from "../engine/errors.ts";
 
 export { matchesPattern } from "./_glob.ts";
 
 /** A name pattern matches no linear layer of the model. */
-export class PatternError extends Error {
+export class PatternError extends FederaError {
   override name = "PatternError";
 }
 

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
-import { appendFileSync, closeSync, ftruncateSync, openSync, readFileSync } from "node:fs";
+import { appendFileSync, closeSync, fstatSync, ftruncateSync, openSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { CorruptFileError } from "../data/errors.ts";
+import { CorruptFileError, WriteError } from "../data/errors.ts";
+import { describeCause } from "../data/describe_cause.ts";
 
 /** What a history file holds. */
 export interface History {
@@ -29,7 +30,7 @@ export class HistoryWriter {
   /**
    * Opens the file, or makes it; its folder must exist.
    *
-   * @throws {Error} naming the path if the file cannot be opened for writing
+   * @throws {WriteError} naming the path if the file cannot be opened for writing
    * @throws {CorruptFileError} if the file exists and is no history
    */
   constructor(path: string) {
@@ -47,13 +48,18 @@ export class HistoryWriter {
    * Adds one record.
    *
    * @throws {RangeError} if a number is NaN or infinite, which JSON would turn into null without a word
-   * @throws {Error} if the disk is full, or the writer is closed
+   * @throws {WriteError} if the disk is full or the folder is gone
+   * @throws {TypeError} if the writer is closed
    */
   append(record: Readonly<Record<string, unknown>>): void {
     const line = `${JSON.stringify(record, refuseNonFinite)}\n`;
     const file = this.#file;
-    if (file === undefined) throw new Error(`Cannot append to history ${this.#path}: it is closed`);
-    this.#write(() => appendFileSync(file, line));
+    if (file === undefined) throw new TypeError(`Cannot append to history ${this.#path}: it is closed`);
+    this.#write(() => {
+      // Whoever writes on into a file that was removed loses everything without a word.
+      if (fstatSync(file).nlink === 0) throw new Error("it was removed since");
+      appendFileSync(file, line);
+    });
   }
 
   /** Closes the file; a second call does nothing. */
@@ -82,8 +88,7 @@ export class HistoryWriter {
     try {
       return step();
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new Error(`Cannot write history ${this.#path}: ${reason}`, { cause });
+      throw new WriteError(`Cannot write history ${this.#path}: ${describeCause(cause)}`, { cause });
     }
   }
 }

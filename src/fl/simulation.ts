@@ -1,5 +1,5 @@
 import { disposeAll, type Tensor } from "../engine/mod.ts";
-import { matchLinears } from "../federa/mod.ts";
+import { adaptersOf, matchLinears } from "../federa/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 import { EventQueue } from "./_event_queue.ts";
 import { PhaseTimer } from "./_phase_timer.ts";
@@ -8,7 +8,7 @@ import { evaluate, type Evaluation } from "./evaluate.ts";
 import type { RoundReport, SimulationEvent } from "./events.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
 import { planMemory } from "./memory.ts";
-import { trainableParameters } from "./method.ts";
+import { type ServerState, trainableParameters } from "./method.ts";
 import { trainRound } from "./round.ts";
 import { checkOptions, type SimulationOptions } from "./simulation_options.ts";
 
@@ -29,20 +29,37 @@ export async function* simulate(
   options: SimulationOptions,
 ): AsyncGenerator<SimulationEvent> {
   checkOptions(options);
-  const { method, rounds, evaluateEvery = 1, svd = "randomized", targets, rank, alpha, seed } = options;
+  const { method, svd = "randomized", targets, rank, alpha, seed } = options;
   const started = performance.now();
   const progress = new EventQueue<SimulationEvent>();
-  const report =
-    (round: number, phase: "initialization" | "training" | "evaluation") => (done: number, total: number) =>
-      progress.push({ type: "progress", round, phase, done, total });
   const state = yield* progress.until(method.init(pretrained, {
     targets,
     rank,
     alpha,
     svd,
     seed,
-    onProgress: report(0, "initialization"),
+    onProgress: (done, total) =>
+      progress.push({ type: "progress", round: 0, phase: "initialization", done, total }),
   }));
+  let isTaken = false;
+  try {
+    yield* runRounds(pretrained, state, { ...options, started, progress });
+    isTaken = true;
+    yield { type: "finished", model: method.evaluationModel(state) };
+  } finally {
+    if (!isTaken) disposeOwn(state.model, pretrained);
+  }
+}
+
+/** Evaluates the state, and trains and evaluates it round by round. */
+async function* runRounds(
+  pretrained: TaskModel,
+  state: ServerState,
+  options: SimulationOptions & { readonly started: number; readonly progress: EventQueue<SimulationEvent> },
+): AsyncGenerator<SimulationEvent, void> {
+  const { method, rounds, evaluateEvery = 1, targets, started, progress } = options;
+  const report = (round: number, phase: "training" | "evaluation") => (done: number, total: number) =>
+    progress.push({ type: "progress", round, phase, done, total });
   const shouldEvaluate = (round: number) =>
     evaluateEvery > 0 && (round % evaluateEvery === 0 || round === rounds);
   const test = (round: number): Promise<Evaluation | null> =>
@@ -115,7 +132,13 @@ export async function* simulate(
     disposeAll(before.values());
     disposeAll(origin.values());
   }
-  yield { type: "finished", model: method.evaluationModel(state) };
+}
+
+/** Frees what the model doesn't share with the pretrained one. */
+function disposeOwn(model: TaskModel, pretrained: TaskModel): void {
+  const shared = new Set([...pretrained.namedParameters()].map(([, parameter]) => parameter));
+  for (const [, parameter] of model.namedParameters()) if (!shared.has(parameter)) parameter.dispose();
+  for (const { initial } of adaptersOf(model).values()) disposeAll(Object.values<Tensor>({ ...initial }));
 }
 
 function sizeOfAll(tensors: Iterable<Tensor>): number {

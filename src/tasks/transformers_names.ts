@@ -2,9 +2,10 @@ import { type EncoderFamily, TransformerEncoder } from "../models/mod.ts";
 import { PooledHead } from "./head.ts";
 import { architectureFor } from "./head_parts.ts";
 import type { TaskModel } from "./task_model.ts";
+import { FederaError } from "../engine/errors.ts";
 
 /** The Python package `transformers` has no class for a model: it can't be written in a form that others load. */
-export class NoCounterpartError extends Error {
+export class NoCounterpartError extends FederaError {
   override name = "NoCounterpartError";
 }
 

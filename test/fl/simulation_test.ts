@@ -386,10 +386,8 @@ test("simulate() frees what it made when it fails or is left early", async () =>
   const left = await owned(async () => {
     for await (const event of simulate(pretrained, defaults)) if (event.type === "round") break;
   });
-  // Head and factors, A₀ and B₀, and two residuals, which nobody can reach any more.
-  const most = 256 * (2 + 4 + 4 + 2);
-  assert.ok(failed <= most, `${failed} bytes after a failure`);
-  assert.ok(left <= most, `${left} bytes after an early end`);
+  assert.equal(failed, 0, `${failed} bytes after a failure`);
+  assert.equal(left, 0, `${left} bytes after an early end`);
 });
 
 test("simulate() refuses options that don't fit the data before anything is trained", async () => {

@@ -6,9 +6,10 @@ import { isRepoName } from "../../data/hub/model_spec.ts";
 import { nearestKey } from "../../data/nearest_key.ts";
 import { describeChoice, show } from "./describe_choice.ts";
 import { USE_LITE } from "./model_config.ts";
+import { FederaError } from "../../engine/errors.ts";
 
 /** A configuration cannot be used; the message lists every problem with its place. */
-export class ConfigError extends Error {
+export class ConfigError extends FederaError {
   override name = "ConfigError";
 }
 
