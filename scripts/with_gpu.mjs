@@ -2,6 +2,7 @@
 //   node scripts/with_gpu.mjs [--swiftshader] FILE.ts [ARGUMENTS...]
 import "./register.mjs";
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import process from "node:process";
 
 const { setUpGpu } = await import("./setup_gpu.ts");
@@ -23,7 +24,8 @@ const child = spawn(process.execPath, ["--import", register, ...args], {
   env: { ...process.env, ...environment },
   stdio: "inherit",
 });
-// The terminal sends Ctrl-C to both processes: the child decides how to end, this one waits for it.
-process.on("SIGINT", () => {});
-process.on("SIGTERM", () => child.kill("SIGTERM"));
-child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
+// The child decides how to end, and this process waits for it. A terminal sends Ctrl-C to both: the child takes two
+// that come at once for one.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+process.on("exit", () => child.kill());
+child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

@@ -1,5 +1,7 @@
 import { mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
+import process from "node:process";
 import { errorCode } from "./cache_folder.ts";
 import { makeFolder } from "./files.ts";
 import { npmPack, type NpmPackOptions, type PackedTarball } from "./npm_pack.ts";
@@ -11,12 +13,14 @@ export interface NpmDownloadOptions extends NpmPackOptions {
 }
 
 const TEMPORARY = ".download-";
+/** What the temporary folders of this machine's processes begin with; the number of the process follows. */
+const OWN = `${TEMPORARY}${hostname().replace(/[^\w.]/g, "_")}-`;
 const STALE_MILLISECONDS = 24 * 60 * 60 * 1000;
 
 /**
  * Has npm fetch one version of a package and moves its tarball to `path`, in the folder of that version. The download
  * lies in a temporary folder of its own until it is whole and checked. Other versions of the package are removed, and
- * so are temporary folders older than a day.
+ * so are temporary folders older than a day, or of a process that has ended.
  *
  * @throws as {@linkcode npmPack} and `check`.
  */
@@ -29,7 +33,7 @@ export async function downloadNpmTarball(
   const root = dirname(folder);
   await makeFolder(root);
   await removeLeftovers(root);
-  const temporary = await mkdtemp(join(root, TEMPORARY));
+  const temporary = await mkdtemp(join(root, `${OWN}${process.pid}-`));
   try {
     const packed = await npmPack(pkg, temporary, options);
     await options.check(packed);
@@ -56,7 +60,22 @@ async function removeLeftovers(root: string): Promise<void> {
       if (errorCode(error) !== "ENOENT") throw error;
       return undefined;
     });
-    if (info && Date.now() - info.mtimeMs > STALE_MILLISECONDS) await removeTree(join(root, entry));
+    if (info && (isAbandoned(entry) || Date.now() - info.mtimeMs > STALE_MILLISECONDS)) {
+      await removeTree(join(root, entry));
+    }
+  }
+}
+
+/** Whether a temporary folder is of a process of this machine that has ended. */
+function isAbandoned(entry: string): boolean {
+  const id = entry.startsWith(OWN) ? /^\d+(?=-)/.exec(entry.slice(OWN.length))?.[0] : undefined;
+  if (id === undefined) return false;
+  try {
+    // Sends nothing: asks whether there is such a process.
+    process.kill(Number(id), 0);
+    return false;
+  } catch (error) {
+    return errorCode(error) === "ESRCH";
   }
 }
 

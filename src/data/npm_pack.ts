@@ -67,15 +67,17 @@ export async function npmPack(
   const npmCache = join(folder, "npm-cache");
   const done = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, done.signal]) : done.signal;
+  const packed = runNpm(spec, [`--cache=${npmCache}`, `--pack-destination=${folder}`], {
+    ...options,
+    signal,
+  });
   let report: string;
   try {
-    const packed = runNpm(spec, [`--cache=${npmCache}`, `--pack-destination=${folder}`], {
-      ...options,
-      signal,
-    });
     report = await Promise.race([packed, reportGrowth(spec, npmCache, { ...options, done: done.signal })]);
   } finally {
     done.abort();
+    // Whatever ended the race, npm has ended too before anybody removes its files.
+    await packed.catch(() => {});
   }
   const tarballs = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
   if (tarballs.length !== 1) {
@@ -108,11 +110,18 @@ async function runNpm(spec: string, paths: readonly string[], options: NpmPackOp
   let report = "";
   let complaint = "";
   let status: number | NodeJS.Signals;
+  options.signal?.throwIfAborted();
   try {
     const child = spawn(program!, [...first, ...rest], {
       stdio: ["ignore", "pipe", "pipe"],
       windowsHide: true,
-      ...(options.signal && { signal: options.signal }),
+    });
+    const kill = () => void child.kill("SIGKILL");
+    options.signal?.addEventListener("abort", kill, { once: true });
+    process.once("exit", kill);
+    child.once("close", () => {
+      options.signal?.removeEventListener("abort", kill);
+      process.off("exit", kill);
     });
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       report = (report + text).slice(0, 8000);
@@ -120,8 +129,10 @@ async function runNpm(spec: string, paths: readonly string[], options: NpmPackOp
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       complaint = (complaint + text).slice(-8000);
     });
+    // Also after an interruption: what npm is still writing can't be removed.
     const [code, signal] = await once(child, "close") as [number | null, NodeJS.Signals];
     status = code ?? signal;
+    options.signal?.throwIfAborted();
   } catch (cause) {
     options.signal?.throwIfAborted();
     throw new PackageUnavailableError(

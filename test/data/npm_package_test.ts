@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
@@ -165,7 +165,11 @@ test("fetchNpmPackage() keeps one version of a package and clears away what dead
   const { options, contents } = await makeBench(t, "work");
   const root = join(options.cacheFolder, "npm");
   const old = new Date(Date.now() - 25 * 60 * 60 * 1000);
-  for (const name of ["@some+package@0.9.0", "@some+package-two@1.0.0", ".download-old", ".download-young"]) {
+  // No process has this number.
+  const dead = `.download-${hostname().replace(/[^\w.]/g, "_")}-4194305-x`;
+  for (
+    const name of ["@some+package@0.9.0", "@some+package-two@1.0.0", ".download-old", ".download-young", dead]
+  ) {
     await mkdir(join(root, name), { recursive: true });
     await writeFile(join(root, name, "package.tgz"), "x");
   }
