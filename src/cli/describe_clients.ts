@@ -21,8 +21,10 @@ function describeSkew(
   >,
 ): string {
   if (!(targets instanceof Int32Array) || targetsPerRow !== 1) return "";
-  const shareOf = (rows: readonly number[], id: number) =>
-    rows.filter((row) => targets[row] === id).length / rows.length;
-  const onesided = clients.filter((rows) => labels.some((_, id) => shareOf(rows, id) >= 0.9)).length;
+  const onesided = clients.filter((rows) => {
+    const counts = new Map<number, number>();
+    for (const row of rows) counts.set(targets[row]!, (counts.get(targets[row]!) ?? 0) + 1);
+    return [...counts.values()].some((count) => count >= 0.9 * rows.length);
+  }).length;
   return `; ${onesided} have 90 % or more of one class`;
 }

@@ -128,6 +128,14 @@ function rehearseRound(
   const names = matchLinears(pretrained, targets);
   const longest = clients.reduce((most, { length }) => Math.max(most, length), 0);
   const steps = "steps" in work ? work.steps : work.epochs * Math.ceil(longest / batchSize);
+  const batchBytes = 4 * steps * cohortSize * batchSize * train.length;
+  if (batchBytes > gpu.maxBindingBytes) {
+    throw new OutOfMemoryError(
+      `${gigabytes(batchBytes)} are needed for the tokens of ${steps} local steps, ${
+        gigabytes(gpu.maxBindingBytes)
+      } fit into a tensor; take fewer`,
+    );
+  }
   const plans = new Array(cohortSize).fill(new Array(steps).fill([0]));
   const batches = packBatches(train, plans, batchSize);
   return gpu.rehearse(() => {

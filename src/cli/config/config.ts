@@ -2,22 +2,23 @@ import { z } from "zod";
 import { methods } from "../../fl/mod.ts";
 import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
+import { folderName, path } from "./names.ts";
 import { modelConfig, USE_LITE } from "./model_config.ts";
 import { taskConfig } from "./task_config.ts";
 
-const name = z.string().regex(
-  /^[\w-][\w.-]*$/,
-  "expected letters, digits, dots, dashes and underscores, no dot in front",
-);
 const count = z.int().min(1);
+/** Numbers beyond any run; what a model, its data or a device doesn't take is told later, with their own limits. */
+const clients = count.max(1e7);
+const steps = count.max(1e6);
+const size = count.max(2 ** 16);
 const seed = z.int().min(0).max(2 ** 53 - 1);
 const rate = z.number().gt(0).max(1e6);
 
 const partition = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("iid"), numClients: count }),
+  z.strictObject({ kind: z.literal("iid"), numClients: clients }),
   z.strictObject({
     kind: z.literal("dirichlet"),
-    numClients: count,
+    numClients: clients,
     alpha: rate,
     minSize: count.default(1),
   }),
@@ -50,16 +51,16 @@ const schedule = z.discriminatedUnion("kind", [
 const method = z.strictObject({
   method: z.enum([...methods.keys()]),
   /** Names the method's folder and its row in the table; the method's name by default. */
-  label: name.optional(),
+  label: folderName.optional(),
   learningRate: rate,
-  rank: count.default(8),
+  rank: size.default(8),
   alpha: rate.default(8),
   /** Names of the layers that low-rank methods adapt, or patterns of them; by default every linear one of the encoder's layers. */
   targets: z.array(z.string().min(1)).min(1).optional(),
   svd: z.enum(["randomized", "exact"]).default("randomized"),
 });
 
-const local = z.strictObject({ epochs: count.optional(), steps: count.optional() })
+const local = z.strictObject({ epochs: steps.optional(), steps: steps.optional() })
   .refine(
     ({ epochs, steps }) => (epochs === undefined) !== (steps === undefined),
     "expected epochs or steps, one of them",
@@ -71,29 +72,30 @@ const local = z.strictObject({ epochs: count.optional(), steps: count.optional()
  */
 export const configSchema = z.strictObject({
   /** Names the run's folder. */
-  name,
+  name: folderName,
   seed: seed.default(1),
   model: modelConfig.default({ source: USE_LITE }),
   task: taskConfig.default({ kind: "sequence-classification" }),
   data: dataConfig,
   /** Tokens of a text, special ones included, or of a window on it. */
-  maxLength: count.default(64),
+  maxLength: steps.default(64),
   partition,
   methods: z.array(method).min(1).superRefine((list, context) => {
-    const labels = list.map(methodLabel);
+    // Not every file system tells upper and lower case apart.
+    const labels = list.map((each) => methodLabel(each).toLowerCase());
     labels.forEach((label, i) => {
       if (labels.indexOf(label) < i) {
         context.addIssue({
           code: "custom",
           path: [i],
-          message: `"${label}" is there twice: give one a label`,
+          message: `"${methodLabel(list[i]!)}" is there twice: give one a label`,
         });
       }
     });
   }),
-  rounds: count,
+  rounds: steps,
   /** All by default. */
-  clientsPerRound: count.optional(),
+  clientsPerRound: clients.optional(),
   /** Clients trained at once; changes memory and speed, never a bit of the result. `"auto"` is the most that fit. */
   cohortSize: z.union([count, z.literal("auto")], 'expected a positive whole number or "auto"').default(8),
   /** The most bytes of GPU buffers to hold; see `SimulationOptions` of `federa/fl` for the default. */
@@ -103,7 +105,7 @@ export const configSchema = z.strictObject({
   /** Runs each layer again in the backward pass instead of keeping its activations; saves memory, changes no bit. */
   checkpointing: z.boolean().default(false),
   local: local.default({ epochs: 1 }),
-  batchSize: count.default(8),
+  batchSize: size.default(8),
   optimizer: optimizer.default({ name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),
   schedule: schedule.default({ kind: "constant" }),
   /** Longest gradient of one client; unclipped by default. */
@@ -119,7 +121,7 @@ export const configSchema = z.strictObject({
     value: z.number().gt(-1).max(1),
   }).optional(),
   /** Folder that gets a folder for each run, relative to the working directory. */
-  output: z.string().min(1).default("runs"),
+  output: path.default("runs"),
 }).superRefine(({ task, data, partition, model }, context) => {
   const refuse = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: [path], message });

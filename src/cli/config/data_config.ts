@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { dataFormats, encodingOf, isDelimiter } from "../../data/mod.ts";
+import { path } from "./names.ts";
 import { columnsConfig } from "./columns_config.ts";
 
 const count = z.int().min(1);
@@ -12,8 +13,10 @@ const shares = {
   testShare: share.default(0.2),
 };
 
-const path = z.string().min(1);
-const paths = z.union([path, z.array(path).min(1)], "expected a path, or a list of them");
+const paths = z.union(
+  [path, z.array(path).min(1)],
+  "expected a path without NUL characters, or a list of them",
+);
 
 const encoding = z.string().superRefine((name, context) => {
   try {

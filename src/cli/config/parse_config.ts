@@ -8,6 +8,9 @@ import { describeChoice, show } from "./describe_choice.ts";
 import { USE_LITE } from "./model_config.ts";
 import { FederaError } from "../../engine/errors.ts";
 
+/** The longest configuration that is read. */
+const maxBytes = 16 << 20;
+
 /** A configuration cannot be used; the message lists every problem with its place. */
 export class ConfigError extends FederaError {
   override name = "ConfigError";
@@ -78,8 +81,15 @@ function isPath(source: string): boolean {
 
 async function readText(path: string): Promise<string> {
   try {
+    const { size } = await stat(path);
+    if (size > maxBytes) {
+      throw new ConfigError(
+        `Cannot read ${path}: a configuration has at most ${maxBytes} bytes, got ${size}`,
+      );
+    }
     return await readFile(path, "utf8");
   } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
     throw new ConfigError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
       cause,
     });

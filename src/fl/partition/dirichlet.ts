@@ -72,10 +72,26 @@ function byClass(labels: ArrayLike<number | string>): Iterable<number[]> {
 
 /** While one client is short, the average is at least the minimum, so the largest client has one to spare. */
 function fillUp(clients: readonly number[][], minSize: number, stream: RandomStream): void {
+  const largest = largestFirst(clients, minSize);
   for (const indices of clients) {
     while (indices.length < minSize) {
-      const donor = clients.reduce((a, b) => (b.length > a.length ? b : a));
-      indices.push(...donor.splice(stream.integer(donor.length), 1));
+      const donor = largest.next().value!;
+      indices.push(donor.splice(stream.integer(donor.length), 1)[0]!);
     }
+  }
+}
+
+/** The first of the largest clients time and again, if each gives an example away before the next is asked for. */
+function* largestFirst(clients: readonly number[][], minSize: number): Generator<number[], undefined> {
+  const byLength = [...clients.entries()].filter(([, { length }]) => length > minSize)
+    .sort(([, a], [, b]) => b.length - a.length);
+  // Whoever was larger has come down to the level by now, so that all who take part are equal.
+  let level = byLength[0]?.[1].length ?? 0;
+  let equals: typeof byLength = [];
+  for (let next = 0; level > minSize; level--) {
+    const from = next;
+    while (byLength[next]?.[1].length === level) next++;
+    if (next > from) equals = [...equals, ...byLength.slice(from, next)].sort(([a], [b]) => a - b);
+    for (const [, indices] of equals) yield indices;
   }
 }

@@ -113,6 +113,41 @@ test("parseConfig() refuses what fits no schema", () => {
   ]);
 });
 
+test("parseConfig() refuses names that a file system won't take, and sizes beyond any run", () => {
+  const labels = ["NUL", "com1.txt", "end.", "summary.json", "x".repeat(101)];
+  const methods = labels.map((label) => ({ method: "fedit", learningRate: 0.1, label }));
+  assert.deepEqual(problemsOf({ ...minimal, methods }), [
+    'methods[0].label: "NUL" is the name of a device on Windows: take another',
+    'methods[1].label: "com1.txt" is the name of a device on Windows: take another',
+    'methods[2].label: "end." ends with a dot, which Windows leaves out: take another',
+    'methods[3].label: "summary.json" is a file of the run: take another',
+    "methods[4].label: expected at most 100 characters",
+  ]);
+  const twice = ["a", "A"].map((label) => ({ method: "fedit", learningRate: 0.1, label }));
+  assert.deepEqual(problemsOf({ ...minimal, methods: twice }), [
+    'methods[1]: "A" is there twice: give one a label',
+  ]);
+  assert.deepEqual(
+    problemsOf({
+      ...minimal,
+      rounds: 1e15,
+      batchSize: 1e9,
+      maxLength: 1e9,
+      partition: { kind: "iid", numClients: 1e9 },
+      methods: [{ method: "fedit", learningRate: 0.1, rank: 1e6 }],
+      output: "a\0b",
+    }),
+    [
+      "maxLength: expected at most 1000000, got 1000000000",
+      "partition.numClients: expected at most 10000000, got 1000000000",
+      "methods[0].rank: expected at most 65536, got 1000000",
+      "rounds: expected at most 1000000, got 1000000000000000",
+      "batchSize: expected at most 65536, got 1000000000",
+      "output: a path has no NUL character",
+    ],
+  );
+});
+
 test("parseConfig() takes the demonstration, whose methods differ in nothing but the learning rate", () => {
   const { methods, partition } = parseConfig(demoConfig());
   assert.deepEqual(methods.map(({ method }) => method), ["fedit", "federa"]);

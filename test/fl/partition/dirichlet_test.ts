@@ -41,6 +41,21 @@ describe("partitionDirichlet()", () => {
     }));
   });
 
+  it("partitionDirichlet() lets the first of the largest clients give examples away", () => {
+    // As the plain rule gives it, which looks for the largest client before each example is moved.
+    assert.deepEqual(
+      partitionDirichlet(cycle(16, 2), { numClients: 6, alpha: 0.1, minSize: 2, seed: 3 }),
+      [[3, 10], [1, 7], [13, 15], [4, 5, 9, 11], [12, 14], [0, 2, 6, 8]],
+    );
+  });
+
+  it("partitionDirichlet() gives 200,000 clients their minimum", () => {
+    const clients = partitionDirichlet(cycle(400_000, 4), { numClients: 200_000, alpha: 0.3, seed: 1 });
+    assert.equal(clients.length, 200_000);
+    assert.ok(clients.every(({ length }) => length >= 1));
+    assert.equal(clients.reduce((sum, { length }) => sum + length, 0), 400_000);
+  });
+
   it("partitionDirichlet() depends on the seed", () => {
     const y = cycle(100, 3);
     const partition = (seed: number): number[][] => partitionDirichlet(y, { numClients: 5, alpha: 1, seed });
