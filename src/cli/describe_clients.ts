@@ -2,7 +2,7 @@ import type { Experiment } from "./experiment.ts";
 
 /** A few lines on who has what: number and size of the clients, and how uneven their classes are. */
 export function describeClients(
-  { config, clients, pretrained, train }: Pick<Experiment, "config" | "clients" | "pretrained" | "train">,
+  { config, clients, train }: Pick<Experiment, "config" | "clients" | "train">,
 ): string {
   const sizes = clients.map(({ length }) => length).sort((a, b) => a - b);
   const how = config.partition.kind === "dirichlet"
@@ -10,15 +10,12 @@ export function describeClients(
     : config.partition.kind;
   return `Clients: ${clients.length} by ${how}, ${sizes[0]} to ${sizes.at(-1)} texts each (median ${
     sizes[sizes.length >> 1]
-  })${describeSkew({ clients, pretrained, train })}`;
+  })${describeSkew({ clients, train })}`;
 }
 
 /** How uneven the clients' classes are, where every text has one. */
 function describeSkew(
-  { clients, pretrained: { task: { labels } }, train: { targets, targetsPerRow } }: Pick<
-    Experiment,
-    "clients" | "pretrained" | "train"
-  >,
+  { clients, train: { targets, targetsPerRow } }: Pick<Experiment, "clients" | "train">,
 ): string {
   if (!(targets instanceof Int32Array) || targetsPerRow !== 1) return "";
   const onesided = clients.filter((rows) => {
