@@ -17,7 +17,7 @@ const MAX_DIGITS = 4300;
 export function parseExactJson(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
   // What no text of the file can know.
-  const mark = `${crypto.randomUUID()}:`;
+  const mark = `${crypto.getRandomValues(new Uint32Array(4)).join("-")}:`;
   const quoted = quoteLongIntegers(text, mark);
   if (quoted === undefined) return JSON.parse(text);
   let value: unknown;

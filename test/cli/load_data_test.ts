@@ -74,13 +74,13 @@ test("loadData() reads files as the configuration says, and tells what it found"
   const found = await load(table, data);
   assert.deepEqual([found.size, found.labels], [2, ["None", "x"]]);
   assert.deepEqual(found.lines, [
-    "d.csv has semicolons between its values, not commas; delimiter in the configuration overrules",
+    "d.csv: values are separated by semicolons, not commas; set delimiter if that is wrong",
     "Dropped 1 of 3 examples without a label, the first at line 4 of d.csv",
   ]);
   const { error } = await load(table, { ...data, labels: undefined, missingLabels: undefined });
   assert.match(
     error ?? "",
-    /^Cannot read line 2 of d\.csv: column label has no label there, but "None"; .*name all classes/,
+    /^Cannot read line 2 of d\.csv: column label must have a label, got "None"; .*name all classes/,
   );
   assert.match(
     (await load(table, { train: "d.csv", encoding: "utf-9", delimiter: "ab" })).error ?? "",

@@ -6,8 +6,8 @@ import { readLines } from "./_read_text.ts";
 
 /**
  * Tagged words as the CoNLL shared tasks had them: a word a line, its tag in another column, and a blank line after each
- * sentence. Tabs part the columns if the first line of a word has one, and then words may hold any space; otherwise blanks
- * and tabs do, never other spaces of Unicode. Marks between documents, `-DOCSTART-`, and comments in front of a sentence are
+ * sentence. Tabs separate the columns if the first line of a word has one, and then words may hold any space; otherwise
+ * blanks and tabs do, never other spaces of Unicode. Marks between documents, `-DOCSTART-`, and comments in front of a sentence are
  * passed over; so is a first column that numbers the words, with its ranges and empty nodes. A row has a list for each column
  * that the header names, by default the words as `tokens` and their tags as `tags`.
  */

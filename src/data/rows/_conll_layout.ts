@@ -9,7 +9,7 @@ export interface Sentence {
   readonly hashes: number;
 }
 
-/** The lines of a file, and how they part into columns. */
+/** The lines of a file, and how they split into columns. */
 export interface ConllFile {
   readonly path: string;
   readonly sentences: readonly Sentence[];

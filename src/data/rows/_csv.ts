@@ -40,7 +40,7 @@ async function readTable(
   if (options.delimiter === undefined && delimiter !== usual) {
     const [found, expected] = [delimiter, usual].map((each) => delimiterNames.get(each));
     onNotice?.(
-      `${path} has ${found} between its values, not ${expected}; delimiter in the configuration overrules`,
+      `${path}: values are separated by ${found}, not ${expected}; set delimiter if that is wrong`,
     );
   }
   const table = new Table(path, rows, { columns, delimiter, header });

@@ -20,7 +20,7 @@ export interface CsvTokenizerOptions {
 }
 
 /**
- * Parts text into records and their values, as pandas' `read_csv` does: quotation marks enclose a value that begins with
+ * Splits text into records and their values, as pandas' `read_csv` does: quotation marks enclose a value that begins with
  * one, and are text elsewhere; two of them in such a value are one of its text; blank lines are passed over.
  */
 export class CsvTokenizer {

@@ -1,6 +1,6 @@
 import { CsvTokenizer } from "./_csv_tokenizer.ts";
 
-/** What may part the values of a table of text, and its name. */
+/** What may separate the values of a table of text, and its name. */
 export const delimiterNames: ReadonlyMap<string, string> = new Map([
   [",", "commas"],
   [";", "semicolons"],
@@ -10,7 +10,7 @@ export const delimiterNames: ReadonlyMap<string, string> = new Map([
 
 /** Options of {@linkcode findDelimiter}. */
 export interface FindDelimiterOptions {
-  /** What parts values in files of the format as a rule. */
+  /** What separates values in files of the format as a rule. */
   readonly usual: string;
   readonly quotes: boolean;
   /** Names of the columns, where the first record doesn't have them. */
@@ -23,8 +23,8 @@ export interface FindDelimiterOptions {
 const MAX_RECORDS = 100;
 
 /**
- * What parts the values of a table: what finds the columns that are looked for; then what parts all records into equally many
- * values; then the usual one.
+ * What separates the values of a table: the character that finds the columns that are looked for; then the one that splits all
+ * records into equally many values; then the usual one.
  *
  * @param head the table's first records, or all of it.
  */
@@ -54,7 +54,7 @@ function recordsOf(
     const records = tokenizer.push(head);
     return (records.length > 0 ? records : tokenizer.end()).slice(0, MAX_RECORDS).map(({ values }) => values);
   } catch {
-    // Another delimiter may part the quotations where they end; where none does, reading the file says what is wrong.
+    // Another delimiter may stand where the quotations end; where none does, reading the file says what is wrong.
     return [];
   }
 }

@@ -55,7 +55,7 @@ export class RowReader {
     return this.#nameOf(column, value);
   }
 
-  /** A list of texts, numbers or truth values, or a text that is parted by a separator. */
+  /** A list of texts, numbers or truth values, or a text that a separator splits. */
   names(column: string, options: ListOptions = {}): string[] {
     return this.#list(column, options).map((item) => this.#nameOf(column, item));
   }
@@ -65,7 +65,7 @@ export class RowReader {
     return this.#labelOf(column, this.value(column), options);
   }
 
-  /** A list of what {@linkcode label} gives; a text is parted by a separator. */
+  /** A list of what {@linkcode label} gives; a separator splits a text. */
   labels(column: string, options: LabelOptions & ListOptions = {}): string[] {
     const value = this.value(column);
     if (value !== "" && this.isMissing(column, value)) throw this.#missing(column, value);
@@ -90,7 +90,10 @@ export class RowReader {
     if (this.isMissing(column, value)) throw this.#missing(column, value);
     const number = typeof value === "string" || typeof value === "bigint" ? Number(value) : value;
     if (typeof number === "number" && Number.isFinite(number)) return number;
-    throw this.wrong(column, expected, this.value(column));
+    const hint = typeof value === "string" && /^\s*[+-]?\d+,\d+\s*$/.test(value)
+      ? " with a decimal point"
+      : "";
+    throw this.wrong(column, `${expected}${hint}`, this.value(column));
   }
 
   /** Whether a label, that of the column's name, applies. */
@@ -154,9 +157,9 @@ export class RowReader {
       ? `, or, if ${excerpt(value)} is a class, name all classes in labels`
       : "";
     return new MissingLabelError(
-      `Cannot read ${this.#set.place(this.#index)}: column ${cut(column)} has no label there${
+      `Cannot read ${this.#set.place(this.#index)}: column ${cut(column)} must have a label${
         item === undefined ? "" : ` at item ${item}`
-      }, but ${excerpt(value)}; fill it in, or set missingLabels to "drop" to leave such examples out${word}`,
+      }, got ${excerpt(value)}; fill it in, or set missingLabels to "drop" to leave such examples out${word}`,
     );
   }
 

@@ -157,7 +157,7 @@ test("readRows() refuses CoNLL by the line whose columns are other ones, or whos
   });
   const path = await pathOf(["-DOCSTART-\tO", "", "EU\tB-ORG", "a\t"]);
   await assert.rejects(readExamples(path, "token-classification"), {
-    message: /^Cannot read line 3 of .*: column tags has no label there at item 2, but ""; fill it in/,
+    message: /^Cannot read line 3 of .*: column tags must have a label at item 2, got ""; fill it in/,
   });
 });
 

@@ -90,12 +90,12 @@ test("readRows() finds the delimiter and says it", async () => {
     const found = await read(`text,label\nGut, "aber" teuer,neg\n`.replaceAll(/,(?! )/g, delimiter));
     assert.deepEqual(found.rows, [{ text: 'Gut, "aber" teuer', label: "neg" }]);
     assert.deepEqual(found.notices, [
-      `d.csv has ${name} between its values, not commas; delimiter in the configuration overrules`,
+      `d.csv: values are separated by ${name}, not commas; set delimiter if that is wrong`,
     ]);
   }
   const commas = await read("text,label\na,b\n", {}, "d.tsv");
   assert.deepEqual(commas.rows, [{ text: "a", label: "b" }]);
-  assert.match(commas.notices[0]!, /^d\.tsv has commas between its values, not tabs/);
+  assert.match(commas.notices[0]!, /^d\.tsv: values are separated by commas, not tabs/);
 });
 
 test("readRows() finds the delimiter by columns, by even records, and outside of quotation marks", async () => {

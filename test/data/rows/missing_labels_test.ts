@@ -26,24 +26,24 @@ const advice = 'fill it in, or set missingLabels to "drop" to leave such example
 test("readExamples() refuses an example without a label by its line", async () => {
   assert.equal(
     (await read(classes, ["d.csv", "text,label\na,neg\nb,\n"])).error,
-    `Cannot read line 3 of d.csv: column label has no label there, but ""; ${advice}`,
+    `Cannot read line 3 of d.csv: column label must have a label, got ""; ${advice}`,
   );
   // What pandas' read_csv takes for missing, and a cell of spaces, which it doesn't.
   for (
     const word of ["  ", "NaN", "nan", "NA", "N/A", "n/a", "<NA>", "null", "NULL", "None", "#N/A", "-nan"]
   ) {
     const { error } = await read(classes, ["d.csv", `text,label\na,neg\n\nb,${word}\n`]);
-    assert.match(error ?? "", /^Cannot read line 4 of d\.csv: column label has no label there, but "/, word);
+    assert.match(error ?? "", /^Cannot read line 4 of d\.csv: column label must have a label, got "/, word);
   }
   assert.equal(
     (await read(classes, ["d.csv", "text,label\nb,NA\n"])).error,
-    `Cannot read line 2 of d.csv: column label has no label there, but "NA"; ${advice}, or, if "NA" is a class, name all ` +
+    `Cannot read line 2 of d.csv: column label must have a label, got "NA"; ${advice}, or, if "NA" is a class, name all ` +
       "classes in labels",
   );
   for (const label of ["null", '""', '" "', '"NaN"', undefined]) {
     const row = label === undefined ? '{"text":"b"}' : `{"text":"b","label":${label}}`;
     const { error } = await read(classes, ["d.jsonl", `{"text":"a","label":"x"}\n${row}\n`]);
-    assert.match(error ?? "", /^Cannot read line 2 of d\.jsonl: column label has no label there, but /, row);
+    assert.match(error ?? "", /^Cannot read line 2 of d\.jsonl: column label must have a label, got /, row);
   }
 });
 
@@ -75,7 +75,7 @@ test("readExamples() takes a word for a class where it is named as one, or the f
 });
 
 test("readExamples() finds missing numbers, tags and labels of lists and columns", async () => {
-  const missing = /^Cannot read line 2 of d\.\w+: column (\w+) has no label there( at item 1)?, but /;
+  const missing = /^Cannot read line 2 of d\.\w+: column (\w+) must have a label( at item 1)?, got /;
   for (
     const [kind, file, columns] of [
       ["regression", ["d.csv", "text,label\na,nan\n"], {}],
@@ -139,7 +139,7 @@ test("readExamples() reads the types of Parquet that pandas writes", async () =>
   for (const labelColumn of ["f", "b"]) {
     await assert.rejects(readExamples(path, classes, { columns: { labelColumn } }), {
       message: new RegExp(
-        `^Cannot read row 3 of .*: column ${labelColumn} has no label there, but (NaN|null); fill`,
+        `^Cannot read row 3 of .*: column ${labelColumn} must have a label, got (NaN|null); fill`,
       ),
     });
   }
@@ -157,6 +157,6 @@ test("readExamples() gives the classes in the order that datasets numbers them",
   await readExamples(path, "token-classification", { ...options, columns: { tagsColumn: "ner" } });
   assert.deepEqual(classNames, ["O", "B-Z", "B-A"]);
   await assert.rejects(readExamples(path, classes), {
-    message: /^Cannot read row 5 of .*: column label has no label there, but -1; fill/,
+    message: /^Cannot read row 5 of .*: column label must have a label, got -1; fill/,
   });
 });

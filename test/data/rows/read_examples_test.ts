@@ -98,6 +98,12 @@ describe("toExamples()", () => {
     }
   });
 
+  it("toExamples() asks for a decimal point where there is a comma", () => {
+    assert.throws(() => toExamples("regression", setOf([{ text: "a", label: "1,5" }])), {
+      message: 'Cannot read row 1 of x: column label must be a number with a decimal point, got "1,5"',
+    });
+  });
+
   it("toExamples() makes several numbers of a list, or of several columns", () => {
     const set = setOf([{ text: "a", valence: 1, arousal: "0.5", both: [1, "0.5"] }]);
     for (const valueColumn of ["both", ["valence", "arousal"]]) {
