@@ -60,11 +60,22 @@ test("federa run fetches a model of the hub, and predict finds the same one agai
 
   const adapter = join(folder, "runs", "hub-001", "federa");
   const description = JSON.parse(await readFile(join(adapter, "federa.json"), "utf8")) as { model: unknown };
-  assert.deepEqual(description.model, { source: `hf:${repo}@${commit}` });
+  assert.deepEqual(description.model, { source: `hf:${repo}@${commit}`, pooling: "pooler" });
   server.requests.length = 0;
   const offline = { ...environment, HF_HUB_OFFLINE: "1" };
   const answered = await ended(start(["predict", "-a", adapter, "win a prize"], offline));
   assert.equal(answered.code, 0, answered.stderr);
   assert.match(answered.stdout, /^win a prize\n {2}(ham|spam) {2}\d+\.\d %\n$/);
   assert.equal(server.requests.length, 0);
+
+  const cached = join(folder, "home/hub/models--ada--tiny-bert/snapshots", commit, "model.safetensors");
+  const bytes = await readFile(cached);
+  await writeFile(cached, bytes.with(-1, bytes.at(-1)! ^ 1));
+  const damaged = await ended(start(["predict", "-a", adapter, "win a prize"], offline));
+  assert.equal(damaged.code, 1);
+  assert.match(
+    damaged.stderr,
+    /^Cannot read model\.safetensors of hf:ada\/tiny-bert@c{40}: the bytes of .*blobs\/[0-9a-f]{64} are not those that the hub has; unset HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again$/m,
+  );
+  assert.doesNotMatch(damaged.stderr, / at /);
 });
