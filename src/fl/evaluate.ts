@@ -58,7 +58,7 @@ export function scoreOutputs(task: Task, data: TaskSet, { outputs, losses }: Mod
  * The outputs of a model on every row of a set, without recording gradients. Rows are taken together by their length, and the
  * padding of the longest of a batch is left out, which changes no bit; outputs of tokens that are left out are 0.
  *
- * @throws {RangeError} on an empty set.
+ * @throws {RangeError} on an empty set, or a token that the encoder has no embedding for.
  * @throws {NonFiniteError} when an output isn't finite.
  */
 export async function modelOutputs(
@@ -67,6 +67,7 @@ export async function modelOutputs(
   options: EvaluateOptions = {},
 ): Promise<ModelOutputs> {
   if (data.size === 0) throw new RangeError("Cannot evaluate on an empty set: expected at least one example");
+  model.encoder.checkTokens(data);
   const { batchSize = evaluationBatchSize, onProgress } = options;
   const width = model.task.labels.length * (model.task.perToken ? data.length : 1);
   const all = {

@@ -20,7 +20,7 @@ import { checkOptions, type SimulationOptions } from "./simulation_options.ts";
  * The events tell all there is to know; progress bars, files and early stopping are their consumers. Whoever takes the
  * `finished` model owns its trained tensors.
  *
- * @throws {RangeError} when the options don't fit the data, before anything is trained.
+ * @throws {RangeError} when the options don't fit the data, or the encoder lacks embeddings for a token, before anything is trained.
  * @throws {OutOfMemoryError} when a round wouldn't fit into memory, before anything is trained.
  * @throws {NonFiniteError} when a client's loss is no longer finite; the global values are those of the last whole round.
  */
@@ -29,6 +29,7 @@ export async function* simulate(
   options: SimulationOptions,
 ): AsyncGenerator<SimulationEvent> {
   checkOptions(options);
+  for (const rows of [options.train, options.test]) pretrained.encoder.checkTokens(rows);
   const { method, svd = "randomized", targets, rank, alpha, seed } = options;
   const started = performance.now();
   const progress = new EventQueue<SimulationEvent>();

@@ -1,4 +1,5 @@
 import { checkpoint, Module, type Tensor } from "../engine/mod.ts";
+import type { TokenBatch } from "./tokenizer/tokenizer.ts";
 
 export type { TokenBatch, Tokenizer } from "./tokenizer/tokenizer.ts";
 
@@ -11,6 +12,9 @@ export interface TokenTensors {
   /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
   readonly types?: Tensor;
 }
+
+/** Rows of tokens on the host. */
+export type TokenRows = Pick<TokenBatch, "ids" | "types" | "length">;
 
 /** What stands between the two layers of a classification head. */
 export type HeadActivation = "tanh" | "gelu" | "relu";
@@ -51,6 +55,13 @@ export abstract class TextEncoder extends Module {
   through(layer: (states: Tensor) => Tensor, states: Tensor): Tensor {
     return this.checkpointing ? checkpoint(layer, states) : layer(states);
   }
+
+  /**
+   * Checks that the encoder has embeddings for every token of rows on the host. Any will do by default.
+   *
+   * @throws {RangeError} naming the first that it hasn't.
+   */
+  checkTokens(_rows: TokenRows): void {}
 
   /** Token states [..., T, hiddenSize]. */
   abstract encode(tokens: TokenTensors): Tensor;

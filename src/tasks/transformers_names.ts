@@ -1,5 +1,5 @@
 import { type EncoderFamily, TransformerEncoder } from "../models/mod.ts";
-import { PooledHead } from "./head.ts";
+import { DenseHead, PooledHead } from "./head.ts";
 import { architectureFor } from "./head_parts.ts";
 import type { TaskModel } from "./task_model.ts";
 import { FederaError } from "../engine/errors.ts";
@@ -47,6 +47,13 @@ export function transformersNames(model: TaskModel, family: EncoderFamily | unde
   }
   const sentencePooling = sentencePoolingOf(model);
   const { architecture, output, dense } = architectureFor(family, model.task);
+  if (sentencePooling === undefined && (dense !== undefined) !== model.head instanceof DenseHead) {
+    throw new NoCounterpartError(
+      `Cannot write the model as one of transformers: the head of ${architecture} has ${
+        dense === undefined ? "one layer" : "two layers"
+      }, which this ${family.title} model's hasn't`,
+    );
+  }
   const usesPooler = model.head instanceof PooledHead && sentencePooling === undefined;
   const parts = sentencePooling !== undefined ? [] : [
     ...dense === undefined ? [] : [["head.dense", dense] as const],

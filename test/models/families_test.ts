@@ -187,6 +187,23 @@ for (const [modelType, json] of Object.entries(configs)) {
     }
   });
 
+  test(`${modelType}: tokens without embeddings are refused by row and place`, () => {
+    const encoder = family.create(
+      uploadParameters(gpu, randomParameters(shapes, { seed: 1, name: modelType })),
+      config,
+    );
+    const rows = { ids: Uint32Array.of(1, 2, 22, 0), types: Uint32Array.of(0, 1, 1, 0), length: 2 };
+    encoder.checkTokens(rows);
+    assert.throws(() => encoder.checkTokens({ ...rows, ids: Uint32Array.of(1, 2, 3, 23) }), {
+      name: "RangeError",
+      message: /^Cannot encode row 1: token 1 has the id 23, and the encoder has 23, from 0; /,
+    });
+    const types = () => encoder.checkTokens({ ...rows, types: Uint32Array.of(0, 2, 0, 0) });
+    // DistilBERT knows no types.
+    if (modelType === "distilbert") types();
+    else assert.throws(types, { message: /row 0: token 1 has the type 2, and the encoder has 2, from 0/ });
+  });
+
   test(`${modelType}: configurations of quantized, pruned or foreign models are refused by field`, () => {
     const refused = {
       quantization_config: { quant_method: "gptq" },

@@ -75,6 +75,10 @@ export class Bert extends TransformerEncoder<BertConfig> {
     return this.encoder;
   }
 
+  protected override get numTypes(): number {
+    return this.config.typeVocabSize;
+  }
+
   protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
     return this.embeddings.forward(ids, { types });
   }

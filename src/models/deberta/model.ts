@@ -52,9 +52,13 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
     return this.encoder;
   }
 
-  protected override embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor {
+  protected override get numTypes(): number | undefined {
     // Where there is one kind of tokens, a text's parts are not told apart.
-    const kinds = this.config.typeVocabSize > 1 ? types : undefined;
+    return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
+  }
+
+  protected override embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor {
+    const kinds = this.numTypes === undefined ? undefined : types;
     return mul(this.embeddings.forward(ids, { types: kinds }), reshape(mask, [...mask.shape, 1]));
   }
 }

@@ -44,6 +44,10 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
     return this.encoder;
   }
 
+  protected override get numTypes(): number {
+    return this.config.typeVocabSize;
+  }
+
   protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
     const embedded = this.embeddings.forward(ids, { types });
     return this.embeddings_project?.forward(embedded) ?? embedded;

@@ -52,12 +52,16 @@ export class Roberta extends TransformerEncoder<RobertaConfig> {
     return this.encoder;
   }
 
+  protected override get numTypes(): number | undefined {
+    // Where there is one kind of tokens, a text's parts are not told apart.
+    return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
+  }
+
   protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
     const positions = tokenPositions(ids, { padding: this.config.padTokenId });
-    // Where there is one kind of tokens, a text's parts are not told apart.
     return this.embeddings.forward(ids, {
       positions,
-      types: this.config.typeVocabSize > 1 ? types : undefined,
+      types: this.numTypes === undefined ? undefined : types,
     });
   }
 }

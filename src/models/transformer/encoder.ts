@@ -1,5 +1,5 @@
 import { add, formatShape, mul, type Tensor } from "../../engine/mod.ts";
-import { type HeadActivation, TextEncoder, type TokenTensors } from "../encoder.ts";
+import { type HeadActivation, TextEncoder, type TokenRows, type TokenTensors } from "../encoder.ts";
 import { firstToken, meanPool, type Pooling } from "../pooling.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { LayerStack } from "./layers.ts";
@@ -52,6 +52,27 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
 
   /** The states that the layers start from, [..., T, hiddenSize]. */
   protected abstract embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
+
+  /** Kinds of tokens that there are embeddings for; undefined where kinds aren't told apart. */
+  protected get numTypes(): number | undefined {
+    return undefined;
+  }
+
+  override checkTokens({ ids, types, length }: TokenRows): void {
+    const { vocabSize } = this.config;
+    const beyond = (values: Uint32Array | undefined, limit: number, what: string) => {
+      const at = values?.findIndex((value) => value >= limit) ?? -1;
+      if (at < 0) return;
+      throw new RangeError(
+        `Cannot encode row ${Math.floor(at / length)}: token ${at % length} has the ${what} ${
+          values![at]
+        }, and the encoder has ` +
+          `${limit}, from 0; the tokenizer is another model's, or has tokens that the encoder was never given`,
+      );
+    };
+    beyond(ids, vocabSize, "id");
+    if (this.numTypes !== undefined) beyond(types, this.numTypes, "type");
+  }
 
   /**
    * Token states [..., T, hiddenSize].
