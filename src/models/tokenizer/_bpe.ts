@@ -1,6 +1,6 @@
 import { BPE } from "@huggingface/tokenizers";
-import { asConfig, asFlag, asList, asText, type Config, refuse, show } from "./_read_config.ts";
-import { byteTokens, readVocabulary, type TokenModel, type WordToken } from "./_token_model.ts";
+import { asConfig, asFlag, asList, asText, type Config, refuse, show } from "./read_config.ts";
+import { byteTokens, readVocabulary, type TokenModel, type WordToken } from "./token_model.ts";
 
 /**
  * Byte-pair encoding: neighbours are merged in the order in which the merges were learned (Sennrich et al. 2016,

@@ -1,5 +1,5 @@
 import type { AlignedText, CharChange } from "./_aligned_text.ts";
-import { refuse } from "./_read_config.ts";
+import { refuse } from "./read_config.ts";
 
 const HAS_LEAF = 1 << 8;
 const LABEL = 0x8000_00ff;

@@ -10,7 +10,7 @@ import {
   readSteps,
   refuse,
   show,
-} from "./_read_config.ts";
+} from "./read_config.ts";
 import { toUnicodeForm } from "./_unicode_forms.ts";
 import { LATER_CONTROLS, LATER_MARKS, LATER_NONSPACING_MARKS } from "./_unicode_tables.ts";
 

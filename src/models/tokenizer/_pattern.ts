@@ -1,5 +1,5 @@
 import { SplitPreTokenizer } from "@huggingface/tokenizers";
-import { asConfig, asText, refuse, show } from "./_read_config.ts";
+import { asConfig, asText, refuse, show } from "./read_config.ts";
 
 const MAX_LENGTH = 1000;
 /** An escape that is a character or a class in Oniguruma's syntax and in JavaScript's. */

@@ -1,10 +1,10 @@
-import { AddedTokenSplitter } from "./_added_tokens.ts";
+import { AddedTokenSplitter } from "./added_tokens.ts";
 import { AlignedText } from "./_aligned_text.ts";
 import { type Normalizer, readNormalizer } from "./_normalizer.ts";
 import { type PostProcessor, readPostProcessor } from "./_post_processor.ts";
 import { type PreTokenizer, type PreTokenizerOptions, readPreTokenizer } from "./_pre_tokenizer.ts";
-import type { TokenModel, WordToken } from "./_token_model.ts";
-import type { TokenizerSetup } from "./_tokenizer_setup.ts";
+import type { TokenModel, WordToken } from "./token_model.ts";
+import type { TokenizerSetup } from "./checkpoint/setup.ts";
 
 /** A token of a text and where it stands in it, in UTF-16 units. */
 export interface Token {

@@ -8,7 +8,7 @@ import {
   readSteps,
   refuse,
   show,
-} from "./_read_config.ts";
+} from "./read_config.ts";
 
 /** A special token, or the place of a text's own tokens: 0 is the first text, 1 the second of a pair. */
 export type TemplateItem =

@@ -1,6 +1,6 @@
 import type { AlignedText, Section } from "./_aligned_text.ts";
 import { readPattern } from "./_pattern.ts";
-import { asConfig, asFlag, asText, type Config, readSteps, refuse, show } from "./_read_config.ts";
+import { asConfig, asFlag, asText, type Config, readSteps, refuse, show } from "./read_config.ts";
 import { LATER_PUNCTUATION } from "./_unicode_tables.ts";
 
 /** How {@linkcode PreTokenizer} cuts a text. */

@@ -1,4 +1,4 @@
-import type { Side } from "./_settings.ts";
+import type { Side } from "./checkpoint/settings.ts";
 
 /**
  * How many tokens of each of two texts are kept so that they are `room` together: the longer one is cut until it is

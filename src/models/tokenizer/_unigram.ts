@@ -1,6 +1,6 @@
 import { PieceTrie } from "./_piece_trie.ts";
-import { asFlag, asId, asList, type Config, refuse, show } from "./_read_config.ts";
-import { byteTokens, type TokenModel, type WordToken } from "./_token_model.ts";
+import { asFlag, asId, asList, type Config, refuse, show } from "./read_config.ts";
+import { byteTokens, type TokenModel, type WordToken } from "./token_model.ts";
 
 /** An unknown character is less likely than any piece by this. */
 const UNKNOWN_PENALTY = 10;

@@ -1,6 +1,6 @@
 import { PieceTrie } from "./_piece_trie.ts";
-import { asConfig, asId, asText, type Config, refuse } from "./_read_config.ts";
-import { readVocabulary, type TokenModel, type WordToken } from "./_token_model.ts";
+import { asConfig, asId, asText, type Config, refuse } from "./read_config.ts";
+import { readVocabulary, type TokenModel, type WordToken } from "./token_model.ts";
 
 /**
  * WordPiece: the longest piece of the vocabulary again and again, from left to right; a word that can't be had so, or

@@ -1,8 +1,8 @@
 import { Pipeline, type Token } from "./_pipeline.ts";
 import type { TemplateItem } from "./_post_processor.ts";
-import { asConfig } from "./_read_config.ts";
-import { readMaxLength, readPadId, readSide, type Side } from "./_settings.ts";
-import { setUpTokenizer, type TokenizerSettings, type TokenizerSetup } from "./_tokenizer_setup.ts";
+import { asConfig } from "./read_config.ts";
+import { readMaxLength, readPadId, readSide, type Side } from "./checkpoint/settings.ts";
+import { setUpTokenizer, type TokenizerSettings, type TokenizerSetup } from "./checkpoint/setup.ts";
 import { TokenizerError } from "./errors.ts";
 import { cutTo, longestFirst, windows } from "./_truncation.ts";
 import { checkLength, padBatch } from "./pad_batch.ts";

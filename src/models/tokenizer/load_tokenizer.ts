@@ -1,8 +1,8 @@
 import type { ModelFiles } from "../../data/hub/model_files.ts";
 import { readModelFile } from "../../data/hub/read_model_file.ts";
-import { fromBertVocabulary } from "./_bert_vocabulary.ts";
-import { asConfig, type Config, refuse } from "./_read_config.ts";
-import { SAVE_FILE, tokenizerScheme } from "./_tokenizer_class.ts";
+import { fromBertVocabulary } from "./checkpoint/bert_vocabulary.ts";
+import { asConfig, type Config, refuse } from "./read_config.ts";
+import { SAVE_FILE, tokenizerScheme } from "./checkpoint/tokenizer_class.ts";
 import { TokenizerError } from "./errors.ts";
 import { HfTokenizer } from "./hf_tokenizer.ts";
 

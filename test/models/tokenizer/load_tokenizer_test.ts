@@ -148,6 +148,10 @@ test("loadTokenizer() refuses tokens that contradict each other or the model", a
       ],
       [settingsOf({ extra_special_tokens: ["x".repeat(1001)] }), /at most 1000 characters, got 1001/],
       [{ "vocab.txt": words, "added_tokens.json": { "<x>": 8, "<y>": 8 } }, /got 8 for "<x>" and "<y>"/],
+      [
+        { "tokenizer.json": files.bert!, "added_tokens.json": { "<x>": 3 } },
+        /added_tokens.json and tokenizer.json must give each token an id of its own, got 3 for "<x>" and "\[SEP\]"/,
+      ],
       [{ "vocab.txt": words, "added_tokens.json": { "<x>": -1 } }, /the id of "<x>" in added_tokens.json/],
       [
         {

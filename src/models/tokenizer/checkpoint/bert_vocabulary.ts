@@ -1,4 +1,4 @@
-import type { Config } from "./_read_config.ts";
+import type { Config } from "../read_config.ts";
 
 /**
  * What a tokenizer.json would be for a `vocab.txt` of BERT: a piece a line, in the order of their ids; of two equal ones

@@ -1,5 +1,7 @@
-import { asConfig, asFlag, asId, asText, type Config, refuse, show } from "./_read_config.ts";
-import type { TokenizerScheme } from "./_tokenizer_class.ts";
+import { asConfig, asFlag, asId, type Config, refuse, show } from "../read_config.ts";
+import { modelType } from "../read_model.ts";
+import { DEFAULT_TOKENS, textOf } from "./_class_tokens.ts";
+import type { TokenizerScheme } from "./tokenizer_class.ts";
 
 /** What steps are made from. */
 export interface ClassStepsOptions {
@@ -8,61 +10,6 @@ export interface ClassStepsOptions {
   readonly settings: Config;
   /** The name of the class, for messages. */
   readonly className: string;
-}
-
-/** Special tokens with their ids, by what they are for, such as `cls_token`. */
-export type SpecialTokens = ReadonlyMap<string, { readonly content: string; readonly id: number }>;
-
-/** Special tokens of classes that name none themselves, by what they are for. */
-export const DEFAULT_TOKENS: Readonly<Record<TokenizerScheme, Readonly<Record<string, string>>>> = {
-  generic: {},
-  wordPiece: {},
-  byteLevel: {},
-  bert: {
-    unk_token: "[UNK]",
-    sep_token: "[SEP]",
-    pad_token: "[PAD]",
-    cls_token: "[CLS]",
-    mask_token: "[MASK]",
-  },
-  roberta: robertaTokens(),
-  xlmRoberta: robertaTokens(),
-  debertaV2: {
-    bos_token: "[CLS]",
-    eos_token: "[SEP]",
-    unk_token: "[UNK]",
-    sep_token: "[SEP]",
-    pad_token: "[PAD]",
-    cls_token: "[CLS]",
-    mask_token: "[MASK]",
-  },
-  albert: {
-    bos_token: "[CLS]",
-    eos_token: "[SEP]",
-    unk_token: "<unk>",
-    sep_token: "[SEP]",
-    pad_token: "<pad>",
-    cls_token: "[CLS]",
-    mask_token: "[MASK]",
-  },
-};
-
-/** Whether models of the class are told which part of a pair a token is in, unless `model_input_names` says otherwise. */
-export function tellsParts(scheme: TokenizerScheme, className: string): boolean {
-  if (/^(DistilBert|MPNet)Tokenizer/.test(className)) return false;
-  return scheme === "bert" || scheme === "wordPiece" || scheme === "debertaV2" || /^Deberta/.test(className);
-}
-
-function robertaTokens(): Record<string, string> {
-  return {
-    bos_token: "<s>",
-    eos_token: "</s>",
-    unk_token: "<unk>",
-    sep_token: "</s>",
-    pad_token: "<pad>",
-    cls_token: "<s>",
-    mask_token: "<mask>",
-  };
 }
 
 /** Which model each class builds, and what it is called in tokenizer.json. */
@@ -176,64 +123,6 @@ export function withClassSteps(file: Config, options: ClassStepsOptions): Config
   }
 }
 
-/** The `post_processor` of a class that makes its own; undefined for those that keep that of tokenizer.json. */
-export function classProcessor(
-  { scheme, settings }: ClassStepsOptions,
-  special: SpecialTokens,
-): Config | undefined {
-  const mark = (name: string) => {
-    const usual = DEFAULT_TOKENS[scheme][name];
-    return special.get(name) ??
-      refuse(`the ${name} ${show(textOf(settings[name]) ?? usual)} must be in the vocabulary`);
-  };
-  switch (scheme) {
-    case "generic":
-    case "wordPiece":
-    case "byteLevel":
-    case "albert":
-      return undefined;
-    case "roberta": {
-      const [cls, sep] = [mark("cls_token"), mark("sep_token")];
-      return {
-        type: "RobertaProcessing",
-        cls: [cls.content, cls.id],
-        sep: [sep.content, sep.id],
-        trim_offsets: asFlag(settings.trim_offsets, "tokenizer_config.json's trim_offsets", true),
-        add_prefix_space: asFlag(
-          settings.add_prefix_space,
-          "tokenizer_config.json's add_prefix_space",
-          false,
-        ),
-      };
-    }
-    case "xlmRoberta": {
-      const [bos, eos] = [mark("bos_token"), mark("eos_token")];
-      return template(bos, eos, { separators: 2, types: false });
-    }
-    case "bert":
-    case "debertaV2":
-      return template(mark("cls_token"), mark("sep_token"), { separators: 1, types: true });
-  }
-}
-
-function template(
-  cls: { readonly content: string; readonly id: number },
-  sep: { readonly content: string; readonly id: number },
-  { separators, types }: { readonly separators: number; readonly types: boolean },
-): Config {
-  const mark = (id: string, type_id = 0) => ({ SpecialToken: { id, type_id } });
-  const part = (id: string, type_id = 0) => ({ Sequence: { id, type_id } });
-  const second = types ? 1 : 0;
-  const single = [mark("cls"), part("A"), mark("sep")];
-  const between = new Array(separators - 1).fill(mark("sep"));
-  return {
-    type: "TemplateProcessing",
-    single,
-    pair: [...single, ...between, part("B", second), mark("sep", second)],
-    special_tokens: { cls: { id: "cls", ids: [cls.id] }, sep: { id: "sep", ids: [sep.id] } },
-  };
-}
-
 function spacedPieces(addsSpace: boolean): Config {
   return {
     type: "Sequence",
@@ -271,15 +160,4 @@ function precompiled(normalizer: unknown): Config | undefined {
   const config = asConfig(normalizer, "normalizer");
   const steps: readonly unknown[] = Array.isArray(config.normalizers) ? config.normalizers : [config];
   return steps.find((step): step is Config => (step as Config | null)?.type === "Precompiled");
-}
-
-/** What a model is; older files don't say: only BPE has merges, and only Unigram's vocabulary is a list. */
-export function modelType({ type, vocab, merges }: Config): unknown {
-  return type ?? (Array.isArray(vocab) ? "Unigram" : merges ? "BPE" : "WordPiece");
-}
-
-/** A token as a settings file has it: its text, or an object with that; undefined if it isn't there. */
-export function textOf(value: unknown): string | undefined {
-  if (value === undefined || value === null) return undefined;
-  return asText(typeof value === "object" ? (value as Config).content : value, "a special token's content");
 }

@@ -1,7 +1,6 @@
 import { readBpe } from "./_bpe.ts";
-import { modelType } from "./_class_steps.ts";
-import { asConfig, refuse, show } from "./_read_config.ts";
-import type { TokenModel } from "./_token_model.ts";
+import { asConfig, type Config, refuse, show } from "./read_config.ts";
+import type { TokenModel } from "./token_model.ts";
 import { readUnigram } from "./_unigram.ts";
 import { readWordPiece } from "./_word_piece.ts";
 
@@ -23,4 +22,9 @@ export function readModel(value: unknown): TokenModel {
     default:
       return refuse(`model.type ${show(type)} is not supported`);
   }
+}
+
+/** What a model is; older files don't say: only BPE has merges, and only Unigram's vocabulary is a list. */
+export function modelType({ type, vocab, merges }: Config): unknown {
+  return type ?? (Array.isArray(vocab) ? "Unigram" : merges ? "BPE" : "WordPiece");
 }

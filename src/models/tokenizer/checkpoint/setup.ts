@@ -1,17 +1,13 @@
-import type { AddedToken } from "./_added_tokens.ts";
-import {
-  classProcessor,
-  DEFAULT_TOKENS,
-  type SpecialTokens,
-  tellsParts,
-  withClassSteps,
-} from "./_class_steps.ts";
+import type { AddedToken } from "../added_tokens.ts";
+import { classProcessor } from "./_class_processor.ts";
+import { withClassSteps } from "./_class_steps.ts";
+import { DEFAULT_TOKENS, type SpecialTokens, tellsParts } from "./_class_tokens.ts";
 import { readNamedTokens } from "./_named_tokens.ts";
 import { describeOverruled } from "./_overruled_steps.ts";
-import { asConfig, asFlag, type Config } from "./_read_config.ts";
-import { readModel } from "./_read_model.ts";
-import { tokenizerClass, tokenizerScheme } from "./_tokenizer_class.ts";
-import type { TokenModel } from "./_token_model.ts";
+import { asConfig, asFlag, type Config } from "../read_config.ts";
+import { readModel } from "../read_model.ts";
+import { tokenizerClass, tokenizerScheme } from "./tokenizer_class.ts";
+import type { TokenModel } from "../token_model.ts";
 
 /** The files of a checkpoint that say how texts become tokens, parsed, but for tokenizer.json. */
 export interface TokenizerSettings {

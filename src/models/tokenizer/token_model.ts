@@ -1,4 +1,4 @@
-import { asId, type Config, show } from "./_read_config.ts";
+import { asId, type Config, show } from "./read_config.ts";
 
 /** A token of a word, and the characters of the word that it stands for. */
 export interface WordToken {

@@ -1,5 +1,5 @@
 import type { ClassStepsOptions } from "./_class_steps.ts";
-import type { Config } from "./_read_config.ts";
+import type { Config } from "../read_config.ts";
 
 /** What makes no difference beside the other steps: white space separates words in any case. */
 const IDLE = ["Replace", "WhitespaceSplit"];

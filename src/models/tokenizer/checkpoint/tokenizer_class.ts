@@ -1,4 +1,4 @@
-import { asConfig, type Config, refuse, show } from "./_read_config.ts";
+import { asConfig, type Config, refuse, show } from "../read_config.ts";
 
 /**
  * How a class of `transformers` makes its steps: `generic` reads all of them from tokenizer.json; the others make

@@ -1,5 +1,5 @@
-import type { SpecialTokens } from "./_class_steps.ts";
-import { asConfig, type Config, refuse, show } from "./_read_config.ts";
+import type { SpecialTokens } from "./_class_tokens.ts";
+import { asConfig, type Config, refuse, show } from "../read_config.ts";
 
 /** Libraries write 10³⁰ for no limit. */
 const NO_LIMIT = 1e9;
