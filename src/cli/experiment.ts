@@ -16,6 +16,8 @@ import { type Config, type MethodConfig, methodLabel } from "./config/config.ts"
 import { roundSchedule } from "./learning_rate.ts";
 import { classOf, type Example, loadData, type LoadOptions } from "./load_data.ts";
 import { type LoadedModel, openModel } from "./load_model.ts";
+import { checkTuning, withDefaultThreshold } from "./no_answer.ts";
+import { prepareAnswers, prepareTraining } from "./prepare_set.ts";
 import { describeChoice } from "./config/describe_choice.ts";
 import { ConfigError } from "./config/parse_config.ts";
 import { buildTask } from "./build_task.ts";
@@ -32,6 +34,8 @@ export interface Experiment {
   readonly train: TaskSet;
   /** The examples that `evaluateOn` names. */
   readonly test: TaskSet;
+  /** The validation part, where something is to be tuned on it once a model is trained. */
+  readonly tuning: TaskSet | undefined;
   /** Each client's rows of `train`. */
   readonly clients: readonly (readonly number[])[];
   /** The score that counts as reached. */
@@ -47,8 +51,12 @@ export interface Experiment {
  * @throws {RangeError} when labels, partition and examples don't fit together.
  * @throws as {@linkcode loadData} and {@linkcode openModel}.
  */
-export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadOptions): Promise<Experiment> {
-  const { labels, train, test } = await loadData(config, options);
+export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOptions): Promise<Experiment> {
+  const { reporter } = options;
+  const { labels, train, validation, test } = await loadData(given, options);
+  const config = { ...given, task: withDefaultThreshold(given.task, [...train, ...test], reporter) };
+  const isTuned = "noAnswerThreshold" in config.task && config.task.noAnswerThreshold === "tune";
+  if (isTuned) checkTuning(validation, "the validation part");
   const task = buildTask(config.task, labels);
   const target = targetOf(config, task);
   const parts = partition(train, config);
@@ -65,9 +73,12 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
     checkMethods(config, TaskModel.create(gpu, encoder, { task, seed }));
   });
   const tokenizer = await opened.tokenizer();
-  const rows = task.prepare(train, tokenizer, config);
-  const testRows = task.prepare(test, tokenizer, config);
-  const clients = parts.map((examples) => rowsOf(rows, examples));
+  const prepared = { tokenizer, reporter, maxLength: config.maxLength };
+  const { set: rows, examples } = prepareTraining(task, train, prepared);
+  const testRows = prepareAnswers(task, test, { ...prepared, what: `texts to ${config.evaluateOn} on` });
+  const tuning = isTuned ? prepareAnswers(task, validation, prepared) : undefined;
+  const ofClients = examples.length === train.length ? parts : partition(examples, config);
+  const clients = ofClients.map((examples) => rowsOf(rows, examples));
   const model = await opened.load();
   const pretrained = TaskModel.create(gpu, model.encoder, { task, seed });
   checkMethods(config, pretrained);
@@ -75,7 +86,7 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
   const resolved = pooling === undefined || task.perToken
     ? config
     : { ...config, model: { ...config.model, pooling } };
-  return { config: resolved, gpu, model, pretrained, train: rows, test: testRows, clients, target };
+  return { config: resolved, gpu, model, pretrained, train: rows, test: testRows, tuning, clients, target };
 }
 
 function checkLength({ maxLength }: Config, source: string, { maxTokens }: TextEncoder): void {

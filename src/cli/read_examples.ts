@@ -31,12 +31,23 @@ export async function readExamples(
   options: ReadFileOptions,
 ): Promise<Example[]> {
   const { columns = {}, ...rest } = options;
-  try {
-    const { format, onNotice } = options;
-    return await read(await findDataFiles(paths, { format, onNotice }), kind, {
+  const { format, onNotice } = options;
+  return await reading(async () =>
+    await read(await findDataFiles(paths, { format, onNotice }), kind, {
       ...stated(rest),
       columns: exampleColumns(kind, columns),
-    });
+    })
+  );
+}
+
+/**
+ * Reads a file by a function.
+ *
+ * @throws {ConfigError} when the file cannot be opened.
+ */
+export async function reading<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
   } catch (cause) {
     if (!(cause instanceof Error && "code" in cause)) throw cause;
     throw new ConfigError(`Cannot read examples: ${cause.message}`, { cause });
@@ -44,7 +55,7 @@ export async function readExamples(
 }
 
 /** The options that are there. */
-function stated<T extends object>(options: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+export function stated<T extends object>(options: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
     [Key in keyof T]?: Exclude<T[Key], undefined>;
   };

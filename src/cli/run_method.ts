@@ -2,14 +2,21 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { WriteError } from "../data/mod.ts";
 import { describeCause } from "../data/describe_cause.ts";
-import { HistoryWriter, type MemoryPlan, type RoundReport, type SimulationEvent } from "../fl/mod.ts";
+import {
+  type Evaluation,
+  HistoryWriter,
+  type MemoryPlan,
+  type RoundReport,
+  type SimulationEvent,
+} from "../fl/mod.ts";
 import { type MethodConfig, methodLabel } from "./config/config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import type { LoadOptions } from "./load_data.ts";
 import { MethodProgress } from "./method_progress.ts";
 import { megabytes } from "./reporter.ts";
-import { scoreTitle } from "./score_title.ts";
+import { describeScores } from "./score_title.ts";
 import { disposeOwn, writeModelFolder } from "./trained/model_folder.ts";
+import { tuneFinished } from "./tune_finished.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { versions } from "./version.ts";
 
@@ -37,6 +44,7 @@ export async function runMethod(
   history.append(header(experiment, method));
   const reports: RoundReport[] = [];
   const progress = new MethodProgress(label, experiment.config.rounds);
+  let after: Evaluation | undefined;
   let started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
   try {
     for await (const event of simulateMethod(experiment, method)) {
@@ -62,13 +70,17 @@ export async function runMethod(
           history.append({ type: "round", ...event.report });
           reporter.line(describeRound(event.report, experiment.config.rounds));
           break;
-        case "finished":
-          await writeModelFolder(own, event.model, {
+        case "finished": {
+          const { model, task, tuned } = await tuneFinished(experiment, event.model, reporter);
+          if (tuned !== undefined) history.append({ type: "tuned", ...tuned });
+          after = tuned?.test;
+          await writeModelFolder(own, model, {
             pretrained: experiment.pretrained,
-            config: { ...experiment.config, model: describeModel(experiment) },
+            config: { ...experiment.config, task, model: describeModel(experiment) },
           });
           disposeOwn(event.model, experiment.pretrained);
           history.append({ type: "finished" });
+        }
       }
     }
   } catch (error) {
@@ -80,7 +92,7 @@ export async function runMethod(
   } finally {
     reporter.endProgress();
   }
-  return { summary: summarize(method, experiment.target, { started, reports }) };
+  return { summary: summarize(method, experiment.target, { started, reports, after }) };
 }
 
 /** Appends how it ended, unless what ended it was that nothing can be written. */
@@ -130,12 +142,7 @@ function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): str
 }
 
 function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
-  const scores = test
-    ? `  loss ${test.loss.toFixed(3)}${
-      Object.entries(test.scores).map(([metric, value]) => `  ${scoreTitle(metric)} ${value.toFixed(3)}`)
-        .join("")
-    }`
-    : "";
+  const scores = test ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}` : "";
   const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);
   return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
     trainLoss.toFixed(3)

@@ -46,6 +46,13 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** Reads a number of the command line. */
+export function parseNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === "" || !Number.isFinite(number)) throw new InvalidArgumentError("Expected a number");
+  return number;
+}
+
 /** Reads names with commas between them. */
 export function parseNames(text: string): string[] {
   const names = text.split(",").map((name) => name.trim());

@@ -21,7 +21,7 @@ export interface MethodSummary {
   readonly trainableParameters: number | null;
   /** Whole rounds. */
   readonly rounds: number;
-  /** The global model before the first round, and after the last. */
+  /** The global model before the first round, and after the last, with what was tuned then. */
   readonly before: Evaluation | null;
   readonly after: Evaluation | null;
   /** The first evaluated round that reached the target; null if none did, or none was set. */
@@ -40,6 +40,8 @@ export interface MethodSummary {
 export interface MethodEvents {
   readonly started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
   readonly reports: readonly RoundReport[];
+  /** After the last round, where something was tuned then; by default as the last round has it. */
+  readonly after?: Evaluation | undefined;
   /** `finished` by default. */
   readonly status?: MethodStatus;
   readonly error?: string | undefined;
@@ -49,7 +51,7 @@ export interface MethodEvents {
 export function summarize(
   method: MethodConfig,
   target: Experiment["target"],
-  { started, reports, status = "finished", error }: MethodEvents,
+  { started, reports, after, status = "finished", error }: MethodEvents,
 ): MethodSummary {
   const reached = target &&
     reports.find(({ test }) => (test?.scores[target.metric] ?? -Infinity) >= target.value);
@@ -62,7 +64,7 @@ export function summarize(
     trainableParameters: started?.trainableParameters ?? null,
     rounds: reports.length,
     before: started?.test ?? null,
-    after: reports.at(-1)?.test ?? null,
+    after: after ?? reports.at(-1)?.test ?? null,
     roundsToTarget: reached?.round ?? null,
     bytesUp: total(reports.map(({ bytesUp }) => bytesUp)),
     bytesDown: total(reports.map(({ bytesDown }) => bytesDown)),

@@ -20,6 +20,7 @@ export * from "./label_order.ts";
 export * from "./npm_package.ts";
 export * from "./rows/example_columns.ts";
 export * from "./rows/read_examples.ts";
+export * from "./rows/read_prompts.ts";
 export * from "./rows/read_rows.ts";
 export * from "./rows/row_set.ts";
 export * from "./spam_assassin.ts";

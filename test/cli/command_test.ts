@@ -109,7 +109,7 @@ for (
     [
       "a label that training has not",
       { data: { ...tiny.data, test: "unknown.jsonl" } },
-      /label "phishing" is unknown/,
+      /line 1 of .*unknown\.jsonl: its class "phishing" is none of those to train on: ham, spam/,
     ],
     [
       "a partition that may leave a client without examples",

@@ -22,8 +22,11 @@ export const taskConfig = z.preprocess(
       maxAnswerLength: count.default(30),
       /** Candidates of a prediction. */
       nBest: count.default(20),
-      /** By how much the score of no answer must exceed the best answer's; by default every question is answered. */
-      noAnswerThreshold: z.number().optional(),
+      /**
+       * By how much the score of no answer must exceed the best answer's. `"tune"` takes what is best on the validation part once
+       * a method is trained, and 0 until then; by default 0 where questions of the data have no answer, else all are answered.
+       */
+      noAnswerThreshold: z.union([z.number(), z.literal("tune")], 'expected a number or "tune"').optional(),
     }),
   ]),
 );

@@ -8,8 +8,9 @@ import { printable } from "../../data/printable.ts";
 import type { Prediction } from "./predict.ts";
 
 /** A text and its answer in one line, or a line each where the answer has parts. */
-export function describePrediction({ text, prediction }: Prediction): string {
-  return [shorten(text), ...describe(prediction).map((line) => `  ${line}`)].map(printable).join("\n");
+export function describePrediction({ text, question, prediction }: Prediction): string {
+  const asked = question === undefined ? shorten(text) : `${shorten(question)} | ${shorten(text)}`;
+  return [asked, ...describe(prediction).map((line) => `  ${line}`)].map(printable).join("\n");
 }
 
 function describe(prediction: unknown): string[] {

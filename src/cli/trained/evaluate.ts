@@ -1,44 +1,109 @@
 import { resolve } from "node:path";
 import { evaluate as evaluateModel, type Evaluation } from "../../fl/mod.ts";
-import type { LoadOptions } from "../load_data.ts";
+import { checkLabels } from "../check_labels.ts";
+import type { Example, LoadOptions } from "../load_data.ts";
+import { checkTuning, tuneThreshold, withDefaultThreshold, withThreshold } from "../no_answer.ts";
+import { prepareAnswers } from "../prepare_set.ts";
 import { readExamples } from "../read_examples.ts";
-import { columnProblem, type ColumnsConfig } from "../config/columns_config.ts";
 import { ConfigError } from "../config/parse_config.ts";
-import { openTrained } from "./open_trained.ts";
+import type { ReadingOptions } from "../config/data_config.ts";
+import { readDescription, writeDescription } from "./model_folder.ts";
+import { openTrained, type TrainedModel } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
 import type { PeftSettings } from "./peft_description.ts";
+import { type ReadingFlags, readingOf } from "./reading.ts";
 
 /** Options of {@linkcode evaluate}. */
-export interface EvaluateCommandOptions extends LoadOptions, PeftSettings {
+export interface EvaluateCommandOptions extends LoadOptions, PeftSettings, ReadingFlags {
   /** The file of examples. */
   readonly data: string;
-  readonly columns: ColumnsConfig;
+  /** By how much the score of no answer must exceed the best answer's, instead of what the model's folder says. */
+  readonly noAnswerThreshold?: number | undefined;
+  /** Takes the threshold with the best F1 on the file, and keeps it in the model's folder. */
+  readonly tuneNoAnswer?: boolean | undefined;
 }
 
 /** What {@linkcode evaluate} found. */
 export interface CommandEvaluation extends Evaluation {
   readonly numExamples: number;
+  /** The threshold of no answer, of models that have one. */
+  readonly noAnswerThreshold?: number;
 }
 
 /**
  * Scores a trained model on the examples of a file.
  *
  * @param folder as for {@linkcode openTrained}.
+ * @throws {ConfigError} when options don't fit the model, or an example has a label that the model hasn't.
  */
 export async function evaluate(folder: string, options: EvaluateCommandOptions): Promise<CommandEvaluation> {
-  const { reporter, data, columns } = options;
+  const { reporter, data, tuneNoAnswer } = options;
+  if (tuneNoAnswer && options.noAnswerThreshold !== undefined) {
+    throw new ConfigError("Cannot tune a threshold that is given: leave out --no-answer-threshold");
+  }
   using gpu = await openTunedGpu(reporter);
-  const { model, tokenizer, description } = await openTrained(gpu, folder, options);
-  const problem = columnProblem(description.task.kind, columns);
-  if (problem !== undefined) throw new ConfigError(`Cannot use the columns: ${problem}`);
-  const examples = await readExamples(description.task.kind, resolve(data), {
-    columns,
-    signal: options.signal,
-  });
-  const set = model.task.prepare(examples, tokenizer, description);
+  const trained = await openTrained(gpu, folder, options);
+  const { tokenizer, description: { maxLength } } = trained;
+  const reading = readingOf(trained.description, options);
+  const examples = await readLabelled(trained, { ...options, reading });
+  const { model, task } = ofThreshold(trained, examples, options);
+  const set = prepareAnswers(model.task, examples, { tokenizer, reporter, maxLength });
+  const { numExamples } = set;
+  if (tuneNoAnswer) {
+    checkTuning(examples, data);
+    const { threshold, evaluation } = await tuneThreshold(model, set, { task, reporter });
+    await keepThreshold(folder, threshold, options);
+    return { numExamples, noAnswerThreshold: threshold, ...evaluation };
+  }
   const found = await evaluateModel(model, set, {
     onProgress: (done, total) => reporter.progress("evaluating", done, total),
   });
   reporter.endProgress();
-  return { numExamples: set.numExamples, ...found };
+  const threshold = task.kind === "question-answering" ? task.noAnswerThreshold : undefined;
+  return { numExamples, ...(typeof threshold === "number" && { noAnswerThreshold: threshold }), ...found };
+}
+
+/** The examples of the file, none with a label that the model hasn't. */
+async function readLabelled(
+  { description: { task: { kind }, labels } }: TrainedModel,
+  { data, reading, reporter, signal }: EvaluateCommandOptions & { readonly reading: ReadingOptions },
+): Promise<Example[]> {
+  const examples = await readExamples(kind, resolve(data), {
+    ...reading,
+    labels,
+    signal,
+    onNotice: (message) => reporter.line(message),
+  });
+  checkLabels(examples, {
+    kind,
+    labels,
+    owner: "the model's",
+    advice: "name the model's labels as the file does by --labels, or mend the file",
+  });
+  return examples;
+}
+
+/** A model with the threshold that is given, or is recorded, or suits the questions. */
+function ofThreshold(
+  { model, description: { task } }: TrainedModel,
+  examples: readonly Example[],
+  { reporter, noAnswerThreshold, tuneNoAnswer }: EvaluateCommandOptions,
+): Pick<TrainedModel, "model"> & { readonly task: TrainedModel["description"]["task"] } {
+  if (noAnswerThreshold !== undefined) return withThreshold(model, task, noAnswerThreshold);
+  if (tuneNoAnswer) return withThreshold(model, task, 0);
+  const own = withDefaultThreshold(task, examples, reporter);
+  return own === task ? { model, task } : withThreshold(model, task, 0);
+}
+
+/** Keeps a threshold in the folder of a model that `federa run` has left, and says how to use it elsewhere. */
+async function keepThreshold(folder: string, threshold: number, { reporter }: LoadOptions): Promise<void> {
+  const description = await readDescription(folder);
+  if (description?.task.kind !== "question-answering") {
+    return reporter.line(
+      `${folder} has no place for the threshold: give --no-answer-threshold ${threshold} to predict and evaluate`,
+    );
+  }
+  const task = { ...description.task, noAnswerThreshold: threshold };
+  await writeDescription(folder, { ...description, task });
+  reporter.line(`Kept noAnswerThreshold ${threshold} in ${folder}`);
 }

@@ -6,6 +6,7 @@ import { adaptersOf, encodeAdapter, fingerprintOf } from "../../federa/mod.ts";
 import { encodeSafetensors, type StoredTensor } from "../../models/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
+import { readingConfig, type ReadingOptions } from "../config/data_config.ts";
 import { modelConfig } from "../config/model_config.ts";
 import { ConfigError, parseJson, parseWith } from "../config/parse_config.ts";
 import { taskConfig } from "../config/task_config.ts";
@@ -19,6 +20,8 @@ const descriptionSchema = z.strictObject({
   /** Names of the outputs, in their order. */
   labels: z.array(z.string()).min(1),
   maxLength: z.int().min(1),
+  /** How the files were read that it was trained on, so that others are read the same way. */
+  reading: readingConfig.optional(),
   /** The file beside this one: adapters and head, or every parameter that was trained. */
   weights: z.enum(["adapter.safetensors", "parameters.safetensors"]),
   /** By which the encoder that training started from is known again, see `fingerprintOf`. */
@@ -35,7 +38,7 @@ export const DESCRIPTION = "federa.json";
 export interface WriteModelFolderOptions {
   /** The model that training started from. */
   readonly pretrained: TaskModel;
-  readonly config: Pick<Config, "model" | "precision" | "task" | "maxLength">;
+  readonly config: Pick<Config, "model" | "precision" | "task" | "maxLength" | "data">;
 }
 
 /**
@@ -45,7 +48,7 @@ export interface WriteModelFolderOptions {
 export async function writeModelFolder(
   folder: string,
   model: TaskModel,
-  { pretrained, config: { model: source, precision, task, maxLength } }: WriteModelFolderOptions,
+  { pretrained, config: { model: source, precision, task, maxLength, data } }: WriteModelFolderOptions,
 ): Promise<void> {
   const isAdapted = adaptersOf(model).size > 0;
   const weights = isAdapted ? "adapter.safetensors" : "parameters.safetensors";
@@ -61,10 +64,22 @@ export async function writeModelFolder(
     task,
     labels: [...labels],
     maxLength,
+    ...(data.kind === "files" && { reading: readingOf(data) }),
     weights,
     fingerprint: await fingerprintOf(pretrained.encoder),
   };
+  await writeDescription(folder, description);
+}
+
+/** Writes the description of a trained model, over one that is there. */
+export async function writeDescription(folder: string, description: ModelDescription): Promise<void> {
   await writeFileAtomic(join(folder, DESCRIPTION), `${JSON.stringify(description, null, 2)}\n`);
+}
+
+/** What of the data says how files are read. */
+function readingOf(data: ReadingOptions): ReadingOptions {
+  const own = Object.entries(data).filter(([name]) => Object.hasOwn(readingConfig.shape, name));
+  return Object.fromEntries(own) as ReadingOptions;
 }
 
 /**

@@ -1,27 +1,31 @@
+import type { AnswerPrediction } from "../../tasks/mod.ts";
 import { modelOutputs } from "../../fl/mod.ts";
 import type { LoadOptions } from "../load_data.ts";
+import { withThreshold } from "../no_answer.ts";
+import { prepareAnswers } from "../prepare_set.ts";
 import { openTrained } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import type { PeftSettings } from "./peft_description.ts";
-import { readPrompts } from "./prompts.ts";
+import { askFile, askTexts, type Prompt, type PromptOptions } from "./prompts.ts";
+import { type ReadingFlags, readingOf } from "./reading.ts";
 
 /** Options of {@linkcode predict}. */
-export interface PredictOptions extends LoadOptions, PeftSettings {
-  /** The second text of a pair. */
-  readonly pair?: string | undefined;
-  /** What is asked of the texts. */
-  readonly question?: string | undefined;
+export interface PredictOptions extends LoadOptions, PeftSettings, PromptOptions, ReadingFlags {
+  /** A file of texts, instead of texts. */
+  readonly file?: string | undefined;
+  /** By how much the score of no answer must exceed the best answer's, instead of what the model's folder says. */
+  readonly noAnswerThreshold?: number | undefined;
 }
 
-/** An answer and the text that it is about. */
-export interface Prediction {
-  readonly text: string;
+/** An answer and what it is about. */
+export interface Prediction extends Prompt {
   /** What the task's `predict` gives. */
   readonly prediction: unknown;
 }
 
 /**
- * Gives a trained model's answers to texts.
+ * Gives a trained model's answers to texts, or to the rows of a file, in their order.
  *
  * @param folder as for {@linkcode openTrained}.
  * @throws {ConfigError} when the task needs a question and there is none, or the other way round.
@@ -31,12 +35,38 @@ export async function predict(
   texts: readonly string[],
   options: PredictOptions,
 ): Promise<Prediction[]> {
-  using gpu = await openTunedGpu(options.reporter);
-  const { model, tokenizer, description } = await openTrained(gpu, folder, options);
-  const set = model.task.prepare(readPrompts(model.task, texts, options), tokenizer, description);
+  const { reporter, file, noAnswerThreshold } = options;
+  if (file !== undefined && texts.length > 0) {
+    throw new ConfigError("Cannot predict on texts and on a file: leave out the texts or --file");
+  }
+  using gpu = await openTunedGpu(reporter);
+  const { model: opened, tokenizer, description } = await openTrained(gpu, folder, options);
+  const { maxLength } = description;
+  const model = noAnswerThreshold === undefined
+    ? opened
+    : withThreshold(opened, description.task, noAnswerThreshold).model;
+  const { task } = model;
+  const asked = file === undefined
+    ? askTexts(task, texts, options)
+    : await askFile(task, file, { ...options, reading: readingOf(description, options) });
+  const set = prepareAnswers(task, asked.map(({ example }) => example), { tokenizer, reporter, maxLength });
   const { outputs } = await modelOutputs(model, set, {
-    onProgress: (done, total) => options.reporter.progress("predicting", done, total),
+    onProgress: (done, total) => reporter.progress("predicting", done, total),
   });
-  options.reporter.endProgress();
-  return model.task.predict(set, outputs).map((prediction, i) => ({ text: texts[i]!, prediction }));
+  reporter.endProgress();
+  const predictions = task.predict(set, outputs);
+  if (description.task.kind === "question-answering") {
+    const threshold = noAnswerThreshold ?? description.task.noAnswerThreshold;
+    if (threshold === undefined) offerThreshold(predictions as AnswerPrediction[], options);
+  }
+  return predictions.map((prediction, i) => ({ ...asked[i]!.prompt, prediction }));
+}
+
+/** Says of answers that the model holds to be worse than none. */
+function offerThreshold(predictions: readonly AnswerPrediction[], { reporter }: LoadOptions): void {
+  const worse = predictions.filter(({ noAnswerMargin }) => (noAnswerMargin ?? 0) > 0).length;
+  if (worse === 0) return;
+  reporter.line(
+    `${worse} of ${predictions.length} answers score less than no answer; --no-answer-threshold 0 gives none there`,
+  );
 }

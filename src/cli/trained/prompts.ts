@@ -1,7 +1,13 @@
-import type { Task } from "../../tasks/mod.ts";
+import { resolve } from "node:path";
+import { findDataFiles, readPrompts as read } from "../../data/mod.ts";
+import type { Task, TaskKind } from "../../tasks/mod.ts";
+import { exampleColumns } from "../config/columns_config.ts";
+import type { ReadingOptions } from "../config/data_config.ts";
+import type { Example, LoadOptions } from "../load_data.ts";
 import { ConfigError } from "../config/parse_config.ts";
+import { reading, stated } from "../read_examples.ts";
 
-/** What a person gives beside a text. */
+/** What a person gives beside texts. */
 export interface PromptOptions {
   /** The second text of a pair. */
   readonly pair?: string | undefined;
@@ -9,23 +15,81 @@ export interface PromptOptions {
   readonly question?: string | undefined;
 }
 
+/** What is to be answered. */
+export interface Prompt {
+  /** The text, or the context of a question; words with a space between. */
+  readonly text: string;
+  readonly textPair?: string;
+  readonly question?: string;
+  /** Words, of a file that has them apart. */
+  readonly tokens?: readonly string[];
+}
+
+/** Something to be answered, and an example of it whose answer nobody knows. */
+export interface AskedPrompt {
+  readonly prompt: Prompt;
+  readonly example: Example;
+}
+
 /**
  * Texts as examples of a task whose answers nobody knows.
  *
  * @throws {ConfigError} when the task needs a question and there is none, or takes no question or pair.
  */
-export function readPrompts<Example>(
-  task: Task<Example>,
+export function askTexts(
+  task: Task,
   texts: readonly string[],
   { pair, question }: PromptOptions,
-): Example[] {
+): AskedPrompt[] {
   const refuse = (reason: string) => new ConfigError(`Cannot predict by ${task.kind}: ${reason}`);
   if (task.kind === "question-answering") {
     if (question === undefined) throw refuse("there is no question, give --question");
     if (pair !== undefined) throw refuse("it takes no --pair");
-    return texts.map((context) => task.ask(question, context));
+    return texts.map((text) => ({ prompt: { text }, example: task.ask(question, text) as Example }));
   }
   if (question !== undefined) throw refuse("it takes no --question");
   if (pair !== undefined && task.kind === "token-classification") throw refuse("it takes no --pair");
-  return texts.map((text) => task.ask(text, pair));
+  return texts.map((text) => ({ prompt: { text }, example: task.ask(text, pair) as Example }));
+}
+
+/**
+ * The rows of a file as examples of a task whose answers nobody knows; labels needn't be in it.
+ *
+ * @throws {ConfigError} when the file cannot be opened, or has what a person gives too.
+ * @throws {CorruptFileError} when it isn't what it should be.
+ */
+export async function askFile(
+  task: Task,
+  path: string,
+  options: LoadOptions & PromptOptions & { readonly reading: ReadingOptions },
+): Promise<AskedPrompt[]> {
+  for (const name of ["pair", "question"] as const) {
+    if (options[name] === undefined) continue;
+    throw new ConfigError(`Cannot predict with --file and --${name}: the file's columns have that`);
+  }
+  const { columns, missingLabels: _, ...rest } = options.reading;
+  const { signal, reporter } = options;
+  const kind = task.kind as TaskKind;
+  const onNotice = (message: string) => reporter.line(message);
+  const prompts = await reading(async () =>
+    await read(await findDataFiles(resolve(path), { format: rest.format, onNotice }), kind, {
+      ...stated({ ...rest, signal }),
+      columns: exampleColumns(kind, columns),
+      onNotice,
+    })
+  );
+  return prompts.map((prompt) => {
+    if ("tokens" in prompt) {
+      const { tokens } = prompt;
+      return {
+        prompt: { text: tokens.join(" "), tokens },
+        example: { tokens, tags: tokens.map(() => task.labels[0]!) },
+      };
+    }
+    if ("question" in prompt) {
+      const { question, context } = prompt;
+      return { prompt: { text: context, question }, example: { ...prompt, answers: [] } };
+    }
+    return { prompt, example: task.ask(prompt.text, prompt.textPair) as Example };
+  });
 }

@@ -1,10 +1,8 @@
 import process from "node:process";
 import { text as readAll } from "node:stream/consumers";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { openGpu } from "../../engine/mod.ts";
 import { taskKinds } from "../../tasks/mod.ts";
-import { columnParts, type ColumnsConfig } from "../config/columns_config.ts";
-import { describeChoice } from "../config/describe_choice.ts";
 import { ConfigError } from "../config/parse_config.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportAdapter } from "./export.ts";
@@ -13,21 +11,27 @@ import { mergeModel } from "./merge.ts";
 import type { PeftSettings } from "./peft_description.ts";
 import { predict } from "./predict.ts";
 import { describePrediction } from "./describe_prediction.ts";
+import { addReadingOptions, type ReadingFlags } from "./reading.ts";
 import { print, printJson } from "../print.ts";
 import { scoreTitle } from "../score_title.ts";
-import { parseCount, parseNames, start } from "../start.ts";
+import { parseCount, parseNames, parseNumber, start } from "../start.ts";
 
 /** Adds the commands that use what a run has trained. */
 export function addTrainedCommands(program: Command): void {
-  onTrained(program.command("predict"))
+  addReadingOptions(onTrained(program.command("predict")))
     .description("answers texts by a trained model: classes, numbers, entities, or answers to a question")
     .argument("[TEXTS...]", "what to answer; by default the lines of the standard input")
     .option("--pair <TEXT>", "the second text, for tasks on pairs")
     .option("--question <TEXT>", "what is asked of the texts, for question answering")
+    .option(
+      "--file <FILE>",
+      "a file of texts, labels needn't be in it; an answer for each row, in their order",
+    )
+    .addOption(noAnswerThreshold())
     .option("--json", "prints a line of JSON for each text")
     .action((texts: string[], { adapter, json, ...options }: PredictFlags) =>
       start(async (loading) => {
-        const given = texts.length > 0 ? texts : await readLines();
+        const given = texts.length > 0 || options.file !== undefined ? texts : await readLines();
         for (const each of await predict(adapter, given, { ...loading, ...options })) {
           if (json) printJson(each);
           else print(describePrediction(each));
@@ -35,22 +39,27 @@ export function addTrainedCommands(program: Command): void {
       }, process.stderr)
     );
 
-  onTrained(program.command("evaluate"))
-    .description("scores a trained model on the examples of a file")
-    .argument("<FILE>", "JSONL, CSV, TSV or Parquet")
+  addReadingOptions(onTrained(program.command("evaluate")))
+    .description("scores a trained model on the examples of a file, which is read as the run read its files")
+    .argument("<FILE>", "JSONL, JSON, CSV, TSV, Parquet or CoNLL")
+    .addOption(
+      new Option("--missing-labels <WHAT>", "what to do about examples without a label")
+        .choices(["refuse", "drop"]),
+    )
+    .addOption(noAnswerThreshold())
     .option(
-      "--column <ROLE=NAME>",
-      "the column that has an example's text, label, …; several times for several",
-      parseColumns,
-      {},
+      "--tune-no-answer",
+      "takes the threshold of no answer with the best F1 on the file, and keeps it in the model's folder",
     )
     .option("--json", "prints JSON")
-    .action((data: string, { adapter, json, column, ...options }: EvaluateFlags) =>
+    .action((data: string, { adapter, json, ...options }: EvaluateFlags) =>
       start(async (loading) => {
-        const found = await evaluate(adapter, { ...loading, ...options, data, columns: column });
+        const found = await evaluate(adapter, { ...loading, ...options, data });
         if (json) return printJson(found);
         const scores = Object.entries({ loss: found.loss, ...found.scores });
-        const lines = scores.map(([name, value]) => `${scoreTitle(name).padEnd(20)} ${value.toFixed(4)}`);
+        const titles = scores.map(([name]) => scoreTitle(name));
+        const width = Math.max(20, ...titles.map(({ length }) => length));
+        const lines = scores.map(([, value], i) => `${titles[i]!.padEnd(width)} ${value.toFixed(4)}`);
         print([`${found.numExamples} examples`, ...lines].join("\n"));
       }, process.stderr)
     );
@@ -101,14 +110,17 @@ export function addTrainedCommands(program: Command): void {
 interface TrainedFlags extends PeftSettings {
   readonly adapter: string;
 }
-interface PredictFlags extends TrainedFlags {
-  readonly pair?: string;
-  readonly question?: string;
+interface AnswerFlags extends TrainedFlags, ReadingFlags {
+  readonly noAnswerThreshold?: number;
   readonly json?: true;
 }
-interface EvaluateFlags extends TrainedFlags {
-  readonly column: ColumnsConfig;
-  readonly json?: true;
+interface PredictFlags extends AnswerFlags {
+  readonly pair?: string;
+  readonly question?: string;
+  readonly file?: string;
+}
+interface EvaluateFlags extends AnswerFlags {
+  readonly tuneNoAnswer?: true;
 }
 interface MergeFlags extends TrainedFlags {
   readonly output: string;
@@ -134,17 +146,19 @@ function onTrained(command: Command): Command {
     .option("--max-length <N>", "tokens of a text; by default what the folder says, or else 128", parseCount);
 }
 
-/** Adds a column given as `part=name`. */
-function parseColumns(text: string, columns: ColumnsConfig): ColumnsConfig {
-  const [part = "", name = ""] = text.split(/=(.*)/s);
-  if (name === "") throw new InvalidArgumentError(`Expected PART=NAME, got ${text}`);
-  if (columnParts.includes(part as keyof ColumnsConfig)) return { ...columns, [part]: name };
-  throw new InvalidArgumentError(`Cannot use the part: ${describeChoice(columnParts, part)}`);
+/** By how much the score of no answer must exceed the best answer's; none of commander's options that are turned off by `no`. */
+function noAnswerThreshold(): Option {
+  const option = new Option(
+    "--no-answer-threshold <X>",
+    "answers nothing where the score of no answer exceeds the best answer's by more; by default as recorded",
+  ).argParser(parseNumber);
+  option.negate = false;
+  return option;
 }
 
 async function readLines(): Promise<string[]> {
   if (process.stdin.isTTY) {
     throw new ConfigError("Cannot predict without texts: give them as arguments or on the standard input");
   }
-  return (await readAll(process.stdin)).split("\n").filter((line) => line.trim() !== "");
+  return (await readAll(process.stdin)).split(/\r?\n/).filter((line) => line.trim() !== "");
 }

@@ -7,9 +7,9 @@ export const IMPOSSIBLE = "is_impossible";
 
 /** The question of a row, or nothing if all of its answers are dropped. */
 export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionExample | undefined {
-  const { idColumn = "id", questionColumn = "question", contextColumn = "context" } = columns;
-  const { answersColumn = "answers", misplacedAnswers = "refuse", onDrop } = columns;
-  const context = row.text(contextColumn);
+  const { contextColumn = "context", answersColumn = "answers", misplacedAnswers = "refuse", onDrop } =
+    columns;
+  const { context, ...asked } = toAsked(row, columns);
   const stated = readAnswers(row, answersColumn);
   const answers: Answer[] = [];
   for (const { text, codePoint } of stated) {
@@ -27,11 +27,18 @@ export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionEx
     onDrop?.(error.message);
   }
   if (stated.length > 0 && answers.length === 0) return undefined;
+  return { ...asked, context, answers };
+}
+
+/** What a row asks. */
+export function toAsked(
+  row: RowReader,
+  { idColumn = "id", questionColumn = "question", contextColumn = "context" }: QuestionColumns,
+): Omit<QuestionExample, "answers" | "key"> {
   return {
     id: row.value(idColumn) === undefined ? String(row.index) : row.name(idColumn),
     question: row.text(questionColumn),
-    context,
-    answers,
+    context: row.text(contextColumn),
   };
 }
 

@@ -15,12 +15,12 @@ import type {
   QuestionColumns,
   RegressionColumns,
   TaggedColumns,
-  TextColumns,
 } from "./example_columns.ts";
 import { IMPOSSIBLE, toQuestion } from "./_question.ts";
 import { MissingLabelError, RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "./read_rows.ts";
 import type { RowSet } from "./row_set.ts";
+import { textColumns, textsOf } from "./_texts.ts";
 
 /** The kinds of examples, by the kinds of tasks that learn from them, and the columns that make each. */
 export interface ExampleKinds {
@@ -213,17 +213,4 @@ export function toExamples<Kind extends ExampleKind>(
 function converterOf<Kind extends ExampleKind>(kind: Kind): Converter<Kind> {
   if (Object.hasOwn(converters, kind)) return converters[kind];
   throw new RangeError(`Cannot read examples of kind "${kind}": expected one of ${exampleKinds.join(", ")}`);
-}
-
-function textColumns(
-  { textColumn = "text", textPairColumn, keyColumn }: TextColumns,
-): (string | undefined)[] {
-  return [textColumn, textPairColumn, keyColumn];
-}
-
-function textsOf(row: RowReader, { textColumn = "text", textPairColumn }: TextColumns) {
-  return {
-    text: row.text(textColumn),
-    ...(textPairColumn !== undefined && { textPair: row.text(textPairColumn) }),
-  };
 }

@@ -1,0 +1,67 @@
+import { type DataFormat, dataFormats } from "../../data/mod.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { columnParts, columnProblem, type ColumnsConfig } from "../config/columns_config.ts";
+import { readingConfig, type ReadingOptions } from "../config/data_config.ts";
+import { describeChoice } from "../config/describe_choice.ts";
+import { ConfigError, parseWith } from "../config/parse_config.ts";
+import { parseNames } from "../start.ts";
+import type { ModelDescription } from "./model_folder.ts";
+
+/** How a person says that a file is to be read. */
+export interface ReadingFlags {
+  readonly column?: ColumnsConfig;
+  readonly format?: DataFormat;
+  readonly quotes?: boolean;
+  readonly delimiter?: string;
+  readonly encoding?: string;
+  readonly header?: string[];
+  readonly missingLabels?: ReadingOptions["missingLabels"];
+}
+
+/** Adds the options of {@linkcode ReadingFlags}. */
+export function addReadingOptions(command: Command): Command {
+  return command
+    .option(
+      "--column <ROLE=NAME>",
+      "the column that has an example's text, label, …; several times for several",
+      parseColumns,
+    )
+    .addOption(new Option("--format <FORMAT>", "of the file").choices(dataFormats))
+    .option("--quotes", "quotation marks enclose values of CSV or TSV")
+    .option("--no-quotes", "quotation marks are part of the values")
+    .option("--delimiter <CHARACTER>", 'what stands between values; "\\t" for a tab')
+    .option("--encoding <NAME>", 'how text is encoded, such as "windows-1252"')
+    .option("--header <NAMES>", "the columns of a file without a line of them", parseNames);
+}
+
+/**
+ * How a file is to be read: as a person says, or else as the files that a model was trained on.
+ *
+ * @throws {ConfigError} when a column plays no part in the model's task, or an option can't be used.
+ */
+export function readingOf(
+  { reading, task }: Pick<ModelDescription, "reading" | "task">,
+  { column = {}, format, quotes, delimiter, encoding, header, missingLabels }: ReadingFlags,
+): ReadingOptions {
+  const problem = columnProblem(task.kind, column);
+  if (problem !== undefined) throw new ConfigError(`Cannot use the columns: ${problem}`);
+  const wanted = {
+    ...reading,
+    ...(format !== undefined && { format }),
+    ...(quotes !== undefined && { quotes }),
+    ...(delimiter !== undefined && { delimiter: delimiter === "\\t" ? "\t" : delimiter }),
+    ...(encoding !== undefined && { encoding }),
+    ...(header !== undefined && { header }),
+    ...(missingLabels !== undefined && { missingLabels }),
+    columns: { ...reading?.columns, ...column },
+  };
+  return parseWith(readingConfig, wanted, "the options of the file");
+}
+
+/** Adds a column given as `part=name`. */
+function parseColumns(text: string, columns: ColumnsConfig = {}): ColumnsConfig {
+  const [part = "", name = ""] = text.split(/=(.*)/s);
+  if (name === "") throw new InvalidArgumentError(`Expected PART=NAME, got ${text}`);
+  if (columnParts.includes(part as keyof ColumnsConfig)) return { ...columns, [part]: name };
+  throw new InvalidArgumentError(`Cannot use the part: ${describeChoice(columnParts, part)}`);
+}
