@@ -71,6 +71,11 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
   const advice = "name it in data.labels for an output of its own, or mend the file";
   for (const examples of [all, ownTest ?? []]) checkLabels(examples, { kind, labels, owner, advice });
   const train = part("train");
+  if (train.length === 0) {
+    throw new ConfigError(
+      `Cannot train: all ${all.length} examples are held out; lower data.testShare or data.validationShare`,
+    );
+  }
   for (const line of describeClasses(train, { kind, labels, all: [...all, ...ownTest ?? []] })) {
     options.reporter.line(line);
   }

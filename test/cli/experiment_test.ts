@@ -39,7 +39,7 @@ for (
     [
       "a label of the test set that training hasn't",
       { data: { ...tinyBert.data, test: "unknown.jsonl" } },
-      /line 1 of .*unknown\.jsonl: its label "phishing" is unknown/,
+      /line 1 of .*unknown\.jsonl: its class "phishing" is none of those to train on: ham, spam/,
     ],
     [
       "a rank beyond a layer of the second method",

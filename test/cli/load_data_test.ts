@@ -40,25 +40,30 @@ const rows = (labels: readonly unknown[]) =>
 
 test("loadData() numbers classes by value, or as the files do", async () => {
   const numbers = Array.from({ length: 12 }, (_, i) => i);
+  const twice = [...numbers, ...numbers];
   // sorted() of Python's integers, as class_encode_column of datasets has them.
   assert.deepEqual(
-    (await load({ "d.jsonl": rows(numbers) }, { train: "d.jsonl" })).labels,
+    (await load({ "d.jsonl": rows(twice) }, { train: "d.jsonl" })).labels,
     numbers.map(String),
   );
   assert.deepEqual(
-    (await load({ "d.csv": `text,label\n${numbers.map((i) => `a,${i}\n`).join("")}` }, {
+    (await load({ "d.csv": `text,label\n${twice.map((i) => `a,${i}\n`).join("")}` }, {
       train: "d.csv",
     })).labels,
     numbers.map(String),
   );
   const golden = fileURLToPath(new URL("../golden/data/class_label.parquet", import.meta.url));
-  const { labels, size, lines } = await load({}, { train: golden, missingLabels: "drop" });
+  const { labels, size, lines } = await load({}, {
+    train: golden,
+    test: golden,
+    missingLabels: "drop",
+  });
   assert.deepEqual(
     labels,
     [..."98765432101"].map((_, i) => `c${String(12 - i).padStart(2, "0")}`).concat("c01"),
   );
-  assert.equal(size, 4);
-  assert.deepEqual(lines, [`Dropped 1 of 5 examples without a label, the first at row 5 of ${golden}`]);
+  assert.equal(size, 8);
+  assert.equal(lines[0], `Dropped 1 of 5 examples without a label, the first at row 5 of ${golden}`);
   const chosen = { columns: { labels: ["z", "a"] } };
   const several = "multi-label-classification";
   const table = { "d.csv": "text,z,a\nx,1,0\ny,1,0\n" };
@@ -69,13 +74,13 @@ test("loadData() numbers classes by value, or as the files do", async () => {
 });
 
 test("loadData() reads files as the configuration says, and tells what it found", async () => {
-  const table = { "d.csv": 'text;label\n"a;b";None\nc;x\nd;\n' };
+  const table = { "d.csv": 'text;label\n"a;b";None\nc;x\nd;\ne;None\nf;x\n' };
   const data = { train: "d.csv", missingLabels: "drop", labels: ["None", "x"] };
   const found = await load(table, data);
-  assert.deepEqual([found.size, found.labels], [2, ["None", "x"]]);
-  assert.deepEqual(found.lines, [
+  assert.deepEqual([found.size, found.labels], [4, ["None", "x"]]);
+  assert.deepEqual(found.lines.slice(0, 2), [
     "d.csv: values are separated by semicolons, not commas; set delimiter if that is wrong",
-    "Dropped 1 of 3 examples without a label, the first at line 4 of d.csv",
+    "Dropped 1 of 5 examples without a label, the first at line 4 of d.csv",
   ]);
   const { error } = await load(table, { ...data, labels: undefined, missingLabels: undefined });
   assert.match(
@@ -100,7 +105,7 @@ test("loadData() reads lists, folders, patterns and shards", async () => {
     assert.match(lines[0]!, /^Reading 2 files as .*: a-00000-of-00002\.jsonl to a-00001-of-00002\.jsonl$/);
   }
   assert.deepEqual(
-    (await load(files, { train: ["t.jsonl", "d"], test: "t.jsonl" })).lines.at(-1),
+    (await load(files, { train: ["t.jsonl", "d"], test: "t.jsonl" })).lines.at(-2),
     "Examples to train on are tested on, too: t.jsonl",
   );
   assert.match(

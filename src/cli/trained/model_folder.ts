@@ -38,7 +38,9 @@ export const DESCRIPTION = "federa.json";
 export interface WriteModelFolderOptions {
   /** The model that training started from. */
   readonly pretrained: TaskModel;
-  readonly config: Pick<Config, "model" | "precision" | "task" | "maxLength" | "data">;
+  readonly config:
+    & Pick<Config, "model" | "precision" | "task" | "maxLength">
+    & Partial<Pick<Config, "data">>;
 }
 
 /**
@@ -64,7 +66,7 @@ export async function writeModelFolder(
     task,
     labels: [...labels],
     maxLength,
-    ...(data.kind === "files" && { reading: readingOf(data) }),
+    ...(data?.kind === "files" && { reading: readingOf(data) }),
     weights,
     fingerprint: await fingerprintOf(pretrained.encoder),
   };
