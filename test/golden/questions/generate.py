@@ -35,6 +35,7 @@ tokenizer.post_processor = processors.TemplateProcessing(
 )
 fast = PreTrainedTokenizerFast(
     tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=48,
+    model_input_names=["input_ids", "token_type_ids", "attention_mask"],
 )
 MAX_LENGTH, STRIDE, MAX_ANSWER = 24, 8, 30
 
