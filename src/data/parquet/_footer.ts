@@ -35,6 +35,7 @@ export function readFooter(size: number, read: ReadRange): Footer {
   const tail = read(size - 8, size);
   const [begin, end] = [read(0, 4), tail.subarray(4)].map((bytes) => String.fromCharCode(...bytes));
   if (end === "PARE" || begin === "PARE") throw new Error("it is encrypted");
+  if (begin === "vers") throw new Error("it is a pointer of Git LFS; run git lfs pull in its folder");
   if (begin !== MAGIC || end !== MAGIC) throw new Error(`a Parquet file begins and ends with ${MAGIC}`);
   const length = new DataView(tail.buffer).getUint32(0, true);
   if (length > size - 12) throw new Error(`its footer is said to take ${length} bytes of ${size}`);

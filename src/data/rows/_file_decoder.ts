@@ -8,6 +8,19 @@ const MARKS: readonly (readonly [encoding: string, bytes: readonly number[]])[] 
   ["utf-16be", [0xfe, 0xff]],
 ];
 
+/** How files begin that aren't text, and what to do about them. */
+const OTHERS: readonly (readonly [advice: string, bytes: readonly number[]])[] = [
+  ["it is packed by gzip; unpack it", [0x1f, 0x8b]],
+  ["it is packed by zstd; unpack it", [0x28, 0xb5, 0x2f, 0xfd]],
+  ["it is a ZIP archive or an Excel workbook; unpack it, or save it as CSV", [0x50, 0x4b, 0x03, 0x04]],
+  ["it is an old Excel workbook; save it as CSV", [0xd0, 0xcf, 0x11, 0xe0]],
+  ["it is of the format parquet", [0x50, 0x41, 0x52, 0x31]],
+  [
+    "it is a pointer of Git LFS; run git lfs pull in its folder",
+    [..."version https://git-lfs"].map((letter) => letter.charCodeAt(0)),
+  ],
+];
+
 /** Decodes a file piece by piece, and knows line and byte where it can't. */
 export class FileDecoder {
   readonly #path: string;
@@ -44,7 +57,11 @@ export class FileDecoder {
   }
 
   #encodingOf(start: Uint8Array): string {
-    const marked = MARKS.find(([, bytes]) => bytes.every((byte, i) => start[i] === byte));
+    const begins = ([, bytes]: readonly [string, readonly number[]]) =>
+      bytes.every((byte, i) => start[i] === byte);
+    const other = OTHERS.find(begins);
+    if (other !== undefined) throw new CorruptFileError(`Cannot read ${this.#path} as text: ${other[0]}`);
+    const marked = MARKS.find(begins);
     if (marked !== undefined) return marked[0];
     if (this.#stated !== undefined) return this.#stated;
     const [first, second] = start;

@@ -174,6 +174,25 @@ test("readRows() knows encodings by their name and by byte order marks", async (
   );
 });
 
+test("readRows() says what a file is that isn't text", async () => {
+  const [gzip, zip] = [[0x1f, 0x8b, 8, 0], [0x50, 0x4b, 3, 4, 20]];
+  await refuses(Uint8Array.from(gzip), "Cannot read d.csv as text: it is packed by gzip; unpack it");
+  await refuses(
+    Uint8Array.from(zip),
+    "Cannot read d.csv as text: it is a ZIP archive or an Excel workbook; unpack it, or save it as CSV",
+  );
+  await refuses("PAR1 and more", "Cannot read d.csv as text: it is of the format parquet");
+  const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
+  await refuses(
+    pointer,
+    "Cannot read d.csv as text: it is a pointer of Git LFS; run git lfs pull in its folder",
+  );
+  await refuses(pointer, "Cannot read d.csv: it is a pointer of Git LFS; run git lfs pull in its folder", {
+    format: "parquet",
+  });
+  assert.deepEqual((await read("PK\nP\n")).rows, [{ PK: "P" }]);
+});
+
 test("readRows() names line and byte of what isn't in the encoding, as Python's decoder does", async () => {
   const advice =
     'set encoding to what it is, such as "windows-1252" (Excel in Western Europe), or save it as UTF-8';

@@ -168,6 +168,10 @@ describe("readRows() of JSON", () => {
       { title: "T", context: "x y", id: "2", question: "!", answers: [] },
       { title: "T", context: "w", id: "3", question: "w?", answers: [], is_impossible: true },
     ]);
+    const path = join(folder, "squad.json");
+    const twice = await readRows([path, path]);
+    assert.equal(twice.place(2), `question 3 of ${path}`);
+    assert.equal(twice.place(3), `question 1 of ${path}`);
     await refuses(
       "squad.json",
       JSON.stringify({ data: [{ paragraphs: [{ qas: [] }, { qas: 3 }] }] }),
