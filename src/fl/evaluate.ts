@@ -31,7 +31,7 @@ export interface ModelOutputs {
 /**
  * Evaluates a model without recording gradients.
  *
- * @throws {RangeError} on an empty set.
+ * @throws {RangeError} on an empty set, or one of which no target counts.
  * @throws {NonFiniteError} when an output isn't finite.
  */
 export async function evaluate(
@@ -45,11 +45,16 @@ export async function evaluate(
 /**
  * The evaluation of what a model makes of a set.
  *
- * @throws {RangeError} on an empty set.
+ * @throws {RangeError} on an empty set, or one of which no target counts.
  */
 export function scoreOutputs(task: Task, data: TaskSet, { outputs, losses }: ModelOutputs): Evaluation {
   let counted = 0;
   for (let row = 0; row < data.size; row++) counted += countTargets(data, row);
+  if (counted === 0) {
+    throw new RangeError(
+      `Cannot evaluate ${data.size} rows: expected targets that count, got none; raise the maximum length if texts were cut`,
+    );
+  }
   const loss = losses.reduce((total, value) => total + value, 0) / counted;
   return { loss, scores: task.score(data, outputs) };
 }

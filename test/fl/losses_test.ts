@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { disposeAll, tensor } from "../../src/engine/mod.ts";
@@ -128,3 +129,19 @@ for (const [kind, task] of Object.entries(tasks)) {
     }
   });
 }
+
+test("evaluate() refuses rows of which no target counts", async () => {
+  const task = tasks["token-classification"]!;
+  const { model } = await openTaskModel(gpu, folderFiles(join(lossesFolder, task.kind)), { task });
+  const cut = createTaskSet({
+    batchSize: 2,
+    length: 1,
+    ids: Uint32Array.of(1, 2),
+    mask: Float32Array.of(1, 1),
+  }, { targets: Int32Array.of(-100, -100) });
+  await assert.rejects(evaluate(model, cut), {
+    name: "RangeError",
+    message:
+      "Cannot evaluate 2 rows: expected targets that count, got none; raise the maximum length if texts were cut",
+  });
+});
