@@ -23,7 +23,7 @@ import { majorityBaseline, type MethodSummary, summarize } from "./summary.ts";
  * @returns the folder of the run.
  * @throws {NoAdapterError} when there is no GPU, before anything is written.
  * @throws {RunFolderError} when nothing can be written, before anything is loaded.
- * @throws {MethodsFailedError} at the end, when a method failed; the others were run nevertheless.
+ * @throws {RunFailedError} at the end, when a method failed; the others were run nevertheless.
  * @throws the reason of the signal, once it is aborted.
  */
 export async function run(given: Config, options: LoadOptions): Promise<string> {
@@ -49,6 +49,7 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
   const failures: string[] = [];
   /** What no later method gets over. */
   let end: unknown;
+  let unwritten: string | undefined;
   for (const method of config.methods) {
     if (end === undefined) {
       const { summary, error } = await runMethod(experiment, method, { ...options, folder });
@@ -59,8 +60,16 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
       }
       if (signal?.aborted || stopsAll(error)) end = error;
     } else summaries.push(notRun(method, end));
-    const summary = { config, adapter: gpu.adapter, baseline, methods: summaries };
-    await writeFileAtomic(join(folder, "summary.json"), `${JSON.stringify(summary, null, 2)}\n`);
+    const content = { config, adapter: gpu.adapter, baseline, methods: summaries };
+    const path = join(folder, "summary.json");
+    try {
+      await writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`);
+    } catch (error) {
+      if (!(error instanceof WriteError)) throw error;
+      // Where nothing can be written, what is known is on the terminal at least.
+      end ??= error;
+      unwritten = error.message;
+    }
     if (signal?.aborted) {
       reporter.line(`The history so far is in ${folder}`);
       throw signal.reason;
@@ -68,18 +77,20 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
   }
   reporter.line(`\n${resultsTable(baseline, summaries)}`);
   reporter.line(`\n${describeTarget(experiment)}History, adapters and summary are in ${folder}`);
-  if (failures.length > 0) throw new MethodsFailedError(failures, config.methods.length);
+  const problems = [
+    ...failures.length === 0 ? [] : [
+      `${failures.length} of ${config.methods.length} methods failed:`,
+      ...failures.map((each) => `  ${each}`),
+    ],
+    ...unwritten === undefined ? [] : [unwritten],
+  ];
+  if (problems.length > 0) throw new RunFailedError(problems.join("\n"));
   return folder;
 }
 
-/** Methods of a run failed; the message says which and why. */
-export class MethodsFailedError extends FederaError {
-  override name = "MethodsFailedError";
-
-  /** @param failures a method's label and what ended it, each. */
-  constructor(failures: readonly string[], methods: number) {
-    super(`${failures.length} of ${methods} methods failed:\n  ${failures.join("\n  ")}`);
-  }
+/** A run came to its end, but some of its methods or its summary did not; the message says which and why. */
+export class RunFailedError extends FederaError {
+  override name = "RunFailedError";
 }
 
 /** Whether an error would end every other method too. */
