@@ -12,6 +12,7 @@ import { excerptOfNames } from "../data/excerpt.ts";
 import { type Dtype, toFloat32 } from "./dtype.ts";
 import type { TextEncoder } from "./encoder.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "./family.ts";
+import { ParameterMismatchError } from "./errors.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 import type { WeightEntry, WeightSource } from "./weight_source.ts";
 
@@ -60,6 +61,13 @@ export async function loadEncoder<Config extends TransformerConfig>(
 ): Promise<LoadedEncoder> {
   const { family, config, onProgress } = options;
   const { found, skipped, problems } = sort(source.entries, family, config);
+  if (found.size === 0) {
+    const [first = "none"] = family.parameterShapes(config).keys();
+    throw new ParameterMismatchError(
+      `Cannot build the ${family.title} encoder: no tensor has a name that it knows, such as ${first} or ${family.prefix}${first}; ` +
+        `there are ${excerptOfNames(skipped, 4)}`,
+    );
+  }
   const shapes = checkEncoderParameters(found, family, { config, problems });
   const parameters = new Map<string, Tensor>();
   let staged = 0;

@@ -99,6 +99,19 @@ test("loadEncoder() lists everything that is wrong before it reads a tensor", as
   assert.equal(gpu.stats().liveBytes, before);
 });
 
+test("loadEncoder() says how tensors are named where it knows none of them", async () => {
+  // As torch.nn.DataParallel saves them; transformers would start every parameter at random.
+  const tensors = stored(parameters, (name) => `module.bert.${name}`);
+  await assert.rejects(loadEncoder(gpu, memoryWeights(tensors), options), {
+    name: "ParameterMismatchError",
+    message:
+      "Cannot build the BERT encoder: no tensor has a name that it knows, such as embeddings.word_embeddings.weight or " +
+      'bert.embeddings.word_embeddings.weight; there are "module.bert.embeddings.word_embeddings.weight", ' +
+      '"module.bert.embeddings.position_embeddings.weight", "module.bert.embeddings.token_type_embeddings.weight", ' +
+      '"module.bert.embeddings.LayerNorm.weight" and 35 more',
+  });
+});
+
 test("loadEncoder() gives back what it had uploaded when a file turns out to be another", async () => {
   const tensors = stored(parameters);
   const honest = memoryWeights(tensors);
