@@ -1,4 +1,5 @@
 import { disposeAll, noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
+import { type EvaluationRows, planEvaluation } from "./_evaluation_plan.ts";
 import { countTargets, type Scores, type Task, type TaskModel, type TaskSet } from "../tasks/mod.ts";
 
 /** How well a model does on a set of examples. */
@@ -9,13 +10,10 @@ export interface Evaluation {
   readonly scores: Scores;
 }
 
-/** Rows that are evaluated at once. */
-export const evaluationBatchSize = 64;
-
 /** Options of {@linkcode evaluate} and {@linkcode modelOutputs}. */
 export interface EvaluateOptions {
-  /** Rows at once; 64 by default. */
-  readonly batchSize?: number;
+  /** Rows at once; by default 64, and fewer where they are long. */
+  readonly batchSize?: number | undefined;
   /** Called after each batch that the device has done, with rows done and all. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -73,14 +71,13 @@ export async function modelOutputs(
 ): Promise<ModelOutputs> {
   if (data.size === 0) throw new RangeError("Cannot evaluate on an empty set: expected at least one example");
   model.encoder.checkTokens(data);
-  const { batchSize = evaluationBatchSize, onProgress } = options;
+  const { batchSize, onProgress } = options;
   const width = model.task.labels.length * (model.task.perToken ? data.length : 1);
   const all = {
     outputs: new Float32Array(data.size * width),
     losses: new Float32Array(data.size * data.targetsPerRow),
   };
-  const lengths = cutLengths(data);
-  const order = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!);
+  let done = 0;
   let pending: { batch: Batch; rows: readonly number[] } | undefined;
   const collect = async () => {
     if (pending === undefined) return;
@@ -93,18 +90,17 @@ export async function modelOutputs(
       all.outputs.set(found, row * width);
       all.losses.set(partOf(losses, i, rows.length), row * data.targetsPerRow);
     });
+    done += rows.length;
+    onProgress?.(done, data.size);
   };
-  for (let start = 0; start < data.size; start += batchSize) {
-    const rows = order.slice(start, start + batchSize);
+  for (const { rows, length } of planEvaluation(data, batchSize)) {
     // One batch is recorded ahead of the one that is waited for.
-    const batch = evaluationBatch(model, data, { rows, length: lengths[rows[0]!]! });
+    const batch = evaluationBatch(model, data, { rows, length });
     model.gpu.flush();
     await collect();
-    if (start > 0) onProgress?.(start, data.size);
     pending = { batch, rows };
   }
   await collect();
-  onProgress?.(data.size, data.size);
   return all;
 }
 
@@ -114,12 +110,8 @@ interface Batch {
   readonly losses: Tensor;
 }
 
-/** Records outputs and losses of some rows, of whose tokens the first `length` are taken; all by default. */
-export function evaluationBatch(
-  model: TaskModel,
-  set: TaskSet,
-  { rows, length = set.length }: { readonly rows: readonly number[]; readonly length?: number },
-): Batch {
+/** Records outputs and losses of some rows. */
+export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }: EvaluationRows): Batch {
   const { ids, mask, types, targets, targetsPerRow } = set;
   const upload = (data: Uint32Array | Int32Array | Float32Array, width: number, kept: number) => {
     const values = data.slice(0, rows.length * kept); // of the same kind
@@ -143,22 +135,6 @@ export function evaluationBatch(
     })
   );
 }
-
-/**
- * How many tokens of each row are taken: all but padding, and as much of that as makes the lengths two to an octave, since a
- * length that is met for the first time takes buffers of its own.
- */
-function cutLengths({ size, length, mask }: TaskSet): number[] {
-  return Array.from({ length: size }, (_, row) => {
-    const tokens = mask.subarray(row * length, (row + 1) * length).lastIndexOf(1) + 1;
-    let cut = SHORTEST;
-    while (cut < tokens) cut += 2 ** Math.floor(Math.log2(cut)) / 2;
-    return Math.min(cut, length);
-  });
-}
-
-/** Rows are cut to no fewer tokens. */
-const SHORTEST = 16;
 
 /** One of `count` equal parts of values. */
 function partOf(values: Float32Array, index: number, count: number): Float32Array {

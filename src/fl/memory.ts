@@ -3,7 +3,8 @@ import { matchLinears } from "../federa/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 import { packBatches } from "./batches.ts";
 import { effectiveWeights, recordDynamics } from "./dynamics.ts";
-import { evaluationBatch, evaluationBatchSize } from "./evaluate.ts";
+import { evaluationBatch } from "./evaluate.ts";
+import { planEvaluation } from "./_evaluation_plan.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
 import { CohortTraining } from "./local_training.ts";
 import { type ServerState, trainableParameters } from "./method.ts";
@@ -166,8 +167,12 @@ function rehearseRound(
     recordDynamics(model, covariance, { before, after, pretrained: origin }).dispose();
     covariance.dispose();
     disposeAll(before.values());
-    const rows = Array.from({ length: Math.min(evaluationBatchSize, test.size) }, (_, row) => row);
-    disposeAll(Object.values<Tensor>({ ...evaluationBatch(method.evaluationModel(state), test, { rows }) }));
+    const evaluated = new Map(
+      planEvaluation(test).map((each) => [`${each.rows.length} ${each.length}`, each]),
+    );
+    for (const each of evaluated.values()) {
+      disposeAll(Object.values<Tensor>({ ...evaluationBatch(method.evaluationModel(state), test, each) }));
+    }
     disposeAll([...origin.values(), ...after.values()]);
   });
 }

@@ -75,7 +75,7 @@ test("modelOutputs() leaves padding out, and changes no bit of what is read", as
   const padded = task().prepare(examples, tokenizer, { maxLength: 48 });
   const { size, length, mask } = padded;
   const rows = Array.from({ length: size }, (_, row) => row);
-  const whole = evaluationBatch(model, padded, { rows });
+  const whole = evaluationBatch(model, padded, { rows, length });
   const [outputs, losses] = [await whole.outputs.floats(), await whole.losses.floats()];
   const found = await modelOutputs(model, padded, { batchSize: 7 });
   assert.deepEqual(bitsOf(found.losses), bitsOf(losses));

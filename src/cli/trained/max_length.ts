@@ -1,8 +1,5 @@
-import type { TextEncoder } from "../../models/mod.ts";
+import type { TextEncoder, Tokenizer } from "../../models/mod.ts";
 import { ConfigError } from "../config/parse_config.ts";
-
-/** Tokens of a text where nothing is said. */
-export const DEFAULT_MAX_LENGTH = 128;
 
 /** Options of {@linkcode maxLengthFor}. */
 export interface MaxLengthOptions {
@@ -13,15 +10,18 @@ export interface MaxLengthOptions {
 }
 
 /**
- * Tokens of a text for an encoder: those asked for, else those recorded, else the usual number of them or as many as it reads.
+ * Tokens of a text for a model: those asked for, else those recorded, else as many as both encoder and tokenizer allow.
  *
  * @throws {ConfigError} when more are asked for than it reads.
  */
-export function maxLengthFor({ maxTokens }: TextEncoder, { given, recorded }: MaxLengthOptions): number {
+export function maxLengthFor(
+  { encoder: { maxTokens }, tokenizer }: { readonly encoder: TextEncoder; readonly tokenizer: Tokenizer },
+  { given, recorded }: MaxLengthOptions,
+): number {
   if (given !== undefined && given > maxTokens) {
     throw new ConfigError(
       `Cannot read texts of ${given} tokens: the encoder reads ${maxTokens}; lower --max-length`,
     );
   }
-  return given ?? recorded ?? Math.min(DEFAULT_MAX_LENGTH, maxTokens);
+  return given ?? recorded ?? Math.min(tokenizer.maxLength, maxTokens);
 }

@@ -44,7 +44,7 @@ export async function openOwn(
     ...recorded,
     model: { ...recorded.model, source: loaded.source },
     labels,
-    maxLength: maxLengthFor(encoder, { given: options.maxLength, recorded: recorded.maxLength }),
+    maxLength: maxLengthFor(loaded, { given: options.maxLength, recorded: recorded.maxLength }),
   };
   const pretrained = TaskModel.create(gpu, encoder, { task: buildTask(recorded.task, labels), seed: 0 });
   await checkFingerprint(pretrained, recorded, { ...options, source: loaded.source });

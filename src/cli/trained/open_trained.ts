@@ -79,7 +79,7 @@ async function openAdapter(
       head: sentenceHead ?? { source: adapter.source, ...wholeParameters(adapter) },
     });
     const { pretrained, loaded } = opened;
-    const maxLength = maxLengthFor(loaded.encoder, { given: options.maxLength, recorded });
+    const maxLength = maxLengthFor(loaded, { given: options.maxLength, recorded });
     const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint!.family });
     return { ...opened, model, description: { ...description, maxLength } };
   } finally {
@@ -104,7 +104,7 @@ async function openWhole(
   const { encoder, head, task: found } = opened.model;
   const { task, labels } = describeWhole(found, note, { ...options, source });
   const model = new TaskModel(encoder, head, { task: buildTask(task, labels) });
-  const maxLength = maxLengthFor(encoder, { given: options.maxLength, recorded: note?.maxLength });
+  const maxLength = maxLengthFor(opened.loaded, { given: options.maxLength, recorded: note?.maxLength });
   return {
     ...opened,
     model,

@@ -143,7 +143,11 @@ function onTrained(command: Command): Command {
       ),
     )
     .option("--labels <NAMES>", "other names for its outputs, with commas between them", parseNames)
-    .option("--max-length <N>", "tokens of a text; by default what the folder says, or else 128", parseCount);
+    .option(
+      "--max-length <N>",
+      "tokens of a text; by default what the folder says, or as many as the model reads",
+      parseCount,
+    );
 }
 
 /** By how much the score of no answer must exceed the best answer's; none of commander's options that are turned off by `no`. */

@@ -1,0 +1,52 @@
+import type { TaskSet } from "../tasks/mod.ts";
+
+/** Rows of a set that are evaluated at once. */
+export interface EvaluationRows {
+  readonly rows: readonly number[];
+  /** Tokens that are taken of each; those after them are padding. */
+  readonly length: number;
+}
+
+/** Rows at once at most. */
+const MOST_ROWS = 64;
+/** Fewer where they are long: rows times tokens², which attention's scores grow with, are at most this or of one row. */
+const MOST_SCORES = 2 ** 21;
+/** Rows are cut to no fewer tokens. */
+const SHORTEST = 16;
+
+/**
+ * Which rows of a set are evaluated together: rows of like length, the longest first.
+ *
+ * @param batchSize rows at once; by default as many as suit their length.
+ *
+ * @example
+ * ```ts no-run
+ * for (const { rows, length } of planEvaluation(set)) console.log(rows.length, length);
+ * ```
+ */
+export function planEvaluation(set: TaskSet, batchSize?: number): EvaluationRows[] {
+  const lengths = cutLengths(set);
+  const order = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!);
+  const plan: EvaluationRows[] = [];
+  for (let start = 0; start < order.length;) {
+    const length = lengths[order[start]!]!;
+    const fitting = Math.min(MOST_ROWS, Math.max(1, Math.floor(MOST_SCORES / length ** 2)));
+    const rows = order.slice(start, start + (batchSize ?? fitting));
+    plan.push({ rows, length });
+    start += rows.length;
+  }
+  return plan;
+}
+
+/**
+ * How many tokens of each row are taken: all but padding, and as much of that as makes the lengths two to an octave, since a
+ * length that is met for the first time takes buffers of its own.
+ */
+function cutLengths({ size, length, mask }: TaskSet): number[] {
+  return Array.from({ length: size }, (_, row) => {
+    const tokens = mask.subarray(row * length, (row + 1) * length).lastIndexOf(1) + 1;
+    let cut = SHORTEST;
+    while (cut < tokens) cut += 2 ** Math.floor(Math.log2(cut)) / 2;
+    return Math.min(cut, length);
+  });
+}
