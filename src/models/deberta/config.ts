@@ -61,8 +61,12 @@ const fields = z.object({
   type_vocab_size: z.int().nonnegative().default(0),
   layer_norm_eps: epsilonField.default(1e-7),
   pad_token_id: padTokenField.default(0),
-  relative_attention: z.literal(true),
-  pos_att_type: z.union([z.string().transform(list).pipe(terms), terms]),
+  relative_attention: z.literal(true, {
+    error: "must be true; attention without relative positions isn't built",
+  }),
+  pos_att_type: z.union([z.string().transform(list).pipe(terms), terms], {
+    error: "must be c2p, p2c or both; others aren't built",
+  }),
   share_att_key: z.boolean().default(false),
   position_biased_input: z.boolean().default(true),
   max_relative_positions: z.int().default(-1),

@@ -77,9 +77,12 @@ export const foreignFields = {
 /** Fields that would change the numbers, and so have to be as they are here; those of pretraining are passed over. */
 export const fixedFields = {
   ...foreignFields,
-  position_embedding_type: z.literal("absolute").default("absolute"),
-  is_decoder: z.literal(false).default(false),
-  add_cross_attention: z.literal(false).default(false),
+  position_embedding_type: z.literal("absolute", { error: "must be absolute; others aren't built" })
+    .default("absolute"),
+  is_decoder: z.literal(false, { error: "must be false; a decoder's tokens don't see those after them" })
+    .default(false),
+  add_cross_attention: z.literal(false, { error: "must be false; attention to another model isn't built" })
+    .default(false),
 };
 
 /** A demand on a configuration, for `refine` of its schema: the number of heads divides the width. */
