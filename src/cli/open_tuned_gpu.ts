@@ -1,18 +1,23 @@
+import { CorruptFileError } from "../data/mod.ts";
 import { type Gpu, openGpu } from "../engine/mod.ts";
 import { describeAdapter } from "./describe_adapter.ts";
 import type { Reporter } from "./reporter.ts";
 import { readTuning } from "./tuning_file.ts";
 
 /**
- * Opens the adapter with the tiles that `federa tune` measured on it, and says so.
+ * Opens the adapter with the tiles that `federa tune` measured on it, and says so. What can't be read of them is left
+ * out with a line: results don't depend on it.
  *
  * @throws {NoAdapterError} when there is no GPU.
- * @throws {CorruptFileError} when what was measured can't be read.
  */
 export async function openTunedGpu(reporter: Reporter): Promise<Gpu> {
   const gpu = await openGpu();
   try {
-    const tiles = await readTuning(gpu.adapter);
+    const tiles = await readTuning(gpu.adapter).catch((error) => {
+      if (!(error instanceof CorruptFileError)) throw error;
+      reporter.line(`${error.message}; going on without`);
+      return new Map();
+    });
     gpu.tuning.use(tiles);
     const note = tiles.size > 0 ? `, tuned for ${tiles.size} shapes of matrix products` : "";
     reporter.line(`Adapter: ${describeAdapter(gpu)}${note}`);

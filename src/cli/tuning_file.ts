@@ -1,10 +1,14 @@
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { cacheFolder, CorruptFileError, makeFolder, writeFileAtomic } from "../data/mod.ts";
-import type { AdapterDescription, TunedTiles } from "../engine/mod.ts";
+import { excerpt } from "../data/excerpt.ts";
+import { type AdapterDescription, isTile, type TunedTiles } from "../engine/mod.ts";
 import { versions } from "./version.ts";
+
+/** The longest tuning that is read. */
+const maxBytes = 1 << 20;
 
 const side = z.number().int().positive().max(1024);
 
@@ -35,29 +39,43 @@ export async function writeTuning(adapter: AdapterDescription, tiles: TunedTiles
 /**
  * The tiles that were measured on an adapter; none if it never was.
  *
- * @throws {CorruptFileError} when the file isn't what {@linkcode writeTuning} writes.
+ * @throws {CorruptFileError} when the file can't be read, or isn't what {@linkcode writeTuning} writes for the adapter.
  */
 export async function readTuning(adapter: AdapterDescription): Promise<TunedTiles> {
   const path = tuningPath(adapter);
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
+  const refuse = (reason: string, cause?: unknown) =>
+    new CorruptFileError(
+      `Cannot read the tuning in ${path}: ${reason}; delete the file or tune again`,
+      cause === undefined ? undefined : { cause },
+    );
+  const text = await readSmallFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined;
+    throw refuse(cause.message, cause);
   });
   if (text === undefined) return new Map();
   let content: z.infer<typeof schema>;
   try {
     content = schema.parse(JSON.parse(text));
   } catch (cause) {
-    throw new CorruptFileError(
-      `Cannot read the tuning in ${path}: it isn't what federa tune writes; delete the file or tune again`,
-      { cause },
-    );
+    throw refuse("it isn't what federa tune writes", cause);
   }
-  return new Map(
-    Object.entries(content.tiles).map(([name, { depth, ...tile }]) =>
-      [name, depth === undefined ? tile : { ...tile, depth }] as const
-    ),
+  if (content.adapter !== nameOf(adapter)) throw refuse("it was measured on another adapter");
+  const tiles = Object.entries(content.tiles).map(([name, { depth, ...tile }]) =>
+    [name, depth === undefined ? tile : { ...tile, depth }] as const
   );
+  for (const [name, tile] of tiles) {
+    if (!isTile(tile)) {
+      throw refuse(`no kernel takes the tile of ${tile.rows}×${tile.columns} for ${excerpt(name)}`);
+    }
+  }
+  return new Map(tiles);
+}
+
+async function readSmallFile(path: string): Promise<string> {
+  const info = await stat(path);
+  if (!info.isFile()) throw new Error("it is no file");
+  if (info.size > maxBytes) throw new Error(`it has ${info.size} bytes, more than ${maxBytes}`);
+  return await readFile(path, "utf8");
 }
 
 function nameOf({ vendor, device, description }: AdapterDescription): string {

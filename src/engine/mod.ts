@@ -11,7 +11,7 @@ export * from "./errors.ts";
 export { type AdapterClass, type AdapterDescription, Gpu, type GpuStats } from "./gpu/device.ts";
 export { openGpu, type OpenGpuOptions } from "./gpu/open_gpu.ts";
 export type { MatmulProblem } from "./gpu/matmul_plan.ts";
-export { type MatmulTile, shapeClass } from "./gpu/matmul_tile.ts";
+export { isTile, type MatmulTile, shapeClass } from "./gpu/matmul_tile.ts";
 export type { ObservedProblem, TunedTiles, Tuning } from "./gpu/tuning.ts";
 export type { KernelProfile, Profile, Profiler } from "./gpu/profiler.ts";
 export * from "./linalg/mod.ts";

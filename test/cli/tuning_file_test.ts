@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { openTunedGpu } from "../../src/cli/open_tuned_gpu.ts";
 import { readTuning, tuningPath, writeTuning } from "../../src/cli/tuning_file.ts";
 import { CorruptFileError } from "../../src/data/errors.ts";
 
@@ -32,7 +33,20 @@ test("readTuning() gives what writeTuning() kept, for the same adapter alone", a
 
 test("readTuning() names a file that it can't read, and what to do", async () => {
   const path = await writeTuning(adapter, tiles);
-  for (const content of ["", "{", "[]", '{"tiles":{"x":{"rows":-1,"columns":8}}}']) {
+  const valid = JSON.parse(await readFile(path, "utf8")) as object;
+  const changed = (change: object) => JSON.stringify({ ...valid, ...change });
+  const contents = [
+    "",
+    "{",
+    "[]",
+    '{"tiles":{"x":{"rows":-1,"columns":8}}}',
+    changed({ tiles: { x: { rows: 1024, columns: 1024 } } }),
+    changed({ tiles: { x: { rows: 16, columns: 24, depth: 8 } } }),
+    changed({ tiles: "none" }),
+    changed({ adapter: "another" }),
+    " ".repeat(2 ** 21),
+  ];
+  for (const content of contents) {
     await writeFile(path, content);
     await assert.rejects(readTuning(adapter), (error) => {
       assert.ok(error instanceof CorruptFileError);
@@ -40,4 +54,24 @@ test("readTuning() names a file that it can't read, and what to do", async () =>
       return true;
     });
   }
+});
+
+test("openTunedGpu() goes on without a tuning that it can't read, and says so", async () => {
+  const lines: string[] = [];
+  const reporter = { line: (text: string) => void lines.push(text), progress() {}, endProgress() {} };
+  const gpu = await openTunedGpu(reporter);
+  gpu.close();
+  await writeTuning(gpu.adapter, new Map());
+  await writeFile(tuningPath(gpu.adapter), "{");
+  (await openTunedGpu(reporter)).close();
+  await rm(tuningPath(gpu.adapter));
+  await mkdir(tuningPath(gpu.adapter));
+  (await openTunedGpu(reporter)).close();
+  assert.equal(lines.length, 5);
+  assert.match(
+    lines[1]!,
+    /^Cannot read the tuning in .*\.json: it isn't what federa tune writes; .*; going on without$/,
+  );
+  assert.match(lines[3]!, /^Cannot read the tuning in .*\.json: it is no file; .*; going on without$/);
+  for (const line of [lines[0]!, lines[2]!, lines[4]!]) assert.match(line, /^Adapter: [^,]*$/);
 });

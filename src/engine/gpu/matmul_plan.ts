@@ -1,5 +1,5 @@
 import type { KernelConstant } from "./kernel.ts";
-import { candidateTiles, defaultTile, lanesOf, type MatmulTile } from "./matmul_tile.ts";
+import { candidateTiles, defaultTile, isCandidate, lanesOf, type MatmulTile } from "./matmul_tile.ts";
 
 /** A batch of equal matrix products C = op(A) op(B) and the adapter that it is to run on. */
 export interface MatmulProblem {
@@ -96,14 +96,11 @@ function keyOf(problem: MatmulProblem, tile: MatmulTile | undefined): string {
 }
 
 function checkTile(problem: MatmulProblem, tile: MatmulTile): void {
-  const candidates = candidateTiles(problem);
-  const isOne = ({ rows, columns, depth }: MatmulTile) =>
-    rows === tile.rows && columns === tile.columns && depth === tile.depth;
-  if (candidates.some(isOne)) return;
+  if (isCandidate(problem, tile)) return;
   const show = ({ rows, columns, depth }: MatmulTile) => [rows, columns, depth ?? []].flat().join("×");
   throw new RangeError(
     `Cannot plan matrix product by tile ${show(tile)}: expected one of ${
-      candidates.map(show).join(", ")
+      candidateTiles(problem).map(show).join(", ")
     }; tune again`,
   );
 }

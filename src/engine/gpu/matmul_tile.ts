@@ -40,6 +40,28 @@ export function candidateTiles(problem: MatmulProblem): MatmulTile[] {
     .map(([rows, columns, depth]) => ({ rows, columns, depth }) as MatmulTile);
 }
 
+/** Whether a tile is among those worth measuring for a problem; the kernels take no others. */
+export function isCandidate(problem: MatmulProblem, tile: MatmulTile): boolean {
+  return candidateTiles(problem).some(({ rows, columns, depth }) =>
+    rows === tile.rows && columns === tile.columns && depth === tile.depth
+  );
+}
+
+/** Whether a tile suits any product at all, on any adapter. */
+export function isTile(tile: MatmulTile): boolean {
+  const adapters: Pick<MatmulProblem, "adapterClass" | "subgroupSize">[] = [
+    { adapterClass: "gpu" },
+    ...[4, 8, 16, 32].map((subgroupSize) => ({ adapterClass: "cpu" as const, subgroupSize })),
+  ];
+  return adapters.some((adapter) =>
+    [1, 1000].some((n) =>
+      [false, true].some((transposeB) =>
+        isCandidate({ ...adapter, n, transposeB, m: 1000, k: 1, batch: 1, vecB: true }, tile)
+      )
+    )
+  );
+}
+
 /**
  * What a measured tile holds for: layout, and on which side of 8 or 16 rows and columns the product is. The tile
  * changes no bit of the result, so neither does the choice.

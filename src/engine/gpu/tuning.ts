@@ -1,5 +1,5 @@
 import { type MatmulPlan, type MatmulProblem, planMatmul } from "./matmul_plan.ts";
-import { type MatmulTile, shapeClass } from "./matmul_tile.ts";
+import { isCandidate, type MatmulTile, shapeClass } from "./matmul_tile.ts";
 
 /** Tiles by shape class, as {@linkcode shapeClass} names it. */
 export type TunedTiles = ReadonlyMap<string, MatmulTile>;
@@ -11,8 +11,8 @@ export interface ObservedProblem {
 }
 
 /**
- * What matrix products on one device are planned by: tiles that were measured to be fast there, else the default
- * table. All tiles give the same bits, so tuning changes times and nothing else; nothing is ever measured unasked.
+ * What matrix products on one device are planned by: tiles that were measured to be fast there, where they suit the
+ * product, else the default table. All tiles give the same bits, so tuning changes times and nothing else; nothing is ever measured unasked.
  */
 export class Tuning {
   #tiles: TunedTiles = new Map();
@@ -31,7 +31,9 @@ export class Tuning {
   /** Plans a product; see {@linkcode planMatmul}. */
   plan(problem: MatmulProblem): MatmulPlan {
     if (this.#seen !== null) this.#note(problem);
-    return planMatmul(problem, this.#tiles.size > 0 ? this.#tiles.get(shapeClass(problem)) : undefined);
+    const tile = this.#tiles.size > 0 ? this.#tiles.get(shapeClass(problem)) : undefined;
+    // A class may hold products of which not every one takes the same tiles.
+    return planMatmul(problem, tile !== undefined && isCandidate(problem, tile) ? tile : undefined);
   }
 
   /** The distinct products that `body` records, in the order they come. */
