@@ -21,6 +21,7 @@ import { checkLabels } from "./labels.ts";
 import { maxLengthFor } from "./max_length.ts";
 import { type ModelDescription, readDescription } from "./model_folder.ts";
 import { openOwn } from "./open_own.ts";
+import { openSentenceModel } from "./open_sentence_model.ts";
 import { describePeft, type PeftSettings } from "./peft_description.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
 import { readTaskNote, type TaskNote } from "./task_note.ts";
@@ -98,6 +99,8 @@ async function openWhole(
   if (options.base !== undefined) {
     throw new ConfigError(`Cannot put ${source} on another base: it is a whole model; leave --base out`);
   }
+  const sentence = await openSentenceModel(gpu, files, options);
+  if (sentence !== undefined) return sentence;
   const note = await readTaskNote(files);
   const { task: _, ...others } = options;
   const opened = await openCheckpoint(gpu, files, others);

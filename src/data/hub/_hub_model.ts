@@ -31,14 +31,17 @@ export async function openHubModel(
   const { settings, patience, signal } = options;
   const cache = new RepoCache(settings.cacheFolder, repo, settings.links);
   const client = new HubClient(repo, { ...settings, patience, signal });
-  if (/^[0-9a-f]{40}$/.test(revision)) {
-    return new HubModel(repo, { commit: revision, revision, cache, client }, options);
-  }
+  const isCommit = /^[0-9a-f]{40}$/.test(revision);
   if (!settings.offline) {
-    const { commit, names } = await client.listing(revision);
-    return new HubModel(repo, { commit, revision, names, cache, client }, options);
+    const { commit, names } = isCommit
+      ? { commit: revision, names: undefined }
+      : await client.listing(revision);
+    return new HubModel(repo, { commit, revision, ...(names && { names }), cache, client }, options);
   }
-  const commit = await withHubCacheErrors(settings, () => cache.readRef(revision));
+  const commit = await withHubCacheErrors(settings, async () => {
+    if (!isCommit) return await cache.readRef(revision);
+    return await cache.knows(revision) ? revision : undefined;
+  });
   if (commit !== undefined) return new HubModel(repo, { commit, revision, cache, client }, options);
   throw new HubError(
     `Cannot open hf:${repo}@${revision}: HF_HUB_OFFLINE is set and the cache ${settings.cacheFolder} has no such ` +

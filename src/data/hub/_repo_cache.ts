@@ -1,4 +1,4 @@
-import { copyFile, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
+import { copyFile, readFile, readlink, rename, rm, stat, symlink } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { basename, dirname, join, relative } from "node:path";
 import { errorCode } from "../cache_folder.ts";
@@ -60,6 +60,15 @@ export class RepoCache {
   async readRef(revision: string): Promise<string | undefined> {
     const text = (await readIfPresent(join(this.#root, "refs", revision)))?.trim();
     return text !== undefined && /^[0-9a-f]{40}$/.test(text) ? text : undefined;
+  }
+
+  /** Whether anything of a commit is there. */
+  async knows(commit: string): Promise<boolean> {
+    const snapshot = await stat(join(this.#root, "snapshots", commit)).catch((error) => {
+      if (isAbsence(error)) return undefined;
+      throw error;
+    });
+    return snapshot !== undefined || await this.files(commit) !== undefined;
   }
 
   /** Notes the commit of a branch or tag. */

@@ -33,6 +33,12 @@ export interface LayerSettings {
   readonly scaling: number;
 }
 
+/** Options of {@linkcode parsePeftConfig}. */
+export interface ParsePeftConfigOptions {
+  /** Where the adapter comes from, for messages. */
+  readonly source?: string | undefined;
+}
+
 /** Where nothing is said, as in PEFT. */
 const defaultRank = 8;
 const defaultAlpha = 8;
@@ -95,7 +101,14 @@ const headsOf: Readonly<Record<string, readonly string[]>> = {
  *
  * @throws {UnsupportedAdapterError} listing everything that is.
  */
-export function parsePeftConfig(value: unknown): PeftConfig {
+export function parsePeftConfig(value: unknown, options: ParsePeftConfigOptions = {}): PeftConfig {
+  const refuse = (problems: readonly string[]) =>
+    new UnsupportedAdapterError(
+      `Cannot load ${
+        options.source === undefined ? "an adapter" : `the adapter of ${options.source}`
+      } by its ` +
+        `adapter_config.json:\n  ${problems.join("\n  ")}`,
+    );
   const { success, data, error } = schema.safeParse(value);
   if (!success) {
     throw refuse(error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`));
@@ -158,10 +171,4 @@ function startProblems(start: boolean | string): string[] {
     }: it changed the base's weights in a way that can't be computed again exactly; ` +
     "convert the adapter in Python by save_pretrained(…, path_initial_model_for_weight_conversion=…)",
   ];
-}
-
-function refuse(problems: readonly string[]): UnsupportedAdapterError {
-  return new UnsupportedAdapterError(
-    `Cannot load an adapter by its adapter_config.json:\n  ${problems.join("\n  ")}`,
-  );
 }

@@ -40,7 +40,7 @@ export async function openPeftAdapter(files: ModelFiles): Promise<OpenPeftAdapte
   if (json === undefined) {
     throw new WeightsUnavailableError(`Cannot read the adapter of ${source}: it has no ${configName}`);
   }
-  const config = parsePeftConfig(json);
+  const config = parsePeftConfig(json, { source });
   const file = await files.open(weightsName);
   if (file === undefined) {
     throw new WeightsUnavailableError(

@@ -33,15 +33,16 @@ export interface AdaptedModelOptions {
   /** The base's folder. */
   readonly source: string;
   readonly initialization?: Initialization;
+  readonly pooling?: "mean";
 }
 
 /** A model whose queries are adapted, factors and head moved at random as if trained. */
 export async function adaptedModel(
   gpu: Gpu,
-  { task, source, initialization = federa({ svd: "exact" }) }: AdaptedModelOptions,
+  { task, source, pooling, initialization = federa({ svd: "exact" }) }: AdaptedModelOptions,
 ): Promise<AdaptedModel> {
   const reporter = new KeepingReporter();
-  const loaded = await loadModel(gpu, { model: { source }, precision: "f32" }, { reporter });
+  const loaded = await loadModel(gpu, { model: { source, pooling }, precision: "f32" }, { reporter });
   const pretrained = TaskModel.create(gpu, loaded.encoder, { task, seed: 3 });
   const random = new Random(5);
   const adapted = await attachAdapters(pretrained, {

@@ -90,3 +90,46 @@ test("what is exported or merged keeps the task, its settings, and the number of
   await exportAdapter(own, { reporter, output: at("converted"), form: "original" });
   assert.equal(await readFile(at("converted/README.md"), "utf8"), card);
 });
+
+test("what is exported or merged with a head on pooled states is opened again, head and all", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "federa-sentence-"));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const [base, own] = [join(folder, "base"), join(folder, "own")];
+  await writeTinyCheckpoint(base, { seed: 1 });
+  const task = createTask(settings.kind, { ...settings, labels }) as Task;
+  const { model, pretrained } = await adaptedModel(gpu, { task, source: base, pooling: "mean" });
+  await mkdir(own);
+  await writeModelFolder(own, model, {
+    pretrained,
+    config: { model: { source: base, pooling: "mean" }, precision: "f32", task: settings, maxLength: 8 },
+  });
+  const reporter = new KeepingReporter();
+  const exported = (form: "original" | "converted") =>
+    exportAdapter(own, { reporter, output: join(folder, form), form });
+  await exported("original");
+  await exported("converted");
+  await mergeModel(own, { reporter, output: join(folder, "merged") });
+  const outputsOf = async (place: string) => {
+    const { model, tokenizer, description } = await openTrained(gpu, join(folder, place), { reporter });
+    assert.deepEqual([description.task, description.labels, description.maxLength], [settings, labels, 8]);
+    const set = model.task.prepare(texts.map((text) => model.task.ask(text)), tokenizer, description);
+    return (await modelOutputs(model, set)).outputs;
+  };
+  const expected = await outputsOf("own");
+  for (const place of ["original", "converted", "merged"]) {
+    assertClose(await outputsOf(place), expected, { absolute: 1e-4 });
+  }
+  const named = await openTrained(gpu, join(folder, "merged"), {
+    reporter,
+    labels: labels.map((label) => `x${label}`),
+    task: "regression",
+  });
+  assert.deepEqual([named.model.task.kind, named.model.task.labels[9]], ["regression", "x10"]);
+  await assert.rejects(openTrained(gpu, join(folder, "merged"), { reporter, task: "token-classification" }), {
+    message: /for token-classification: it was trained for multi-label-classification$/,
+  });
+  assert.match(
+    await readFile(join(folder, "original", "README.md"), "utf8"),
+    /SentenceTransformer\(folder\)\.encode/,
+  );
+});

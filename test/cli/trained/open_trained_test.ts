@@ -88,6 +88,10 @@ describe("openTrained() of an adapter of PEFT's", () => {
         message:
           /^Cannot open "acme\/tiny", which the adapter of .* names as its base model: .*; give --base .*@v2: HF_HUB_OFFLINE/,
       });
+      await assert.rejects(
+        at("c".repeat(40)),
+        /@c{40}: HF_HUB_OFFLINE is set and the cache .* has no such revision/,
+      );
       // Read with the weights of that commit.
       const weights = async ({ encoder }: typeof loaded) =>
         await encoder.namedParameters().next().value![1].floats();
