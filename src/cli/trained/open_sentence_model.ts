@@ -13,7 +13,7 @@ import type { TrainedModel } from "./open_trained.ts";
 import type { PeftSettings } from "./peft_description.ts";
 import { readSentenceHead } from "./sentence_head.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
-import { readTaskNote, TASK_NOTE } from "./task_note.ts";
+import { notedReading, readTaskNote, TASK_NOTE } from "./task_note.ts";
 
 /** Options of {@linkcode openSentenceModel}. */
 export interface OpenSentenceModelOptions extends LoadOptions, PeftSettings {
@@ -37,7 +37,7 @@ export async function openSentenceModel(
   const head = note && await readSentenceHead(gpu, files);
   if (note === undefined || head === undefined) return undefined;
   const { pooling, output } = head;
-  const { kind = note.task.kind } = { kind: options.task };
+  const kind = options.task ?? note.task.kind;
   if (!haveHeadsAlike(kind, note.task.kind)) {
     throw new ConfigError(`Cannot use ${files.source} for ${kind}: it was trained for ${note.task.kind}`);
   }
@@ -49,13 +49,19 @@ export async function openSentenceModel(
     from: options.labels ? "--labels" : `its ${TASK_NOTE}`,
   });
   const { source } = adapter === undefined ? files : await openPeftBase(adapter, options);
-  const description = { model: { source, pooling }, precision: "f32", task, labels } as const;
+  const description = {
+    model: { source, pooling },
+    precision: "f32",
+    task,
+    labels,
+    ...notedReading(note),
+  } as const;
   const loaded = await loadModel(gpu, description, options);
   const { encoder, tokenizer } = loaded;
   const pretrained = new TaskModel(encoder, new PooledHead(output), { task: buildTask(task, labels) });
   const { model } = adapter === undefined
     ? { model: pretrained }
     : await importPeft(pretrained, adapter, { family: loaded.checkpoint?.family });
-  const maxLength = maxLengthFor(encoder, { given: options.maxLength, recorded: note.maxLength });
+  const maxLength = maxLengthFor(loaded, { given: options.maxLength, recorded: note.maxLength });
   return { model, pretrained, loaded, tokenizer, description: { ...description, maxLength } };
 }

@@ -24,7 +24,7 @@ import { openOwn } from "./open_own.ts";
 import { openSentenceModel } from "./open_sentence_model.ts";
 import { describePeft, type PeftSettings } from "./peft_description.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
-import { readTaskNote, type TaskNote } from "./task_note.ts";
+import { notedReading, readTaskNote, type TaskNote } from "./task_note.ts";
 
 /** A trained model, ready to answer. */
 export interface TrainedModel {
@@ -112,7 +112,14 @@ async function openWhole(
     ...opened,
     model,
     pretrained: model,
-    description: { model: { source }, precision: "f32", task, labels, maxLength },
+    description: {
+      model: { source },
+      precision: "f32",
+      task,
+      labels,
+      maxLength,
+      ...notedReading(note ?? {}),
+    },
   };
 }
 

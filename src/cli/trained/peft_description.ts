@@ -17,7 +17,7 @@ import type { LoadOptions } from "../load_data.ts";
 import { checkLabels } from "./labels.ts";
 import type { ModelDescription } from "./model_folder.ts";
 import { defaultTask, kindsOfType, peftTaskTypes, typeOfClass } from "./task_kinds.ts";
-import { readTaskNote, TASK_NOTE, type TaskNote } from "./task_note.ts";
+import { notedReading, readTaskNote, TASK_NOTE, type TaskNote } from "./task_note.ts";
 
 /** What a trained model doesn't say of itself, or a person says otherwise. */
 export interface PeftSettings {
@@ -84,7 +84,15 @@ export async function describePeft(
       from: options.labels ? "--labels" : note ? `its ${TASK_NOTE}` : "its base",
     },
   );
-  return { base, model: { source }, precision: "f32", task, labels, maxLength: note?.maxLength };
+  return {
+    base,
+    model: { source },
+    precision: "f32",
+    task,
+    labels,
+    maxLength: note?.maxLength,
+    ...notedReading(note ?? {}),
+  };
 }
 
 interface TaskSigns {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { type ModelFiles, readModelFile, writeFileAtomic } from "../../data/mod.ts";
+import { readingConfig } from "../config/data_config.ts";
 import { parseJson, parseWith } from "../config/parse_config.ts";
 import { taskConfig } from "../config/task_config.ts";
 
@@ -11,6 +12,8 @@ const noteSchema = z.strictObject({
   /** Names of the outputs, in their order. */
   labels: z.array(z.string()).min(1),
   maxLength: z.int().min(1),
+  /** How the files were read that it was trained on, so that others are read the same way. */
+  reading: readingConfig.optional(),
 });
 
 /** What lies beside an exported adapter, for the commands on trained models. */
@@ -20,11 +23,23 @@ export type TaskNote = Omit<z.output<typeof noteSchema>, "format">;
 export const TASK_NOTE = "federa_task.json";
 
 /** Writes a note into a folder; its path. */
-export async function writeTaskNote(folder: string, { task, labels, maxLength }: TaskNote): Promise<string> {
+export async function writeTaskNote(folder: string, description: TaskNote): Promise<string> {
+  const { task, labels, maxLength } = description;
   const path = join(folder, TASK_NOTE);
-  const note: z.output<typeof noteSchema> = { format: "federa-task-1", task, labels, maxLength };
+  const note: z.output<typeof noteSchema> = {
+    format: "federa-task-1",
+    task,
+    labels,
+    maxLength,
+    ...notedReading(description),
+  };
   await writeFileAtomic(path, `${JSON.stringify(note, null, 2)}\n`);
   return path;
+}
+
+/** The part of a note, or of a description, that says how files are read. */
+export function notedReading({ reading }: Pick<TaskNote, "reading">): Pick<TaskNote, "reading"> {
+  return reading === undefined ? {} : { reading };
 }
 
 /**

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { dataConfig } from "../../../src/cli/config/data_config.ts";
 import { exportAdapter } from "../../../src/cli/trained/export.ts";
 import { mergeModel } from "../../../src/cli/trained/merge.ts";
 import { writeModelFolder } from "../../../src/cli/trained/model_folder.ts";
@@ -18,6 +19,7 @@ const gpu = await testGpu();
 // As text they would be ordered otherwise.
 const labels = Array.from({ length: 12 }, (_, i) => `${i + 1}`);
 const settings = { kind: "multi-label-classification", threshold: 0.3 } as const;
+const data = dataConfig.parse({ kind: "files", train: "t.csv", quotes: false });
 const texts = ["win a free prize number 3", "minutes of meeting 9"];
 
 test("what is exported or merged keeps the task, its settings, and the number of each label", async (t) => {
@@ -39,7 +41,7 @@ test("what is exported or merged keeps the task, its settings, and the number of
   await mkdir(own);
   await writeModelFolder(own, model, {
     pretrained,
-    config: { model: { source: base }, precision: "f32", task: settings, maxLength: 8 },
+    config: { model: { source: base }, precision: "f32", task: settings, maxLength: 8, data },
   });
   const reporter = new KeepingReporter();
   const at = (name: string) => join(folder, name);
@@ -69,13 +71,14 @@ test("what is exported or merged keeps the task, its settings, and the number of
     const { outputs: found, ...description } = await outputsOf(place);
     assert.deepEqual(
       description,
-      { precision: "f32", task: settings, labels, maxLength: 8 },
+      { precision: "f32", task: settings, labels, maxLength: 8, reading: expected.reading },
       place,
     );
     // The same function from weights that were rounded otherwise: some hundred f32 operations on numbers of a few units.
     assertClose(found, outputs, { absolute: 1e-4 });
   }
   assert.deepEqual(expected.labels, labels);
+  assert.equal(expected.reading?.quotes, false);
 
   const card = await readFile(at("original/README.md"), "utf8");
   assert.ok(card.startsWith(`---\nbase_model: ${JSON.stringify(base)}\nlibrary_name: peft\n`));
