@@ -5,6 +5,7 @@ import { readingConfig, type ReadingOptions } from "../config/data_config.ts";
 import { describeChoice } from "../config/describe_choice.ts";
 import { ConfigError, parseWith } from "../config/parse_config.ts";
 import { parseNames } from "../start.ts";
+import type { TaskKind } from "../../tasks/mod.ts";
 import type { ModelDescription } from "./model_folder.ts";
 
 /** How a person says that a file is to be read. */
@@ -23,7 +24,7 @@ export function addReadingOptions(command: Command): Command {
   return command
     .option(
       "--column <ROLE=NAME>",
-      "the column that has an example's text, label, …; several times for several",
+      "the column that has an example's text, label, …; several times for several, also of value and labels",
       parseColumns,
     )
     .addOption(new Option("--format <FORMAT>", "of the file").choices(dataFormats))
@@ -40,7 +41,7 @@ export function addReadingOptions(command: Command): Command {
  * @throws {ConfigError} when a column plays no part in the model's task, or an option can't be used.
  */
 export function readingOf(
-  { reading, task }: Pick<ModelDescription, "reading" | "task">,
+  { reading, task, labels }: Pick<ModelDescription, "reading" | "task" | "labels">,
   { column = {}, format, quotes, delimiter, encoding, header, missingLabels }: ReadingFlags,
 ): ReadingOptions {
   const problem = columnProblem(task.kind, column);
@@ -53,15 +54,24 @@ export function readingOf(
     ...(encoding !== undefined && { encoding }),
     ...(header !== undefined && { header }),
     ...(missingLabels !== undefined && { missingLabels }),
-    columns: { ...reading?.columns, ...column },
+    columns: { ...reading?.columns ?? columnsOf(task.kind, labels), ...column },
   };
   return parseWith(readingConfig, wanted, "the options of the file");
 }
 
-/** Adds a column given as `part=name`. */
+/** Where nothing is recorded, several numbers stand in the columns that are called as they are. */
+function columnsOf(kind: TaskKind, labels: readonly string[]): ColumnsConfig {
+  return kind === "regression" && labels.length > 1 ? { value: [...labels] } : {};
+}
+
+/** Adds a column given as `part=name`; of parts that take several columns, one after the other. */
 function parseColumns(text: string, columns: ColumnsConfig = {}): ColumnsConfig {
   const [part = "", name = ""] = text.split(/=(.*)/s);
   if (name === "") throw new InvalidArgumentError(`Expected PART=NAME, got ${text}`);
+  if (part === "value" || part === "labels") {
+    const given = columns[part];
+    return { ...columns, [part]: given === undefined ? name : [given, name].flat() };
+  }
   if (columnParts.includes(part as keyof ColumnsConfig)) return { ...columns, [part]: name };
   throw new InvalidArgumentError(`Cannot use the part: ${describeChoice(columnParts, part)}`);
 }
