@@ -52,7 +52,14 @@ function openWindows(
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause;
     if (longQuestions === "skip") return [];
-    throw new RangeError(`Cannot use ${placeOf(example, index)} ("${id}"): ${cause.message}`, { cause });
+    throw new RangeError(
+      `Cannot use ${
+        placeOf(example, index)
+      } ("${id}"): ${cause.message}; raise maxLength or shorten the question`,
+      {
+        cause,
+      },
+    );
   }
 }
 

@@ -8,12 +8,12 @@ import { printable } from "../../data/printable.ts";
 import type { Prediction } from "./predict.ts";
 
 /** A text and its answer in one line, or a line each where the answer has parts. */
-export function describePrediction({ text, question, prediction }: Prediction): string {
+export function describePrediction({ text, question, tokens, prediction }: Prediction): string {
   const asked = question === undefined ? shorten(text) : `${shorten(question)} | ${shorten(text)}`;
-  return [asked, ...describe(prediction).map((line) => `  ${line}`)].map(printable).join("\n");
+  return [asked, ...describe(prediction, tokens).map((line) => `  ${line}`)].map(printable).join("\n");
 }
 
-function describe(prediction: unknown): string[] {
+function describe(prediction: unknown, tokens: readonly string[] | undefined): string[] {
   const found = prediction as Partial<
     & ClassPrediction
     & MultiLabelPrediction
@@ -26,7 +26,7 @@ function describe(prediction: unknown): string[] {
     const share = best === undefined ? "" : `  ${percent(best.probability)}`;
     return [found.text === "" ? `no answer${share}` : `${found.text}${share}`];
   }
-  if (found.tags !== undefined) return describeTags(found as TagPrediction);
+  if (found.tags !== undefined) return describeTags(found as TagPrediction, tokens);
   if (found.labels !== undefined) {
     const named = found.labels.map((label) => `${label}  ${percent(found.probabilities![label]!)}`);
     return named.length > 0 ? named : ["none"];
@@ -38,20 +38,23 @@ function describe(prediction: unknown): string[] {
   return [String(found.value)];
 }
 
-function describeTags({ tags, entities, words, numUnseen = 0 }: TagPrediction): string[] {
+function describeTags(
+  { tags, entities, words, numUnseen = 0 }: TagPrediction,
+  tokens: readonly string[] = words?.map(({ text }) => text) ?? tags.map((_, i) => `word ${i + 1}`),
+): string[] {
   const unseen = numUnseen === 0
     ? []
     : [`${numUnseen} of ${tags.length} words weren't read: the text is longer than the model reads`];
   if (entities.length > 0) {
     return [
       ...entities.map((entity) =>
-        `${entity.type}  ${"text" in entity ? entity.text : `words ${entity.start + 1} to ${entity.end}`}`
+        `${entity.type}  ${"text" in entity ? entity.text : tokens.slice(entity.start, entity.end).join(" ")}`
       ),
       ...unseen,
     ];
   }
   if (tags.every((tag) => tag === "O")) return ["no entity", ...unseen];
-  return [...tags.map((tag, i) => `${words?.[i]?.text ?? `word ${i + 1}`}  ${tag}`), ...unseen];
+  return [...tags.map((tag, i) => `${tokens[i]}  ${tag}`), ...unseen];
 }
 
 function percent(share: number): string {

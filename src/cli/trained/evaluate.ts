@@ -1,17 +1,19 @@
 import { resolve } from "node:path";
+import { parseModelSpec } from "../../data/hub/model_spec.ts";
+import { findDataFiles, openModelFiles } from "../../data/mod.ts";
 import { evaluate as evaluateModel, type Evaluation } from "../../fl/mod.ts";
 import { checkLabels } from "../check_labels.ts";
 import type { Example, LoadOptions } from "../load_data.ts";
 import { checkTuning, tuneThreshold, withDefaultThreshold, withThreshold } from "../no_answer.ts";
 import { prepareAnswers } from "../prepare_set.ts";
-import { readExamples } from "../read_examples.ts";
+import { readExamples, reading } from "../read_examples.ts";
 import { ConfigError } from "../config/parse_config.ts";
-import type { ReadingOptions } from "../config/data_config.ts";
-import { readDescription, writeDescription } from "./model_folder.ts";
-import { openTrained, type TrainedModel } from "./open_trained.ts";
+import { type ModelDescription, writeDescription } from "./model_folder.ts";
+import { openTrained, recordOf, type TrainedModel } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
 import type { PeftSettings } from "./peft_description.ts";
 import { type ReadingFlags, readingOf } from "./reading.ts";
+import { readTaskNote, writeTaskNote } from "./task_note.ts";
 
 /** Options of {@linkcode evaluate}. */
 export interface EvaluateCommandOptions extends LoadOptions, PeftSettings, ReadingFlags {
@@ -41,11 +43,16 @@ export async function evaluate(folder: string, options: EvaluateCommandOptions):
   if (tuneNoAnswer && options.noAnswerThreshold !== undefined) {
     throw new ConfigError("Cannot tune a threshold that is given: leave out --no-answer-threshold");
   }
+  // What a file may have is known of models of federa run before they are loaded.
+  const recorded = await recordOf(folder);
+  const early = recorded === undefined
+    ? undefined
+    : await readLabelled({ ...recorded, labels: [...options.labels ?? recorded.labels] }, options);
+  if (recorded === undefined) await reading(() => findDataFiles(resolve(data)));
   using gpu = await openTunedGpu(reporter);
   const trained = await openTrained(gpu, folder, options);
   const { tokenizer, description: { maxLength } } = trained;
-  const reading = readingOf(trained.description, options);
-  const examples = await readLabelled(trained, { ...options, reading });
+  const examples = early ?? await readLabelled(trained.description, options);
   const { model, task } = ofThreshold(trained, examples, options);
   const set = prepareAnswers(model.task, examples, { tokenizer, reporter, maxLength });
   const { numExamples } = set;
@@ -65,11 +72,13 @@ export async function evaluate(folder: string, options: EvaluateCommandOptions):
 
 /** The examples of the file, none with a label that the model hasn't. */
 async function readLabelled(
-  { description: { task: { kind }, labels } }: TrainedModel,
-  { data, reading, reporter, signal }: EvaluateCommandOptions & { readonly reading: ReadingOptions },
+  description: Pick<ModelDescription, "task" | "labels" | "reading">,
+  options: EvaluateCommandOptions,
 ): Promise<Example[]> {
+  const { task: { kind }, labels } = description;
+  const { data, reporter, signal } = options;
   const examples = await readExamples(kind, resolve(data), {
-    ...reading,
+    ...readingOf(description, options),
     labels,
     signal,
     onNotice: (message) => reporter.line(message),
@@ -95,15 +104,20 @@ function ofThreshold(
   return own === task ? { model, task } : withThreshold(model, task, 0);
 }
 
-/** Keeps a threshold in the folder of a model that `federa run` has left, and says how to use it elsewhere. */
+/** Keeps a threshold in the folder of a model that `federa` has written, and says how to use it elsewhere. */
 async function keepThreshold(folder: string, threshold: number, { reporter }: LoadOptions): Promise<void> {
-  const description = await readDescription(folder);
-  if (description?.task.kind !== "question-answering") {
+  const own = await recordOf(folder);
+  const note = own === undefined && parseModelSpec(folder).kind === "folder"
+    ? await readTaskNote(await openModelFiles(folder))
+    : undefined;
+  if (own?.task.kind === "question-answering") {
+    await writeDescription(folder, { ...own, task: { ...own.task, noAnswerThreshold: threshold } });
+  } else if (note?.task.kind === "question-answering") {
+    await writeTaskNote(folder, { ...note, task: { ...note.task, noAnswerThreshold: threshold } });
+  } else {
     return reporter.line(
       `${folder} has no place for the threshold: give --no-answer-threshold ${threshold} to predict and evaluate`,
     );
   }
-  const task = { ...description.task, noAnswerThreshold: threshold };
-  await writeDescription(folder, { ...description, task });
   reporter.line(`Kept noAnswerThreshold ${threshold} in ${folder}`);
 }

@@ -48,17 +48,25 @@ export async function openTrained(
   folder: string,
   options: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
-  if (parseModelSpec(folder).kind === "folder") {
-    const problem = await whyNoModel(folder);
-    if (problem !== undefined) throw new ConfigError(`Cannot open a trained model in ${folder}: ${problem}`);
-    const description = await readDescription(folder);
-    if (description !== undefined) return await openOwn(gpu, description, { ...options, folder });
-  }
+  const own = await recordOf(folder);
+  if (own !== undefined) return await openOwn(gpu, own, { ...options, folder });
   const { reporter, signal } = options;
   const files = await openModelFiles(folder, { signal, onProgress: showModelFiles(reporter) });
   return await files.has("adapter_config.json")
     ? await openAdapter(gpu, files, options)
     : await openWhole(gpu, files, options);
+}
+
+/**
+ * What `federa run` has recorded of a model, without opening it; undefined of models of other programs.
+ *
+ * @throws {ConfigError} when the folder holds no model.
+ */
+export async function recordOf(folder: string): Promise<ModelDescription | undefined> {
+  if (parseModelSpec(folder).kind !== "folder") return undefined;
+  const problem = await whyNoModel(folder);
+  if (problem !== undefined) throw new ConfigError(`Cannot open a trained model in ${folder}: ${problem}`);
+  return await readDescription(folder);
 }
 
 /** Opens an adapter of PEFT's. */

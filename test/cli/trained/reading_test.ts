@@ -88,10 +88,16 @@ test("evaluate() reads a file as the run did, unless it's told otherwise", async
 
 test("evaluate() refuses a label that the model hasn't, by file and line", async () => {
   await writeFile(at("odd.txt"), "sentence;topic\na;t0\nb;t2\nc;t3\n");
+  const said = reporter.lines.length;
   await assert.rejects(evaluate(own, { reporter, data: at("odd.txt") }), {
     name: "ConfigError",
     message: `Cannot use line 3 of ${at("odd.txt")}: its class "t2" is none of the model's: t0, t1; ` +
       "so it is with 1 more; name the model's labels as the file does by --labels, or mend the file",
+  });
+  assert.equal(reporter.lines.length, said, "before a device is opened and a model loaded");
+  await assert.rejects(evaluate(own, { reporter, data: at("gone.txt") }), {
+    name: "ConfigError",
+    message: /Cannot read examples: ENOENT.*gone\.txt/,
   });
 });
 
