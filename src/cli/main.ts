@@ -16,11 +16,20 @@ import { addTrainedCommands } from "./trained/trained_commands.ts";
 import { tune } from "./tune.ts";
 import { versions } from "./version.ts";
 
+const exitCodes = `Exit codes:
+  0    done
+  1    failed, called wrongly, or a method of a run failed; the others were run
+  129  ended by SIGHUP (its terminal was closed)
+  130  ended by Ctrl-C (SIGINT)
+  141  nobody read a run's output any more (SIGPIPE)
+  143  ended by SIGTERM`;
+
 const program = new Command("federa")
   .description("Federated low-rank fine-tuning of pretrained encoders on WebGPU, on simulated clients.")
   .version(versions().federa)
   .showHelpAfterError("(federa --help lists what there is)")
-  .configureOutput({ writeErr: (text) => process.stderr.write(printableLines(text)) });
+  .configureOutput({ writeErr: (text) => process.stderr.write(printableLines(text)) })
+  .addHelpText("after", `\n${exitCodes}`);
 
 program.command("demo")
   .description(
@@ -42,7 +51,10 @@ program.command("run")
   .description("runs the methods of a configuration file and prints their scores and costs")
   .argument("<CONFIG.json>", "what to run; a misspelt key is an error that names the nearest known one")
   .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's")
-  .addHelpText("after", "\nCtrl-C ends a run early; its history stays readable.")
+  .addHelpText(
+    "after",
+    "\nCtrl-C or SIGTERM ends a run early; its history stays readable. A second Ctrl-C ends it at once.",
+  )
   .action((path: string, { output }: { output?: string }) =>
     start(async (options) => {
       await run({ ...await readConfig(path), ...(output !== undefined && { output }) }, options);

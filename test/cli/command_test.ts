@@ -64,6 +64,10 @@ test("federa tells its version, its commands and its methods", async () => {
   ) {
     assert.match(help.stdout, new RegExp(`^  ${command} `, "m"));
   }
+  assert.match(
+    help.stdout,
+    /^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}129 .*\n {2}130 .*\n {2}141 .*\n {2}143 /m,
+  );
   assert.match((await federa("methods")).stdout, /^federa +LoRA from the SVD/m);
   assert.equal((await federa("dmeo")).code, 1);
 });
