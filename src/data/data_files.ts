@@ -42,7 +42,7 @@ export async function findDataFiles(
       const [first, last] = [files[0]!, files.at(-1)!].map((file) => basename(file));
       options.onNotice?.(`Reading ${files.length} files as ${name}: ${first} to ${last}`);
     }
-    found.push(...files);
+    for (const file of files) found.push(file);
   }
   return [...new Set(found)];
 }
@@ -132,8 +132,9 @@ async function matchesOf(pattern: string): Promise<string[]> {
         continue;
       }
       const entries = await readdir(folder === "" ? "." : folder, { withFileTypes: true }).catch(() => []);
-      const names = entries.filter((entry) => isLast !== entry.isDirectory()).map(({ name }) => name);
-      found.push(...names.filter((name) => matches(name, part)).map((name) => join(folder, name)));
+      for (const entry of entries) {
+        if (isLast !== entry.isDirectory() && matches(entry.name, part)) found.push(join(folder, entry.name));
+      }
     }
     paths = found;
   }
