@@ -29,7 +29,8 @@ export function checkLabels(
   if (labels.length !== numOutputs) {
     throw refuse(`its head has ${numOutputs}, and ${from} names ${labels.length}`);
   }
-  const twice = labels.find((label, i) => labels.indexOf(label) < i);
+  const seen = new Set<string>();
+  const twice = labels.find((label) => seen.size === seen.add(label).size);
   if (twice !== undefined) throw refuse(`${from} names ${excerpt(twice)} twice`);
   return [...labels];
 }

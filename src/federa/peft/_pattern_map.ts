@@ -1,7 +1,8 @@
 import { excerpt } from "../../data/excerpt.ts";
 import { compilePattern, type PythonPattern } from "./_python_pattern.ts";
 
-/** Most keys that are more than names: each takes time to compile and to match. */
+/** Most keys, and most that are more than names: each takes time to compile and to match. */
+const maxKeys = 10_000;
 const maxPatterns = 256;
 
 /** What a `rank_pattern` or `alpha_pattern` of PEFT says of layers. */
@@ -18,7 +19,9 @@ export interface PatternMap<Value> {
 export function readPatternMap<Value>(fields: Readonly<Record<string, Value>>): PatternMap<Value> {
   const entries: (readonly [PythonPattern["matches"], Value])[] = [];
   let patterns = 0;
-  for (const [key, value] of Object.entries(fields)) {
+  const all = Object.entries(fields);
+  if (all.length > maxKeys) throw new SyntaxError(`it may have ${maxKeys} keys, got ${all.length}`);
+  for (const [key, value] of all) {
     if (/^[\w.-]+$/.test(key)) entries.push([(name) => endsWith(name, key), value]);
     else {
       if (++patterns > maxPatterns) {

@@ -1,7 +1,7 @@
 import { compilePattern } from "./_python_pattern.ts";
 
 /** Most patterns of layers that are compiled. */
-const maxPatterns = 256;
+const maxPatterns = 16;
 
 /** The fields of a configuration that choose the layers to adapt. */
 export interface TargetFields {
@@ -28,10 +28,10 @@ export function readTargets(fields: TargetFields): Targets {
     const isLayer = readLayers(layers ?? [], fields.layers_pattern ?? []);
     const stored = (fields.modules_to_save ?? []).map((name) => `.${name}.`);
     // Numbers of layers choose among names that are ends of others.
-    const isWhole = (name: string) => typeof targets === "string" || targets.includes(name);
+    const whole = new Set(typeof targets === "string" ? [] : targets);
     return (name) =>
       !isExcluded(name) && !stored.some((each) => `.${name}.`.includes(each)) && isTarget(name) &&
-      (isWhole(name) || isLayer(name));
+      (typeof targets === "string" || whole.has(name) || isLayer(name));
   } catch (error) {
     if (error instanceof SyntaxError) return () => undefined;
     throw error;

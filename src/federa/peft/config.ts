@@ -39,6 +39,9 @@ export interface ParsePeftConfigOptions {
   readonly source?: string | undefined;
 }
 
+/** Most modules that are stored whole: each is looked for in every name. */
+const maxModules = 1000;
+
 /** Where nothing is said, as in PEFT. */
 const defaultRank = 8;
 const defaultAlpha = 8;
@@ -84,7 +87,7 @@ const schema = z.looseObject({
   exclude_modules: names,
   layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
   layers_pattern: names,
-  modules_to_save: z.array(z.string()).nullish(),
+  modules_to_save: z.array(z.string()).max(maxModules).nullish(),
 });
 
 /** Modules of heads, which PEFT stores whole for a task whether the configuration says so or not. */

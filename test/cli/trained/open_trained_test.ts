@@ -83,6 +83,17 @@ describe("openTrained() of an adapter of PEFT's", () => {
         name: "acme/tiny",
         revision: commits.v1,
       });
+      const { model, pretrained } = await open(
+        await peftAdapter(sequence, { base_model_name_or_path: "acme/tiny", revision: "v1" }),
+      );
+      const { files, family } = loaded.checkpoint!;
+      const again = await exportPeft(model, {
+        pretrained,
+        family,
+        base: await baseModelOf(files),
+        form: "original",
+      });
+      assert.equal(again.config.revision, commits.v1);
       await assert.rejects(at("v2"), {
         name: "HubError",
         message:

@@ -106,6 +106,10 @@ test("parsePeftConfig() takes thousands of names as keys, and few patterns", () 
     problemsOf({ peft_type: "LORA", rank_pattern: of(".*", 257) }).join(),
     /^rank_pattern it may have 256 keys that are patterns, got more$/,
   );
+  assert.match(
+    problemsOf({ peft_type: "LORA", alpha_pattern: of("", 10_001) }).join(),
+    /^alpha_pattern it may have 10000 keys, got 10001$/,
+  );
 });
 
 test("parsePeftConfig() reads patterns as Python does, or refuses them", () => {
