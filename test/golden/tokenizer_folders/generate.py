@@ -121,6 +121,14 @@ def added_cases(prefix, base, settings, **options):
         "mask_flags": make({"mask_token": {"__type": "AddedToken", **token(known[mask]["content"], lstrip=True, rstrip=True)}}),
         "reflag": make({"added_tokens_decoder": {**known, mask: {**known[mask], "lstrip": True, "rstrip": True}}}),
         "reflag_normalized": make({"added_tokens_decoder": {**known, mask: {**known[mask], "normalized": True, "special": False}}}),
+        "named_without_flags": make({"mask_token": "[X]", "added_tokens_decoder": {**known, str(start): {"content": "[X]", "rstrip": True}}}),
+        "named_and_split": make({"split_special_tokens": True, "mask_token": "[X]", "added_tokens_decoder": {**known, str(start): {"content": "[X]"}}}),
+        "objects_and_added": make(
+            {"extra_special_tokens": [{"__type": "AddedToken", **token("new", rstrip=True)}, "[X]"]}, added_tokens={"new": start, "[X]": start + 1}
+        ),
+        "own_tokens_order": make(
+            {"extra_special_tokens": {"k_token": "[X]"}}, special_tokens_map={"foo_token": "<ent>", "additional_special_tokens": ["new"]}
+        ),
         "map_and_added": make(
             special_tokens_map={"additional_special_tokens": EXTRA}, added_tokens={"[CUSTOMER]": start, "[AGENT]": start + 1}
         ),

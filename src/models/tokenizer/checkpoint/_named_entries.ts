@@ -33,6 +33,9 @@ const ATTRIBUTES = [
   "mask_token",
 ];
 
+/** Marks the objects of special_tokens_map.json. */
+const MAPPED = Symbol("special_tokens_map.json");
+
 /** What the files name, merged as transformers 5 merges them. */
 export class NamedEntries {
   /** Tokens whose ids are said, by id. */
@@ -63,15 +66,16 @@ export class NamedEntries {
       mergeMap(named, specialTokensMap);
       takeOwn();
     }
-    for (const [key, value] of named) {
-      if (isOwnToken(key) && !own.has(key) && (typeof value === "string" || isToken(value))) {
-        own.set(key, value);
-      }
-    }
-    this.#own = own;
+    const found = [...named].filter(([key, value]) =>
+      isOwnToken(key) && !own.has(key) && (typeof value === "string" || isToken(value))
+    );
+    this.#own = new Map([...found, ...own]);
     this.#attributes = named;
-    const extra = readEntries(named.get("extra_special_tokens"), "extra_special_tokens");
-    const numbered = decoder === undefined ? this.#readAddedTokens(addedTokens, extra) : readDecoder(decoder);
+    const listed = named.get("extra_special_tokens");
+    const extra = readEntries(listed, "extra_special_tokens");
+    const numbered = decoder === undefined
+      ? this.#readAddedTokens(addedTokens, asList(listed ?? [], "extra_special_tokens"))
+      : readDecoder(decoder);
     if (decoder === undefined) {
       for (const [id, entry] of fileTokens(file)) {
         setNumbered(numbered, id, entry);
@@ -98,15 +102,15 @@ export class NamedEntries {
     return found;
   }
 
-  /** The ids that added_tokens.json gives. */
-  #readAddedTokens(addedTokens: Config, extra: readonly TokenEntry[]): Map<number, TokenEntry> {
-    const special = new Set([
-      ...ATTRIBUTES.flatMap((name) => {
-        const value = this.#attributes.get(name) ?? undefined;
-        return value === undefined ? [] : [readEntry(value, name).content];
-      }),
-      ...extra.map(({ content }) => content),
-    ]);
+  /**
+   * The ids that added_tokens.json gives. Tokens are special there that are named as special by their text, or in
+   * special_tokens_map.json; transformers doesn't look into the objects of tokenizer_config.json.
+   */
+  #readAddedTokens(addedTokens: Config, extra: readonly unknown[]): Map<number, TokenEntry> {
+    const values = [...ATTRIBUTES.map((name) => this.#attributes.get(name)), ...extra];
+    const special = new Set(
+      values.flatMap((value) => isMapped(value) ? [value.content] : typeof value === "string" ? [value] : []),
+    );
     const found = new Map<number, TokenEntry>();
     for (const [content, value] of Object.entries(addedTokens)) {
       const source = "added_tokens.json";
@@ -134,7 +138,11 @@ function mergeMap(named: Map<string, unknown>, specialTokensMap: Config): void {
 
 /** Every token of special_tokens_map.json is special. */
 function asSpecial(value: unknown): unknown {
-  return isToken(value) ? { ...value, special: true } : value;
+  return isToken(value) ? { ...value, special: true, [MAPPED]: true } : value;
+}
+
+function isMapped(value: unknown): value is Config {
+  return isToken(value) && MAPPED in value;
 }
 
 function isOwnToken(key: string): boolean {

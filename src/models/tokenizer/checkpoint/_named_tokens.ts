@@ -4,7 +4,7 @@ import type { TokenModel } from "../token_model.ts";
 import { AddedList } from "./_added_list.ts";
 import type { SpecialTokens } from "./_class_tokens.ts";
 import { NamedEntries, type TokenFiles } from "./_named_entries.ts";
-import { fileTokens } from "./_token_entry.ts";
+import { asSpecialEntry, fileTokens, type TokenEntry } from "./_token_entry.ts";
 
 /** Options of {@linkcode readNamedTokens}. */
 export interface NamedTokensOptions {
@@ -41,14 +41,13 @@ export function readNamedTokens(
   if (!startsAnew) {
     for (const [id, entry] of fileTokens(files.file)) list.add(entry, id);
   }
-  for (const [id, entry] of named.numbered) list.add(entry, id);
   const special = named.special(defaults);
   const contents = new Set([...special.values()].map(({ content }) => content));
+  const add = (entry: TokenEntry, id?: number) =>
+    list.add(contents.has(entry.content) ? asSpecialEntry(entry) : entry, id);
+  for (const [id, entry] of named.numbered) add(entry, id);
   const before = list.contents();
-  for (const entry of [...special.values(), ...named.extra]) {
-    if (before.has(entry.content)) continue;
-    list.add({ ...entry, isSpecial: entry.isSpecial || contents.has(entry.content) });
-  }
+  for (const entry of [...special.values(), ...named.extra]) if (!before.has(entry.content)) add(entry);
   if (startsAnew) {
     const after = list.contents();
     for (const [, { content }] of fileTokens(files.file)) {

@@ -5,6 +5,13 @@ import { asConfig, asFlag, asId, asList, asText, type Config, refuse, show } fro
 export interface TokenEntry extends Omit<AddedToken, "id"> {
   /** Where it is named, for messages; undefined for one that its class has by default. */
   readonly source?: string;
+  /** Whether no file says if it is looked for in the normalised text; special tokens aren't, then. */
+  readonly isNormalizedByDefault?: boolean;
+}
+
+/** A token as a special one. */
+export function asSpecialEntry(entry: TokenEntry): TokenEntry {
+  return { ...entry, isSpecial: true, ...(entry.isNormalizedByDefault && { isNormalized: false }) };
 }
 
 /** No token is as long as this; a longer one would make every text slow to read. */
@@ -44,6 +51,7 @@ export function readEntry(value: unknown, what: string): TokenEntry {
     isNormalized: flag("normalized", !isSpecial),
     isSpecial,
     source: what,
+    isNormalizedByDefault: (config.normalized ?? undefined) === undefined,
   };
 }
 
