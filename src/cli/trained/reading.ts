@@ -46,6 +46,8 @@ export function readingOf(
 ): ReadingOptions {
   const problem = columnProblem(task.kind, column);
   if (problem !== undefined) throw new ConfigError(`Cannot use the columns: ${problem}`);
+  // Groups play a part in training alone.
+  const { key: _, ...columns } = reading?.columns ?? columnsOf(task.kind, labels);
   const wanted = {
     ...reading,
     ...(format !== undefined && { format }),
@@ -54,7 +56,7 @@ export function readingOf(
     ...(encoding !== undefined && { encoding }),
     ...(header !== undefined && { header }),
     ...(missingLabels !== undefined && { missingLabels }),
-    columns: { ...reading?.columns ?? columnsOf(task.kind, labels), ...column },
+    columns: { ...columns, ...column },
   };
   return parseWith(readingConfig, wanted, "the options of the file");
 }

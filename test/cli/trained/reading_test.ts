@@ -20,7 +20,7 @@ await writeTinyCheckpoint(at("bert"), { seed: 1 });
 const texts = Array.from({ length: 16 }, (_, i) => `"${i % 2 ? "win a prize" : "minutes of meeting"} ${i}"`);
 const long = "win a free prize number ".repeat(8).trim();
 const table = (rows: readonly string[]) =>
-  `sentence;topic\n${rows.map((row, i) => `${row};t${i % 2}\n`).join("")}`;
+  `sentence;topic;who\n${rows.map((row, i) => `${row};t${i % 2};${i % 3}\n`).join("")}`;
 await writeFile(at("train.txt"), table([...texts, long]), "latin1");
 await writeFile(at("test.txt"), table(texts.slice(0, 6)), "latin1");
 
@@ -37,11 +37,11 @@ const folderOfRun = await run(
       quotes: false,
       delimiter: ";",
       encoding: "latin1",
-      columns: { text: "sentence", label: "topic" },
+      columns: { text: "sentence", label: "topic", key: "who" },
       validationShare: 0,
     },
     maxLength: 20,
-    partition: { kind: "iid", numClients: 2 },
+    partition: { kind: "by-key" },
     methods: [{ method: "fft", learningRate: 0.05 }],
     rounds: 1,
     local: { steps: 2 },
