@@ -19,7 +19,9 @@ export interface ClassificationOptions {
 /** The class of a text. */
 export interface ClassPrediction {
   readonly label: string;
-  /** Of each class by its name, in the order of the outputs. */
+  /**
+   * Of each class by its name, in the order of the outputs; but JavaScript puts names that are whole numbers first, by value.
+   */
   readonly probabilities: Readonly<Record<string, number>>;
 }
 

@@ -21,7 +21,9 @@ export interface MultiLabelClassificationOptions {
 export interface MultiLabelPrediction {
   /** Those that apply, in the order of the outputs; possibly none. */
   readonly labels: readonly string[];
-  /** Of each label by its name, in the order of the outputs. */
+  /**
+   * Of each label by its name, in the order of the outputs; but JavaScript puts names that are whole numbers first, by value.
+   */
   readonly probabilities: Readonly<Record<string, number>>;
 }
 

@@ -41,13 +41,14 @@ export async function predict(
   }
   using gpu = await openTunedGpu(reporter);
   const { model: opened, tokenizer, description } = await openTrained(gpu, folder, options);
-  const { maxLength } = description;
+  const { maxLength, reading } = description;
+  const paired = reading && reading.columns.textPair !== undefined;
   const model = noAnswerThreshold === undefined
     ? opened
     : withThreshold(opened, description.task, noAnswerThreshold).model;
   const { task } = model;
   const asked = file === undefined
-    ? askTexts(task, texts, options)
+    ? askTexts(task, texts, { ...options, paired })
     : await askFile(task, file, { ...options, reading: readingOf(description, options) });
   const set = prepareAnswers(task, asked.map(({ example }) => example), { tokenizer, reporter, maxLength });
   const { outputs } = await modelOutputs(model, set, {

@@ -34,12 +34,16 @@ export interface AskedPrompt {
 /**
  * Texts as examples of a task whose answers nobody knows.
  *
- * @throws {ConfigError} when the task needs a question and there is none, or takes no question or pair.
+ * @throws {ConfigError} when the task needs a question and there is none, or takes no question or pair; or when the model was
+ *   trained on pairs and there is one text, or the other way round.
  */
 export function askTexts(
   task: Task,
   texts: readonly string[],
-  { pair, question }: PromptOptions,
+  { pair, question, paired }: PromptOptions & {
+    /** Whether the model was trained on pairs of texts, where that is known. */
+    readonly paired?: boolean | undefined;
+  },
 ): AskedPrompt[] {
   const refuse = (reason: string) => new ConfigError(`Cannot predict by ${task.kind}: ${reason}`);
   if (task.kind === "question-answering") {
@@ -49,6 +53,12 @@ export function askTexts(
   }
   if (question !== undefined) throw refuse("it takes no --question");
   if (pair !== undefined && task.kind === "token-classification") throw refuse("it takes no --pair");
+  if (pair === undefined && paired === true) {
+    throw refuse("the model was trained on pairs of texts, give the second one by --pair");
+  }
+  if (pair !== undefined && paired === false) {
+    throw refuse("the model was trained on single texts, leave --pair out");
+  }
   return texts.map((text) => ({ prompt: { text }, example: task.ask(text, pair) as Example }));
 }
 
