@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { isRepoName, parseModelSpec } from "../../data/hub/model_spec.ts";
 import { printableJson } from "../../data/printable.ts";
@@ -33,10 +34,14 @@ export async function openPeftBase(
   }
   if (await isFolder(named)) return await open(named);
   const name = showPath(named);
+  const near = await findNear(from, named);
+  const advice = near === undefined
+    ? "give --base with the folder or hf:owner/name of that model"
+    : `if it is ${near}, give --base with that`;
   if (!isRepoName(named)) {
     throw new ConfigError(
-      `Cannot use the adapter of ${from}: it names its base model by the path ${name}, and there is no such folder here; ` +
-        "give --base with the folder or hf:owner/name of that model",
+      `Cannot use the adapter of ${from}: it names its base model by the path ${name}, and there is no such folder ` +
+        `${isAbsolute(named) ? "here" : `in ${process.cwd()}`}; ${advice}`,
     );
   }
   try {
@@ -45,7 +50,7 @@ export async function openPeftBase(
     if (!(error instanceof HubError)) throw error;
     throw new HubError(
       `Cannot open ${name}, which the adapter of ${from} names as its base model: it is no folder in ${process.cwd()}, ` +
-        `and no model that can be had from the hub; give --base where it is elsewhere (${error.message})`,
+        `and no model that can be had from the hub; ${advice} (${error.message})`,
       error.reason,
       { cause: error },
     );
@@ -72,6 +77,16 @@ export async function findOwnBase(
     }, and there is no such folder ` +
       "here; give --base with the folder or hf:owner/name of that model",
   );
+}
+
+/** A folder of a relative path as seen from the adapter's folder, or from one that it is in. */
+async function findNear(adapter: string, named: string): Promise<string | undefined> {
+  if (isAbsolute(named) || parseModelSpec(adapter).kind !== "folder") return undefined;
+  for (const above of [".", "..", join("..", "..")]) {
+    const place = resolve(adapter, above, named);
+    if (await isFolder(place)) return place;
+  }
+  return undefined;
 }
 
 /** A path of a file for a message, as long as paths may be. */

@@ -121,19 +121,25 @@ describe("openTrained() of an adapter of PEFT's", () => {
   });
 
   test("openTrained() offers --base where the adapter's own isn't here", async () => {
-    for (const name of ["/home/someone/models/bert-tiny", "./base", "..\\base", "C:\\models\\bert"]) {
+    const cwd = process.cwd();
+    for (const name of ["/home/someone/models/bert-tiny", "./none", "..\\base", "C:\\models\\bert"]) {
       const place = await peftAdapter(sequence, { base_model_name_or_path: name });
-      await assert.rejects(open(place), (error: Error) => {
-        assert.equal(error.name, "ConfigError");
-        assert.ok(
-          error.message.includes(
-            `by the path ${JSON.stringify(name)}, and there is no such folder here; give --base`,
-          ),
-        );
-        return true;
+      const where = name.startsWith("/") ? "here" : `in ${cwd}`;
+      await assert.rejects(open(place), {
+        name: "ConfigError",
+        message:
+          `Cannot use the adapter of ${place}: it names its base model by the path ${
+            JSON.stringify(name)
+          }, and there is ` +
+          `no such folder ${where}; give --base with the folder or hf:owner/name of that model`,
       });
       assert.equal((await open(place, { base })).loaded.source, base);
     }
+    const beside = await peftAdapter(sequence, { base_model_name_or_path: "./base" });
+    await assert.rejects(open(beside), (error: Error) => {
+      assert.ok(error.message.endsWith(`no such folder in ${cwd}; if it is ${base}, give --base with that`));
+      return true;
+    });
     await assert.rejects(open(await peftAdapter(sequence, { base_model_name_or_path: null })), {
       message: /it doesn't name its base model; give --base$/,
     });
