@@ -44,7 +44,7 @@ export function describeClasses(
   const missing = counts.filter(({ count }) => count === 0);
   const title = `${noun.many[0]!.toUpperCase()}${noun.many.slice(1)}`;
   return [
-    listWithin(counts.map(named), { before: `${title} to train on: ` }),
+    listWithin(occurring.map(named), { before: `${title} to train on: ` }),
     ...(single.length > 0 ? [list(single, `  only one example of: `)] : []),
     ...(missing.length > 0 ? [list(missing, `  no example of: `)] : []),
     ...similarLines(countClasses(all), noun.one),
@@ -69,7 +69,7 @@ function list(counts: readonly ClassCount[], before: string): string {
 }
 
 function named({ label, count }: ClassCount): string {
-  return `${label} ${count.toLocaleString("en")}`;
+  return `${label}: ${count.toLocaleString("en")}`;
 }
 
 function quoted({ label, count }: ClassCount): string {

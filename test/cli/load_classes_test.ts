@@ -48,7 +48,7 @@ test("loadData() says how often each class occurs, what is rare, and what may be
   assert.deepEqual(labels, ["ham", "spam", "Spam", "rare", "never"]);
   // Half of three and of one are rounded up.
   assert.deepEqual(lines, [
-    "Classes to train on: spam 15, ham 6, Spam 1, rare 0, never 0",
+    "Classes to train on: spam: 15, ham: 6, Spam: 1",
     '  only one example of: "Spam"',
     '  no example of: "rare", "never"',
     '  did you mean one class? "Spam" (3) beside "spam" (30)',

@@ -5,11 +5,14 @@ import type {
   TagPrediction,
 } from "../../tasks/mod.ts";
 import { printable } from "../../data/printable.ts";
+import { cut } from "../cut.ts";
 import type { Prediction } from "./predict.ts";
 
 /** A text and its answer in one line, or a line each where the answer has parts. */
 export function describePrediction({ text, question, tokens, prediction }: Prediction): string {
-  const asked = question === undefined ? shorten(text) : `${shorten(question)} | ${shorten(text)}`;
+  const asked = question === undefined
+    ? shorten(text)
+    : `${(prediction as AnswerPrediction).id}  ${shorten(question)}  |  ${shorten(text)}`;
   return [asked, ...describe(prediction, tokens).map((line) => `  ${line}`)].map(printable).join("\n");
 }
 
@@ -61,6 +64,7 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
+/** Text that would fill more than a line or two, cut. */
 function shorten(text: string): string {
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+  return cut(text, 101);
 }
