@@ -14,7 +14,7 @@ export interface NpmDownloadOptions extends NpmPackOptions {
 
 const TEMPORARY = ".download-";
 /** What the temporary folders of this machine's processes begin with; the number of the process follows. */
-const OWN = `${TEMPORARY}${hostname().replace(/[^\w.]/g, "_")}-`;
+const own = () => `${TEMPORARY}${hostname().replace(/[^\w.]/g, "_")}-`;
 const STALE_MILLISECONDS = 24 * 60 * 60 * 1000;
 
 /**
@@ -33,7 +33,7 @@ export async function downloadNpmTarball(
   const root = dirname(folder);
   await makeFolder(root);
   await removeLeftovers(root);
-  const temporary = await mkdtemp(join(root, `${OWN}${process.pid}-`));
+  const temporary = await mkdtemp(join(root, `${own()}${process.pid}-`));
   try {
     const packed = await npmPack(pkg, temporary, options);
     await options.check(packed);
@@ -68,7 +68,7 @@ async function removeLeftovers(root: string): Promise<void> {
 
 /** Whether a temporary folder is of a process of this machine that has ended. */
 function isAbandoned(entry: string): boolean {
-  const id = entry.startsWith(OWN) ? /^\d+(?=-)/.exec(entry.slice(OWN.length))?.[0] : undefined;
+  const id = entry.startsWith(own()) ? /^\d+(?=-)/.exec(entry.slice(own().length))?.[0] : undefined;
   if (id === undefined) return false;
   try {
     // Sends nothing: asks whether there is such a process.
