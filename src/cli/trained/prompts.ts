@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { findDataFiles, readPrompts as read } from "../../data/mod.ts";
+import { notePlace } from "../../data/example_place.ts";
+import { findDataFiles, placeOf, type PromptKinds, readPrompts as read } from "../../data/mod.ts";
 import type { Task, TaskKind } from "../../tasks/mod.ts";
 import { exampleColumns } from "../config/columns_config.ts";
 import type { ReadingOptions } from "../config/data_config.ts";
@@ -88,18 +89,22 @@ export async function askFile(
       onNotice,
     })
   );
-  return prompts.map((prompt) => {
-    if ("tokens" in prompt) {
-      const { tokens } = prompt;
-      return {
-        prompt: { text: tokens.join(" "), tokens },
-        example: { tokens, tags: tokens.map(() => task.labels[0]!) },
-      };
-    }
-    if ("question" in prompt) {
-      const { question, context } = prompt;
-      return { prompt: { text: context, question }, example: { ...prompt, answers: [] } };
-    }
-    return { prompt, example: task.ask(prompt.text, prompt.textPair) as Example };
+  return prompts.map((row, i) => {
+    const asked = askRow(task, row);
+    notePlace(asked.example, () => placeOf(row, i));
+    return asked;
   });
+}
+
+function askRow(task: Task, row: PromptKinds[TaskKind]): AskedPrompt {
+  if ("tokens" in row) {
+    const { tokens } = row;
+    const tags = tokens.map(() => task.labels[0]!);
+    return { prompt: { text: tokens.join(" "), tokens }, example: { tokens, tags } };
+  }
+  if ("question" in row) {
+    const { question, context } = row;
+    return { prompt: { text: context, question }, example: { ...row, answers: [] } };
+  }
+  return { prompt: row, example: task.ask(row.text, row.textPair) as Example };
 }

@@ -7,6 +7,7 @@ import { parseConfig } from "../../../src/cli/config/parse_config.ts";
 import { run } from "../../../src/cli/run.ts";
 import { evaluate } from "../../../src/cli/trained/evaluate.ts";
 import { predict } from "../../../src/cli/trained/predict.ts";
+import { writeTaskNote } from "../../../src/cli/trained/task_note.ts";
 import type { AnswerPrediction, Scores } from "../../../src/tasks/mod.ts";
 import { assertClose } from "../../support/compare.ts";
 import { questionsFolder, questionsReference as reference } from "../../support/golden_questions.ts";
@@ -81,6 +82,28 @@ test("predict() answers a file in its order, and nothing where a threshold is gi
     name: "ConfigError",
     message: /--file and --question/,
   });
+});
+
+test("evaluate() keeps a tuned threshold beside an exported model, and predict() names a long question's line", async () => {
+  const noted = join(folder, "noted");
+  await cp(whole, noted, { recursive: true });
+  const task = { kind: "question-answering", maxAnswerLength: 30, nBest: 20 } as const;
+  await writeTaskNote(noted, { task, labels: ["start", "end"], maxLength: reference.maxLength });
+  const { lines, reporter } = listener();
+  const tuned = await evaluate(noted, { reporter, data, tuneNoAnswer: true });
+  assert.equal(lines.at(-1), `Kept noAnswerThreshold ${tuned.noAnswerThreshold} in ${noted}`);
+  assert.deepEqual(await evaluate(noted, { reporter, data }), tuned);
+
+  const [first] = (await readFile(data, "utf8")).split("\n");
+  const long = { ...JSON.parse(first!) as object, question: "where ".repeat(30) };
+  const file = join(folder, "long.jsonl");
+  await writeFile(file, [first, JSON.stringify(long)].join("\n"));
+  const [, none] = await predict(noted, [], { reporter, file });
+  assert.deepEqual(none!.prediction, { id: "q0", text: "", noAnswerMargin: null, candidates: [] });
+  assert.equal(
+    lines.at(-1),
+    `Answered with nothing: 1 of 2 questions: it leaves no room for the context in 24 tokens (maxLength); it is line 2 of ${file}`,
+  );
 });
 
 test("run() tunes the threshold on the validation part, keeps it, and evaluate() goes by it", async () => {
