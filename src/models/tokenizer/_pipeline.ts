@@ -74,7 +74,7 @@ export class Pipeline {
       for (const { text, token } of parts) {
         if (token) {
           const whole = { id: token.id, from: 0, to: text.chars.length };
-          tokens.push({ ...this.#place(whole, text, tokens.length), word: count.words++ });
+          tokens.push(this.#place(whole, text, { index: tokens.length, word: count.words++ }));
         } else this.#addWords(text, options, tokens, count);
         if (tokens.length >= options.limit) return tokens;
       }
@@ -86,7 +86,7 @@ export class Pipeline {
     for (const word of this.#preTokenize(text, options)) {
       const number = count.words++;
       for (const token of this.#encodeWord(word)) {
-        tokens.push({ ...this.#place(token, word, tokens.length), word: number });
+        tokens.push(this.#place(token, word, { index: tokens.length, word: number }));
       }
       if (tokens.length >= options.limit) return;
     }
@@ -107,8 +107,8 @@ export class Pipeline {
   #place(
     { id, from, to }: WordToken,
     { chars, starts, ends }: AlignedText,
-    index: number,
-  ): Omit<Token, "word"> {
+    { index, word }: { readonly index: number; readonly word: number },
+  ): Token {
     const { trims, addsSpace } = this.postProcessor;
     let start = starts[from]!;
     let end = ends[to - 1]!;
@@ -128,6 +128,6 @@ export class Pipeline {
     for (let i = from; i < to && isSpace; i++) {
       isSpace = chars[i] === PIECE_SPACE || SPELLED_SPACE.test(chars[i]!);
     }
-    return { id, start, end, isSpace };
+    return { id, start, end, word, isSpace };
   }
 }

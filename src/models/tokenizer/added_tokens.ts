@@ -37,15 +37,22 @@ export interface AddedTokenSplitterOptions {
 export class AddedTokenSplitter {
   readonly #tokens: readonly AddedToken[];
   readonly #trie = new PieceTrie();
+  /** The characters that tokens begin with, which few texts have. */
+  readonly #starts: RegExp;
   readonly #splitsSpecial: boolean;
 
   constructor(tokens: readonly AddedToken[], { normalizer, splitsSpecial }: AddedTokenSplitterOptions) {
     this.#tokens = tokens;
     this.#splitsSpecial = splitsSpecial;
+    const starts = new Set<number>();
     for (const [i, { content }] of tokens.entries()) {
       const text = normalizer?.(AlignedText.from(content)).text ?? content;
-      if (text !== "") this.#trie.add(text, i);
+      if (text === "") continue;
+      this.#trie.add(text, i);
+      starts.add(text.codePointAt(0)!);
     }
+    const codes = Array.from(starts, (code) => `\\u{${code.toString(16)}}`);
+    this.#starts = new RegExp(`[${codes.join("")}]`, "gu");
   }
 
   /** The parts of a text in order, empty ones left out. */
@@ -58,16 +65,15 @@ export class AddedTokenSplitter {
       if (to > from) parts.push({ text: text.slice(from, to), ...(token && { token }) });
       done = to;
     };
-    for (let at = 0; at < chars.length;) {
+    let next = 0;
+    for (const { from: at, isMatch } of text.sections(this.#starts)) {
+      if (!isMatch || at < next) continue;
       const match = this.#longest(chars, at);
-      if (match === undefined) {
-        at++;
-        continue;
-      }
+      if (match === undefined) continue;
       const { token } = match;
       let from = at;
       let to = match.to;
-      at = to;
+      next = to;
       if (this.#splitsSpecial && token.isSpecial) continue;
       if (token.isWord && (isWordChar(chars[from - 1]) || isWordChar(chars[to]))) continue;
       while (token.stripsLeft && from > done && WHITESPACE.test(chars[from - 1]!)) from--;

@@ -72,8 +72,8 @@ export class HfTokenizer implements Tokenizer {
   readonly #tellsParts: boolean;
   readonly #truncationSide: Side;
   readonly #paddingSide: Side;
-  /** Told once of pairs whose parts the model isn't told apart, though its files could. */
-  #noteParts: (() => void) | undefined;
+  /** Checks that the model knows the types of pairs, and tells once if it isn't told them though its files could. */
+  #checkPair: (() => void) | undefined;
 
   /**
    * @param file `tokenizer.json`, parsed
@@ -92,7 +92,7 @@ export class HfTokenizer implements Tokenizer {
     this.#truncationSide = readSide("truncation", setup.file, settings);
     this.#paddingSide = readSide("padding", setup.file, settings);
     this.#tellsParts = setup.tellsParts;
-    this.#noteParts = this.#partsNotice(setup);
+    this.#checkPair = this.#pairCheck(setup);
   }
 
   /**
@@ -143,6 +143,7 @@ export class HfTokenizer implements Tokenizer {
    * Encodes texts, or pairs of texts, into one padded batch.
    *
    * @throws {TypeError} if a text is not a string.
+   * @throws {TokenizerError} if the model doesn't know the types of pairs.
    * @throws {RangeError} if there are not as many `pairs` as texts, `padTo` is shorter than a row, or a length is not
    * a positive integer or too small for the special tokens.
    */
@@ -190,7 +191,7 @@ export class HfTokenizer implements Tokenizer {
    * as in BERT's question answering (Devlin et al. 2019, arXiv:1810.04805, section 4.2).
    *
    * @throws {TypeError} if a text is not a string.
-   * @throws {TokenizerError} if the model is padded on the left.
+   * @throws {TokenizerError} if the model is padded on the left, or doesn't know the types of pairs.
    * @throws {RangeError} if the first text leaves no room for the second, or `stride` for progress.
    */
   encodePair(first: string, second: string, { maxLength, stride }: EncodePairOptions): PairWindow[] {
@@ -201,7 +202,7 @@ export class HfTokenizer implements Tokenizer {
       );
     }
     const { pair } = this.#pipeline.postProcessor;
-    this.#noteParts?.();
+    this.#checkPair?.();
     const question = this.#tokenize(first);
     const context = this.#tokenize(second);
     const room = this.#room(pair, maxLength) - question.length;
@@ -231,7 +232,7 @@ export class HfTokenizer implements Tokenizer {
 
   #encodePair(first: string, second: string, { maxLength }: EncodeOptions): Encoding {
     const { pair } = this.#pipeline.postProcessor;
-    this.#noteParts?.();
+    this.#checkPair?.();
     const parts = [this.#tokenize(first), this.#tokenize(second)] as const;
     const room = this.#room(pair, maxLength);
     const [a, b] = longestFirst(parts[0].length, parts[1].length, room);
@@ -248,11 +249,20 @@ export class HfTokenizer implements Tokenizer {
     return this.#pipeline.tokenize(text, { limit, isWord });
   }
 
-  #partsNotice({ settings, tellsParts, onNotice }: TokenizerSetup): (() => void) | undefined {
-    const couldTell = this.#pipeline.postProcessor.pair.some(({ type }) => type > 0);
-    if (tellsParts || !couldTell || Array.isArray(settings.model_input_names)) return undefined;
+  #pairCheck({ settings, tellsParts, numTypes, onNotice }: TokenizerSetup): (() => void) | undefined {
+    const largest = Math.max(...this.#pipeline.postProcessor.pair.map(({ type }) => type));
+    if (largest === 0) return undefined;
+    if (tellsParts && numTypes !== undefined && largest >= numTypes) {
+      return () => {
+        throw new TokenizerError(
+          `Cannot tokenize pair: tokens of the second text have the type ${largest}, and the model knows ${numTypes} by ` +
+            'type_vocab_size of its config.json; model_input_names in tokenizer_config.json without "token_type_ids" leaves types out',
+        );
+      };
+    }
+    if (tellsParts || Array.isArray(settings.model_input_names)) return undefined;
     return () => {
-      this.#noteParts = undefined;
+      this.#checkPair = undefined;
       onNotice?.(
         "Both texts of a pair have the token type 0, as in transformers 5 for this tokenizer_class; " +
           'model_input_names in tokenizer_config.json with "token_type_ids" gives the second text type 1',

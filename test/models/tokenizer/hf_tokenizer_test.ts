@@ -78,6 +78,23 @@ test("HfTokenizer tells no parts apart where the model reads none", () => {
   assert.deepEqual(tokenizer.encodePair("a", "b", { maxLength: 9, stride: 0 })[0]!.types, [0, 0, 0, 0, 0]);
 });
 
+test("HfTokenizer refuses pairs of types that the model doesn't know", () => {
+  const options = { config: { tokenizer_class: "BertTokenizer" }, model: { type_vocab_size: 1 } };
+  const tokenizer = tokenizerOf("bert", options);
+  const error = {
+    name: "TokenizerError",
+    message: /second text have the type 1, and the model knows 1 by type_vocab/,
+  };
+  assert.throws(() => tokenizer.encodeBatch(["a"], { pairs: ["b"] }), error);
+  assert.throws(() => tokenizer.encodePair("a", "b", { maxLength: 9, stride: 0 }), error);
+  assert.equal(tokenizer.encodeBatch(["a"]).batchSize, 1);
+  assert.equal(
+    tokenizerOf("bert", { ...options, model: { type_vocab_size: 2 } }).encodeBatch(["a"], { pairs: ["b"] })
+      .length,
+    5,
+  );
+});
+
 test("HfTokenizer reads as much as the model does, or the caller says", () => {
   const long = "fox ".repeat(100);
   assert.equal(bert.maxLength, Infinity);

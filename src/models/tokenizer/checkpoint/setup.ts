@@ -34,6 +34,8 @@ export interface TokenizerSetup {
   readonly settings: Config;
   /** Whether the model is told which part of a pair a token is in. */
   readonly tellsParts: boolean;
+  /** How many token types the model has; undefined if it tells none apart or doesn't say. */
+  readonly numTypes: number | undefined;
   /** Whether special tokens that a text spells are cut like any other text. */
   readonly splitsSpecial: boolean;
   readonly onNotice: ((message: string) => void) | undefined;
@@ -59,7 +61,7 @@ export function setUpTokenizer(
   const overruled = files.hasFile ? describeOverruled(file, stepped, options) : undefined;
   if (overruled !== undefined) onNotice?.(overruled);
   const model = readModel(stepped.model);
-  const rows = modelConfig.vocab_size;
+  const { vocab_size: rows, type_vocab_size: types } = modelConfig;
   const { added, special } = readNamedTokens(
     {
       file,
@@ -85,6 +87,7 @@ export function setUpTokenizer(
     tellsParts: Array.isArray(inputs)
       ? inputs.includes("token_type_ids")
       : name === undefined || tellsParts(scheme, name) || scheme === "generic" && isOfVersion4(modelConfig),
+    numTypes: Number.isInteger(types) && types as number > 0 ? types as number : undefined,
     onNotice,
     splitsSpecial: asFlag(
       settings.split_special_tokens,
