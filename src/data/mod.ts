@@ -1,5 +1,5 @@
 /**
- * Texts to learn from, and pinned npm packages as their source. Needs Node.
+ * Examples to learn from, the files of models, and pinned npm packages. What touches files, the hub or npm needs Node.
  *
  * @module
  */

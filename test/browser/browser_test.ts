@@ -10,6 +10,7 @@ import { setUpBrowser } from "../../scripts/setup_browser.ts";
 import { importPeft, memoryModelFiles, modelOutputs, openPeftAdapter } from "../../src/mod.ts";
 import { assertClose } from "../support/compare.ts";
 import { type InstalledPackage, installPackage, root } from "../support/installed_package.ts";
+import { readmeBlocks, withoutTypes } from "../support/readme.ts";
 import { writeTinyCheckpoint } from "../support/tiny_checkpoint.ts";
 import { openClassifier, runFederation } from "./federation.ts";
 import type { nodeOnlyCalls } from "./node_only.ts";
@@ -42,15 +43,20 @@ before(async () => {
   await writeTinyCheckpoint(join(folder, "model"), { seed: 1 });
   const contents = await Promise.all(modelNames.map((name) => readFile(join(folder, "model", name))));
   model = Object.fromEntries(modelNames.map((name, i) => [name, new Uint8Array(contents[i]!)]));
-  const readme = await readFile(join(root, "README.md"), "utf8");
-  const [, engineExample] = /^```ts\n(import [^`]*? from "federa\/engine";\n[^`]*)^```$/m.exec(readme)!;
+  const blocks = await readmeBlocks();
+  const example = async (marker: string) => {
+    const found = blocks.filter(({ language, code }) => language === "ts" && code.includes(marker));
+    assert.equal(found.length, 1);
+    return await withoutTypes(found[0]!.code);
+  };
   served = await servePage(installed, {
     modules: {
       "federation.js": join(import.meta.dirname, "federation.ts"),
       "node_only.js": join(import.meta.dirname, "node_only.ts"),
     },
     files: {
-      "engine_example.js": engineExample!,
+      "engine_example.js": await example('from "federa/engine"'),
+      "model_example.js": await example("memoryModelFiles"),
       ...Object.fromEntries(Object.entries(model).map(([name, bytes]) => [`model/${name}`, bytes])),
     },
   });
@@ -116,6 +122,23 @@ test("README's engine example prints its numbers in a browser", { skip }, async 
   // σ₁ of [[1, 2, 3], [4, 5, 6]] is √((91 + √8065)/2).
   assertClose(printed[1]!, [Math.sqrt((91 + Math.sqrt(8065)) / 2)], { relative: 1e-6 });
   assert.equal(printed.length, 2);
+});
+
+test("README's example of a model from bytes runs in a browser", { skip }, async () => {
+  const { labels, ids, mask } = await inPage((page) =>
+    page.evaluate(async () => {
+      const { pretrained, data } = await import("/model_example.js" as string) as {
+        pretrained: { task: { labels: readonly string[] } };
+        data: { ids: Uint32Array; mask: Float32Array };
+      };
+      return { labels: pretrained.task.labels, ids: [...data.ids], mask: [...data.mask] };
+    })
+  );
+  assert.deepEqual(labels, ["ham", "spam"]);
+  // [CLS] win a free prize [SEP], by their places in the vocabulary.
+  const row = (...values: number[]) => Array.from({ length: 32 }, (_, i) => values[i] ?? 0);
+  assert.deepEqual(ids, row(2, 4, 5, 6, 7, 3));
+  assert.deepEqual(mask, row(1, 1, 1, 1, 1, 1));
 });
 
 test("what needs Node says so by name in a browser", { skip }, async () => {

@@ -11,7 +11,10 @@ const vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", ...words, ...digits];
 const id = (token: string) => vocabulary.indexOf(token);
 
 /** A checkpoint of BERT with two layers of a few dimensions, and a WordPiece tokenizer of some thirty tokens, in a folder. */
-export async function writeTinyCheckpoint(folder: string, options: { readonly seed: number }): Promise<void> {
+export async function writeTinyCheckpoint(
+  folder: string,
+  options: { readonly seed: number; readonly maxTokens?: number },
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   const config = {
     model_type: "bert",
@@ -20,7 +23,7 @@ export async function writeTinyCheckpoint(folder: string, options: { readonly se
     num_hidden_layers: 2,
     num_attention_heads: 3,
     intermediate_size: 20,
-    max_position_embeddings: 32,
+    max_position_embeddings: options.maxTokens ?? 32,
   };
   const shapes = bertFamily.parameterShapes(bertFamily.parseConfig(config), { pooler: true });
   const stored = new Map(

@@ -1,0 +1,24 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { transform } from "esbuild";
+import { root } from "./installed_package.ts";
+
+/** A fenced block of the README. */
+export interface ReadmeBlock {
+  readonly language: string;
+  readonly code: string;
+}
+
+/** The README's fenced blocks, in order. */
+export async function readmeBlocks(): Promise<ReadmeBlock[]> {
+  const text = await readFile(join(root, "README.md"), "utf8");
+  return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => ({
+    language: language!,
+    code: code!,
+  }));
+}
+
+/** An example in TypeScript as the JavaScript module that it is without its types. */
+export async function withoutTypes(code: string): Promise<string> {
+  return (await transform(code, { loader: "ts", target: "es2024" })).code;
+}
