@@ -14,7 +14,7 @@ const advice: Readonly<Record<string, string>> = {
  * The words of a system's error, and what to do about it.
  *
  * @example
- * ```ts
+ * ```ts no-run
  * describeCause(error); // "ENOSPC: no space left on device, write; make room"
  * ```
  */

@@ -14,7 +14,7 @@ import { tidy } from "./tidy.ts";
  * outside must live until the backward pass; `let` variables must not have changed, so pass what does as an input.
  *
  * @example
- * ```ts
+ * ```ts no-run
  * for (const layer of layers) x = checkpoint((h) => layer.forward(h), x);
  * ```
  */

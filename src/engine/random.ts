@@ -76,7 +76,7 @@ function checkShape(value: number, action: string, name: string): void {
  * @throws {RangeError} if the seed or a number of the path is negative, fractional or above 2^53 - 1
  * @example
  * ```ts
- * const key = randomKey(42, "dropout", epoch, step);
+ * const key = randomKey(42, "dropout", 3, 17);
  * ```
  */
 export function randomKey(seed: number, ...path: readonly (number | string)[]): RandomKey {
@@ -104,7 +104,7 @@ export function randomKey(seed: number, ...path: readonly (number | string)[]): 
  *
  * @example
  * ```ts
- * const stream = new RandomStream(randomKey(42, "sample rows", epoch));
+ * const stream = new RandomStream(randomKey(42, "sample rows", 3));
  * const rows = stream.sampleWithoutReplacement(100, 10);
  * ```
  */

@@ -26,7 +26,9 @@ export function untrack(tensor: Tensor): void {
  * @throws {TypeError} when `body` is asynchronous: the tensors of others would be caught.
  * @example
  * ```ts
- * const norm = tidy(() => sqrt(sum(mul(x, x))));
+ * const x = tensor(gpu, [3, 4]);
+ * using norm = tidy(() => sqrt(sum(mul(x, x))));
+ * console.log(await norm.data()); // 5
  * ```
  */
 export function tidy<T>(body: () => T): T {

@@ -32,7 +32,7 @@ export interface AttachAdaptersOptions {
  * @throws {RangeError} when the rank doesn't fit a layer, or alpha isn't positive.
  * @throws {PatternError} when a pattern matches no linear layer.
  * @example
- * ```ts
+ * ```ts no-run
  * const adapted = await attachAdapters(model, {
  *   targets: ["**.attention.*"], rank: 8, alpha: 8, initialization: federa(),
  * });

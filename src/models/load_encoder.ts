@@ -49,7 +49,7 @@ const stagedBytes = 2 ** 26;
  * @throws {CorruptFileError} when the files don't hold what they say.
  * @throws {TypeError} when it should pool by a dense layer that the files don't have.
  * @example
- * ```ts
+ * ```ts no-run
  * const config = bertFamily.parseConfig(JSON.parse(text));
  * const { encoder } = await loadEncoder(gpu, source, { family: bertFamily, config });
  * ```

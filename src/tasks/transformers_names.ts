@@ -33,7 +33,7 @@ export interface TransformersNames {
  * @param family that the encoder is of; undefined for an encoder of another kind.
  * @throws {NoCounterpartError} when there is no such class.
  * @example
- * ```ts
+ * ```ts no-run
  * const { toTransformers } = transformersNames(model, robertaFamily);
  * toTransformers("head.output.weight"); // "classifier.out_proj.weight"
  * ```

@@ -21,7 +21,7 @@ export interface MatmulOptions {
  *
  * @throws {TypeError} when the inner dimensions or the batches don't agree, or both operands are transposed.
  * @example
- * ```ts
+ * ```ts no-run
  * const scores = matmul(queries, keys, { transposeB: true }); // [B, T, D]·[B, S, D]ᵀ → [B, T, S]
  * ```
  */

@@ -29,7 +29,7 @@ export interface RelativeAttentionOptions extends AttentionOptions {
  * @throws {TypeError} when the shapes don't agree, or the heads don't divide the width.
  * @throws {RangeError} when there are no tokens, or more than the positions reach.
  * @example
- * ```ts
+ * ```ts no-run
  * const y = relativeAttention(q, k, { v, heads: 12, mask, positions, positionKeys, positionQueries });
  * ```
  */

@@ -40,7 +40,7 @@ const worthwhile = 0.97;
  * were: give {@linkcode tilesOf} the result, and that to `gpu.tuning.use`.
  *
  * @example
- * ```ts
+ * ```ts no-run
  * const problems = await gpu.tuning.observe(async () => await trainOneStep());
  * gpu.tuning.use(tilesOf(await tuneMatmul(gpu, problems, { seconds: 30 })));
  * ```

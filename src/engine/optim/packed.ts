@@ -48,7 +48,7 @@ export function zerosPacked(gpu: Gpu, shapes: readonly Shape[]): Tensor[] {
  * Copies of tensors, side by side as {@linkcode emptyPacked} lays them.
  *
  * @example
- * ```ts
+ * ```ts no-run
  * const parameters = pack([w, b]).map((each) => each.requireGrad());
  * const optimizer = new AdamW(parameters); // one launch a step
  * ```

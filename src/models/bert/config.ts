@@ -60,7 +60,7 @@ const schema = z.object({ model_type: z.literal("bert").default("bert"), ...bert
  * @param value what the file's JSON holds.
  * @throws {ModelConfigError} listing every field that is missing, wrong, or asks for what this encoder doesn't do.
  * @example
- * ```ts
+ * ```ts no-run
  * const config = parseBertConfig(JSON.parse(await readFile("config.json", "utf8")));
  * ```
  */

@@ -34,7 +34,7 @@ class BertPooler extends Module {
  * Hugging Face checkpoints give them, as `encoder.layer.0.attention.self.query.weight`.
  *
  * @example
- * ```ts
+ * ```ts no-run
  * const config = parseBertConfig(JSON.parse(text));
  * const parameters = randomParameters(bertFamily.parameterShapes(config), { seed: 0, name: "bert" });
  * const bert = new Bert(uploadParameters(gpu, parameters), { config });

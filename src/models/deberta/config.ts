@@ -116,7 +116,7 @@ function reachOf({ max_relative_positions, max_position_embeddings }: Fields): n
  * @param value what the file's JSON holds.
  * @throws {ModelConfigError} listing every field that is missing, wrong, or asks for what this encoder doesn't do.
  * @example
- * ```ts
+ * ```ts no-run
  * const config = parseDebertaV2Config(JSON.parse(await readFile("config.json", "utf8")));
  * ```
  */

@@ -20,7 +20,7 @@ export interface DebertaV2Options extends EncoderOptions {
  * `encoder.layer.0.attention.self.query_proj.weight`.
  *
  * @example
- * ```ts
+ * ```ts no-run
  * const config = parseDebertaV2Config(JSON.parse(text));
  * const parameters = randomParameters(debertaV2Family.parameterShapes(config), { seed: 0, name: "deberta-v2" });
  * const encoder = new DebertaV2(uploadParameters(gpu, parameters), { config });

@@ -28,7 +28,7 @@ export interface ReadUseLite {
  *
  * @throws {CorruptFileError} when the package isn't what it should be.
  * @example
- * ```ts
+ * ```ts no-run
  * const { encoder, tokenizer } = await loadUseLite(gpu);
  * ```
  */
