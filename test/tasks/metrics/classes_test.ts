@@ -91,6 +91,9 @@ describe("confusionMatrix()", () => {
       [1, 0, 0, 0, 1],
     ]);
     assert.deepEqual(confusionMatrix([0], [1], { numClasses: 3 }), [[0, 1, 0], [0, 0, 0], [0, 0, 0]]);
+    // One class, told or found.
+    assert.deepEqual(confusionMatrix([0, 0], [0, 0]), [[2]]);
+    assert.deepEqual(confusionMatrix([0, 0], [0, 0], { numClasses: 1 }), [[2]]);
   });
 
   it("confusionMatrix() holds each example once, the right ones on its diagonal", () => {

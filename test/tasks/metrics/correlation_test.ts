@@ -29,6 +29,11 @@ test("pearsonCorrelation() and spearmanCorrelation() give hand-worked values", (
   // Ranks 1, 2.5, 2.5 against 1, 2, 3: 1.5/√(1.5·2).
   assertClose(spearmanCorrelation([0, 5, 5], [-1, 0, 70]), 1.5 / Math.sqrt(3));
   assert.equal(pearsonCorrelation([Number.MAX_VALUE, -1e308], [-5e-324, 5e-324]), -1);
+  // SciPy's value; squares of such small numbers vanish.
+  assertClose(pearsonCorrelation([1e-200, 2e-200, 4e-200], [1, 2, 5]), 0.9958705948858222);
+  // Rounding takes the quotient to 1 + 2⁻⁵² here.
+  assert.equal(pearsonCorrelation([9, 2, 9], [28, 7, 28]), 1);
+  assert.equal(pearsonCorrelation([9, 2, 9], [-28, -7, -28]), -1);
 });
 
 test("pearsonCorrelation() and spearmanCorrelation() are 0 where all numbers are equal, never NaN", () => {
