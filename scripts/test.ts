@@ -6,7 +6,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 
 /** Longest time for one test file, in milliseconds. */
-const TIMEOUT = 300_000;
+const TIMEOUT = 600_000;
 
 /**
  * Runs the test files whose path contains one of the command line's words, or all of them. A file is a process with

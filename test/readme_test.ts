@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -170,9 +171,21 @@ test("README's reviews are trained on, predicted, evaluated, exported, merged an
   // The answer to "would come again" is one of the stars.
   assert.match(output, /would come again\n +[1-5] +\d+\.\d %\n/);
   assert.match(output, /^accuracy +\d\.\d+$/m);
-  const files = async (folder: string) => (await readdir(join(clone, folder))).sort();
-  assert.deepEqual(await files("reviews-adapter"), ["adapter_config.json", "adapter_model.safetensors"]);
-  assert.deepEqual(await files("reviews-model"), ["config.json", "model.safetensors", "tokenizer.json"]);
+  // Of what PEFT and transformers load nothing is missing.
+  for (
+    const path of ["adapter_config.json", "adapter_model.safetensors"].map((name) =>
+      `reviews-adapter/${name}`
+    )
+  ) {
+    assert.ok(existsSync(join(clone, path)), path);
+  }
+  for (
+    const path of ["config.json", "model.safetensors", "tokenizer.json"].map((name) =>
+      `reviews-model/${name}`
+    )
+  ) {
+    assert.ok(existsSync(join(clone, path)), path);
+  }
 });
 
 test("README's federation trains and exports an adapter", async (t) => {
