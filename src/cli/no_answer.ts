@@ -26,8 +26,8 @@ export function withDefaultThreshold(
   const unanswerable = countUnanswerable(examples);
   if (unanswerable === 0) return task;
   reporter.line(
-    `${unanswerable} of ${examples.length} questions have no answer: none is given where its score exceeds the best ` +
-      `answer's by more than 0 (noAnswerThreshold)`,
+    `${unanswerable} of ${examples.length} questions have no answer: the model gives none where that scores more than ` +
+      `its best answer (noAnswerThreshold 0)`,
   );
   return { ...task, noAnswerThreshold: 0 };
 }

@@ -54,10 +54,10 @@ export async function evaluate(folder: string, options: EvaluateCommandOptions):
   const { tokenizer, description: { maxLength } } = trained;
   const examples = early ?? await readLabelled(trained.description, options);
   const { model, task } = ofThreshold(trained, examples, options);
+  if (tuneNoAnswer) checkTuning(examples, data);
   const set = prepareAnswers(model.task, examples, { tokenizer, reporter, maxLength });
   const { numExamples } = set;
   if (tuneNoAnswer) {
-    checkTuning(examples, data);
     const { threshold, evaluation } = await tuneThreshold(model, set, { task, reporter });
     await keepThreshold(folder, threshold, options);
     return { numExamples, noAnswerThreshold: threshold, ...evaluation };

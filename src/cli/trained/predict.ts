@@ -1,8 +1,11 @@
+import { resolve } from "node:path";
+import { findDataFiles } from "../../data/mod.ts";
 import type { AnswerPrediction } from "../../tasks/mod.ts";
 import { modelOutputs } from "../../fl/mod.ts";
 import type { LoadOptions } from "../load_data.ts";
 import { withThreshold } from "../no_answer.ts";
 import { prepareAnswers } from "../prepare_set.ts";
+import { reading } from "../read_examples.ts";
 import { openTrained } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
 import { ConfigError } from "../config/parse_config.ts";
@@ -39,10 +42,12 @@ export async function predict(
   if (file !== undefined && texts.length > 0) {
     throw new ConfigError("Cannot predict on texts and on a file: leave out the texts or --file");
   }
+  // Before anything is loaded.
+  if (file !== undefined) await reading(() => findDataFiles(resolve(file)));
   using gpu = await openTunedGpu(reporter);
   const { model: opened, tokenizer, description } = await openTrained(gpu, folder, options);
-  const { maxLength, reading } = description;
-  const paired = reading && reading.columns.textPair !== undefined;
+  const { maxLength, reading: recorded } = description;
+  const paired = recorded && recorded.columns.textPair !== undefined;
   const model = noAnswerThreshold === undefined
     ? opened
     : withThreshold(opened, description.task, noAnswerThreshold).model;
