@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { type Config, configSchema } from "./config.ts";
-import { isRepoName } from "../../data/hub/model_spec.ts";
+import { isRepoName, parseModelSpec } from "../../data/hub/model_spec.ts";
 import { nearestKey } from "../../data/nearest_key.ts";
 import { describeChoice, show } from "./describe_choice.ts";
 import { USE_LITE } from "./model_config.ts";
@@ -47,6 +47,7 @@ export function parseWith<Schema extends z.ZodType>(
  * Reads a configuration file; paths of data and models in it are relative to its folder.
  *
  * @throws {ConfigError} if the file cannot be read, is not JSON, is not a configuration, or its model's folder isn't there.
+ * @throws {HubError} if its model is no name of one.
  */
 export async function readConfig(path: string): Promise<Config> {
   const config = parseConfig(parseJson(await readText(path), path), path);
@@ -54,6 +55,7 @@ export async function readConfig(path: string): Promise<Config> {
   const at = (file: string) => resolve(dirname(path), file);
   const atEach = (files: string | string[]) => typeof files === "string" ? at(files) : files.map(at);
   if (isPath(model.source)) await checkFolder(model.source, at(model.source), path);
+  else if (model.source !== USE_LITE) parseModelSpec(model.source);
   return {
     ...config,
     model: { ...model, source: isPath(model.source) ? at(model.source) : model.source },
