@@ -53,6 +53,7 @@ export interface Experiment {
  */
 export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOptions): Promise<Experiment> {
   const { reporter } = options;
+  reporter.progress("reading examples", 0, 0);
   const { labels, train, validation, test } = await loadData(given, options);
   const config = { ...given, task: withDefaultThreshold(given.task, [...train, ...test], reporter) };
   const isTuned = "noAnswerThreshold" in config.task && config.task.noAnswerThreshold === "tune";
@@ -66,6 +67,7 @@ export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOp
       `Cannot sample ${clientsPerRound} clients a round: there are ${parts.length}; lower clientsPerRound`,
     );
   }
+  reporter.progress("opening the model", 0, 0);
   const opened = await openModel(gpu, config, { ...options, choosesPooling: !task.perToken });
   gpu.rehearse(() => {
     const encoder = opened.skeleton();
@@ -73,13 +75,16 @@ export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOp
     checkMethods(config, TaskModel.create(gpu, encoder, { task, seed }));
   });
   const tokenizer = await opened.tokenizer();
+  reporter.progress("reading tokens", 0, 0);
   const prepared = { tokenizer, reporter, maxLength: config.maxLength };
   const { set: rows, examples } = prepareTraining(task, train, prepared);
   const testRows = prepareAnswers(task, test, { ...prepared, what: `texts to ${config.evaluateOn} on` });
   const tuning = isTuned ? prepareAnswers(task, validation, prepared) : undefined;
   const ofClients = examples.length === train.length ? parts : partition(examples, config);
   const clients = ofClients.map((examples) => rowsOf(rows, examples));
+  reporter.progress("loading weights", 0, 0);
   const model = await opened.load();
+  reporter.endProgress();
   const pretrained = TaskModel.create(gpu, model.encoder, { task, seed });
   checkMethods(config, pretrained);
   const { pooling } = model;

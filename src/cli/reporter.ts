@@ -17,7 +17,11 @@ export interface ProgressDetails {
 export interface Reporter {
   /** Prints a line or several, above the progress bar where there is one; what a terminal would obey is escaped. */
   line(text: string): void;
-  /** Shows how far a task is, and how long it still takes; the bar of another task gives way. */
+  /**
+   * Shows how far a task is, and how long it still takes; the bar of another task gives way.
+   *
+   * @param total 0 where nobody knows.
+   */
   progress(task: string, done: number, total: number, details?: ProgressDetails): void;
   /** Takes the bar away. */
   endProgress(): void;
@@ -58,10 +62,10 @@ class TerminalReporter implements Reporter {
         barsize: 20,
         gracefulExit: false,
       }, Presets.shades_classic);
-      this.#bar.start(total, done, { task: cut(printable(task), 32).padEnd(32), left: "" });
+      this.#bar.start(Math.max(1, total), done, { task: cut(printable(task), 32).padEnd(32), left: "" });
     }
     const seconds = details.secondsLeft ?? this.#time.update(done, total);
-    this.#bar?.setTotal(total);
+    this.#bar?.setTotal(Math.max(1, total));
     this.#bar?.update(done, { left: seconds === undefined ? "" : describeTimeLeft(seconds) });
   }
 
@@ -98,7 +102,8 @@ class PlainReporter implements Reporter {
     this.#task = task;
     const seconds = details.secondsLeft ?? this.#time.update(done, total);
     const left = seconds === undefined ? "" : `, ${describeTimeLeft(seconds)}`;
-    this.#state = `${printable(task)}, ${describeAmount(done, total, details.unit)}${left}`;
+    const amount = total > 0 ? `, ${describeAmount(done, total, details.unit)}` : "";
+    this.#state = `${printable(task)}${amount}${left}`;
     this.#timer ??= setInterval(() => this.#printIfDue(), 500).unref();
     this.#printIfDue();
   }

@@ -44,6 +44,7 @@ export async function runMethod(
   history.append(header(experiment, method));
   const reports: RoundReport[] = [];
   const progress = new MethodProgress(label, experiment.config.rounds);
+  reporter.progress(`${label}: initialization`, 0, 0);
   let after: Evaluation | undefined;
   let started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
   try {

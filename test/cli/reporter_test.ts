@@ -39,6 +39,13 @@ test("without a terminal progress() prints a line at least every ten seconds, th
   assert.equal(read(), null);
 });
 
+test("progress() of a task whose length nobody knows tells its name", (t) => {
+  const { reporter, tick, read } = plainReporter(t);
+  reporter.progress("reading tokens", 0, 0);
+  tick(9);
+  assert.equal(read(), "reading tokens\n");
+});
+
 test("progress() counts bytes in megabytes", (t) => {
   const { reporter, tick, read } = plainReporter(t);
   tick(9);
