@@ -76,7 +76,9 @@ async function openAdapter(
   options: LoadOptions & PeftSettings,
 ): Promise<TrainedModel> {
   const adapter = await openPeftAdapter(files);
-  const sentenceHead = await openSentenceHead(files);
+  // An adapter of a task model has its head in itself, whatever else lies in its folder.
+  const isBare = adapter.config.taskType === "FEATURE_EXTRACTION";
+  const sentenceHead = isBare ? await openSentenceHead(files) : undefined;
   try {
     const { base, maxLength: recorded, ...description } = await describePeft(adapter, files, {
       ...options,
