@@ -113,7 +113,7 @@ describe("writeSafetensors()", () => {
     }
     await assert.rejects(
       writeSafetensors(join(folder, "absent", "a"), producer(new Map())),
-      /^Error: Cannot write .* in folder .*ENOENT/,
+      /^WriteError: Cannot write .* in folder .*ENOENT/,
     );
     assert.deepEqual(await readdir(folder), []);
   });
