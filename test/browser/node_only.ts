@@ -59,6 +59,8 @@ export const nodeOnlyCalls: Readonly<Record<string, () => unknown>> = {
   "readNpmPackage": () => readNpmPackage(pinned, () => true),
   "readRows of JSONL": () => readRows("data.jsonl"),
   "readRows of JSON": () => readRows("data.json"),
+  "readRows of CSV": () => readRows("data.csv"),
+  "readRows of TSV": () => readRows("data.tsv"),
   "readRows of Parquet": () => readRows("data.parquet"),
   "readRows of CoNLL": () => readRows("data.conll"),
   "readTextExamples": () => readTextExamples("data.jsonl"),
