@@ -49,6 +49,10 @@ test("bestNoAnswerThreshold() answers none where that is best, and never a quest
     threshold: 0,
     score: 1,
   });
+  assert.deepEqual(bestNoAnswerThreshold([{ margin: 0.5, ...never }, { margin: 1, ...never }]), {
+    threshold: 0,
+    score: 1,
+  });
   assert.deepEqual(bestNoAnswerThreshold([{ margin: -2, ...never }, { margin: 3, ...never }]), {
     threshold: -3,
     score: 1,
