@@ -52,6 +52,20 @@ test("entityScores() counts an entity when type and both ends are right", () => 
   });
 });
 
+test("entityScores() equals seqeval on BILOU tags, and where an entity ends that none began", () => {
+  // seqeval 1.2.2, default mode: precision_score, recall_score, f1_score.
+  const given = [words("B-PER I-PER L-PER"), words("U-PER O"), words("O U-LOC")];
+  const told = [words("B-PER I-PER L-PER"), words("O U-PER"), words("O U-LOC")];
+  assert.deepEqual(entityScores(given, told), { f1: 2 / 3, precision: 2 / 3, recall: 2 / 3 });
+  // A lone L begins nothing, so what it ends is taken to begin where the entity before did, in the text before here.
+  const odd = [words("L-PER O"), words("L L-PER")];
+  assert.deepEqual(entityScores(odd, [words("L-PER B-PER"), words("L L-PER")]), {
+    f1: 1 / 3,
+    precision: 1 / 3,
+    recall: 1 / 3,
+  });
+});
+
 test("entityScores() is bounded, blind to the order of texts, and swaps precision and recall with its arguments", () => {
   const tag = fc.constantFrom("O", "B-A", "I-A", "B-B", "I-B", "E-A", "S-B", "I");
   const texts = fc.array(fc.array(fc.tuple(tag, tag), { maxLength: 8 }), { maxLength: 6 });
