@@ -1,7 +1,7 @@
 import { parseModelSpec } from "../../data/hub/model_spec.ts";
 import { type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
 import type { Gpu } from "../../engine/mod.ts";
-import { importPeft, openPeftAdapter, wholeParameters } from "../../federa/mod.ts";
+import { importPeft, openPeftAdapter, wholeParameters, withTokenizerOf } from "../../federa/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../../models/mod.ts";
 import {
   openSentenceHead,
@@ -84,7 +84,7 @@ async function openAdapter(
       ...options,
       sentenceHead,
     });
-    const opened = await openCheckpoint(gpu, base, {
+    const opened = await openCheckpoint(gpu, await withTokenizerOf(base, files), {
       ...options,
       task: buildTask(description.task, description.labels),
       head: sentenceHead ?? { source: adapter.source, ...wholeParameters(adapter) },

@@ -9,7 +9,7 @@ import { type TaskModel, type TransformersNames, transformersNames } from "../..
 import { adaptersOf } from "../adapters.ts";
 import { taskModelConfig } from "./_model_config.ts";
 import { finite, sentenceHeadOf, writeSentenceModules } from "./_sentence_modules.ts";
-import { copyTokenizer } from "./_tokenizer_files.ts";
+import { copyTokenizer } from "./tokenizer_files.ts";
 
 /** Options of {@linkcode writeCheckpoint}. */
 export interface WriteCheckpointOptions extends Omit<SaveWeightsOptions, "metadata"> {

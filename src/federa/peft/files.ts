@@ -6,7 +6,7 @@ import { WeightsUnavailableError } from "../../models/errors.ts";
 import { encodeSafetensors } from "../../models/safetensors.ts";
 import { SafetensorsFile } from "../../models/safetensors_file.ts";
 import { writeSentenceModules } from "./_sentence_modules.ts";
-import { copyTokenizer } from "./_tokenizer_files.ts";
+import { copyTokenizer } from "./tokenizer_files.ts";
 import { parsePeftConfig } from "./config.ts";
 import type { PeftExport } from "./export.ts";
 import type { PeftAdapter } from "./import.ts";

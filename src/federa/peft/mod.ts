@@ -7,4 +7,5 @@ export * from "./export.ts";
 export * from "./files.ts";
 export * from "./import.ts";
 export * from "./problem_type.ts";
+export { withTokenizerOf } from "./tokenizer_files.ts";
 export * from "./whole_parameters.ts";

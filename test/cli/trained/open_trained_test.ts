@@ -56,6 +56,24 @@ const sequence = createTask("sequence-classification", { labels: three }) as Tas
 const named = { id2label: { 0: "x", 1: "y", 2: "z" } };
 
 describe("openTrained() of an adapter of PEFT's", () => {
+  test("openTrained() takes the tokenizer of the adapter's own folder, as it was trained with that", async () => {
+    const place = await peftAdapter(sequence);
+    const idsOf = async () => (await open(place)).tokenizer.encode("win a prize");
+    const [cls, win, a, prize, sep] = await idsOf();
+    const text = await readFile(join(base, "tokenizer.json"), "utf8");
+    const swapped = text.replace(`"win":${win}`, `"win":${prize}`).replace(
+      `"prize":${prize}`,
+      `"prize":${win}`,
+    );
+    await writeFile(join(place, "tokenizer.json"), swapped);
+    assert.deepEqual(await idsOf(), [cls, prize, a, win, sep]);
+    const { model, loaded } = await open(place);
+    assert.equal(loaded.source, base);
+    const merged = join(folder, "merged-own-tokenizer");
+    await writeCheckpoint(merged, model, { ...loaded.checkpoint!, weights: "merged" });
+    assert.equal(await readFile(join(merged, "tokenizer.json"), "utf8"), swapped);
+  });
+
   test("openTrained() opens the base at the revision that the adapter says, without the hub", async () => {
     const hub = join(folder, "hub");
     const repo = join(hub, "models--acme--tiny");

@@ -9,6 +9,29 @@ const tokenizerFiles = [
   ..."vocab.txt vocab.json merges.txt sentencepiece.bpe.model spiece.model spm.model bpe.codes".split(" "),
 ];
 
+/**
+ * The files of an adapter's base, but with the tokenizer of the adapter's own folder where it has one: that is what the adapter
+ * was trained with, as `AutoTokenizer` takes it.
+ *
+ * @example
+ * ```ts no-run
+ * const tokenizer = await loadTokenizer(await withTokenizerOf(base, adapterFiles));
+ * ```
+ */
+export async function withTokenizerOf(
+  base: LocalModelFiles,
+  adapter: LocalModelFiles,
+): Promise<LocalModelFiles> {
+  if (!await adapter.has("tokenizer.json") && !await adapter.has("vocab.txt")) return base;
+  const holder = (name: string) => tokenizerFiles.includes(name) ? adapter : base;
+  return {
+    source: base.source,
+    has: (name) => holder(name).has(name),
+    open: (name) => holder(name).open(name),
+    path: (name) => holder(name).path(name),
+  };
+}
+
 /** Copies the files of a model's tokenizer into a folder; gives their names. */
 export async function copyTokenizer(files: LocalModelFiles, folder: string): Promise<string[]> {
   const copied: string[] = [];
