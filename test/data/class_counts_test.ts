@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { type ClassCount, countClasses, similarLabels, sortLabels } from "../../src/data/mod.ts";
+import { cpuClock } from "../support/cpu_clock.ts";
 
 const counted = (counts: Readonly<Record<string, number>>): ClassCount[] =>
   Object.entries(counts).map(([label, count]) => ({ label, count }));
@@ -86,7 +87,7 @@ test("similarLabels() takes 100,000 labels that all resemble each other", () => 
     }`,
     count: i,
   }));
-  const begin = performance.now();
+  const seconds = cpuClock();
   similarLabels(counts);
-  assert.ok(performance.now() - begin < 10_000);
+  assert.ok(seconds() < 10);
 });

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { parseExactJson, readExamples, readRows } from "../../src/data/mod.ts";
 import { readWholeText } from "../../src/data/rows/_read_text.ts";
 import { temporaryFiles } from "../support/temporary_files.ts";
+import { cpuClock } from "../support/cpu_clock.ts";
 
 async function pathOf(name: string, content: string): Promise<string> {
   return (await (await temporaryFiles({ [name]: content })).path(name))!;
@@ -79,9 +80,9 @@ test("parseExactJson() takes a time that grows with the text alone", () => {
   const text = `[${"12345678901234567890,".repeat(200_000)}${strings},"${"\\\\".repeat(1_000_000)}",${
     "[".repeat(1000)
   }${"]".repeat(1000)},${"9".repeat(1_000_000)}]`;
-  const begin = performance.now();
+  const seconds = cpuClock();
   assert.equal((parseExactJson(text) as unknown[])[199_999], 12345678901234567890n);
-  assert.ok(performance.now() - begin < 10_000);
+  assert.ok(seconds() < 10);
 });
 
 test("readExamples() keeps 64-bit keys, ids and labels of JSON and Parquet exactly", async () => {

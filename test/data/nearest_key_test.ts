@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { editDistance, nearestKey } from "../../src/data/nearest_key.ts";
+import { cpuClock } from "../support/cpu_clock.ts";
 
 test("editDistance() gives the textbook's distances", () => {
   // kitten → sitten → sittin → sitting; "ca" → "abc" needs 3 where no part may be changed twice.
@@ -40,10 +41,10 @@ test("nearestKey() finds what was meant, and nothing where nothing is near", () 
 
 test("nearestKey() is done in a moment with a megabyte, and with 100,000 candidates", () => {
   const long = "x".repeat(1 << 20);
-  const begin = performance.now();
+  const seconds = cpuClock();
   assert.equal(nearestKey(long, [long, `${long}y`, "rank"]), undefined);
   assert.equal(nearestKey("rank", [long]), undefined);
   const many = Array.from({ length: 100_000 }, (_, i) => `column_${i}`);
   assert.equal(nearestKey("colum_99999", many), "column_99999");
-  assert.ok(performance.now() - begin < 10_000);
+  assert.ok(seconds() < 10);
 });

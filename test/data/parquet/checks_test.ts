@@ -5,6 +5,7 @@ import { decompressors } from "../../../src/data/parquet/_decompress.ts";
 import { checkRuns } from "../../../src/data/parquet/_runs.ts";
 import { readThrift } from "../../../src/data/parquet/_thrift.ts";
 import { ZstdThread } from "../../../src/data/parquet/_zstd.ts";
+import { cpuClock } from "../../support/cpu_clock.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 
@@ -76,9 +77,9 @@ describe("readThrift()", () => {
 
   it("readThrift() refuses what a trusting reader would spend hours or gigabytes on", () => {
     const refuses = (values: Uint8Array, message: RegExp) => {
-      const start = performance.now();
+      const seconds = cpuClock();
       assert.throws(() => readThrift(values, 0, limits), message);
-      assert.ok(performance.now() - start < 1000);
+      assert.ok(seconds() < 1);
     };
     // A number of a million digits, which is quadratic in them.
     refuses(new Uint8Array(1_000_001).fill(0x80).fill(0x16, 0, 1), /too many digits/);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { readExamples, readRows, type ReadRowsOptions } from "../../../src/data/mod.ts";
 import { temporaryFiles } from "../../support/temporary_files.ts";
+import { cpuClock } from "../../support/cpu_clock.ts";
 
 async function pathOf(name: string, content: string | Uint8Array): Promise<string> {
   return (await (await temporaryFiles({ [name]: content })).path(name))!;
@@ -144,10 +145,10 @@ test("readRows() takes short records, and long ones that lose nothing", async ()
 test("readRows() reads 100,000 columns in a moment", async () => {
   const names = Array.from({ length: 100_000 }, (_, i) => `column_${i}`);
   const row = names.map((_, i) => i).join(",");
-  const begin = performance.now();
+  const seconds = cpuClock();
   const { rows } = await read(`${names.join(",")}\n${`${row}\n`.repeat(3)}`, { columns: ["column_99999"] });
   assert.deepEqual(rows, Array.from({ length: 3 }, () => ({ column_99999: "99999" })));
-  assert.ok(performance.now() - begin < 10_000);
+  assert.ok(seconds() < 10);
 });
 
 test("readRows() knows encodings by their name and by byte order marks", async () => {

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { parsePeftConfig, UnsupportedAdapterError } from "../../../src/federa/mod.ts";
+import { cpuClock } from "../../support/cpu_clock.ts";
 
 const layer = "bert.encoder.layer.1.attention.self.query";
 
@@ -89,11 +90,11 @@ test("parsePeftConfig() matches in linear time whatever would take an engine tha
     target_modules: `(${hard.join("|")})!`,
   });
   const name = "a".repeat(60);
-  const start = performance.now();
+  const seconds = cpuClock();
   assert.equal(config.settingsOf(name).rank, 1);
   assert.equal(config.targets(name), false);
   assert.equal(config.settingsOf(`${name}!`).rank, 2);
-  assert.ok(performance.now() - start < 5000);
+  assert.ok(seconds() < 5);
 });
 
 test("parsePeftConfig() takes thousands of names as keys, and few patterns", () => {
