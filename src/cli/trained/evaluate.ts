@@ -78,7 +78,7 @@ async function readLabelled(
   const { task: { kind }, labels } = description;
   const { data, reporter, signal } = options;
   const examples = await readExamples(kind, resolve(data), {
-    ...readingOf(description, options),
+    ...readingOf(description, { ...options, path: data }),
     labels,
     signal,
     onNotice: (message) => reporter.line(message),

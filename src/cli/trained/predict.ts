@@ -54,7 +54,7 @@ export async function predict(
   const { task } = model;
   const asked = file === undefined
     ? askTexts(task, texts, { ...options, paired })
-    : await askFile(task, file, { ...options, reading: readingOf(description, options) });
+    : await askFile(task, file, { ...options, reading: readingOf(description, { ...options, path: file }) });
   const set = prepareAnswers(task, asked.map(({ example }) => example), { tokenizer, reporter, maxLength });
   const { outputs } = await modelOutputs(model, set, {
     onProgress: (done, total) => reporter.progress("predicting", done, total),

@@ -1,4 +1,10 @@
-import { type DataFormat, dataFormats } from "../../data/mod.ts";
+import {
+  type DataFormat,
+  dataFormats,
+  findFormat,
+  type FormatOption,
+  unusedOptions,
+} from "../../data/mod.ts";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { columnParts, columnProblem, type ColumnsConfig } from "../config/columns_config.ts";
 import { readingConfig, type ReadingOptions } from "../config/data_config.ts";
@@ -36,20 +42,26 @@ export function addReadingOptions(command: Command): Command {
 }
 
 /**
- * How a file is to be read: as a person says, or else as the files that a model was trained on.
+ * How a file is to be read: as a person says, or else as the files that a model was trained on, as far as a file of its format can be.
  *
+ * @param flags what a person says, and the path of the file.
  * @throws {ConfigError} when a column plays no part in the model's task, or an option can't be used.
  */
 export function readingOf(
   { reading, task, labels }: Pick<ModelDescription, "reading" | "task" | "labels">,
-  { column = {}, format, quotes, delimiter, encoding, header, missingLabels }: ReadingFlags,
+  { path, column = {}, format, quotes, delimiter, encoding, header, missingLabels }:
+    & ReadingFlags
+    & { readonly path: string },
 ): ReadingOptions {
   const problem = columnProblem(task.kind, column);
   if (problem !== undefined) throw new ConfigError(`Cannot use the columns: ${problem}`);
   // Groups play a part in training alone.
   const { key: _, ...columns } = reading?.columns ?? columnsOf(task.kind, labels);
+  const actual = format ?? reading?.format ?? findFormat(path);
+  const unused = actual === undefined ? [] : unusedOptions(actual);
+  const recorded = Object.entries(reading ?? {}).filter(([name]) => !unused.includes(name as FormatOption));
   const wanted = {
-    ...reading,
+    ...Object.fromEntries(recorded),
     ...(format !== undefined && { format }),
     ...(quotes !== undefined && { quotes }),
     ...(delimiter !== undefined && { delimiter: delimiter === "\\t" ? "\t" : delimiter }),

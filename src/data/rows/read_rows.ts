@@ -36,28 +36,37 @@ export interface ReadRowsOptions {
   readonly signal?: AbortSignal;
 }
 
+const formatOptions = ["header", "delimiter", "encoding"] as const;
+
+/** An option that says how a file is read, and that not every format has. */
+export type FormatOption = (typeof formatOptions)[number];
+
 interface Reader {
   readonly extensions: readonly string[];
+  readonly takes: readonly FormatOption[];
   readonly readInto: ReadInto;
 }
 
 // Libraries are loaded when a file needs them: a program that reads no CSV starts without its parser.
 const readers: Readonly<Record<DataFormat, Reader>> = {
-  jsonl: { extensions: [".jsonl", ".ndjson"], readInto: readJsonlInto },
-  json: { extensions: [".json"], readInto: readJsonInto },
+  jsonl: { extensions: [".jsonl", ".ndjson"], takes: ["encoding"], readInto: readJsonlInto },
+  json: { extensions: [".json"], takes: ["encoding"], readInto: readJsonInto },
   csv: {
     extensions: [".csv"],
+    takes: ["header", "delimiter", "encoding"],
     readInto: async (...call) => (await import("./_csv.ts")).readCsvInto(...call),
   },
   tsv: {
     extensions: [".tsv"],
+    takes: ["header", "delimiter", "encoding"],
     readInto: async (...call) => (await import("./_csv.ts")).readTsvInto(...call),
   },
   parquet: {
     extensions: [".parquet"],
+    takes: [],
     readInto: async (...call) => (await import("./_parquet.ts")).readParquetInto(...call),
   },
-  conll: { extensions: [".conll", ".conllu"], readInto: readConllInto },
+  conll: { extensions: [".conll", ".conllu"], takes: ["header", "encoding"], readInto: readConllInto },
 };
 
 /** The formats of data files that are read. */
@@ -72,7 +81,8 @@ export const dataFormats = Object.keys(readers) as readonly DataFormat[];
  *
  * @throws {CorruptFileError} naming file and line or row, what was expected and what is there.
  * @throws {DataLimitError} naming the limit that a file exceeds.
- * @throws {RangeError} if the format or encoding is unknown, or the delimiter isn't one character.
+ * @throws {RangeError} if the format or encoding is unknown, the delimiter isn't one character, or an option says what files of
+ *   the format don't have.
  * @throws the file system's error if a file can't be opened.
  *
  * @example
@@ -97,10 +107,19 @@ export async function readRows(
   const collector = new RowCollector({ columns, maxRows });
   for (const path of typeof paths === "string" ? [paths] : paths) {
     options.signal?.throwIfAborted();
-    const { readInto } = readers[formatOf(path, options.format)];
-    await readInto(path, collector, { ...options, maxBytes, maxRows });
+    const format = formatOf(path, options.format);
+    const odd = unusedOptions(format).find((name) => options[name] !== undefined);
+    if (odd !== undefined) {
+      throw new RangeError(`Cannot read ${path}: the format ${format} has no ${odd}; leave it out`);
+    }
+    await readers[format].readInto(path, collector, { ...options, maxBytes, maxRows });
   }
   return collector;
+}
+
+/** The options that say nothing of files of a format. */
+export function unusedOptions(format: DataFormat): FormatOption[] {
+  return formatOptions.filter((name) => !readers[format].takes.includes(name));
 }
 
 /** Whether a text can stand between the values of CSV or TSV. */

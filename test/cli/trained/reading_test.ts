@@ -76,6 +76,16 @@ test("evaluate() reads a file as the run did, unless it's told otherwise", async
   const data = at("other.tsv");
   const options = { reporter, data, format: "tsv", delimiter: "\\t", column: { text: "text" } } as const;
   assert.deepEqual(await evaluate(own, options), found);
+  // What the run's files had between their values is nothing to a format without such.
+  const rows = texts.slice(0, 6).map((sentence, i) =>
+    `${JSON.stringify({ sentence, topic: `t${i % 2}` })}\n`
+  );
+  await writeFile(at("other.jsonl"), rows.join(""));
+  assert.deepEqual(await evaluate(own, { reporter, data: at("other.jsonl"), format: "jsonl" }), found);
+  await assert.rejects(
+    evaluate(own, { reporter, data: at("other.jsonl"), format: "jsonl", delimiter: ";" }),
+    /the format jsonl has no delimiter; leave it out/,
+  );
   await assert.rejects(evaluate(own, { ...options, delimiter: "ab" }), {
     name: "ConfigError",
     message: /delimiter: expected one character/,

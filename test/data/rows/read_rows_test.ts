@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { after, before, describe, it, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { readRows, type ReadRowsOptions } from "../../../src/data/rows/read_rows.ts";
+import { temporaryFiles } from "../../support/temporary_files.ts";
 
 let folder: string;
 before(async () => {
@@ -245,4 +246,24 @@ describe("readRows()", () => {
   it("readRows() refuses a line without end", async () => {
     await refuses("a.jsonl", " ".repeat((64 << 20) + 70_000), /line 1 of .* may have 67108864 characters$/);
   });
+});
+
+test("readRows() refuses what files of a format don't have", async () => {
+  const files = await temporaryFiles({
+    "a.jsonl": '{"text":"a"}\n',
+    "a.conll": "a O\n",
+    "a.parquet": "PAR1",
+  });
+  const cases = [["a.jsonl", "header"], ["a.jsonl", "delimiter"], ["a.conll", "delimiter"], [
+    "a.parquet",
+    "encoding",
+  ]] as const;
+  const values = { header: ["text"], delimiter: ";", encoding: "utf-8" };
+  for (const [name, option] of cases) {
+    const path = (await files.path(name))!;
+    await assert.rejects(readRows(path, { [option]: values[option] }), {
+      name: "RangeError",
+      message: `Cannot read ${path}: the format ${name.slice(2)} has no ${option}; leave it out`,
+    });
+  }
 });
