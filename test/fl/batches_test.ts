@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { packBatches, planBatches } from "../../src/fl/mod.ts";
+import { createTaskSet } from "../../src/tasks/mod.ts";
 import { tinyTask } from "../support/tiny_encoder.ts";
 
 const clients = fc.array(fc.nat({ max: 99 }), { minLength: 1, maxLength: 40 });
@@ -77,4 +78,28 @@ test("packBatches() lays plans side by side: whose rows are whose, and nothing b
       }
     }
   }));
+});
+
+test("packBatches() lays out types, several targets a row, and their weights by how many count", () => {
+  const x = -100;
+  const data = createTaskSet({
+    batchSize: 3,
+    length: 2,
+    ids: Uint32Array.of(1, 2, 3, 4, 5, 6),
+    mask: Float32Array.of(1, 1, 1, 0, 1, 1),
+    types: Uint32Array.of(0, 1, 0, 0, 1, 0),
+  }, { targets: Int32Array.of(7, x, 8, 9, x, x) });
+  // Two members, of which the second has no second step; its batch has no target that counts.
+  const packed = packBatches(data, [[[0, 1], [1]], [[2]]], 2);
+  const third = Math.fround(1 / 3);
+  assert.deepEqual(packed.types, Uint32Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(packed.ids, Uint32Array.of(1, 2, 3, 4, 5, 6, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(packed.mask, Float32Array.of(1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(packed.targets, Int32Array.of(7, x, 8, 9, x, x, 0, 0, 8, 9, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(
+    packed.weights,
+    Float32Array.of(third, third, third, third, 0, 0, 0, 0, 0.5, 0.5, 0, 0, 0, 0, 0, 0),
+  );
+  assert.deepEqual(packed.active, Float32Array.of(1, 1, 1, 0));
+  assert.deepEqual(packed.stepsOf, [2, 1]);
 });
