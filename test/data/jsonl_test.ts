@@ -37,7 +37,7 @@ test("readTextExamples() names the line and the column that are wrong", async ()
     [`${good}null`, /line 2 of .*: expected an object, got null$/],
     [`${good}{"label":"x"}`, /line 2 of .*: column text must be text, got nothing$/],
     [`${good}{"text":5,"label":"x"}`, /column text must be text, got 5$/],
-    [`${good}{"text":"a","lable":"x"}`, /column label must be text or a number, got nothing$/],
+    [`${good}{"text":"a","lable":"x"}`, /column label must have a label, got nothing; fill it in, /],
     [`${good}{"text":"a","label":["x"]}`, /column label must be text or a number, got \["x"\]$/],
     ["\n\n", /holds none$/],
   ];
