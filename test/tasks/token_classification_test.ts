@@ -5,6 +5,7 @@ import { tagsOf, tokenClassification } from "../../src/tasks/mod.ts";
 import { F64Array } from "../reference/array.ts";
 import * as reference from "../reference/loss.ts";
 import { assertClose } from "../support/compare.ts";
+import type { EncodeOptions, TextTokens, WordTokens } from "../../src/models/tokenizer/tokenizer.ts";
 import { FakeTokenizer } from "../support/fake_tokenizer.ts";
 import { evaluate, testGpu, upload, uploadIntegers } from "../engine/harness.ts";
 
@@ -191,4 +192,43 @@ test("tagsOf() puts O first and the others in code unit order", () => {
   const tagged = [{ tags: ["I-b", "B-b"] }, { tags: ["O", "B-a", "b", "B"] }];
   assert.deepEqual(tagsOf(tagged), ["O", "B", "B-a", "B-b", "I-b", "b"]);
   assert.deepEqual(tagsOf([{ tags: ["VERB", "NOUN"] }]), ["NOUN", "VERB"]);
+});
+
+/** A tokenizer that puts nothing before and behind a text, so that a word's first token may be a row's first. */
+class BareTokenizer extends FakeTokenizer {
+  override encodeWords(words: readonly string[], { maxLength = Infinity }: EncodeOptions = {}): WordTokens {
+    const { ids, types, words: owners, isTruncated } = super.encodeWords(words, { maxLength: maxLength + 2 });
+    return {
+      ids: ids.slice(1, -1),
+      types: types.slice(1, -1),
+      words: owners.slice(1, -1),
+      isTruncated,
+    };
+  }
+
+  override encodeText(text: string, { maxLength = Infinity }: EncodeOptions = {}): TextTokens {
+    const { ids, types, tokens } = super.encodeText(text, { maxLength: maxLength + 2 });
+    return {
+      ids: ids.slice(1, -1),
+      types: types.slice(1, -1),
+      tokens: tokens.map(({ place, ...token }) => ({ ...token, place: place < 0 ? -1 : place - 1 })),
+    };
+  }
+}
+
+test("tokenClassification() reads a word at the very start of a row", () => {
+  const tokenizer = new BareTokenizer();
+  const set = task.prepare([example("Ada Lovelace wrote", "B-PER I-PER O")], tokenizer, { maxLength: 7 });
+  assert.equal(tokenizer.spell(set.ids), "Ada Lov ela ce wro te _");
+  const x = -100;
+  assert.deepEqual([...set.targets], [1, 2, x, x, 0, x, x]);
+  const outputs = outputsOf([["B-PER", "I-PER", "O", "O", "O", "O", "O"]], 7);
+  assert.deepEqual(task.predict(set, outputs)[0]!.tags, words("B-PER I-PER O"));
+  // One word of three is seen, the first; and of a text that fits, every one.
+  const short = task.prepare([task.ask("Ada Lovelace wrote")], tokenizer, { maxLength: 1 });
+  const found = task.predict(short, outputsOf([["B-PER"]], 1))[0]!;
+  assert.deepEqual([found.tags, found.numUnseen], [words("B-PER O O"), 2]);
+  const whole = task.prepare([task.ask("Ada")], tokenizer, { maxLength: 2 });
+  assert.deepEqual(whole.truncated, [false]);
+  assert.equal(whole.numTruncated, 0);
 });
