@@ -76,8 +76,13 @@ test("Profiler times a hundredfold job longer than the job", { skip }, async () 
     x.dispose();
     return (await profiler.stop()).milliseconds;
   };
-  await time(10_000);
-  const [small, large] = [await time(10_000), await time(1_000_000)];
+  // Other work on the machine only makes a job longer.
+  const least = async (n: number) => {
+    const times: number[] = [];
+    for (let i = 0; i < 5; i++) times.push(await time(n));
+    return Math.min(...times);
+  };
+  const [small, large] = [await least(10_000), await least(1_000_000)];
   assert.ok(large > 5 * small, `${large} ms for a million, ${small} ms for ten thousand`);
 });
 
