@@ -11,12 +11,12 @@ import { ConfigError } from "../config/parse_config.ts";
 import { type ModelDescription, writeDescription } from "./model_folder.ts";
 import { openTrained, recordOf, type TrainedModel } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
-import type { PeftSettings } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 import { type ReadingFlags, readingOf } from "./reading.ts";
 import { readTaskNote, writeTaskNote } from "./task_note.ts";
 
 /** Options of {@linkcode evaluate}. */
-export interface EvaluateCommandOptions extends LoadOptions, PeftSettings, ReadingFlags {
+export interface EvaluateCommandOptions extends LoadOptions, TrainedSettings, ReadingFlags {
   /** The file of examples. */
   readonly data: string;
   /** By how much the score of no answer must exceed the best answer's, instead of what the model's folder says. */

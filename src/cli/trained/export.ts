@@ -5,11 +5,11 @@ import { writeModelCard } from "./model_card.ts";
 import { writeTaskNote } from "./task_note.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
 import { ConfigError } from "../config/parse_config.ts";
-import type { PeftSettings } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 import { join, resolve } from "node:path";
 
 /** Options of {@linkcode exportAdapter}. */
-export interface ExportCommandOptions extends LoadOptions, PeftSettings {
+export interface ExportCommandOptions extends LoadOptions, TrainedSettings {
   /** The folder to write. */
   readonly output: string;
   /** See `exportPeft`. */

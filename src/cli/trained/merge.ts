@@ -4,11 +4,11 @@ import { checkpointOf } from "./export.ts";
 import type { LoadOptions } from "../load_data.ts";
 import { openTrained } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
-import type { PeftSettings } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 import { writeTaskNote } from "./task_note.ts";
 
 /** Options of {@linkcode mergeModel}. */
-export interface MergeCommandOptions extends LoadOptions, PeftSettings {
+export interface MergeCommandOptions extends LoadOptions, TrainedSettings {
   /** The folder to write. */
   readonly output: string;
 }

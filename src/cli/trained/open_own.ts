@@ -13,10 +13,10 @@ import { checkLabels } from "./labels.ts";
 import { maxLengthFor } from "./max_length.ts";
 import type { ModelDescription } from "./model_folder.ts";
 import type { TrainedModel } from "./open_trained.ts";
-import type { PeftSettings } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 
 /** Options of {@linkcode openOwn}. */
-export interface OpenOwnOptions extends LoadOptions, PeftSettings {
+export interface OpenOwnOptions extends LoadOptions, TrainedSettings {
   /** Where the model is. */
   readonly folder: string;
 }

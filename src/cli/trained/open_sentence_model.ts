@@ -10,13 +10,13 @@ import { openPeftBase } from "./find_base.ts";
 import { checkLabels } from "./labels.ts";
 import { maxLengthFor } from "./max_length.ts";
 import type { TrainedModel } from "./open_trained.ts";
-import type { PeftSettings } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 import { readSentenceHead } from "./sentence_head.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
 import { notedReading, readTaskNote, TASK_NOTE } from "./task_note.ts";
 
 /** Options of {@linkcode openSentenceModel}. */
-export interface OpenSentenceModelOptions extends LoadOptions, PeftSettings {
+export interface OpenSentenceModelOptions extends LoadOptions, TrainedSettings {
   /** The adapter, where the files are of one. */
   readonly adapter?: PeftAdapter;
 }

@@ -22,7 +22,8 @@ import { maxLengthFor } from "./max_length.ts";
 import { type ModelDescription, readDescription } from "./model_folder.ts";
 import { openOwn } from "./open_own.ts";
 import { openSentenceModel } from "./open_sentence_model.ts";
-import { describePeft, type PeftSettings } from "./peft_description.ts";
+import { describePeft } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
 import { notedReading, readTaskNote, type TaskNote } from "./task_note.ts";
 
@@ -46,7 +47,7 @@ export interface TrainedModel {
 export async function openTrained(
   gpu: Gpu,
   folder: string,
-  options: LoadOptions & PeftSettings,
+  options: LoadOptions & TrainedSettings,
 ): Promise<TrainedModel> {
   const own = await recordOf(folder);
   if (own !== undefined) return await openOwn(gpu, own, { ...options, folder });
@@ -73,7 +74,7 @@ export async function recordOf(folder: string): Promise<ModelDescription | undef
 async function openAdapter(
   gpu: Gpu,
   files: LocalModelFiles,
-  options: LoadOptions & PeftSettings,
+  options: LoadOptions & TrainedSettings,
 ): Promise<TrainedModel> {
   const adapter = await openPeftAdapter(files);
   // An adapter of a task model has its head in itself, whatever else lies in its folder.
@@ -103,7 +104,7 @@ async function openAdapter(
 async function openWhole(
   gpu: Gpu,
   files: LocalModelFiles,
-  options: LoadOptions & PeftSettings,
+  options: LoadOptions & TrainedSettings,
 ): Promise<TrainedModel> {
   const { source } = files;
   if (options.base !== undefined) {
@@ -159,7 +160,7 @@ async function openCheckpoint(
 function describeWhole(
   { kind, labels }: Task,
   note: TaskNote | undefined,
-  { source, ...options }: PeftSettings & { readonly source: string },
+  { source, ...options }: TrainedSettings & { readonly source: string },
 ): Pick<ModelDescription, "task" | "labels"> {
   const { task = kind as TaskKind } = options;
   if (!haveHeadsAlike(task, kind as TaskKind)) {

@@ -1,3 +1,4 @@
+import type { TrainedSettings } from "./trained_settings.ts";
 import { excerpt } from "../../data/excerpt.ts";
 import { type LocalModelFiles, type ModelFiles, readJsonObject } from "../../data/mod.ts";
 import type { PeftAdapter } from "../../federa/mod.ts";
@@ -19,20 +20,8 @@ import type { ModelDescription } from "./model_folder.ts";
 import { defaultTask, kindsOfType, peftTaskTypes, typeOfClass } from "./task_kinds.ts";
 import { notedReading, readTaskNote, TASK_NOTE, type TaskNote } from "./task_note.ts";
 
-/** What a trained model doesn't say of itself, or a person says otherwise. */
-export interface PeftSettings {
-  /** Source of the encoder, instead of the one that is recorded. */
-  readonly base?: string | undefined;
-  /** Names of the outputs, in their order. */
-  readonly labels?: readonly string[] | undefined;
-  /** Tokens of a text. */
-  readonly maxLength?: number | undefined;
-  /** What the model was trained for. */
-  readonly task?: TaskKind | undefined;
-}
-
 /** Options of {@linkcode describePeft}. */
-export interface DescribePeftOptions extends LoadOptions, PeftSettings {
+export interface DescribePeftOptions extends LoadOptions, TrainedSettings {
   /** A head on pooled states, which `sentence-transformers` keeps beside an adapter. */
   readonly sentenceHead?: HeadSource | undefined;
 }

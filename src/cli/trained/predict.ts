@@ -9,12 +9,12 @@ import { reading } from "../read_examples.ts";
 import { openTrained } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
 import { ConfigError } from "../config/parse_config.ts";
-import type { PeftSettings } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 import { askFile, askTexts, type Prompt, type PromptOptions } from "./prompts.ts";
 import { type ReadingFlags, readingOf } from "./reading.ts";
 
 /** Options of {@linkcode predict}. */
-export interface PredictOptions extends LoadOptions, PeftSettings, PromptOptions, ReadingFlags {
+export interface PredictOptions extends LoadOptions, TrainedSettings, PromptOptions, ReadingFlags {
   /** A file of texts, instead of texts. */
   readonly file?: string | undefined;
   /** By how much the score of no answer must exceed the best answer's, instead of what the model's folder says. */

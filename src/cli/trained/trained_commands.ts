@@ -8,7 +8,7 @@ import { evaluate } from "./evaluate.ts";
 import { exportAdapter } from "./export.ts";
 import { inspectFile } from "../inspection/inspect.ts";
 import { mergeModel } from "./merge.ts";
-import type { PeftSettings } from "./peft_description.ts";
+import type { TrainedSettings } from "./trained_settings.ts";
 import { predict } from "./predict.ts";
 import { describePrediction } from "./describe_prediction.ts";
 import { addReadingOptions, type ReadingFlags } from "./reading.ts";
@@ -107,7 +107,7 @@ export function addTrainedCommands(program: Command): void {
     );
 }
 
-interface TrainedFlags extends PeftSettings {
+interface TrainedFlags extends TrainedSettings {
   readonly adapter: string;
 }
 interface AnswerFlags extends TrainedFlags, ReadingFlags {

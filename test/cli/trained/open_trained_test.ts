@@ -6,7 +6,7 @@ import process from "node:process";
 import { after, describe, test } from "node:test";
 import { writeModelFolder } from "../../../src/cli/trained/model_folder.ts";
 import { openTrained } from "../../../src/cli/trained/open_trained.ts";
-import type { PeftSettings } from "../../../src/cli/trained/peft_description.ts";
+import type { TrainedSettings } from "../../../src/cli/trained/trained_settings.ts";
 import { writeTaskNote } from "../../../src/cli/trained/task_note.ts";
 import { baseModelOf, exportPeft, lora, writeCheckpoint, writePeft } from "../../../src/federa/mod.ts";
 import { encodeSafetensors, readSafetensors } from "../../../src/models/mod.ts";
@@ -38,7 +38,7 @@ async function peftAdapter(task: Task, change: Record<string, unknown> = {}): Pr
   return place;
 }
 
-function open(place: string, settings: PeftSettings = {}) {
+function open(place: string, settings: TrainedSettings = {}) {
   return openTrained(gpu, place, { reporter, ...settings });
 }
 
@@ -87,7 +87,7 @@ describe("openTrained() of an adapter of PEFT's", () => {
     const before = Object.keys(environment).map((name) => [name, process.env[name]] as const);
     Object.assign(process.env, environment);
     try {
-      const at = async (revision: string | null, settings: PeftSettings = {}) => {
+      const at = async (revision: string | null, settings: TrainedSettings = {}) => {
         const place = await peftAdapter(sequence, { base_model_name_or_path: "acme/tiny", revision });
         return (await open(place, settings)).loaded;
       };
@@ -223,7 +223,7 @@ describe("openTrained() of an adapter of PEFT's", () => {
 
   test("openTrained() names outputs as given, as noted, as the base does, or by number", async () => {
     const place = await peftAdapter(sequence);
-    const labels = async (settings: PeftSettings = {}) => (await open(place, settings)).model.task.labels;
+    const labels = async (settings: TrainedSettings = {}) => (await open(place, settings)).model.task.labels;
     assert.deepEqual(await labels(), ["LABEL_0", "LABEL_1", "LABEL_2"]);
     const renamed = await otherBase(named);
     assert.deepEqual(await labels({ base: renamed }), ["x", "y", "z"]);
