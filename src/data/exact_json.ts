@@ -77,8 +77,8 @@ function isOfNumber(code: number): boolean {
     code === 0x45;
 }
 
-/** Where what follows a string begins. */
-function endOfString(text: string, start: number): number {
+/** Where what follows a string of JSON begins; the end of the text if the string doesn't end. */
+export function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0;
     while (text.charCodeAt(end - 1 - escapes) === BACKSLASH) escapes++;

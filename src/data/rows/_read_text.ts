@@ -63,7 +63,10 @@ export async function readWholeText(
   return pieces.join("");
 }
 
-/** The lines of a file, numbered from 1; only LF and CR LF end a line. */
+/**
+ * The lines of a file, numbered from 1; only LF and CR LF end a line. Byte order marks at the beginning of a line, which are left
+ * where files were joined, are passed over.
+ */
 export async function* readLines(
   path: string,
   options: ReadTextOptions,
@@ -75,7 +78,7 @@ export async function* readLines(
     let start = 0;
     for (let end = piece.indexOf("\n"); end >= 0; end = piece.indexOf("\n", start)) {
       rest.push(piece.slice(start, end));
-      yield { text: withoutReturn(rest.join("")), line: line++ };
+      yield { text: plain(rest.join("")), line: line++ };
       rest = [];
       length = 0;
       start = end + 1;
@@ -86,11 +89,11 @@ export async function* readLines(
       throw new DataLimitError(`Cannot read line ${line} of ${path}: a line may have ${MAX_LINE} characters`);
     }
   }
-  yield { text: withoutReturn(rest.join("")), line };
+  yield { text: plain(rest.join("")), line };
 }
 
-function withoutReturn(text: string): string {
-  return text.endsWith("\r") ? text.slice(0, -1) : text;
+function plain(text: string): string {
+  return text.slice(text.startsWith("\ufeff") ? 1 : 0, text.endsWith("\r") ? -1 : undefined);
 }
 
 /** Refuses a file that is too large to be read. */
