@@ -17,6 +17,8 @@ export interface FileOptions {
   readonly unit: string;
   /** Words that stand for a missing value. */
   readonly missingWords?: ReadonlySet<string>;
+  /** What to do where a column isn't found. */
+  readonly columnAdvice?: string;
 }
 
 interface FileOfRows extends FileOptions {
@@ -81,6 +83,11 @@ export class RowCollector implements RowSet {
   /** Words that stand for a missing value in a row. */
   missingWords(index: number): ReadonlySet<string> {
     return this.#fileOf(index).missingWords ?? NO_WORDS;
+  }
+
+  /** What to do where a row's file has no column of a name. */
+  columnAdvice(index: number): string | undefined {
+    return this.#fileOf(index).columnAdvice;
   }
 
   /** The file of a row: of those that begin before it, the last. */

@@ -33,18 +33,25 @@ async function readTable(
   options: ReadIntoOptions & { readonly usual: string },
 ): Promise<void> {
   const { usual, header, columns, quotes = true, onNotice } = options;
-  rows.beginFile(path, { unit: "line", missingWords: MISSING_WORDS });
+  rows.beginFile(path, {
+    unit: "line",
+    missingWords: MISSING_WORDS,
+    ...(header === undefined && {
+      columnAdvice:
+        "name the columns by header if its first line is an example, or set delimiter if something else separates values",
+    }),
+  });
   const pieces = readText(path, options);
-  const head = await readHead(pieces);
-  const delimiter = options.delimiter ?? findDelimiter(head, { usual, quotes, header, columns });
-  if (options.delimiter === undefined && delimiter !== usual) {
+  const [head, stated] = takeStatement(await readHead(pieces));
+  const delimiter = options.delimiter ?? stated ?? findDelimiter(head, { usual, quotes, header, columns });
+  if (options.delimiter === undefined && stated === undefined && delimiter !== usual) {
     const [found, expected] = [delimiter, usual].map((each) => delimiterNames.get(each));
     onNotice?.(
       `${path}: values are separated by ${found}, not ${expected}; set delimiter if that is wrong`,
     );
   }
   const table = new Table(path, rows, { columns, delimiter, header });
-  const tokenizer = new CsvTokenizer({ delimiter, quotes });
+  const tokenizer = new CsvTokenizer({ delimiter, quotes, line: stated === undefined ? 1 : 2 });
   const add = (read: () => CsvRecord[]) => {
     for (const record of located(path, read)) table.add(record);
   };
@@ -52,6 +59,19 @@ async function readTable(
   for await (const piece of pieces) add(() => tokenizer.push(piece));
   add(() => tokenizer.end());
   table.finish(onNotice);
+  const { count, line } = tokenizer.continued;
+  if (count > 0) {
+    onNotice?.(
+      `${path}: values go on after their closing quotation mark, first at line ${line} (${count} in all), and lose their marks, as ` +
+        "in pandas; if quotation marks are part of the text in this file, set quotes to false",
+    );
+  }
+}
+
+/** The text without a first line such as `sep=;`, by which Excel knows the delimiter, and that delimiter. */
+function takeStatement(head: string): readonly [rest: string, delimiter?: string] {
+  const match = /^sep=([^"\r\n])(?:\r\n?|\n)/.exec(head);
+  return match === null ? [head] : [head.slice(match[0].length), match[1]!];
 }
 
 /** The beginning of a file: whole pieces, until there are lines enough. */

@@ -3,7 +3,7 @@ import { CorruptFileError, DataLimitError } from "../errors.ts";
 /** Longest record, in UTF-16 units. */
 const MAX_RECORD = 64 << 20;
 
-const [QUOTE, LINE_FEED, RETURN] = [0x22, 0x0a, 0x0d];
+const [QUOTE, LINE_FEED, RETURN, MARK] = [0x22, 0x0a, 0x0d, 0xfeff];
 
 /** The values of a line, or of several where quotation marks enclose their ends. */
 export interface CsvRecord {
@@ -17,11 +17,14 @@ export interface CsvTokenizerOptions {
   readonly delimiter: string;
   /** Whether a quotation mark in front encloses a value. */
   readonly quotes: boolean;
+  /** Number of the text's first line; 1 by default. */
+  readonly line?: number;
 }
 
 /**
  * Splits text into records and their values, as pandas' `read_csv` does: quotation marks enclose a value that begins with
- * one, and are text elsewhere; two of them in such a value are one of its text; blank lines are passed over.
+ * one, and are text elsewhere; two of them in such a value are one of its text; blank lines are passed over, and so are byte order
+ * marks in front of a record, which are left where files were joined.
  */
 export class CsvTokenizer {
   readonly #delimiter: number;
@@ -30,16 +33,23 @@ export class CsvTokenizer {
   /** What is known of the value at hand, and how it is read on. */
   #value = "";
   #state: "begin" | "plain" | "quoted" | "closing" = "begin";
-  #line = 1;
-  #recordLine = 1;
-  #quotedLine = 1;
+  #line: number;
+  #recordLine: number;
+  #quotedLine: number;
   #length = 0;
   #wasQuoted = false;
   #afterReturn = false;
+  #continued = { count: 0, line: 0 };
 
-  constructor({ delimiter, quotes }: CsvTokenizerOptions) {
+  constructor({ delimiter, quotes, line = 1 }: CsvTokenizerOptions) {
+    this.#line = this.#recordLine = this.#quotedLine = line;
     this.#delimiter = delimiter.charCodeAt(0);
     this.#quote = quotes ? QUOTE : -1;
+  }
+
+  /** How many values went on after the quotation that they begin with, and the line of the first. */
+  get continued(): { readonly count: number; readonly line: number } {
+    return this.#continued;
   }
 
   /**
@@ -74,6 +84,10 @@ export class CsvTokenizer {
         this.#afterReturn = code === RETURN;
         start = i + 1;
       } else if (this.#state === "begin") {
+        if (code === MARK && this.#values.length === 0) {
+          start = i + 1;
+          continue;
+        }
         this.#state = code === this.#quote ? "quoted" : "plain";
         if (this.#state === "plain") continue;
         this.#wasQuoted = true;
@@ -86,6 +100,7 @@ export class CsvTokenizer {
         } else {
           if (this.#quotedLine !== this.#line) throw this.#misquoted();
           this.#state = "plain";
+          if (this.#continued.count++ === 0) this.#continued.line = this.#line;
         }
         start = i;
       }

@@ -1,5 +1,6 @@
 import { CorruptFileError } from "../errors.ts";
 import { cut, excerpt } from "../excerpt.ts";
+import { nearestKey } from "../nearest_key.ts";
 import type { RowSet } from "./row_set.ts";
 
 /** An example has no label; the message says what stands in its place. */
@@ -165,10 +166,19 @@ export class RowReader {
 
   /** The error for a value that isn't what it must be. */
   wrong(column: string, expected: string, value: unknown): CorruptFileError {
-    const { columns } = this.#set;
-    const known = [...columns].slice(0, 20).map(cut).join(", ");
-    const hint = value === undefined && !columns.has(column) ? `; there are the columns ${known}` : "";
+    const hint = value === undefined && !this.#set.columns.has(column) ? this.#columnHint(column) : "";
     return this.error(`column ${cut(column)} must be ${expected}, got ${excerpt(value)}${hint}`);
+  }
+
+  #columnHint(column: string): string {
+    const columns = [...this.#set.columns].slice(0, 20);
+    const nearest = nearestKey(column, columns);
+    const advice = nearest === undefined
+      ? this.#set.columnAdvice?.(this.#index)
+      : `did you mean ${excerpt(nearest)}?`;
+    return `; there are the columns ${columns.map(cut).join(", ")}${
+      advice === undefined ? "" : `; ${advice}`
+    }`;
   }
 
   /** An error that names the row. */

@@ -17,11 +17,13 @@ export class Table {
   readonly #path: string;
   readonly #rows: RowCollector;
   readonly #options: TableOptions;
-  #width = 0;
   #numRecords = 0;
   /** Places of the columns that are kept, and of those without a name. */
   #kept: (readonly [name: string, place: number])[] = [];
   #unnamed: number[] = [];
+  #names: readonly string[] = [];
+  /** Records that name the columns once more, and where the first does. */
+  #repeated = { count: 0, line: 0 };
   /** Values that stood in columns without a name, and where the first did. */
   #passedOver = { count: 0, line: 0 };
   /** Where a value begins that seems to have taken rows in. */
@@ -41,12 +43,23 @@ export class Table {
     if (isFirst && header === undefined) return this.#name(values);
     // A file may have a line of names though they are stated as well.
     if (isFirst && header?.every((name, i) => name.trim() === "" || name === values[i])) return;
-    const width = this.#width;
+    const width = this.#names.length;
     if (values.length > width && values.slice(width).some((value) => value !== "")) {
+      const isSecond = header === undefined && this.#numRecords === 2;
       throw new CorruptFileError(
-        `Cannot read line ${line} of ${this.#path}: expected ${width} values, got ${values.length}; a value that holds ` +
+        `Cannot read line ${line} of ${this.#path}: expected ${width} ${
+          width === 1 ? "value" : "values"
+        }, got ` +
+          `${values.length}; ${
+            isSecond ? "the first line must name all columns, and " : ""
+          }a value that holds ` +
           `${JSON.stringify(delimiter)} must stand in quotation marks`,
       );
+    }
+    // Where files were joined, or a spreadsheet's pages.
+    if (width > 1 && values.length === width && values.every((value, i) => value === this.#names[i])) {
+      if (this.#repeated.count++ === 0) this.#repeated.line = line;
+      return;
     }
     if (values.some((value) => value.includes("\n") && this.#holdsRows(value))) this.#engulfing ??= line;
     for (const i of this.#unnamed) {
@@ -58,6 +71,12 @@ export class Table {
 
   /** Tells what one should know of the whole. */
   finish(onNotice: ((message: string) => void) | undefined): void {
+    if (this.#repeated.count > 0) {
+      onNotice?.(
+        `${this.#path}: lines that name the columns again were left out, first line ${this.#repeated.line} ` +
+          `(${this.#repeated.count} in all)`,
+      );
+    }
     const { count, line } = this.#passedOver;
     if (count > 0) {
       onNotice?.(
@@ -87,16 +106,15 @@ export class Table {
         places.set(name, i);
       }
     });
-    this.#width = header.length;
+    this.#names = header;
     this.#kept = [...places];
     this.#rows.addColumns(header.filter((name) => name.trim() !== ""));
   }
 
   /** Whether each line of a value, but for the last, has as many delimiters as a row. */
   #holdsRows(value: string): boolean {
-    return this.#width > 1 &&
-      value.split("\n").slice(0, -1).every((line) =>
-        line.split(this.#options.delimiter).length === this.#width
-      );
+    const width = this.#names.length;
+    return width > 1 &&
+      value.split("\n").slice(0, -1).every((line) => line.split(this.#options.delimiter).length === width);
   }
 }

@@ -12,4 +12,6 @@ export interface RowSet {
   place(index: number): string;
   /** Words that stand for a missing value in a row, as pandas reads tables of text; none by default. */
   missingWords?(index: number): ReadonlySet<string>;
+  /** What to do where a row's file has no column of a name, for messages. */
+  columnAdvice?(index: number): string | undefined;
 }

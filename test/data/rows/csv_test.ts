@@ -33,7 +33,7 @@ test("readRows() reads quotation marks as pandas does", async () => {
     [' x , "y"', [" x ", ' "y"']],
     ['"x\r\ny",2', ["x\r\ny", "2"]],
     ['"",2', ["", "2"]],
-    ['"a","b"', ["a", "b"]],
+    ['"a","c"', ["a", "c"]],
   ];
   for (const [line, [a, b]] of values) {
     for (const end of ["", "\n", "\r\n"]) {
@@ -237,4 +237,67 @@ test("readExamples() reads the spam collection as it is passed around", async ()
     { text: "Ok lar, see you", label: "ham" },
     { text: "Win £1000 now", label: "spam" },
   ]);
+});
+
+test("readRows() reads files that were joined, with their byte order marks and lines of names", async () => {
+  const part = '\ufefftext,label\n"a, b",x\n';
+  const { rows, notices } = await read(part + part + "c,label\n\ufeffd,\ufeffy\n" + part);
+  assert.deepEqual(rows, [
+    { text: "a, b", label: "x" },
+    { text: "a, b", label: "x" },
+    { text: "c", label: "label" },
+    { text: "d", label: "\ufeffy" },
+    { text: "a, b", label: "x" },
+  ]);
+  assert.deepEqual(notices, [
+    "d.csv: lines that name the columns again were left out, first line 3 (2 in all)",
+  ]);
+  // A column alone may hold its own name.
+  assert.deepEqual((await read("text\na\ntext\n")).rows, [{ text: "a" }, { text: "text" }]);
+});
+
+test("readRows() says where values go on after their quotation", async () => {
+  // Values of pandas 2's read_csv.
+  const { rows, notices } = await read('text\tlabel\n"To be" or not\tx\n"b"\ty\n"c"d\tz\n', {}, "d.tsv");
+  assert.deepEqual(rows.map(({ text }) => text), ["To be or not", "b", "cd"]);
+  assert.deepEqual(notices, [
+    "d.tsv: values go on after their closing quotation mark, first at line 2 (2 in all), and lose their marks, as in pandas; " +
+    "if quotation marks are part of the text in this file, set quotes to false",
+  ]);
+});
+
+test("readRows() reads the delimiter that Excel states", async () => {
+  for (const end of ["\n", "\r\n", "\r"]) {
+    const { rows, notices } = await read(["sep=^", "a^b", "1,5^2", ""].join(end));
+    assert.deepEqual([rows, notices], [[{ a: "1,5", b: "2" }], []]);
+  }
+  await refuses(
+    "sep=;\na;b\n1;2;3\n",
+    'Cannot read line 3 of d.csv: expected 2 values, got 3; the first line must name all columns, and a value that holds ";" ' +
+      "must stand in quotation marks",
+  );
+});
+
+test("readExamples() says which column may be meant, or that there may be no line of names", async () => {
+  const error = async (content: string, options = {}) => {
+    const path = await pathOf("d.csv", content);
+    return await readExamples(path, "sequence-classification", options).then(
+      () => "",
+      ({ message }: Error) => message.replace(path, "d.csv"),
+    );
+  };
+  const cannot = "Cannot read line 2 of d.csv: column";
+  assert.equal(
+    await error("Text,Label\na,x\n"),
+    `${cannot} text must be text, got nothing; there are the columns Text, Label; did you mean "Text"?`,
+  );
+  assert.equal(
+    await error("text, label\na,x\n"),
+    `${cannot} label must be text or a number, got nothing; there are the columns text,  label; did you mean " label"?`,
+  );
+  assert.equal(
+    await error("great movie,positive\nbad movie,negative\n"),
+    `${cannot} text must be text, got nothing; there are the columns great movie, positive; name the columns by header if its ` +
+      "first line is an example, or set delimiter if something else separates values",
+  );
 });

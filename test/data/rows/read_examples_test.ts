@@ -142,7 +142,7 @@ describe("toExamples()", () => {
     assert.throws(() => toExamples("sequence-classification", setOf([{ txt: "a", label: "b" }])), {
       name: "CorruptFileError",
       message:
-        "Cannot read row 1 of x: column text must be text, got nothing; there are the columns txt, label",
+        'Cannot read row 1 of x: column text must be text, got nothing; there are the columns txt, label; did you mean "txt"?',
     });
     assert.throws(
       () => toExamples("sequence-classification", setOf([{ label: "b" }]), { textColumn: "toString" }),
