@@ -10,7 +10,7 @@ import { profileTable } from "./profile_table.ts";
 import { watchOutput } from "./output.ts";
 import { print, printJson } from "./print.ts";
 import { run } from "./run.ts";
-import { parseCount, start } from "./start.ts";
+import { parseCount, parsePath, start } from "./start.ts";
 import { formatTable } from "./table.ts";
 import { addTrainedCommands } from "./trained/trained_commands.ts";
 import { tune } from "./tune.ts";
@@ -35,7 +35,7 @@ program.command("demo")
   .description(
     "LoRA and FeDeRA learn to tell spam from mail, on clients of very different kinds; takes a few minutes",
   )
-  .option("-o, --output <FOLDER>", "where the run's folder goes", "runs")
+  .option("-o, --output <FOLDER>", "where the run's folder goes", parsePath, "runs")
   .addHelpText(
     "after",
     "\nDownloads 26 MB of weights and 20 MB of mail into the user cache, the first time only.",
@@ -50,7 +50,7 @@ program.command("demo")
 program.command("run")
   .description("runs the methods of a configuration file and prints their scores and costs")
   .argument("<CONFIG.json>", "what to run; a misspelt key is an error that names the nearest known one")
-  .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's")
+  .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's", parsePath)
   .addHelpText(
     "after",
     "\nCtrl-C or SIGTERM ends a run early; its history stays readable. A second Ctrl-C ends it at once.",

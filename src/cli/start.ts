@@ -46,6 +46,12 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** Reads a path of the command line: an empty one, as of a variable that isn't set, would be the working directory. */
+export function parsePath(text: string): string {
+  if (text === "") throw new InvalidArgumentError("Expected a name, got an empty one");
+  return text;
+}
+
 /** Reads a number of the command line. */
 export function parseNumber(text: string): number {
   const number = Number(text);

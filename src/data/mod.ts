@@ -18,6 +18,7 @@ export * from "./files.ts";
 export { htmlToText, type MailText, readMailText } from "./mail_text.ts";
 export * from "./label_order.ts";
 export * from "./npm_package.ts";
+export * from "./rows/decode_text.ts";
 export * from "./rows/example_columns.ts";
 export * from "./rows/read_examples.ts";
 export * from "./rows/read_prompts.ts";

@@ -50,7 +50,9 @@ export function parsePrefix(prefix: Uint8Array, fileLength: number): number {
   }
   const length = new DataView(prefix.buffer, prefix.byteOffset).getBigUint64(0, true);
   if (length > MAX_HEADER_LENGTH) {
-    throw corrupt(`the header may take ${MAX_HEADER_LENGTH} bytes, got a length of ${length}`);
+    throw corrupt(
+      `the header may take ${MAX_HEADER_LENGTH} bytes, got a length of ${length}; is it a safetensors file?`,
+    );
   }
   const rest = fileLength - PREFIX_LENGTH;
   if (length > rest) throw corrupt(`the header is said to take ${length} bytes, but ${rest} follow`);

@@ -122,9 +122,12 @@ export const configSchema = z.strictObject({
   }).optional(),
   /** Folder that gets a folder for each run, relative to the working directory. */
   output: path.default("runs"),
-}).superRefine(({ task, data, partition, model }, context) => {
+}).superRefine(({ task, data, partition, model, schedule, rounds }, context) => {
   const refuse = (path: string, message: string) =>
-    context.addIssue({ code: "custom", path: [path], message });
+    context.addIssue({ code: "custom", path: path.split("."), message });
+  if (schedule.kind !== "constant" && schedule.warmupRounds > rounds) {
+    refuse("schedule.warmupRounds", `expected at most rounds (${rounds}), got ${schedule.warmupRounds}`);
+  }
   const { kind } = task;
   if (data.kind === "spam-assassin" && kind !== "sequence-classification") {
     refuse("data", `mails have one class each: expected the task "sequence-classification", got "${kind}"`);

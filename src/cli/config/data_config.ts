@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { dataFormats, encodingOf, isDelimiter } from "../../data/mod.ts";
 import { path } from "./names.ts";
+import { show } from "./describe_choice.ts";
 import { columnsConfig } from "./columns_config.ts";
 
 const count = z.int().min(1);
@@ -64,7 +65,10 @@ export const dataConfig = z.discriminatedUnion("kind", [
     test: paths.optional(),
     ...reading,
     /** Names of the outputs; by default those that occur among the examples of `train`. */
-    labels: z.array(z.string().min(1)).min(1).optional(),
+    labels: z.array(z.string().min(1)).min(1).superRefine((names, context) => {
+      const twice = names.find((name, i) => names.indexOf(name) < i);
+      if (twice !== undefined) context.addIssue({ code: "custom", message: `${show(twice)} is there twice` });
+    }).optional(),
     maxExamples: count.optional(),
     ...shares,
   }),

@@ -11,6 +11,7 @@ export function describeChoice(options: readonly string[], input: unknown): stri
 /** A value as it stands in a configuration, cut short. */
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = printableJson(value);
+  // JSON has no word for numbers beyond the greatest.
+  const text = typeof value === "number" ? String(value) : printableJson(value);
   return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }

@@ -2,8 +2,10 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { type Config, configSchema } from "./config.ts";
+import { decodeText } from "../../data/rows/decode_text.ts";
 import { isRepoName, parseModelSpec } from "../../data/hub/model_spec.ts";
 import { nearestKey } from "../../data/nearest_key.ts";
+import { findJsonProblem } from "./json_problem.ts";
 import { describeChoice, show } from "./describe_choice.ts";
 import { USE_LITE } from "./model_config.ts";
 import { FederaError } from "../../engine/errors.ts";
@@ -83,15 +85,19 @@ function isPath(source: string): boolean {
 
 async function readText(path: string): Promise<string> {
   try {
-    const { size } = await stat(path);
+    const info = await stat(path);
+    if (info.isDirectory()) {
+      throw new ConfigError(`Cannot read ${path}: it is a folder; give the configuration's file in it`);
+    }
+    const { size } = info;
     if (size > maxBytes) {
       throw new ConfigError(
         `Cannot read ${path}: a configuration has at most ${maxBytes} bytes, got ${size}`,
       );
     }
-    return await readFile(path, "utf8");
+    return decodeText(await readFile(path), path);
   } catch (cause) {
-    if (cause instanceof ConfigError) throw cause;
+    if (cause instanceof FederaError) throw cause;
     throw new ConfigError(`Cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
       cause,
     });
@@ -101,18 +107,20 @@ async function readText(path: string): Promise<string> {
 /**
  * The JSON of a file, with or without a byte order mark.
  *
- * @throws {ConfigError} if it isn't JSON.
+ * @throws {ConfigError} if it isn't JSON, or an object in it has a key twice.
  */
 export function parseJson(text: string, path: string): unknown {
+  const json = text.replace(/^\ufeff/, "");
+  const refuse = (what: string, cause?: unknown) => new ConfigError(`Cannot use ${path}: ${what}`, { cause });
+  if (json.trim() === "") throw refuse("it is empty, expected JSON");
+  const problem = findJsonProblem(json);
+  if (problem !== undefined) {
+    throw refuse(`not proper JSON, line ${problem.line}: ${problem.message}`);
+  }
   try {
-    return JSON.parse(text.replace(/^\ufeff/, ""));
+    return JSON.parse(json);
   } catch (cause) {
-    throw new ConfigError(
-      `Cannot use ${path}: not JSON, ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw refuse(`not JSON, ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   }
 }
 
@@ -140,7 +148,7 @@ function describe(issue: z.core.$ZodRawIssue): string | undefined {
       return describeChoice(options.map(String), input?.[String(issue["discriminator"])]);
     }
     case "too_small":
-      return `expected ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}, got ${
+      return `expected ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${unit(issue)}, got ${
         show(issue.input)
       }`;
     case "too_big":
@@ -158,7 +166,15 @@ const TYPES: Readonly<Record<string, string>> = {
   string: "text",
   object: "an object",
   array: "a list",
+  boolean: "true or false",
 };
+
+/** What a limit counts. */
+function unit({ origin, minimum }: { readonly origin: string; readonly minimum: number | bigint }): string {
+  const name = origin === "string" ? " character" : origin === "array" ? " entr" : undefined;
+  if (name === undefined) return "";
+  return origin === "array" ? `${name}${minimum === 1 ? "y" : "ies"}` : `${name}${minimum === 1 ? "" : "s"}`;
+}
 
 function describeKey(key: string, known: readonly string[]): string {
   const nearest = nearestKey(key, known);

@@ -1,3 +1,4 @@
+import { readdir, stat } from "node:fs/promises";
 import { formatShape, type Gpu } from "../../engine/mod.ts";
 import {
   type Inspection,
@@ -7,6 +8,9 @@ import {
   type Spectrum,
 } from "../../federa/mod.ts";
 import { SafetensorsFile } from "../../models/mod.ts";
+import { describeCause } from "../../data/describe_cause.ts";
+import { ConfigError } from "../config/parse_config.ts";
+import { listWithin } from "../list_within.ts";
 import { printable } from "../../data/printable.ts";
 import { cut } from "../cut.ts";
 import { barPlot, sparkline } from "./bar_plot.ts";
@@ -31,6 +35,28 @@ interface Row {
   readonly norm: number;
   readonly spectrum: Spectrum | undefined;
   readonly note: string;
+}
+
+/**
+ * Refuses what is no file, before anything is started for it.
+ *
+ * @throws {ConfigError} naming the files that are meant perhaps, of a folder.
+ */
+export async function checkInspected(path: string): Promise<void> {
+  const refuse = (reason: string, cause?: unknown) =>
+    new ConfigError(`Cannot inspect ${path}: ${reason}`, { cause });
+  let names: string[];
+  try {
+    if (!(await stat(path)).isDirectory()) return;
+    names = (await readdir(path)).filter((name) => name.endsWith(".safetensors"));
+  } catch (cause) {
+    throw refuse(describeCause(cause), cause);
+  }
+  throw refuse(
+    names.length === 0
+      ? "it is a folder without safetensors files"
+      : listWithin(names.toSorted(), { before: "it is a folder; give one of its files, " }),
+  );
 }
 
 /**

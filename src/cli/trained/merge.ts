@@ -1,6 +1,9 @@
-import { resolve } from "node:path";
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { isObject } from "../../data/json_object.ts";
 import { writeCheckpoint } from "../../federa/mod.ts";
 import { checkpointOf } from "./export.ts";
+import { ConfigError } from "../config/parse_config.ts";
 import type { LoadOptions } from "../load_data.ts";
 import { openTrained } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
@@ -19,11 +22,13 @@ export interface MergeCommandOptions extends LoadOptions, TrainedSettings {
  *
  * @param folder as for {@linkcode openTrained}.
  * @returns the paths of the files.
+ * @throws {ConfigError} when the folder has a `config.json` of something else, such as of a run.
  */
 export async function mergeModel(folder: string, options: MergeCommandOptions): Promise<string[]> {
+  const output = resolve(options.output);
+  await checkNoOtherConfig(output);
   using gpu = await openTunedGpu(options.reporter);
   const { model, loaded, description } = await openTrained(gpu, folder, options);
-  const output = resolve(options.output);
   const written = await writeCheckpoint(output, model, {
     ...checkpointOf(loaded),
     weights: "merged",
@@ -32,4 +37,23 @@ export async function mergeModel(folder: string, options: MergeCommandOptions): 
   });
   options.reporter.endProgress();
   return [...written, await writeTaskNote(output, description)];
+}
+
+/** A checkpoint's configuration is called as people call their runs': theirs isn't replaced. */
+async function checkNoOtherConfig(folder: string): Promise<void> {
+  const path = join(folder, "config.json");
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  if (text === undefined || isCheckpoint(text)) return;
+  throw new ConfigError(
+    `Cannot write a checkpoint into ${folder}: the config.json there is none of a model and would be replaced; name another folder`,
+  );
+}
+
+function isCheckpoint(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) && "model_type" in value;
+  } catch {
+    return false;
+  }
 }

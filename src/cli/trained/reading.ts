@@ -42,6 +42,25 @@ export function addReadingOptions(command: Command): Command {
 }
 
 /**
+ * Refuses options of a file where there is none.
+ *
+ * @param texts whether texts are given, not the standard input, which is text in an encoding too.
+ * @throws {ConfigError} naming the option.
+ */
+export function checkReadingFlags(
+  flags: ReadingFlags & { readonly file?: string | undefined },
+  { texts }: { readonly texts: boolean },
+): void {
+  if (flags.file !== undefined) return;
+  const odd =
+    (["column", "format", "quotes", "delimiter", "header", ...texts ? ["encoding"] as const : []] as const)
+      .find((name) => flags[name] !== undefined);
+  if (odd === undefined) return;
+  const option = odd === "quotes" && flags.quotes === false ? "no-quotes" : odd;
+  throw new ConfigError(`Cannot use --${option} without --file: it says how a file is read`);
+}
+
+/**
  * How a file is to be read: as a person says, or else as the files that a model was trained on, as far as a file of its format can be.
  *
  * @param flags what a person says, and the path of the file.

@@ -1,37 +1,42 @@
 import process from "node:process";
-import { text as readAll } from "node:stream/consumers";
+import { buffer as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import { openGpu } from "../../engine/mod.ts";
 import { taskKinds } from "../../tasks/mod.ts";
 import { ConfigError } from "../config/parse_config.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportAdapter } from "./export.ts";
-import { inspectFile } from "../inspection/inspect.ts";
+import { checkInspected, inspectFile } from "../inspection/inspect.ts";
 import { mergeModel } from "./merge.ts";
 import type { TrainedSettings } from "./trained_settings.ts";
 import { predict } from "./predict.ts";
 import { describePrediction } from "./describe_prediction.ts";
-import { addReadingOptions, type ReadingFlags } from "./reading.ts";
+import { addReadingOptions, checkReadingFlags, type ReadingFlags } from "./reading.ts";
+import { splitLines } from "./read_lines.ts";
 import { print, printJson } from "../print.ts";
 import { scoreTitle } from "../score_title.ts";
-import { parseCount, parseNames, parseNumber, start } from "../start.ts";
+import { parseCount, parseNames, parseNumber, parsePath, start } from "../start.ts";
 
 /** Adds the commands that use what a run has trained. */
 export function addTrainedCommands(program: Command): void {
   addReadingOptions(onTrained(program.command("predict")))
     .description("answers texts by a trained model: classes, numbers, entities, or answers to a question")
-    .argument("[TEXTS...]", "what to answer; by default the lines of the standard input")
+    .argument("[TEXTS...]", "what to answer; by default the lines of the standard input, each of them")
     .option("--pair <TEXT>", "the second text, for tasks on pairs")
     .option("--question <TEXT>", "what is asked of the texts, for question answering")
     .option(
       "--file <FILE>",
       "a file of texts, labels needn't be in it; an answer for each row, in their order",
+      parsePath,
     )
     .addOption(noAnswerThreshold())
     .option("--json", "prints a line of JSON for each text")
     .action((texts: string[], { adapter, json, ...options }: PredictFlags) =>
       start(async (loading) => {
-        const given = texts.length > 0 || options.file !== undefined ? texts : await readLines();
+        checkReadingFlags(options, { texts: texts.length > 0 });
+        const given = texts.length > 0 || options.file !== undefined
+          ? texts
+          : await readLines(options.encoding);
         for (const each of await predict(adapter, given, { ...loading, ...options })) {
           if (json) printJson(each);
           else print(describePrediction(each));
@@ -66,7 +71,7 @@ export function addTrainedCommands(program: Command): void {
 
   onTrained(program.command("export"))
     .description("writes a trained model's adapter and head in the form that Python's PEFT loads")
-    .requiredOption("-o, --output <FOLDER>", "where to")
+    .requiredOption("-o, --output <FOLDER>", "where to", parsePath)
     .addOption(
       new Option(
         "--form <FORM>",
@@ -83,7 +88,7 @@ export function addTrainedCommands(program: Command): void {
 
   onTrained(program.command("merge"))
     .description("writes a trained model as a whole checkpoint that Python's transformers loads")
-    .requiredOption("-o, --output <FOLDER>", "where to")
+    .requiredOption("-o, --output <FOLDER>", "where to", parsePath)
     .action(({ adapter, ...options }: MergeFlags) =>
       start(async (loading) => {
         for (const path of await mergeModel(adapter, { ...loading, ...options })) print(path);
@@ -96,6 +101,7 @@ export function addTrainedCommands(program: Command): void {
     .option("--plot <PATTERN>", "of which matrices to draw the singular values; by default of the largest")
     .action((path: string, { plot }: { plot?: string }) =>
       start(async ({ reporter }) => {
+        await checkInspected(path);
         using gpu = await openGpu();
         const found = await inspectFile(gpu, path, {
           plot,
@@ -135,8 +141,13 @@ function onTrained(command: Command): Command {
     .requiredOption(
       "-a, --adapter <FOLDER>",
       "what federa run left for a method, an adapter of PEFT's, or a whole model (also hf:owner/name)",
+      parsePath,
     )
-    .option("--base <SOURCE>", "the encoder that it was trained on, where it isn't where the folder says")
+    .option(
+      "--base <SOURCE>",
+      "the encoder that it was trained on, where it isn't where the folder says",
+      parsePath,
+    )
     .addOption(
       new Option("--task <KIND>", "what it was trained for, where an adapter of PEFT's doesn't say").choices(
         taskKinds,
@@ -160,9 +171,9 @@ function noAnswerThreshold(): Option {
   return option;
 }
 
-async function readLines(): Promise<string[]> {
+async function readLines(encoding: string | undefined): Promise<string[]> {
   if (process.stdin.isTTY) {
     throw new ConfigError("Cannot predict without texts: give them as arguments or on the standard input");
   }
-  return (await readAll(process.stdin)).split(/\r?\n/).filter((line) => line.trim() !== "");
+  return splitLines(await readAll(process.stdin), encoding);
 }

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -165,7 +166,26 @@ test("readConfig() resolves data beside the file and says what is wrong with it"
     message: /^Cannot read .*config\.json: ENOENT/,
   });
   await writeFile(path, '{"name": ');
-  await assert.rejects(readConfig(path), { name: "ConfigError", message: /not JSON/ });
+  await assert.rejects(readConfig(path), {
+    name: "ConfigError",
+    message: /not proper JSON, line 1: it ends/,
+  });
+  await writeFile(path, '{"rounds": 1,\n"rounds": 2}');
+  await assert.rejects(readConfig(path), {
+    message: /line 2: the key "rounds" is there twice: leave one out$/,
+  });
+  await writeFile(path, " ");
+  await assert.rejects(readConfig(path), { message: /it is empty, expected JSON$/ });
+  await writeFile(path, Uint8Array.from([0x22, 0xe9, 0x22]));
+  await assert.rejects(readConfig(path), { message: /line 1 of .*config\.json: 0xe9 .* isn't UTF-8/ });
+  await assert.rejects(readConfig(folder), {
+    message: /: it is a folder; give the configuration's file in it$/,
+  });
+  const written = Buffer.from(`\ufeff${JSON.stringify(minimal)}`, "utf16le");
+  for (const bytes of [written, Buffer.from(written).swap16()]) {
+    await writeFile(path, bytes);
+    assert.equal((await readConfig(path)).name, "mine");
+  }
   await writeFile(
     path,
     JSON.stringify({ ...minimal, data: { kind: "files", train: "a.jsonl", test: "/b.jsonl" } }),
@@ -173,4 +193,22 @@ test("readConfig() resolves data beside the file and says what is wrong with it"
   const { data } = await readConfig(path);
   assert.ok(data.kind === "files");
   assert.deepEqual([data.train, data.test], [join(folder, "a.jsonl"), "/b.jsonl"]);
+});
+
+test("parseConfig() counts what a limit counts, and names what JSON has no word for", () => {
+  const wrong = { ...minimal, methods: [], output: "", checkpointing: "true", clipNorm: Infinity };
+  assert.deepEqual(problemsOf(wrong), [
+    "methods: expected at least 1 entry, got []",
+    'checkpointing: expected true or false, got "true"',
+    "clipNorm: expected a number, got Infinity",
+    'output: expected at least 1 character, got ""',
+  ]);
+});
+
+test("parseConfig() refuses a warm-up longer than the run, and a label that is named twice", () => {
+  const warm = (warmupRounds: number) => ({ ...minimal, schedule: { kind: "linear", warmupRounds } });
+  assert.deepEqual(problemsOf(warm(3)), ["schedule.warmupRounds: expected at most rounds (2), got 3"]);
+  assert.deepEqual(problemsOf(warm(2)), []);
+  const data = { kind: "files", train: "a.jsonl", labels: ["a", "b", "a"] };
+  assert.deepEqual(problemsOf({ ...minimal, data }), ['data.labels: "a" is there twice']);
 });

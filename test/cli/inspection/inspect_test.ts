@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { inspectFile } from "../../../src/cli/inspection/inspect.ts";
+import { checkInspected, inspectFile } from "../../../src/cli/inspection/inspect.ts";
 import { CorruptFileError, encodeSafetensors, type StoredTensor } from "../../../src/models/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 
@@ -78,4 +78,21 @@ test("inspectFile() of a broken file is an error that names it", async () => {
     assert.ok(error instanceof CorruptFileError && error.message.includes(path));
     return true;
   });
+});
+
+test("checkInspected() says what isn't a file, and which files a folder has", async () => {
+  const model = join(folder, "model");
+  await mkdir(model);
+  const refused = (message: RegExp) => ({ name: "ConfigError", message });
+  await assert.rejects(
+    checkInspected(join(folder, "none")),
+    refused(/^Cannot inspect .*none: ENOENT: no such file/),
+  );
+  await assert.rejects(checkInspected(model), refused(/: it is a folder without safetensors files$/));
+  for (const name of ["b.safetensors", "a.safetensors", "c.txt"]) await writeFile(join(model, name), "");
+  await assert.rejects(
+    checkInspected(model),
+    refused(/: it is a folder; give one of its files, a\.safetensors, b\.safetensors$/),
+  );
+  await checkInspected(join(model, "a.safetensors"));
 });

@@ -8,6 +8,7 @@ import { run } from "../../../src/cli/run.ts";
 import { evaluate } from "../../../src/cli/trained/evaluate.ts";
 import { mergeModel } from "../../../src/cli/trained/merge.ts";
 import { predict } from "../../../src/cli/trained/predict.ts";
+import { checkReadingFlags } from "../../../src/cli/trained/reading.ts";
 import { writeTinyCheckpoint } from "../../support/tiny_checkpoint.ts";
 import { KeepingReporter } from "./adapted_model.ts";
 
@@ -138,4 +139,15 @@ test("a whole model reads as many tokens as its encoder and its tokenizer allow"
   await cut(32);
   await writeFile(join(whole, "tokenizer_config.json"), JSON.stringify({ model_max_length: 25 }));
   await cut(25);
+});
+
+test("checkReadingFlags() refuses options of a file where there is none", () => {
+  const refused = (name: string) => ({
+    message: `Cannot use --${name} without --file: it says how a file is read`,
+  });
+  assert.throws(() => checkReadingFlags({ format: "csv" }, { texts: true }), refused("format"));
+  assert.throws(() => checkReadingFlags({ quotes: false }, { texts: false }), refused("no-quotes"));
+  assert.throws(() => checkReadingFlags({ encoding: "latin1" }, { texts: true }), refused("encoding"));
+  checkReadingFlags({ encoding: "latin1" }, { texts: false });
+  checkReadingFlags({ file: "a.csv", format: "csv", quotes: false }, { texts: false });
 });
