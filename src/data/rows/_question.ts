@@ -1,4 +1,5 @@
 import type { Answer, QuestionExample } from "../examples.ts";
+import { isLiteral, parseLiteral } from "./_literal.ts";
 import type { QuestionColumns } from "./example_columns.ts";
 import type { RowReader } from "./_row_reader.ts";
 
@@ -15,13 +16,13 @@ export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionEx
   for (const { text, codePoint } of stated) {
     const start = unitsBefore(context, codePoint);
     const found = context.slice(start, start + text.length);
-    if (codePoint >= 0 && found === text) {
+    if (codePoint >= 0 && isSame(found, text)) {
       answers.push({ text, start });
       continue;
     }
     const error = row.error(
       `answer ${JSON.stringify(text)} must stand at character ${codePoint} of column ${contextColumn}, ` +
-        `where there is ${JSON.stringify(found)}`,
+        `where there is ${JSON.stringify(found)}${placeAdvice(context, text)}`,
     );
     if (misplacedAnswers === "refuse") throw error;
     onDrop?.(error.message);
@@ -50,7 +51,22 @@ interface StatedAnswer {
 
 /** The answers of a row. Files write "no answer" in many ways: no texts, empty ones, null, or a mark of SQuAD 2. */
 function readAnswers(row: RowReader, column: string): StatedAnswer[] {
-  if (/^(true|1)$/i.test(String(row.value(IMPOSSIBLE)))) return [];
+  const impossible = String(row.value(IMPOSSIBLE)).toLowerCase();
+  const isImpossible = /^(true|1)$/.test(impossible);
+  const answers = isImpossible && row.value(column) === undefined ? [] : statedAnswers(row, column);
+  if (isImpossible) {
+    if (answers.length > 0) {
+      row.remark(`Questions taken as unanswerable, since ${IMPOSSIBLE} says so, though they have answers`);
+    }
+    return [];
+  }
+  if (answers.length === 0 && /^(false|0)$/.test(impossible)) {
+    row.remark(`Questions taken as unanswerable, since they have no answers, though ${IMPOSSIBLE} is false`);
+  }
+  return answers;
+}
+
+function statedAnswers(row: RowReader, column: string): StatedAnswer[] {
   const stated = row.value(column);
   if (typeof stated === "string" && row.isMissing(column, stated)) return [];
   const wrong = () =>
@@ -86,14 +102,28 @@ function pairsOf(answers: Record<string, unknown>): [unknown, unknown][] | undef
   return text.map((item, i) => [item, start[i]]);
 }
 
-/** JSON text becomes the value that it is of, as tables of text have it. */
+/** Text of JSON or Python becomes the value that it is of, as tables of text have it. */
 function parsed(value: unknown): unknown {
-  if (typeof value !== "string") return value;
+  if (typeof value !== "string" || !isLiteral(value)) return value;
   try {
-    return JSON.parse(value);
-  } catch {
-    return value;
+    return parseLiteral(value);
+  } catch (error) {
+    if (error instanceof SyntaxError) return value;
+    throw error;
   }
+}
+
+/** Whether texts are equal but for which space stands where; files have a blank for what is a no-break space in the context. */
+function isSame(found: string, text: string): boolean {
+  return found === text || found.replace(/\s/g, " ") === text.replace(/\s/g, " ");
+}
+
+/** Where a text stands, in code points, if it stands in one place alone. */
+function placeAdvice(context: string, text: string): string {
+  const start = context.indexOf(text);
+  if (start < 0) return "; the context doesn't hold it";
+  if (context.indexOf(text, start + 1) >= 0) return "";
+  return `; it stands at ${[...context.slice(0, start)].length}, counted in code points as Python does`;
 }
 
 /** Units of UTF-16 before a code point; those of the whole text where it ends earlier. */

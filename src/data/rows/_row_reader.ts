@@ -1,6 +1,7 @@
 import { CorruptFileError } from "../errors.ts";
 import { cut, excerpt } from "../excerpt.ts";
 import { nearestKey } from "../nearest_key.ts";
+import { isLiteral, parseLiteral } from "./_literal.ts";
 import type { RowSet } from "./row_set.ts";
 
 /** An example has no label; the message says what stands in its place. */
@@ -23,17 +24,34 @@ export class RowReader {
   readonly #set: RowSet;
   readonly #index: number;
   readonly #classes: ReadonlySet<string>;
+  readonly #remarks: Map<string, string[]>;
 
-  /** @param classes labels in any case, also where such a word stands for a missing one. */
-  constructor(set: RowSet, index: number, classes: ReadonlySet<string> = new Set()) {
+  /**
+   * @param classes labels in any case, also where such a word stands for a missing one.
+   * @param remarks what {@linkcode remark} is told, with the places of the rows.
+   */
+  constructor(
+    set: RowSet,
+    index: number,
+    classes: ReadonlySet<string> = new Set(),
+    remarks: Map<string, string[]> = new Map(),
+  ) {
     this.#set = set;
     this.#index = index;
     this.#classes = classes;
+    this.#remarks = remarks;
   }
 
   /** Number of the row, from 0. */
   get index(): number {
     return this.#index;
+  }
+
+  /** Notes what one should know of a row, in words that fit several. */
+  remark(what: string): void {
+    const places = this.#remarks.get(what) ?? [];
+    this.#remarks.set(what, places);
+    places.push(this.#set.place(this.#index));
   }
 
   /** A value as it stands. */
@@ -56,9 +74,14 @@ export class RowReader {
     return this.#nameOf(column, value);
   }
 
-  /** A list of texts, numbers or truth values, or a text that a separator splits. */
-  names(column: string, options: ListOptions = {}): string[] {
-    return this.#list(column, options).map((item) => this.#nameOf(column, item));
+  /** A list of texts, numbers or truth values, as such or as JSON or Python writes it, or a text that a separator splits. */
+  names(column: string, { separator }: ListOptions = {}): string[] {
+    // Words may be brackets, too.
+    const value = this.value(column);
+    const isText = separator !== undefined && typeof value === "string" && !/^\[['"]/.test(value);
+    return (isText ? partsOf(value, separator) : this.#list(column, { separator })).map((item) =>
+      this.#nameOf(column, item)
+    );
   }
 
   /** A label: text, or what stands for it, a class's number, a number or a truth value. */
@@ -66,13 +89,24 @@ export class RowReader {
     return this.#labelOf(column, this.value(column), options);
   }
 
-  /** A list of what {@linkcode label} gives; a separator splits a text. */
+  /** A list of what {@linkcode label} gives, in the forms of {@linkcode names}. */
   labels(column: string, options: LabelOptions & ListOptions = {}): string[] {
-    const value = this.value(column);
-    if (value !== "" && this.isMissing(column, value)) throw this.#missing(column, value);
+    this.#requireLabels(column);
     return this.#list(column, options).map((item, i) =>
       this.#labelOf(column, item, { ...options, item: i + 1 })
     );
+  }
+
+  /** Those of some labels for which a list has a 1 or true. */
+  indicated(column: string, names: readonly string[]): string[] {
+    this.#requireLabels(column);
+    const items = this.#list(column, {});
+    return names.filter((_, i) => items[i] === 1 || items[i] === true);
+  }
+
+  #requireLabels(column: string): void {
+    const value = this.value(column);
+    if (value !== "" && this.isMissing(column, value)) throw this.#missing(column, value);
   }
 
   /** A finite number as a label, as such or as text. */
@@ -82,14 +116,17 @@ export class RowReader {
 
   /** What {@linkcode number} gives, or a list of several. */
   numbers(column: string): number | number[] {
-    const value = this.value(column);
-    if (!Array.isArray(value) || value.length < 2) return this.number(column);
+    const stated = this.value(column);
+    const value = typeof stated === "string" && isLiteral(stated) ? parsedList(stated) : stated;
+    if (!Array.isArray(value) || value.length === 0) return this.number(column);
+    if (value.length === 1) return this.#numberOf(column, value[0], "a number");
     return value.map((item) => this.#numberOf(column, item, "a list of numbers"));
   }
 
   #numberOf(column: string, value: unknown, expected: string): number {
     if (this.isMissing(column, value)) throw this.#missing(column, value);
-    const number = typeof value === "string" || typeof value === "bigint" ? Number(value) : value;
+    const isWritten = typeof value === "bigint" || typeof value === "string" && NUMBER.test(value);
+    const number = isWritten ? Number(value) : value;
     if (typeof number === "number" && Number.isFinite(number)) return number;
     const hint = typeof value === "string" && /^\s*[+-]?\d+,\d+\s*$/.test(value)
       ? " with a decimal point"
@@ -120,13 +157,15 @@ export class RowReader {
 
   #list(column: string, { separator }: ListOptions): unknown[] {
     const value = this.value(column);
-    if (typeof value === "string" && separator !== undefined) {
-      return value.split(separator).map((part) => part.trim()).filter((part) => part !== "");
-    }
     if (Array.isArray(value)) return value;
+    const isList = typeof value === "string" && isLiteral(value);
+    const list = isList ? parsedList(value) : undefined;
+    if (list !== undefined) return list;
+    if (typeof value === "string" && separator !== undefined) return partsOf(value, separator);
+    const form = isList ? " with commas, as JSON or Python writes it" : "";
     throw this.wrong(
       column,
-      `a list${separator === undefined ? " (or text, with a separator)" : ""}`,
+      `a list${form}${separator === undefined ? " (or text, with a separator)" : ""}`,
       value,
     );
   }
@@ -185,6 +224,24 @@ export class RowReader {
   error(what: string): CorruptFileError {
     return new CorruptFileError(`Cannot read ${this.#set.place(this.#index)}: ${what}`);
   }
+}
+
+/** A decimal number as text. */
+const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
+
+/** The list that a text is of; undefined if it is none. */
+function parsedList(text: string): unknown[] | undefined {
+  try {
+    const value = parseLiteral(text);
+    return Array.isArray(value) ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function partsOf(text: string, separator: string): string[] {
+  return text.split(separator).map((part) => part.trim()).filter((part) => part !== "");
 }
 
 /** Whether nobody would see anything of a text. */

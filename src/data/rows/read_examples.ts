@@ -1,4 +1,5 @@
 import { CorruptFileError } from "../errors.ts";
+import { excerptOfNames } from "../excerpt.ts";
 import { notePlace } from "../example_place.ts";
 import type {
   Grouped,
@@ -16,6 +17,7 @@ import type {
   RegressionColumns,
   TaggedColumns,
 } from "./example_columns.ts";
+import { indicatorNames } from "./_indicators.ts";
 import { IMPOSSIBLE, toQuestion } from "./_question.ts";
 import { MissingLabelError, RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "./read_rows.ts";
@@ -65,7 +67,17 @@ interface Converter<Kind extends ExampleKind> {
   columnsOf(columns: ExampleKinds[Kind]["columns"]): readonly (string | undefined)[];
   /** The column of the labels, or a column for each. */
   labelColumns?(columns: ExampleKinds[Kind]["columns"]): string | readonly string[];
-  convert(row: RowReader, columns: ExampleKinds[Kind]["columns"]): ExampleKinds[Kind]["example"] | undefined;
+  /** Names of the labels, where lists have a 1 or 0 for each. */
+  indicators?(
+    set: RowSet,
+    columns: ExampleKinds[Kind]["columns"],
+    labels: readonly string[] | undefined,
+  ): readonly string[] | undefined;
+  convert(
+    row: RowReader,
+    columns: ExampleKinds[Kind]["columns"],
+    indicators: readonly string[] | undefined,
+  ): ExampleKinds[Kind]["example"] | undefined;
 }
 
 const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
@@ -80,12 +92,20 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
   "multi-label-classification": {
     columnsOf: ({ labelColumns = "labels", ...texts }) => [...textColumns(texts), ...[labelColumns].flat()],
     labelColumns: ({ labelColumns = "labels" }) => labelColumns,
-    convert: (row, { labelColumns = "labels", classNames, separator, ...columns }) => ({
-      ...textsOf(row, columns),
-      labels: typeof labelColumns === "string"
-        ? row.labels(labelColumns, { classNames, separator })
-        : labelColumns.filter((column) => row.applies(column)),
-    }),
+    indicators: (set, { labelColumns = "labels", classNames }, labels) =>
+      typeof labelColumns === "string" ? indicatorNames(set, labelColumns, classNames ?? labels) : undefined,
+    convert(row, { labelColumns = "labels", classNames, separator, ...columns }, indicators) {
+      const texts = textsOf(row, columns);
+      if (typeof labelColumns !== "string") {
+        return { ...texts, labels: labelColumns.filter((column) => row.applies(column)) };
+      }
+      return {
+        ...texts,
+        labels: indicators === undefined
+          ? row.labels(labelColumns, { classNames, separator })
+          : row.indicated(labelColumns, indicators),
+      };
+    },
   },
   "regression": {
     columnsOf: ({ valueColumn = "label", ...texts }) => [...textColumns(texts), ...[valueColumn].flat()],
@@ -146,7 +166,7 @@ export async function readExamples<Kind extends ExampleKind>(
   options: ReadExamplesOptions<Kind> = {},
 ): Promise<ExampleKinds[Kind]["example"][]> {
   const { columns = {} as ExampleKinds[Kind]["columns"], onClassNames, ...rest } = options;
-  const { columnsOf, labelColumns } = converterOf(kind);
+  const { columnsOf, labelColumns, indicators } = converterOf(kind);
   const wanted = columnsOf(columns).filter((name) => name !== undefined);
   const set = await readRows(paths, { ...rest, columns: wanted });
   if (set.rows.length === 0) {
@@ -154,7 +174,8 @@ export async function readExamples<Kind extends ExampleKind>(
   }
   const labelled = labelColumns?.(columns);
   const classNames = typeof labelled === "string"
-    ? (columns as ClassificationColumns).classNames ?? set.classNames.get(labelled)
+    ? (columns as ClassificationColumns).classNames ?? set.classNames.get(labelled) ??
+      indicators?.(set, columns, rest.labels)
     : labelled;
   if (classNames !== undefined) onClassNames?.(classNames);
   return toExamples(kind, set, columns, rest);
@@ -178,16 +199,25 @@ export function toExamples<Kind extends ExampleKind>(
   columns: ExampleKinds[Kind]["columns"] = {},
   { missingLabels = "refuse", labels, onNotice }: ToExamplesOptions = {},
 ): ExampleKinds[Kind]["example"][] {
-  const { convert } = converterOf(kind);
+  const { convert, indicators } = converterOf(kind);
   const { keyColumn } = columns as KeyColumn;
   const classes = new Set(labels);
   const dropped: string[] = [];
-  const empty: string[] = [];
+  const remarks = new Map<string, string[]>();
+  const ids = new Set<string>();
+  const indicated = indicators?.(set, columns, labels);
+  if (indicated !== undefined) {
+    onNotice?.(
+      `Lists of labels have 1 or 0 for each of ${indicated.length}: ${
+        excerptOfNames(indicated)
+      }; set labels to name them`,
+    );
+  }
   const examples = set.rows.flatMap((_, i) => {
-    const row = new RowReader(set, i, classes);
+    const row = new RowReader(set, i, classes, remarks);
     let example: ExampleKinds[Kind]["example"] | undefined;
     try {
-      example = convert(row, columns);
+      example = convert(row, columns, indicated);
     } catch (error) {
       if (!(error instanceof MissingLabelError) || missingLabels === "refuse") throw error;
       dropped.push(set.place(i));
@@ -195,7 +225,11 @@ export function toExamples<Kind extends ExampleKind>(
     if (example === undefined) return [];
     const grouped: Grouped = keyColumn === undefined ? {} : { key: row.name(keyColumn) };
     const whole = { ...example, ...grouped };
-    if ("text" in whole && whole.text.trim() === "") empty.push(set.place(i));
+    if ("text" in whole && whole.text.trim() === "") row.remark("Empty texts");
+    if ("context" in whole) {
+      if (ids.has(whole.id)) row.remark("Questions with the id of another one");
+      ids.add(whole.id);
+    }
     notePlace(whole, () => set.place(i));
     return [whole];
   });
@@ -206,7 +240,7 @@ export function toExamples<Kind extends ExampleKind>(
     );
   }
   if (dropped.length > 0) onNotice?.(`Dropped ${some(dropped)} without a label, the first at ${dropped[0]}`);
-  if (empty.length > 0) onNotice?.(`The text of ${some(empty)} is empty, the first at ${empty[0]}`);
+  for (const [what, places] of remarks) onNotice?.(`${what}: ${some(places)}, the first at ${places[0]}`);
   return examples;
 }
 

@@ -108,7 +108,7 @@ test("readExamples() finds missing numbers, tags and labels of lists and columns
 
 test("readExamples() says how many texts are empty, and refuses empty and inexact keys", async () => {
   const { notices } = await read(classes, ["d.csv", "text,label\na,x\n,y\n  ,z\n"]);
-  assert.deepEqual(notices, ["The text of 2 of 3 examples is empty, the first at line 3 of d.csv"]);
+  assert.deepEqual(notices, ["Empty texts: 2 of 3 examples, the first at line 3 of d.csv"]);
   const keyed = (key: string) =>
     read(classes, ["d.jsonl", `{"text":"a","label":"x","key":${key}}`], { columns: { keyColumn: "key" } });
   for (const key of ['""', "null", "1e400", "[1]"]) {
