@@ -80,8 +80,17 @@ function emptyWord(path: string, line: number): CorruptFileError {
   );
 }
 
+/** Blanks around what isn't a word are no part of it. */
 function splitAtTabs(line: string): string[] {
-  return line.split("\t");
+  return line.split("\t").map((field, i) => i === 0 ? field : withoutBlanks(field));
+}
+
+/** A field without blanks at its ends, unless it holds nothing else. */
+function withoutBlanks(field: string): string {
+  let [start, end] = [0, field.length];
+  while (field[start] === " ") start++;
+  while (end > start && field[end - 1] === " ") end--;
+  return start === end ? field : field.slice(start, end);
 }
 
 function splitAtBlanks(line: string): string[] {

@@ -83,7 +83,14 @@ function numbersWords({ sentences, split, width }: ConllFile): boolean {
 function wordsAndTags(file: ConllFile, isNumbered: boolean, onNotice: OnNotice): ConllLayout["columns"] {
   const { path, width } = file;
   const [word, last] = [isNumbered ? 1 : 0, width - 1];
-  const marking = markingColumns(file, isNumbered);
+  const marking = markingColumns(file, isNumbered, word + 1);
+  if (marking.length === 0 && markingColumns(file, isNumbered, word).length > 0) {
+    throw new CorruptFileError(
+      `Cannot read ${path}: its words, in column ${
+        word + 1
+      }, look like tags, and its tags, in the last, don't; ${advice(width, last, word)}`,
+    );
+  }
   let tag: number | undefined;
   if (!isNumbered) tag = width <= MOST_COLUMNS || marking.includes(last) ? last : undefined;
   // GermEval 2014 has the outer entities in front of those inside of them.
@@ -99,6 +106,14 @@ function wordsAndTags(file: ConllFile, isNumbered: boolean, onNotice: OnNotice):
         `and it isn't clear which one has the tags; ${advice(width, word, example)}`,
     );
   }
+  if (isSplitFurther(file, tag)) {
+    throw new CorruptFileError(
+      `Cannot read ${path}: blanks split its column ${
+        tag + 1
+      }, where the tags would be, further in each line; separate all ` +
+        "columns by tabs alone, or all by blanks alone",
+    );
+  }
   if (tag !== last) {
     onNotice?.(
       `${path}: tags are those of column ${tag + 1} of ${width}; for others, ${advice(width, word, last)}`,
@@ -107,14 +122,26 @@ function wordsAndTags(file: ConllFile, isNumbered: boolean, onNotice: OnNotice):
   return [[word, "tokens"], [tag, "tags"]];
 }
 
+/** Whether all values of a column have equally many parts, several, between blanks. */
+function isSplitFurther({ sentences, split }: ConllFile, place: number): boolean {
+  let numParts: number | undefined;
+  for (const { lines, hashes } of sentences) {
+    for (let i = hashes; i < lines.length; i++) {
+      const { length } = split(lines[i]!)[place]!.split(" ");
+      if (length === 1 || length !== (numParts ??= length)) return false;
+    }
+  }
+  return numParts !== undefined;
+}
+
 function advice(width: number, word: number, tag: number): string {
   const names = Array.from({ length: width }, (_, i) => i === word ? "tokens" : i === tag ? "tags" : "");
   return `name the columns by header, such as ${JSON.stringify(names)}`;
 }
 
-/** The columns after the word that mark entities throughout, as BIO and its like do. */
-function markingColumns({ sentences, split, width }: ConllFile, isNumbered: boolean): number[] {
-  let places = Array.from({ length: width }, (_, i) => i).slice(isNumbered ? 2 : 1);
+/** The columns, from the first that may, that mark entities throughout, as BIO and its like do. */
+function markingColumns({ sentences, split, width }: ConllFile, isNumbered: boolean, from: number): number[] {
+  let places = Array.from({ length: width }, (_, i) => i).slice(from);
   for (const { lines, hashes } of sentences) {
     for (let i = hashes; i < lines.length && places.length > 0; i++) {
       const fields = split(lines[i]!);

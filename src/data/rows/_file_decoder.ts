@@ -64,11 +64,13 @@ export class FileDecoder {
     const marked = MARKS.find(begins);
     if (marked !== undefined) return marked[0];
     if (this.#stated !== undefined) return this.#stated;
-    const [first, second] = start;
-    if (first !== 0 && second === 0 || first === 0 && second !== 0 && second !== undefined) {
+    const [first, second, third, fourth] = start;
+    const isLittle = first !== 0 && second === 0 && third !== 0 && (fourth ?? 0) === 0;
+    const isBig = first === 0 && second !== 0 && (third ?? 0) === 0 && fourth !== 0;
+    if (second !== undefined && (isLittle || isBig)) {
       throw new CorruptFileError(
         `Cannot read ${this.#path}: it looks like UTF-16 without a byte order mark; set encoding to ` +
-          `"utf-16${second === 0 ? "le" : "be"}", or save it as UTF-8`,
+          `"utf-16${isLittle ? "le" : "be"}", or save it as UTF-8`,
       );
     }
     return "utf-8";

@@ -180,3 +180,36 @@ test("readRows() gives back any words and tags that stand in CoNLL", async () =>
     { numRuns: 50 },
   );
 });
+
+test("readRows() takes blanks around tags of CoNLL for nothing, and those inside of them for text", async () => {
+  assert.deepEqual(
+    await pairs(["New York \tNNP \tB-Geo place ", " \t_\t O", " ", "x\t \tO"]),
+    ["New York /B-Geo place  /O", "x/O"],
+  );
+});
+
+test("readRows() refuses CoNLL whose columns are separated by tabs and by blanks", async () => {
+  await refuses(
+    ["EU\tNNP B-ORG", "rejects\tVBZ O"],
+    "Cannot read d.conll: blanks split its column 2, where the tags would be, further in each line; separate all columns by " +
+      "tabs alone, or all by blanks alone",
+  );
+  // Where the first line has no tab, blanks and tabs are alike.
+  assert.deepEqual(await pairs(["EU NNP B-ORG", "rejects\tVBZ O"]), ["EU/B-ORG rejects/O"]);
+});
+
+test("readRows() refuses CoNLL that has its tags in front of its words", async () => {
+  await refuses(
+    ["B-ORG\tEU", "O\trejects"],
+    "Cannot read d.conll: its words, in column 1, look like tags, and its tags, in the last, don't; name the columns by " +
+      'header, such as ["tags","tokens"]',
+  );
+  const { rows } = await read(["B-ORG\tEU", "O\trejects"], { header: ["tags", "tokens"] });
+  assert.deepEqual(rows, [{ tags: ["B-ORG", "O"], tokens: ["EU", "rejects"] }]);
+  assert.deepEqual(await pairs(["I-95 O", "O B-PER"]), ["I-95/O O/B-PER"]);
+});
+
+test("readRows() reads CoNLL files that were joined, and words with NUL", async () => {
+  assert.deepEqual(await pairs(["\ufeffEU B-ORG", "", "\ufeffx O"]), ["EU/B-ORG", "x/O"]);
+  assert.deepEqual(await pairs(["E\0U B-ORG"]), ["E\0U/B-ORG"]);
+});
