@@ -5,7 +5,7 @@ import type { Example } from "./load_data.ts";
 import { ConfigError } from "./config/parse_config.ts";
 import { listWithin } from "./list_within.ts";
 
-/** What a label is called, by the kind of task; kinds without labels have none. */
+/** The word for a label in each kind of task; kinds without labels have none. */
 export const labelNoun: Readonly<Partial<Record<TaskKind, { readonly one: string; readonly many: string }>>> =
   {
     "sequence-classification": { one: "class", many: "classes" },
@@ -16,18 +16,18 @@ export const labelNoun: Readonly<Partial<Record<TaskKind, { readonly one: string
 /** Options of {@linkcode checkLabels}. */
 export interface CheckLabelsOptions {
   readonly kind: TaskKind;
-  /** Those that there are. */
+  /** The labels of the outputs. */
   readonly labels: readonly string[];
-  /** Whose they are, such as `"data.labels"` or `"the model's"`. */
+  /** What to call them in the message, such as `"data.labels"` or `"the model's labels"`. */
   readonly owner: string;
-  /** What to do about others. */
+  /** What the user can do about other labels. */
   readonly advice: string;
 }
 
 /**
- * Checks that examples have no labels but those of a model.
+ * Checks that examples have only labels that a model has.
  *
- * @throws {ConfigError} naming file and line of the first that has another, the other label, and what there is.
+ * @throws {ConfigError} naming the file and line of the first example with another label, that label, and the model's labels.
  */
 export function checkLabels(
   examples: readonly Example[],
@@ -46,16 +46,18 @@ export function checkLabels(
   });
   if (first === undefined) return;
   const { example, index, label } = first;
-  // Of a letter or two every other is near.
+  // Every label is near one of a letter or two.
   const nearest = label.length > 2 ? nearestKey(label, labels) : undefined;
   throw new ConfigError(
     listWithin(labels, {
       before: `Cannot use ${placeOf(example, index)}: its ${noun} ${
         JSON.stringify(label)
-      } is none of ${owner}: `,
+      } isn't among ${owner}: `,
       width: 400,
     }) +
-      (numOthers > 1 ? `; so it is with ${numOthers - 1} more` : "") +
+      (numOthers > 1
+        ? `; ${numOthers - 1} more ${numOthers === 2 ? "example has" : "examples have"} such a ${noun}`
+        : "") +
       (nearest === undefined ? "" : `; did you mean ${JSON.stringify(nearest)}?`) + `; ${advice}`,
   );
 }

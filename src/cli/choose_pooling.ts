@@ -3,18 +3,18 @@ import { type EncoderFamily, ModelConfigError, type Pooling, readSentenceModules
 
 /** How a text is pooled for a head on the whole of it. */
 export interface PoolingChoice {
-  /** Undefined for what suits the checkpoint. */
+  /** Undefined to use the checkpoint's default. */
   readonly pooling: Pooling | undefined;
-  /** Who says so. */
+  /** Why, as a phrase. */
   readonly reason?: string;
   /** What else the user should know. */
   readonly notice?: string;
 }
 
 /**
- * How to pool: as the configuration says, else as the files of a sentence encoder do.
+ * How to pool: as the configuration says, else as the files of a sentence encoder say.
  *
- * @throws {ModelConfigError} when these pool in a way that isn't built, and the configuration names none.
+ * @throws {ModelConfigError} when the files name a pooling that isn't supported, and the configuration names none.
  */
 export async function choosePooling(
   files: ModelFiles,
@@ -28,7 +28,7 @@ export async function choosePooling(
     pooling,
     reason: `as ${file} of ${files.source} says`,
     ...behind.length > 0 && {
-      notice: `Left out of ${files.source}, as a new head takes its place: ${behind.join(", ")}`,
+      notice: `Ignored modules of ${files.source}, because a new head replaces them: ${behind.join(", ")}`,
     },
   };
 }

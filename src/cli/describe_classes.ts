@@ -15,8 +15,8 @@ export interface DescribeClassesOptions {
 }
 
 /**
- * Lines that tell how often each class, label or tag occurs among the examples to train on, the most frequent first, which occur
- * once or never, and which may be spellings of one. Nothing of tasks without classes.
+ * Lines that say how often each class, label or tag occurs in the training examples, most frequent first, which ones occur
+ * once or never, and which ones may be spellings of the same. Empty for tasks without classes.
  *
  * @throws {ConfigError} when all examples are of one class.
  */
@@ -30,14 +30,14 @@ export function describeClasses(
   const occurring = counts.filter(({ count }) => count > 0);
   if (occurring.length === 0) {
     throw new ConfigError(
-      `Cannot learn ${noun.many}: none of ${train.length} examples to train on has a ${noun.one}`,
+      `Cannot train: none of the ${train.length} training examples has a ${noun.one}`,
     );
   }
   if (occurring.length === 1 && kind !== "multi-label-classification") {
     throw new ConfigError(
-      `Cannot learn to tell ${noun.many} apart: all ${train.length} examples to train on have the ${noun.one} ${
+      `Cannot train: all ${train.length} training examples have the ${noun.one} ${
         JSON.stringify(occurring[0]!.label)
-      } alone; expected at least two ${noun.many}`,
+      }; expected at least two ${noun.many}`,
     );
   }
   const single = counts.filter(({ count }) => count === 1);
@@ -57,7 +57,7 @@ const SHOWN_PAIRS = 5;
 function similarLines(counts: readonly ClassCount[], noun: string): string[] {
   const pairs = similarLabels(counts);
   const lines = pairs.slice(0, SHOWN_PAIRS).map(({ rarer, commoner }) =>
-    `  did you mean one ${noun}? ${quoted(rarer)} beside ${quoted(commoner)}`
+    `  possibly one ${noun}: ${quoted(rarer)} and ${quoted(commoner)}`
   );
   return pairs.length > SHOWN_PAIRS
     ? [...lines, `  and ${pairs.length - SHOWN_PAIRS} more pairs like these`]

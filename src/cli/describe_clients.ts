@@ -1,6 +1,6 @@
 import type { Experiment } from "./experiment.ts";
 
-/** A few lines on who has what: number and size of the clients, and how uneven their classes are. */
+/** The number and sizes of the clients, and how uneven their classes are. */
 export function describeClients(
   { config, clients, train }: Pick<Experiment, "config" | "clients" | "train">,
 ): string {

@@ -34,7 +34,7 @@ export interface Experiment {
   readonly train: TaskSet;
   /** The examples that `evaluateOn` names. */
   readonly test: TaskSet;
-  /** The validation part, where something is to be tuned on it once a model is trained. */
+  /** The validation part, if something is tuned on it after training. */
   readonly tuning: TaskSet | undefined;
   /** Each client's rows of `train`. */
   readonly clients: readonly (readonly number[])[];
@@ -43,8 +43,8 @@ export interface Experiment {
 }
 
 /**
- * Loads what a configuration names: examples, partition, tokens, weights. The weights come last, after everything that
- * can be told without them.
+ * Loads what a configuration names: examples, partition, tokens, weights. The weights come last, after every check that
+ * doesn't need them.
  *
  * @throws {ConfigError} when the target is no score of the task, texts are to be longer than the encoder reads, or a
  *   method doesn't fit the model.
@@ -97,11 +97,11 @@ export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOp
 function checkLength({ maxLength }: Config, source: string, { maxTokens }: TextEncoder): void {
   if (maxLength <= maxTokens) return;
   throw new ConfigError(
-    `Cannot give ${source} texts of ${maxLength} tokens: it reads ${maxTokens}; lower maxLength`,
+    `Cannot use texts of ${maxLength} tokens with ${source}: it reads at most ${maxTokens}; lower maxLength`,
   );
 }
 
-/** Tells of every method that doesn't fit the model. */
+/** @throws {ConfigError} naming every method that doesn't fit the model. */
 function checkMethods({ methods: chosen, seed }: Config, pretrained: TaskModel): void {
   const problems = chosen.flatMap((method) => {
     const { rank, alpha, svd, targets = pretrained.encoder.adapterTargets } = method;

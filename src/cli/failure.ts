@@ -6,7 +6,7 @@ import { describeCause } from "../data/describe_cause.ts";
 const ENGINE =
   /^Cannot (read|set) propert|^Cannot (destructure|access|convert|assign|mix|redefine|define|delete|add property)/;
 
-/** What JavaScript's engine says where a size is beyond it. */
+/** What the JavaScript engine says about a size that it can't allocate. */
 const TOO_LARGE =
   /^Invalid (typed )?array length|^Invalid array buffer length|^Array buffer allocation failed|^Invalid string length/;
 
@@ -15,7 +15,7 @@ export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return inspect(error);
   if (error instanceof FederaError || isArgument(error)) return error.message;
   if (error instanceof RangeError && TOO_LARGE.test(error.message)) {
-    return `Cannot hold so much in memory (${error.message}): take less data, smaller batches or shorter texts`;
+    return `Cannot allocate enough memory (${error.message}): use less data, smaller batches or shorter texts`;
   }
   return describeSystem(error) ?? inspect(error);
 }
@@ -26,7 +26,7 @@ function isArgument(error: Error): boolean {
     !ENGINE.test(error.message);
 }
 
-/** Refusals by the system or by Node on its behalf, which name the file themselves. */
+/** Errors of the operating system, or of Node on its behalf, whose messages name the file. */
 function describeSystem(error: NodeJS.ErrnoException): string | undefined {
   switch (error.code) {
     case "ERR_STRING_TOO_LONG":
@@ -38,6 +38,6 @@ function describeSystem(error: NodeJS.ErrnoException): string | undefined {
         ? `Cannot use a path with a NUL character: ${error.message}`
         : undefined;
     default:
-      return error.syscall === undefined ? undefined : `Cannot go on: ${describeCause(error)}`;
+      return error.syscall === undefined ? undefined : `Cannot continue: ${describeCause(error)}`;
   }
 }

@@ -9,7 +9,7 @@ const togetherMilliseconds = 300;
 /** Somebody pressed Ctrl-C, or the system asked the process to end. */
 export class InterruptedError extends Error {
   override name = "InterruptedError";
-  /** What the process should end with: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if nobody reads on. */
+  /** The exit code of the process: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if its output was closed. */
   readonly exitCode: number;
 
   constructor(signal: NodeJS.Signals) {
@@ -35,7 +35,7 @@ export class Interruption {
   /**
    * Lets the first Ctrl-C, SIGTERM or SIGHUP end the command in order. A second one ends the process at once.
    *
-   * @param onInterrupt is told of the first.
+   * @param onInterrupt called at the first.
    */
   listen(onInterrupt: () => void): void {
     let first: number | undefined;

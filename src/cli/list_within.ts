@@ -2,7 +2,7 @@ import { cut } from "./cut.ts";
 
 /** Options of {@linkcode listWithin}. */
 export interface ListOptions {
-  /** What stands before the list. */
+  /** The text before the list. */
   readonly before: string;
   /** Characters of the line; 80 by default. */
   readonly width?: number;

@@ -50,7 +50,9 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
   if (data.kind === "files" && data.test !== undefined) {
     const tested = new Set(await findDataFiles(data.test));
     const both = (await findDataFiles(data.train)).filter((path) => tested.has(path));
-    if (both.length > 0) options.reporter.line(`Examples to train on are tested on, too: ${both.join(", ")}`);
+    if (both.length > 0) {
+      options.reporter.line(`These files are both trained on and tested on: ${both.join(", ")}`);
+    }
   }
   const stream = new RandomStream(randomKey(seed, "split"));
   const strata = all.map((example) => ({ example, label: classOf(example) ?? "" }));
@@ -67,8 +69,12 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
   }
   const named = data.kind === "files" ? data.labels ?? numberColumns(data.columns) : undefined;
   const labels = named ?? classNames ?? labelsFor(kind, all as never);
-  const owner = named ? "data.labels" : classNames ? "those that data.train names" : "those to train on";
-  const advice = "name it in data.labels for an output of its own, or mend the file";
+  const owner = named
+    ? "data.labels"
+    : classNames
+    ? "the labels that data.train names"
+    : "the labels of data.train";
+  const advice = "add it to data.labels to give it an output, or correct the file";
   for (const examples of [all, ownTest ?? []]) checkLabels(examples, { kind, labels, owner, advice });
   const train = part("train");
   if (train.length === 0) {

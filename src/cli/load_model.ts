@@ -26,7 +26,7 @@ import { showDownload, showModelFiles } from "./reporter.ts";
 export interface LoadedModel {
   readonly encoder: TextEncoder;
   readonly tokenizer: Tokenizer;
-  /** Where it comes from, so that the same is loaded again: of the hub with its commit. */
+  /** Its source, with the commit if it is from the hub, so that the same is loaded again. */
   readonly source: string;
   /** How one vector is made of a text, so that the same is done again; undefined for the way of its family's own head. */
   readonly pooling?: Pooling | undefined;
@@ -34,7 +34,7 @@ export interface LoadedModel {
   readonly checkpoint?: { readonly files: LocalModelFiles; readonly family: EncoderFamily };
 }
 
-/** A model that is known by its configuration; its weights may still be elsewhere. */
+/** A model whose configuration is read, but not its weights, which may not be downloaded yet. */
 export interface OpenedModel {
   /** As {@linkcode LoadedModel.source}. */
   readonly source: string;
@@ -52,8 +52,8 @@ export type ModelChoice = Pick<Config, "model" | "precision">;
 /** Options of {@linkcode openModel}. */
 export interface OpenModelOptions extends LoadOptions {
   /**
-   * Whether a new head is put on whole texts: then a sentence encoder's files are asked how to pool where the configuration
-   * doesn't say, and the choice is told. Otherwise the configuration holds.
+   * Whether the model gets a new head on whole texts: then a sentence encoder's files say how to pool if the configuration
+   * doesn't, and a line reports the choice. Otherwise only the configuration counts.
    */
   readonly choosesPooling?: boolean;
 }
@@ -61,16 +61,16 @@ export interface OpenModelOptions extends LoadOptions {
 /**
  * Loads the encoder that a configuration names, in the precision that it asks for, and its tokenizer.
  *
- * @throws what the source, the weights and the tokenizer throw when they cannot be had or used.
+ * @throws what the source, the weights and the tokenizer throw when they aren't available or cannot be used.
  */
 export async function loadModel(gpu: Gpu, choice: ModelChoice, options: LoadOptions): Promise<LoadedModel> {
   return await (await openModel(gpu, choice, options)).load();
 }
 
 /**
- * Opens the encoder that a configuration names: of a checkpoint no more is read than its `config.json`.
+ * Opens the encoder that a configuration names; of a checkpoint, only its `config.json` is read.
  *
- * @throws what the source throws when it cannot be had, or its configuration cannot be used.
+ * @throws what the source throws when it isn't available, or its configuration cannot be used.
  */
 export async function openModel(
   gpu: Gpu,

@@ -21,13 +21,13 @@ const exitCodes = `Exit codes:
   1    failed, called wrongly, or a method of a run failed; the others were run
   129  ended by SIGHUP (its terminal was closed)
   130  ended by Ctrl-C (SIGINT)
-  141  nobody read a run's output any more (SIGPIPE)
+  141  the output was closed (SIGPIPE)
   143  ended by SIGTERM`;
 
 const program = new Command("federa")
   .description("Federated low-rank fine-tuning of pretrained encoders on WebGPU, on simulated clients.")
   .version(versions().federa)
-  .showHelpAfterError("(federa --help lists what there is)")
+  .showHelpAfterError("(federa --help lists the commands)")
   .configureOutput({ writeErr: (text) => process.stderr.write(printableLines(text)) })
   .addHelpText("after", `\n${exitCodes}`);
 

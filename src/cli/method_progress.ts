@@ -7,11 +7,11 @@ type ProgressEvent = Extract<SimulationEvent, { type: "progress" }>;
 const recentRounds = 5;
 const units = { initialization: "layers", training: "steps", evaluation: "texts" } as const;
 
-/** Shows how far a method is in its round, and how long all its rounds still take. */
+/** Shows a method's progress in its round, and how long its remaining rounds will take. */
 export class MethodProgress {
   readonly #label: string;
   readonly #rounds: number;
-  /** Tells the pace of the first round. */
+  /** Estimates the pace of the first round. */
   readonly #time = new TimeLeft();
   /** Seconds of the last few rounds. */
   #seconds: number[] = [];
@@ -39,7 +39,7 @@ export class MethodProgress {
     reporter.progress(task, done, total, { unit, secondsLeft });
   }
 
-  /** Learns from a round how its time is shared out. */
+  /** Learns from a round how its time is divided between training and evaluation. */
   learn({ test, seconds: { broadcast, training, aggregation, evaluation } }: RoundReport): void {
     const before = broadcast + training + aggregation;
     if (test !== null) this.#trainingShare = before / (before + evaluation);

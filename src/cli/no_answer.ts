@@ -14,8 +14,8 @@ import type { Example } from "./load_data.ts";
 import type { Reporter } from "./reporter.ts";
 
 /**
- * A task that may leave questions unanswered where some have no answer: without a threshold it gets 0, which is said. Other tasks
- * stay as they are.
+ * A question-answering task with noAnswerThreshold 0 if it has none and some questions have no answer; a line says so. Other
+ * tasks are returned as they are.
  */
 export function withDefaultThreshold(
   task: TaskConfig,
@@ -26,14 +26,14 @@ export function withDefaultThreshold(
   const unanswerable = countUnanswerable(examples);
   if (unanswerable === 0) return task;
   reporter.line(
-    `${unanswerable} of ${examples.length} questions have no answer: the model gives none where that scores more than ` +
+    `${unanswerable} of ${examples.length} questions have no answer: the model gives none where that scores higher than ` +
       `its best answer (noAnswerThreshold 0)`,
   );
   return { ...task, noAnswerThreshold: 0 };
 }
 
 /**
- * Checks that questions can tell which threshold is best.
+ * Checks that a threshold can be tuned on questions.
  *
  * @throws {ConfigError} unless some have an answer and others have none.
  */
@@ -47,13 +47,13 @@ export function checkTuning(examples: readonly Example[], place: string): void {
   );
 }
 
-/** What {@linkcode tuneThreshold} finds. */
+/** The result of {@linkcode tuneThreshold}. */
 export interface TunedThreshold {
   /** The model with the threshold. */
   readonly model: TaskModel;
   readonly task: TaskConfig;
   readonly threshold: number;
-  /** What the model with it does on the questions that it was tuned on. */
+  /** The model's scores with it on the questions that it was tuned on. */
   readonly evaluation: Evaluation;
 }
 
@@ -73,7 +73,7 @@ export async function tuneThreshold(
   return { ...tuned, threshold, evaluation: scoreOutputs(tuned.model.task, set, found) };
 }
 
-/** A model that leaves a question unanswered by a threshold, and its task. */
+/** A model with a no-answer threshold, and its task. */
 export function withThreshold(
   { encoder, head, task: { labels } }: TaskModel,
   task: TaskConfig,
@@ -81,7 +81,7 @@ export function withThreshold(
 ): { readonly model: TaskModel; readonly task: TaskConfig } {
   if (task.kind !== "question-answering") {
     throw new ConfigError(
-      `Cannot use a threshold of no answer for ${task.kind}: it is for question-answering`,
+      `Cannot use a no-answer threshold for ${task.kind}: only question-answering has one`,
     );
   }
   const own: TaskConfig = { ...task, noAnswerThreshold };

@@ -5,8 +5,8 @@ import type { Reporter } from "./reporter.ts";
 import { readTuning } from "./tuning_file.ts";
 
 /**
- * Opens the adapter with the tiles that `federa tune` measured on it, and says so. What can't be read of them is left
- * out with a line: results don't depend on it.
+ * Opens the adapter with the tiles that `federa tune` measured on it, and says so. A tuning file that can't be read is
+ * ignored with a line: results don't depend on it.
  *
  * @throws {NoAdapterError} when there is no GPU.
  */
@@ -15,7 +15,7 @@ export async function openTunedGpu(reporter: Reporter): Promise<Gpu> {
   try {
     const tiles = await readTuning(gpu.adapter).catch((error) => {
       if (!(error instanceof CorruptFileError)) throw error;
-      reporter.line(`${error.message}; going on without`);
+      reporter.line(`${error.message}; continuing without it`);
       return new Map();
     });
     gpu.tuning.use(tiles);

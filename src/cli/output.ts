@@ -4,8 +4,8 @@ import { describeCause } from "../data/describe_cause.ts";
 let onClosed: () => void = () => process.exit();
 
 /**
- * Ends the process when its output can't be written: without a word where nobody reads on, as in `federa methods | head -1`,
- * and with a message where the disk is full.
+ * Ends the process when its output can't be written: silently if the reader is gone, as in `federa methods | head -1`,
+ * and with a message if the disk is full.
  */
 export function watchOutput(): void {
   for (const stream of [process.stdout, process.stderr]) {
@@ -18,7 +18,7 @@ export function watchOutput(): void {
   }
 }
 
-/** Has something else done than ending the process where nobody reads its output any more. */
+/** Calls a function, instead of ending the process, when its output is closed. */
 export function whenOutputCloses(end: () => void): void {
   onClosed = end;
 }

@@ -11,8 +11,8 @@ export interface PrepareSetOptions {
 }
 
 /**
- * Tokens and targets of examples to train on. What was cut is said; questions that leave no room for their contexts are left out,
- * which is said too.
+ * Tokens and targets of training examples. Questions that leave no room for their contexts are left out; a line counts these,
+ * or the texts that were cut.
  *
  * @returns the set, and the examples that are in it.
  * @throws {RangeError} naming the first question, when none leaves room.
@@ -35,8 +35,8 @@ export function prepareTraining(
 }
 
 /**
- * Tokens and targets of examples that are to be answered, all of them: a question that leaves no room for its context is answered
- * with nothing. That is said, as is what was cut.
+ * Tokens and targets of examples to predict or score, all of them: a question that leaves no room for its context gets no
+ * answer. Lines count such questions and the texts that were cut.
  *
  * @throws {RangeError} naming the first question, when none leaves room.
  */
@@ -52,7 +52,7 @@ export function prepareAnswers(
   const set = prepare(task, examples, { tokenizer, maxLength });
   const skipped = withoutRows(set);
   if (skipped.length > 0) {
-    reporter.line(`Answered with nothing: ${describeSkipped(examples, skipped, maxLength)}`);
+    reporter.line(`No answer for ${describeSkipped(examples, skipped, maxLength)}`);
   }
   reportCut(set, { reporter, maxLength, what });
   return set;
@@ -64,7 +64,7 @@ function prepare(
   { tokenizer, maxLength }: { readonly tokenizer: Tokenizer; readonly maxLength: number },
 ): TaskSet {
   const set = task.prepare(examples, tokenizer, { maxLength, longQuestions: "skip" });
-  // With the first of them named.
+  // Throws, naming the first question.
   return set.size === 0 ? task.prepare(examples, tokenizer, { maxLength }) : set;
 }
 

@@ -10,11 +10,11 @@ export type { ReadingOptions };
 /** Options of {@linkcode readExamples}. */
 export interface ReadFileOptions extends Partial<ReadingOptions> {
   readonly signal?: AbortSignal | undefined;
-  /** Words that are labels in any case, such as a class named None: those of the model, or of the configuration. */
+  /** Labels of the model or the configuration: words that aren't missing values, such as a class named None. */
   readonly labels?: readonly string[] | undefined;
   /** Told the labels in their order, where the files have one. */
   readonly onClassNames?: ((classNames: readonly string[]) => void) | undefined;
-  /** Told what one should know of a file. */
+  /** Called with what the user should know about a file. */
   readonly onNotice?: ((message: string) => void) | undefined;
 }
 
@@ -41,7 +41,7 @@ export async function readExamples(
 }
 
 /**
- * Reads a file by a function.
+ * Runs a function that reads a file, and turns the file system's errors into ones for the user.
  *
  * @throws {ConfigError} when the file cannot be opened.
  */
@@ -54,7 +54,7 @@ export async function reading<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The options that are there. */
+/** The options that aren't undefined. */
 export function stated<T extends object>(options: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
     [Key in keyof T]?: Exclude<T[Key], undefined>;

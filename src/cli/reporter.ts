@@ -20,7 +20,7 @@ export interface Reporter {
   /**
    * Shows how far a task is, and how long it still takes; the bar of another task gives way.
    *
-   * @param total 0 where nobody knows.
+   * @param total 0 if it isn't known.
    */
   progress(task: string, done: number, total: number, details?: ProgressDetails): void;
   /** Takes the bar away. */
@@ -77,7 +77,7 @@ class TerminalReporter implements Reporter {
   }
 }
 
-/** With a second to spare for a process that is busy. */
+/** Leaves a second for a busy process. */
 const silenceMilliseconds = 9000;
 
 class PlainReporter implements Reporter {

@@ -47,7 +47,7 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
   const baseline = majorityBaseline(task, { train, test });
   const summaries: MethodSummary[] = [];
   const failures: string[] = [];
-  /** What no later method gets over. */
+  /** The error that would end every later method too. */
   let end: unknown;
   let unwritten: string | undefined;
   for (const method of config.methods) {
@@ -66,7 +66,7 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
       await writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`);
     } catch (error) {
       if (!(error instanceof WriteError)) throw error;
-      // Where nothing can be written, what is known is on the terminal at least.
+      // The table is still printed.
       end ??= error;
       unwritten = error.message;
     }
@@ -88,7 +88,7 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
   return folder;
 }
 
-/** A run came to its end, but some of its methods or its summary did not; the message says which and why. */
+/** A run ended, but some of its methods failed or its summary wasn't written; the message says which and why. */
 export class RunFailedError extends FederaError {
   override name = "RunFailedError";
 }

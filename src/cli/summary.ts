@@ -4,12 +4,12 @@ import { type MethodConfig, methodLabel } from "./config/config.ts";
 import type { Experiment } from "./experiment.ts";
 
 /**
- * How a method ended: after its last round, by an error, because the run was interrupted, or not at all, because what
- * stopped another method stops this one too.
+ * How a method ended: after its last round, by an error, because the run was interrupted, or not run, because the error
+ * that ended an earlier method would end this one too.
  */
 export type MethodStatus = "finished" | "failed" | "interrupted" | "not run";
 
-/** What is known of a method at its end; of one that didn't finish, what its whole rounds tell. */
+/** What a method achieved and cost; of a method that didn't finish, in its completed rounds. */
 export interface MethodSummary {
   readonly label: string;
   readonly method: string;
@@ -19,7 +19,7 @@ export interface MethodSummary {
   readonly learningRate: number;
   /** Values that a client trains and uploads; null if it failed before they were counted. */
   readonly trainableParameters: number | null;
-  /** Whole rounds. */
+  /** Completed rounds. */
   readonly rounds: number;
   /** The global model before the first round, and after the last, with what was tuned then. */
   readonly before: Evaluation | null;
@@ -40,7 +40,7 @@ export interface MethodSummary {
 export interface MethodEvents {
   readonly started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
   readonly reports: readonly RoundReport[];
-  /** After the last round, where something was tuned then; by default as the last round has it. */
+  /** Scores after the last round with what was tuned then; by default those of the last round. */
   readonly after?: Evaluation | undefined;
   /** `finished` by default. */
   readonly status?: MethodStatus;

@@ -15,7 +15,7 @@ export interface Column<Row> {
 export interface TableOptions<Row> {
   /** Characters that a line may have; 80 by default. */
   readonly width?: number;
-  /** What stands in place of all cells but the first, of rows that have nothing else to say. */
+  /** A text in place of all cells but the first. */
   readonly note?: (row: Row) => string | undefined;
 }
 
@@ -23,7 +23,7 @@ const narrowest = 20;
 
 /**
  * A table as plain text: a head, a rule and a line for each row, columns as wide as their longest cell. Where that is too
- * wide, text of columns that `wrap` is broken into lines, and what is too long for the first column stands on a line of
+ * wide, text of columns that `wrap` is broken into lines, and a first cell that is too long gets a line of
  * its own. Cells are made {@linkcode printable}.
  *
  * @example

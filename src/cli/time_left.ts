@@ -6,9 +6,9 @@ export class TimeLeft {
   #samples: { readonly time: number; readonly done: number }[] = [];
 
   /**
-   * Takes note of what is done by now.
+   * Records the progress so far.
    *
-   * @returns the seconds left; undefined while there is nothing to tell them by.
+   * @returns the seconds left; undefined until they can be estimated.
    */
   update(done: number, total: number): number | undefined {
     const time = Date.now();

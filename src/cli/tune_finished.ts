@@ -10,7 +10,7 @@ import { describeScores } from "./score_title.ts";
 export interface FinishedModel {
   readonly model: TaskModel;
   readonly task: TaskConfig;
-  /** What was tuned, where something was to be. */
+  /** What was tuned, if anything. */
   readonly tuned?: {
     readonly noAnswerThreshold: number;
     readonly validation: Evaluation;
@@ -18,7 +18,7 @@ export interface FinishedModel {
   };
 }
 
-/** Tunes what the configuration says is to be tuned once a model is trained, on the validation part, and says what that gives. */
+/** Tunes on the validation part what the configuration wants tuned after training, and reports the scores with it. */
 export async function tuneFinished(
   { config: { task, evaluateOn }, tuning, test }: Pick<Experiment, "config" | "tuning" | "test">,
   model: TaskModel,

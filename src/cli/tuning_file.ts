@@ -65,7 +65,7 @@ export async function readTuning(adapter: AdapterDescription): Promise<TunedTile
   );
   for (const [name, tile] of tiles) {
     if (!isTile(tile)) {
-      throw refuse(`no kernel takes the tile of ${tile.rows}×${tile.columns} for ${excerpt(name)}`);
+      throw refuse(`no kernel supports the tile of ${tile.rows}×${tile.columns} for ${excerpt(name)}`);
     }
   }
   return new Map(tiles);
@@ -73,7 +73,7 @@ export async function readTuning(adapter: AdapterDescription): Promise<TunedTile
 
 async function readSmallFile(path: string): Promise<string> {
   const info = await stat(path);
-  if (!info.isFile()) throw new Error("it is no file");
+  if (!info.isFile()) throw new Error("it is not a file");
   if (info.size > maxBytes) throw new Error(`it has ${info.size} bytes, more than ${maxBytes}`);
   return await readFile(path, "utf8");
 }

@@ -34,7 +34,7 @@ export async function withCacheErrors<T>(
     const isTold = cause instanceof HubError || cause instanceof PackageUnavailableError ||
       cause instanceof CacheError;
     if (isTold || code === undefined || !REFUSALS.has(code)) throw cause;
-    const advice = code === "ENOSPC" || code === "EDQUOT" ? "make room, or set" : "set";
+    const advice = code === "ENOSPC" || code === "EDQUOT" ? "free some space, or set" : "set";
     throw new CacheError(
       `Cannot use the cache folder ${folder}: ${code}; ${advice} ${
         options.variable ?? "XDG_CACHE_HOME"

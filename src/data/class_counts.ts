@@ -25,8 +25,8 @@ type Labelled =
 /**
  * Counts the classes, labels or tags of examples; none of examples that have none, such as numbers and questions.
  *
- * @param labels those to count, in their order, also where there are 0 of one; by default all that occur, in the order
- *   of {@linkcode sortLabels}. Others that occur follow.
+ * @param labels to count first, in their order, even if one doesn't occur; the others that occur follow, in the order of
+ *   {@linkcode sortLabels}.
  *
  * @example
  * ```ts
@@ -50,15 +50,15 @@ function labelsIn(example: Labelled): Iterable<string> {
   return "tags" in example ? example.tags : [];
 }
 
-/** A label that is this many times rarer than another, and one edit away from it, may be a slip. */
+/** A label that is this many times rarer than another, and one edit away from it, may be a typo. */
 const RARE = 20;
-/** Letters of the labels among which slips are looked for. */
+/** Lengths of the labels that are checked for typos. */
 const SLIP_LENGTHS = { least: 5, most: 40 };
 
 /**
- * Pairs of labels that may be spellings of one: they differ in upper and lower case, in space, `-` and `_` between
- * letters, in invisible characters, in how Unicode or a number writes the same, or, where one is at least 20 times rarer,
- * in one letter. Each label is paired with the commonest that it is like, so that the time is linear in the labels.
+ * Pairs of labels that may be spellings of the same: they differ in case, in space, `-` and `_` between letters, in invisible
+ * characters, in equivalent forms of Unicode or of a number, or, if one is at least 20 times rarer, in one letter. Each label
+ * is paired with the most common one that it resembles, so that the time is linear in the labels.
  *
  * @example
  * ```ts
@@ -91,7 +91,7 @@ export function similarLabels(counts: readonly ClassCount[]): SimilarLabels[] {
   return pairs;
 }
 
-/** What all spellings of a label have in common. */
+/** A label in a form that all its spellings share. */
 function fold(label: string): string {
   const text = label.normalize("NFKC").toLowerCase().replace(/[\s\p{Cf}\p{Cc}]/gu, "")
     .replace(/(?<=\p{L})[-_]+(?=\p{L})/gu, "");
@@ -100,7 +100,7 @@ function fold(label: string): string {
     : text;
 }
 
-/** A decimal number without zeros at the end of its fraction, nor a point before nothing. */
+/** A decimal number without trailing zeros in its fraction, or without an empty fraction. */
 function withoutLastZeros(text: string): string {
   if (!text.includes(".")) return text;
   let end = text.length;
@@ -113,7 +113,7 @@ function neighbours(word: string): string[] {
   return [word, ...Array.from(word, (_, i) => word.slice(0, i) + word.slice(i + 1))];
 }
 
-/** Whether words differ by one letter, not the first and no digit: `class1` and `class2` are meant so, as are `B-` and `I-`. */
+/** Whether words differ by one letter, but not the first and not a digit: `class1` and `class2` differ on purpose, as do `B-` and `I-`. */
 function isSlip(a: string, b: string): boolean {
   const digits = (word: string) => word.replace(/\D/g, "");
   return a[0] === b[0] && digits(a) === digits(b) && editDistance(a, b) === 1;

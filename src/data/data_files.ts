@@ -7,21 +7,21 @@ import { type DataFormat, dataFormats, findFormat } from "./rows/read_rows.ts";
 export interface FindDataFilesOptions {
   /** The format of the files, where their extensions don't say it. */
   readonly format?: DataFormat | undefined;
-  /** Told what was taken where one name stands for several files. */
+  /** Called with what was read where one name means several files. */
   readonly onNotice?: ((message: string) => void) | undefined;
 }
 
-/** Names of a whole's parts, by which folders hold several of them. */
+/** Names of the parts of a dataset. */
 const PART = /(?:^|[-_.])(train|test|validation|valid|val|dev|eval)(?:[-_.]|$)/i;
 /** A file that is one of several: `train-00000-of-00002.parquet`. */
 const SHARD = /^(.*)-(\d+)-of-(\d+)(\.[^.]+)?$/;
-/** What `datasets` keeps beside its data. */
+/** Files that `datasets` writes beside its data. */
 const NOTES = /^(dataset_infos?|dataset_dict|state)\.json$/;
 
 /**
- * The data files that names stand for, each once (Node only): a file, and with a shard such as `train-00000-of-00002.parquet`
- * all of them; the data files of a folder; or those that a pattern matches, in which `*` stands for any characters and `?` for
- * one. Files of a folder or a pattern are in the order of their names.
+ * The data files that names mean, each once (Node only): a file, and for a shard such as `train-00000-of-00002.parquet` all
+ * shards; the data files of a folder; or those that a pattern matches, in which `*` matches any characters and `?` one. Files
+ * of a folder or a pattern are sorted by name.
  *
  * @throws {RangeError} if there are none, a shard is missing, or a folder holds more than one kind of files.
  * @throws the file system's error if a file can't be found.
@@ -40,7 +40,7 @@ export async function findDataFiles(
     const files = await filesOf(name, options);
     if (files.length > 1) {
       const [first, last] = [files[0]!, files.at(-1)!].map((file) => basename(file));
-      options.onNotice?.(`Reading ${files.length} files as ${name}: ${first} to ${last}`);
+      options.onNotice?.(`Reading ${files.length} files for ${name}: ${first} to ${last}`);
     }
     for (const file of files) found.push(file);
   }
@@ -58,11 +58,11 @@ async function filesOf(name: string, options: FindDataFilesOptions): Promise<str
   const matches = await matchesOf(name);
   if (matches.length > 0) return matches;
   throw new RangeError(
-    `Cannot read ${name}: no file matches; * stands for any characters of a name, ? for one`,
+    `Cannot read ${name}: no file matches; * matches any characters of a name, ? one`,
   );
 }
 
-/** A file, and those that are shards of the same whole. */
+/** A file, and the other shards of the same dataset. */
 async function shardsOf(path: string): Promise<string[]> {
   const match = SHARD.exec(basename(path));
   if (match === null) return [path];
@@ -75,7 +75,7 @@ async function shardsOf(path: string): Promise<string[]> {
   const missing = names.find((name) => !there.has(name));
   if (missing === undefined) return names.map((name) => join(dirname(path), name));
   throw new RangeError(
-    `Cannot read ${path}: it is one of ${total} parts, of which ${missing} is missing; fetch all, or name the file otherwise`,
+    `Cannot read ${path}: it is one of ${total} parts, and ${missing} is missing; fetch all of them, or rename the file`,
   );
 }
 
@@ -86,14 +86,14 @@ async function filesIn(folder: string, { format, onNotice }: FindDataFilesOption
     .map(({ name }) => name).sort();
   const data = names.filter((name) => !NOTES.test(name));
   const of = (wanted: DataFormat | undefined) => data.filter((name) => findFormat(name) === wanted);
-  // Beside data, JSON is what describes them.
+  // JSON beside data of another format describes it.
   const known = dataFormats.filter((each) => each !== "json" && of(each).length > 0);
   const chosen = format ?? (known.length > 0 ? known[0] : "json");
   if (format === undefined && known.length > 1) {
     throw refuse(
       `it holds files of several formats, ${
         known.join(" and ")
-      }; name those to read by a pattern such as *.csv`,
+      }; choose those to read with a pattern such as *.csv`,
     );
   }
   const files = of(chosen).length > 0 || format === undefined ? of(chosen) : of(undefined);
@@ -104,14 +104,14 @@ async function filesIn(folder: string, { format, onNotice }: FindDataFilesOption
     throw refuse(
       `it holds files of several parts, ${
         [...parts].join(" and ")
-      }; name those to read by a pattern such as ${join(folder, `${[...parts][0]}*${ext}`)}`,
+      }; choose those to read with a pattern such as ${join(folder, `${[...parts][0]}*${ext}`)}`,
     );
   }
   const taken = new Set(files);
   const left = names.filter((name) => !taken.has(name));
   if (left.length > 0) {
     onNotice?.(
-      `Left out of ${folder}: ${left.slice(0, 8).map(cut).join(", ")}${left.length > 8 ? ", …" : ""}`,
+      `Ignored in ${folder}: ${left.slice(0, 8).map(cut).join(", ")}${left.length > 8 ? ", …" : ""}`,
     );
   }
   const shards = await Promise.all(files.map((name) => shardsOf(join(folder, name))));
@@ -141,7 +141,7 @@ async function matchesOf(pattern: string): Promise<string[]> {
   return paths.sort();
 }
 
-/** Whether a name matches a pattern of `*` and `?`, in time of the product of their lengths. */
+/** Whether a name matches a pattern of `*` and `?`, in time proportional to the product of their lengths. */
 function matches(name: string, pattern: string): boolean {
   if (name.startsWith(".") && !pattern.startsWith(".")) return false;
   let [at, from, star, after] = [0, 0, -1, 0];

@@ -1,21 +1,21 @@
 import { errorCode } from "./cache_folder.ts";
 
-/** What people can do where it isn't plain from the system's words. */
+/** What the user can do, where the system's message doesn't make it plain. */
 const advice: Readonly<Record<string, string>> = {
-  ENOSPC: "make room",
-  EDQUOT: "make room",
-  EEXIST: "there is a file of that name, name another",
-  ENAMETOOLONG: "take a shorter name",
+  ENOSPC: "free some space",
+  EDQUOT: "free some space",
+  EEXIST: "a file of that name exists, choose another",
+  ENAMETOOLONG: "choose a shorter name",
   EMFILE: "close other files, or raise the limit with ulimit -n",
   ENOMEM: "free some memory",
 };
 
 /**
- * The words of a system's error, and what to do about it.
+ * The message of a system's error, and what to do about it.
  *
  * @example
  * ```ts no-run
- * describeCause(error); // "ENOSPC: no space left on device, write; make room"
+ * describeCause(error); // "ENOSPC: no space left on device, write; free some space"
  * ```
  */
 export function describeCause(cause: unknown): string {

@@ -12,8 +12,8 @@ const USUAL = [
 ];
 
 /**
- * The encoding of text that a name means, as `TextDecoder` calls it; Python's spellings, such as `latin-1` and `utf_8`,
- * count as well.
+ * The encoding that a name means, as `TextDecoder` calls it; Python's spellings, such as `latin-1` and `utf_8`, are accepted
+ * too.
  *
  * @throws {RangeError} if there is no such encoding, with the nearest usual one.
  *
@@ -28,7 +28,7 @@ export function encodingOf(name: string): string {
     try {
       return new TextDecoder(label, { fatal: true }).encoding;
     } catch {
-      // The next spelling may be one that is known.
+      // The next spelling may be a known one.
     }
   }
   const hint = nearestKey(name, USUAL);

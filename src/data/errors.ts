@@ -4,7 +4,7 @@ export class CorruptFileError extends FederaError {
   override name = "CorruptFileError";
 }
 
-/** A package cannot be had from the npm registry; `reason` tells why. */
+/** A package isn't available from the npm registry; `reason` says why. */
 export class PackageUnavailableError extends FederaError {
   override name = "PackageUnavailableError";
   /** `offline`: the registry did not answer; `not-found`: no such version; `npm`: npm is missing or failed. */
@@ -24,7 +24,7 @@ export class PackageUnavailableError extends FederaError {
  */
 export type HubErrorReason = "invalid" | "not-found" | "unauthorized" | "rate-limited" | "offline" | "server";
 
-/** A model's files cannot be had from where its spec points to; `reason` tells why. */
+/** A model's files aren't available from where its spec points to; `reason` says why. */
 export class HubError extends FederaError {
   override name = "HubError";
   readonly reason: HubErrorReason;
@@ -45,10 +45,10 @@ export class DataLimitError extends FederaError {
   override name = "DataLimitError";
 }
 
-/** A file or folder cannot be written; the message names it and the system's reason, whose `code` it has. */
+/** A file or folder cannot be written; the message names it and the system's reason. */
 export class WriteError extends FederaError {
   override name = "WriteError";
-  /** As `ENOSPC`; undefined where it wasn't the system that refused. */
+  /** The system's error code, such as `ENOSPC`; undefined if the system wasn't the cause. */
   readonly code: string | undefined;
 
   constructor(message: string, options: { readonly cause: unknown }) {

@@ -1,11 +1,11 @@
 const [QUOTE, BACKSLASH, MINUS, ZERO, NINE] = [0x22, 0x5c, 0x2d, 0x30, 0x39];
 
-/** Most digits of a whole number, as Python has it; longer ones overflow, as they do in `JSON.parse`. */
+/** Most digits of an integer, as in Python; longer ones overflow, as they do in `JSON.parse`. */
 const MAX_DIGITS = 4300;
 
 /**
- * The value of JSON text, as `JSON.parse` gives it, but with whole numbers as bigint where a number can't hold them exactly,
- * such as 64-bit ids. Of an object's equal keys the last one counts, as in Python.
+ * The value of JSON text, as `JSON.parse` gives it, but with integers as bigint where a number can't hold them exactly, such
+ * as 64-bit ids. Of an object's equal keys the last one counts, as in Python.
  *
  * @throws {SyntaxError} if it isn't JSON.
  *
@@ -16,7 +16,7 @@ const MAX_DIGITS = 4300;
  */
 export function parseExactJson(text: string): unknown {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
-  // What no text of the file can know.
+  // No text of a file can contain this.
   const mark = `${crypto.getRandomValues(new Uint32Array(4)).join("-")}:`;
   const quoted = quoteLongIntegers(text, mark);
   if (quoted === undefined) return JSON.parse(text);
@@ -24,14 +24,15 @@ export function parseExactJson(text: string): unknown {
   try {
     value = JSON.parse(quoted);
   } catch {
-    // Fails as well, at a place of the text itself.
+    // Throws too, with a position in the text itself.
     return JSON.parse(text);
   }
   return withBigints(value, mark);
 }
 
 /**
- * The place of a number that Python's `json` writes though JSON has none, `NaN` or `Infinity`; undefined where there is none.
+ * The first `NaN` or `Infinity` in a text, which Python's `json` writes although JSON has no such numbers; undefined if there is
+ * none.
  *
  * @example
  * ```ts
@@ -50,7 +51,7 @@ export function findOddNumber(text: string): { readonly word: string; readonly i
   return undefined;
 }
 
-/** The text with each whole number that is too long in quotation marks, behind a mark; undefined where there is none. */
+/** The text with each integer that is too long in quotation marks, after a mark; undefined if there is none. */
 function quoteLongIntegers(text: string, mark: string): string | undefined {
   const parts: string[] = [];
   let copied = 0;
@@ -77,7 +78,7 @@ function isOfNumber(code: number): boolean {
     code === 0x45;
 }
 
-/** Where what follows a string of JSON begins; the end of the text if the string doesn't end. */
+/** The index just after a string of JSON; the end of the text if the string doesn't end. */
 export function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let escapes = 0;

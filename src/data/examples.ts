@@ -27,7 +27,7 @@ export interface TaggedExample extends Grouped {
   readonly tokens: readonly string[];
   /** As many as words; in BIO form where they mark entities. */
   readonly tags: readonly string[];
-  /** The text as it stands, whose words the tokenizer finds and whose tags nobody knows; both lists are empty then. */
+  /** The text itself, if the tokenizer is to find its words and its tags are unknown; both lists are empty then. */
   readonly text?: string;
 }
 

@@ -1,8 +1,8 @@
 import { printable, printableJson } from "./printable.ts";
 
 /**
- * A value of a file for a message, cut short: a hostile one may be a hundred megabytes long, or nested without end. What
- * a terminal would obey is escaped.
+ * A value of a file for a message, cut short: a hostile one may be a hundred megabytes long, or nested without end.
+ * Control characters are escaped.
  *
  * @example
  * ```ts

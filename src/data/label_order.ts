@@ -1,9 +1,9 @@
-/** Whole numbers and decimals as people write them; longer ones are names. */
+/** Integers and decimals as people write them; longer ones are names. */
 const NUMBER = /^[+-]?\d{1,40}(\.\d{1,40})?$/;
 
 /**
- * Labels in an order of their own, so that the same data gives the same numbering everywhere: numbers by their value where
- * every label is one, code units otherwise. Each label is there once.
+ * Labels in a fixed order, so that the same data gives the same numbering everywhere: by value if every label is a number, by
+ * code units otherwise. Duplicates are dropped.
  *
  * @example
  * ```ts

@@ -2,10 +2,10 @@ import { Parser } from "htmlparser2";
 import PostalMime from "postal-mime";
 import { DataLimitError } from "./errors.ts";
 
-/** The parser takes 10 µs a line and more; an attachment of 18 MB has as many. */
+/** The parser takes at least 10 µs a line; an attachment of 18 MB has this many. */
 const MOST_LINES = 250_000;
 
-/** Elements inside of each other: the parser's time grows with the square of what is left open. */
+/** Deepest nesting of elements: the parser's time grows with the square of those left open. */
 const DEEPEST_HTML = 5_000;
 
 /** What a reader sees of a mail, white space collapsed. */
@@ -26,7 +26,7 @@ export async function readMailText(raw: Uint8Array): Promise<MailText> {
   let numLines = 0;
   for (const byte of raw) if (byte === LINE_FEED) numLines++;
   if (numLines > MOST_LINES) {
-    throw new DataLimitError(`Cannot read mail: it may have ${MOST_LINES} lines, got ${numLines}`);
+    throw new DataLimitError(`Cannot read mail: it may have at most ${MOST_LINES} lines, got ${numLines}`);
   }
   const { subject = "", text = "", html = "" } = await PostalMime.parse(raw);
   return { subject: collapse(subject), body: collapse(text) || collapse(htmlToText(html)) };
@@ -35,7 +35,7 @@ export async function readMailText(raw: Uint8Array): Promise<MailText> {
 /**
  * The visible text of an HTML page: no tags, comments, scripts, styles or title.
  *
- * @throws {DataLimitError} where more than 5,000 elements are inside of each other.
+ * @throws {DataLimitError} if more than 5,000 elements are nested.
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ export function htmlToText(html: string): string {
     onopentagname: (name) => {
       if (++depth > DEEPEST_HTML) {
         throw new DataLimitError(
-          `Cannot read HTML: more than ${DEEPEST_HTML} elements are inside of each other`,
+          `Cannot read HTML: it may nest at most ${DEEPEST_HTML} elements`,
         );
       }
       if (HIDDEN.has(name)) hidden++;

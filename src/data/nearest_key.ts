@@ -1,4 +1,4 @@
-/** Longest word, in UTF-16 units, that is taken for a misspelt one: the distance of two takes the product of their lengths. */
+/** Longest word, in UTF-16 units, that is compared: an edit distance takes time proportional to the product of the lengths. */
 const MAX_LENGTH = 200;
 
 /**

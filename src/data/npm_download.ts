@@ -13,7 +13,7 @@ export interface NpmDownloadOptions extends NpmPackOptions {
 }
 
 const TEMPORARY = ".download-";
-/** What the temporary folders of this machine's processes begin with; the number of the process follows. */
+/** The prefix of temporary folders of this machine's processes; the process id follows. */
 const own = () => `${TEMPORARY}${hostname().replace(/[^\w.]/g, "_")}-`;
 const STALE_MILLISECONDS = 24 * 60 * 60 * 1000;
 

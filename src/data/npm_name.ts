@@ -7,7 +7,7 @@ const PART = /^[A-Za-z0-9][\w.~-]*$/;
 const EXACT =
   /^(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 
-/** What npm takes for a file of this machine, whatever stands before it. */
+/** Endings that make npm read a local file. */
 const FILE = /\.(?:tgz|tar\.gz|tar)$/i;
 
 /** Names that npm's registry itself refuses. */
@@ -15,8 +15,8 @@ const RESERVED = new Set(["node_modules", "favicon.ico"]);
 
 /**
  * Whether a text is the name of a package in npm's registry, such as `name` or `@scope/name`, by the rules of
- * `validate-npm-package-name` for packages of any age; of the old ones, those that no folder or command line should meet
- * (`_x`, `~x`, `x.tgz`) are left out. It can be no URL, path, git repository or option.
+ * `validate-npm-package-name` for packages of any age, except old names that are unsafe in a folder or on a command line
+ * (`_x`, `~x`, `x.tgz`). It can be no URL, path, git repository or option.
  */
 export function isNpmName(text: string): boolean {
   const parts = text.startsWith("@") ? text.slice(1).split("/") : [text];
@@ -24,13 +24,13 @@ export function isNpmName(text: string): boolean {
     parts.every((part) => PART.test(part)) && !FILE.test(text) && !RESERVED.has(text.toLowerCase());
 }
 
-/** Whether a text is one version of a package, such as `1.0.0` or `2.1.0-rc.1`: no tag, no range, nothing else npm reads. */
+/** Whether a text is one version of a package, such as `1.0.0` or `2.1.0-rc.1`: not a tag, a range or anything else that npm accepts. */
 export function isExactVersion(text: string): boolean {
   return text.length <= 256 && EXACT.test(text) && !FILE.test(text);
 }
 
 /**
- * Checks that what is given to npm is one version of a package in its registry.
+ * Checks that a name and a version identify one version of a package in npm's registry.
  *
  * @throws {TypeError} otherwise.
  */

@@ -52,7 +52,7 @@ const CACHE_CODES = new Set(["ENOSPC", "EACCES", "EROFS", "EDQUOT"]);
  * any of its scripts. npm keeps quiet about bytes, so it is given a cache of its own inside `folder`, whose
  * growth is the progress. npm checks what it gets against the registry's checksum.
  *
- * @throws {TypeError} if the name is no package's or the version isn't exact: npm would take it for a folder or an option.
+ * @throws {TypeError} if the name is no package's or the version isn't exact: npm would read it as a folder or an option.
  * @throws {PackageUnavailableError} offline, no such version, no npm, or npm failed.
  * @throws {CorruptFileError} if npm found that what it got is not what the registry promised.
  * @throws {CacheError} if npm could not write.
@@ -76,7 +76,7 @@ export async function npmPack(
     report = await Promise.race([packed, reportGrowth(spec, npmCache, { ...options, done: done.signal })]);
   } finally {
     done.abort();
-    // Whatever ended the race, npm has ended too before anybody removes its files.
+    // npm must have ended before its files are removed; a failure here has already won the race, or follows from it.
     await packed.catch(() => {});
   }
   const tarballs = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
@@ -103,7 +103,7 @@ async function runNpm(spec: string, paths: readonly string[], options: NpmPackOp
     "--loglevel=error",
     ...quick,
     ...paths,
-    // What follows is no option, whatever it looks like.
+    // What follows isn't an option, whatever it looks like.
     "--",
     spec,
   ];
@@ -195,7 +195,7 @@ async function reportGrowth(
     bytes = Math.max(bytes, await folderSize(folder));
     if (bytes > LARGEST_NPM_PACKAGE) {
       throw new PackageUnavailableError(
-        `Cannot download ${spec}: a package may take ${LARGEST_NPM_PACKAGE} bytes, npm has fetched more`,
+        `Cannot download ${spec}: a package may have at most ${LARGEST_NPM_PACKAGE} bytes, and npm has fetched more`,
         "npm",
       );
     }

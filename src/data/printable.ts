@@ -1,5 +1,5 @@
 /**
- * What a terminal or a reader's eye would obey instead of showing: the C0 and C1 controls with DEL, the separators of
+ * Characters that a terminal obeys instead of showing, or that mislead a reader: the C0 and C1 controls with DEL, the separators of
  * lines and paragraphs, marks that change the direction of what follows (CVE-2021-42574), and halves of surrogate pairs.
  */
 const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069\p{Cs}]/gu;

@@ -4,8 +4,8 @@ import { errorCode } from "./cache_folder.ts";
 import { writeFileAtomic } from "./files.ts";
 
 /**
- * Reads what {@linkcode writeSealed} wrote (Node only); undefined where there is no such file, it was made from another
- * source, or a byte of it was changed or cut off.
+ * Reads what {@linkcode writeSealed} wrote (Node only); undefined if there is no such file, it was made from another source,
+ * or its content was changed.
  *
  * @param source what the text was made from and how, such as the checksum of a download and the version of a parser.
  * @throws the file system's error if it cannot be read.
@@ -21,7 +21,7 @@ export async function readSealed(path: string, source: string): Promise<string |
 }
 
 /**
- * Writes text that was made from something, below a line with a checksum of it and its source (Node only).
+ * Writes a text that was derived from a source, after a line with a checksum of both (Node only).
  *
  * @throws {Error} as {@linkcode writeFileAtomic}.
  */

@@ -21,7 +21,7 @@ export const SPAM_ASSASSIN_PACKAGE: NpmPackage = {
 export interface SpamAssassinOptions extends NpmPackageOptions {
   /** Told how many mails have been read, the first time only; later the texts come from the cache. */
   onParse?: (numParsed: number, numMails: number) => void;
-  /** Told, in one line, when the texts cannot be kept in the cache. */
+  /** Called with one line when the texts cannot be cached. */
   onNotice?: ((message: string) => void) | undefined;
 }
 
@@ -33,7 +33,7 @@ const TEXTS_FILE = "texts-2.jsonl";
  * (`easy-ham-1`, …). Headers other than the subject give the label away and are left out. Of mails with the same
  * body (the same subject, where a body is empty) the first is kept: 5,741 remain, 4,099 ham and 1,642 spam. The
  * order is that of the corpus. The texts are kept in the cache beside the package, with a checksum that ties them to it:
- * what was altered is made anew. A cache that cannot be written is read all the same.
+ * texts that were altered are made again. A cache that cannot be written can still be read.
  *
  * @throws as {@linkcode readNpmPackage}.
  *
@@ -62,12 +62,12 @@ export async function loadSpamAssassin(options: SpamAssassinOptions = {}): Promi
     });
   } catch (error) {
     if (!(error instanceof CacheError)) throw error;
-    options.onNotice?.(`The texts of the mails were made anew and aren't kept: ${error.message}`);
+    options.onNotice?.(`The texts of the mails were parsed again and couldn't be cached: ${error.message}`);
   }
   return examples;
 }
 
-/** Removes texts that other versions of this program have made. */
+/** Removes the texts of other versions of this program. */
 async function removeOthers(path: string): Promise<void> {
   const folder = dirname(path);
   for (const name of await readdir(folder)) {

@@ -1,12 +1,12 @@
 /**
- * Whatever a caller can mend, or must tell a person: the message says what was tried, what was expected and what was found.
- * The other errors that are thrown on purpose are `TypeError` and `RangeError`, of arguments.
+ * The base of all errors that the caller can fix or should show to the user: the message says what was tried, what was expected
+ * and what was found. Wrong arguments throw `TypeError` and `RangeError` instead.
  */
 export class FederaError extends Error {
   override name = "FederaError";
 }
 
-/** No WebGPU adapter could be had; the message says what to install. */
+/** No WebGPU adapter is available; the message says what to install. */
 export class NoAdapterError extends FederaError {
   override name = "NoAdapterError";
 }

@@ -1,12 +1,12 @@
-/** Most characters of a pattern that matches anything: longer ones come from no person. */
+/** Longest pattern that can match, in characters: nobody writes longer ones. */
 export const LONGEST_PATTERN = 1000;
 
-/** Stars that stand for parts of names, and a character that stands for itself. */
+/** Stars that match parts of names, or a character that matches itself. */
 type Token = "**." | "**" | "*" | { readonly literal: string };
 
 /**
- * Whether a dotted module name matches a pattern: `*` stands for one part of a name or a piece of it, `**` for any
- * number of parts. Every other character stands for itself. A pattern of more than 1,000 characters matches nothing.
+ * Whether a dotted module name matches a pattern: `*` matches one part of a name or a piece of it, `**` any number of
+ * parts, every other character itself. A pattern of more than 1,000 characters matches nothing.
  *
  * The pattern's tokens are the states of a finite automaton, all of which are followed at once: time is at most the
  * product of the two lengths, whatever the stars.
@@ -19,7 +19,7 @@ type Token = "**." | "**" | "*" | { readonly literal: string };
 export function matchesPattern(name: string, pattern: string): boolean {
   if (pattern.length > LONGEST_PATTERN) return false;
   const tokens = tokensOf(pattern);
-  // State `2 i` stands before token `i`; `2 i + 1` inside of the parts that a `**.` stands for.
+  // State `2 i` is before token `i`; `2 i + 1` is inside the parts that a `**.` matches.
   let states = new Set<number>();
   enter(states, tokens, 0);
   for (const unit of name.split("")) {
@@ -35,7 +35,7 @@ function tokensOf(pattern: string): Token[] {
   const tokens: Token[] = [];
   for (const piece of pattern.match(/\*\*\.|\*\*|\*|[^]/g) ?? []) {
     const token = piece === "**." || piece === "**" || piece === "*" ? piece : { literal: piece };
-    // A star more stands for nothing more.
+    // Repeated stars match no more than one.
     if (typeof token === "object" || token !== tokens.at(-1)) tokens.push(token);
   }
   return tokens;

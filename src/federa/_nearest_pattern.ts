@@ -1,14 +1,14 @@
 import { editDistance } from "../data/nearest_key.ts";
 import { LONGEST_PATTERN, matchesPattern } from "./_glob.ts";
 
-/** So many names are looked at; a large encoder has 150 linear layers. */
+/** Most names that are compared; a large encoder has 150 linear layers. */
 const MOST_NAMES = 1000;
 /** Longer parts of names and patterns count as far from each other. */
 const LONGEST_PART = 64;
 
 /**
- * Costs of what mends a pattern: parts put in, however many in a row (less before the rest: names are often given by
- * their ends), and parts dropped. One that is replaced costs up to 1.1.
+ * Costs of edits to a pattern: inserting any number of consecutive parts (less at the start: names are often given by their
+ * ends), and dropping a part. Replacing one costs up to 1.1.
  */
 const INSERT_BEFORE = 0.1;
 const INSERT = 0.5;
@@ -16,10 +16,10 @@ const DROP = 1.3;
 const DROP_STAR = 0.4;
 
 /**
- * A pattern that matches one of the names and differs as little as possible from one that matches none: parts are replaced by
- * the name's (numbers by `*`), dropped, or put in as `**`.
+ * The pattern that matches one of the names and differs as little as possible from one that matches none: parts are replaced by
+ * the name's (numbers by `*`), dropped, or inserted as `**`.
  *
- * @returns undefined where no word of the pattern is like any of the names', or it is too long to have been meant.
+ * @returns undefined if no word of the pattern resembles one of the names', or the pattern is too long to be a mistake.
  */
 export function nearestPattern(pattern: string, names: readonly string[]): string | undefined {
   const parts = pattern.split(".");
@@ -27,10 +27,10 @@ export function nearestPattern(pattern: string, names: readonly string[]): strin
   let nearest: { readonly cost: number; readonly pattern: string } | undefined;
   for (const name of names.slice(0, MOST_NAMES)) {
     if (name.split(".").length > 32) continue;
-    const mended = mend(parts, name.split("."));
-    const isNearer = nearest === undefined || mended.cost < nearest.cost;
-    if (isNearer && mended.isAlike && matchesPattern(name, mended.pattern)) {
-      nearest = mended;
+    const edited = edit(parts, name.split("."));
+    const isNearer = nearest === undefined || edited.cost < nearest.cost;
+    if (isNearer && edited.isAlike && matchesPattern(name, edited.pattern)) {
+      nearest = edited;
     }
   }
   return nearest?.pattern;
@@ -41,8 +41,8 @@ export function shapeOf(name: string): string {
   return name.replace(/(?<=^|\.)\d+(?=\.|$)/g, "*");
 }
 
-/** The cheapest way to make a pattern match a name, by parts, as edit distances are found. */
-function mend(
+/** The cheapest edit that makes a pattern match a name, part by part, as for edit distances. */
+function edit(
   parts: readonly string[],
   name: readonly string[],
 ): { cost: number; pattern: string; isAlike: boolean } {
@@ -89,7 +89,7 @@ function replace(part: string, word: string): { cost: number; shown: string } {
   return { cost: 0.1 + editDistance(a, b) / Math.max(a.length, b.length), shown };
 }
 
-/** Parts with dots between them; `**` takes in the stars beside it. */
+/** Parts with dots between them; `**` absorbs adjacent stars. */
 function joined(parts: readonly string[]): string {
   const kept: string[] = [];
   for (const part of parts) {

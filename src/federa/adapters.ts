@@ -56,7 +56,7 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
 }
 
 /**
- * Checks what {@linkcode attachAdapters} needs, by shapes alone.
+ * Checks the options of {@linkcode attachAdapters} by shapes alone.
  *
  * @throws as {@linkcode attachAdapters}.
  */

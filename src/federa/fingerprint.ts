@@ -2,13 +2,13 @@ import { embedding, formatShape, type Module, type Tensor, tensor, tidy } from "
 import { digest } from "./_adapter_format.ts";
 import { floatsOf } from "./_pretrained.ts";
 
-/** Rows of a matrix that are looked at. */
+/** Rows of a matrix that are read. */
 const numRows = 64;
 
 /**
- * A mark by which a model's parameters are told from others: SHA-256, in hexadecimal, of their names and shapes, all values of
- * vectors, and 64 rows of each matrix, spread evenly. Training or converting a model anew changes it; it is no proof against a
- * row that somebody has changed by hand. It reads a few megabytes off the device, where all of a large model takes seconds.
+ * Identifies a model's parameters: SHA-256, in hexadecimal, of their names and shapes, all values of vectors, and 64 evenly
+ * spaced rows of each matrix. Training or converting a model again changes it; a single row that was changed by hand may not.
+ * It reads a few megabytes from the device; reading all of a large model takes seconds.
  *
  * @example
  * ```ts no-run

@@ -22,10 +22,10 @@ export function matchLinears(model: Module, patterns: readonly string[]): string
 }
 
 /**
- * Those of the names of linear layers that one of the patterns matches, in their order.
+ * The names of linear layers that one of the patterns matches, in their order.
  *
  * @throws {PatternError} when there is no pattern, one is longer than 1,000 characters, or one matches no name; the message
- *   offers the nearest pattern that does, and lists the names there are, with `*` for their numbers.
+ *   suggests the nearest pattern that does, and lists the names, with `*` for their numbers.
  *
  * @example
  * ```ts
@@ -34,7 +34,9 @@ export function matchLinears(model: Module, patterns: readonly string[]): string
  */
 export function matchNames(names: readonly string[], patterns: readonly string[]): string[] {
   if (patterns.length === 0) {
-    throw new PatternError(`Cannot attach adapters to no pattern: there are ${describeNames(names)}`);
+    throw new PatternError(
+      `Cannot attach adapters without a pattern: the linear layers are ${describeNames(names)}`,
+    );
   }
   const matched = new Set<string>();
   for (const pattern of patterns) {
@@ -42,7 +44,7 @@ export function matchNames(names: readonly string[], patterns: readonly string[]
       throw new PatternError(
         `Cannot attach adapters to ${
           excerpt(pattern)
-        }: a pattern may have ${LONGEST_PATTERN} characters, got ${pattern.length}`,
+        }: a pattern may have at most ${LONGEST_PATTERN} characters, got ${pattern.length}`,
       );
     }
     const found = names.filter((name) => matchesPattern(name, pattern));
@@ -55,7 +57,7 @@ export function matchNames(names: readonly string[], patterns: readonly string[]
 function describeMismatch(pattern: string, names: readonly string[]): string {
   const nearest = nearestPattern(pattern, names);
   const offer = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
-  return `Cannot attach adapters to ${excerpt(pattern)}: it matches no linear layer; there are ${
+  return `Cannot attach adapters to ${excerpt(pattern)}: it matches no linear layer; the linear layers are ${
     describeNames(names)
   }${offer}`;
 }

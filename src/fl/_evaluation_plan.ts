@@ -3,15 +3,15 @@ import type { TaskSet } from "../tasks/mod.ts";
 /** Rows of a set that are evaluated at once. */
 export interface EvaluationRows {
   readonly rows: readonly number[];
-  /** Tokens that are taken of each; those after them are padding. */
+  /** Tokens of each row; those after them are padding. */
   readonly length: number;
 }
 
-/** Rows at once at most. */
+/** Most rows at once. */
 const MOST_ROWS = 64;
-/** Fewer where they are long: rows times tokens², which attention's scores grow with, are at most this or of one row. */
+/** Most rows times tokens², to which attention's scores are proportional; a single row may exceed it. */
 const MOST_SCORES = 2 ** 21;
-/** Rows are cut to no fewer tokens. */
+/** Shortest length that rows are cut to. */
 const SHORTEST = 16;
 
 /**
@@ -39,8 +39,8 @@ export function planEvaluation(set: TaskSet, batchSize?: number): EvaluationRows
 }
 
 /**
- * How many tokens of each row are taken: all but padding, and as much of that as makes the lengths two to an octave, since a
- * length that is met for the first time takes buffers of its own.
+ * How many tokens of each row are kept: all but the padding, rounded up to one of two lengths per power of two, because every
+ * new length needs buffers of its own.
  */
 function cutLengths({ size, length, mask }: TaskSet): number[] {
   return Array.from({ length: size }, (_, row) => {

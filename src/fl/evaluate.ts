@@ -14,7 +14,7 @@ export interface Evaluation {
 export interface EvaluateOptions {
   /** Rows at once; by default 64, and fewer where they are long. */
   readonly batchSize?: number | undefined;
-  /** Called after each batch that the device has done, with rows done and all. */
+  /** Called after the device has finished a batch, with the number of finished rows and of all rows. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -41,7 +41,7 @@ export async function evaluate(
 }
 
 /**
- * The evaluation of what a model makes of a set.
+ * The evaluation of a model's outputs on a set.
  *
  * @throws {RangeError} on an empty set, or one of which no target counts.
  */
@@ -58,8 +58,8 @@ export function scoreOutputs(task: Task, data: TaskSet, { outputs, losses }: Mod
 }
 
 /**
- * The outputs of a model on every row of a set, without recording gradients. Rows are taken together by their length, and the
- * padding of the longest of a batch is left out, which changes no bit; outputs of tokens that are left out are 0.
+ * The outputs of a model on every row of a set, without recording gradients. Rows of similar length are batched, without
+ * the padding beyond the longest, which changes no bit; outputs of tokens that are left out are 0.
  *
  * @throws {RangeError} on an empty set, or a token that the encoder has no embedding for.
  * @throws {NonFiniteError} when an output isn't finite.

@@ -56,8 +56,8 @@ export class HistoryWriter {
     const file = this.#file;
     if (file === undefined) throw new TypeError(`Cannot append to history ${this.#path}: it is closed`);
     this.#write(() => {
-      // Whoever writes on into a file that was removed loses everything without a word.
-      if (fstatSync(file).nlink === 0) throw new Error("it was removed since");
+      // What is appended to a removed file would be lost silently.
+      if (fstatSync(file).nlink === 0) throw new Error("it has been removed");
       appendFileSync(file, line);
     });
   }

@@ -38,7 +38,7 @@ export interface LocalTrainingOptions {
   readonly checkpointing?: boolean | undefined;
   /** Called after each step is recorded; the device may be some steps behind. */
   readonly onStep?: ((step: number, steps: number) => void) | undefined;
-  /** Called whenever the device has done more steps; at the end with `done` equal to `steps`. */
+  /** Called whenever the device has finished more steps; at the end with `done` equal to `steps`. */
   readonly onProgress?: ((done: number, steps: number) => void) | undefined;
 }
 

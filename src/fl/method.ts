@@ -46,7 +46,7 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
   /** One line on what it does, with its source. */
   readonly summary: string;
   /**
-   * Checks what `init` needs, by names and shapes alone: the parameters may be empty.
+   * Checks the options of `init` by names and shapes alone: the parameters may hold no values.
    *
    * @throws as `init`, when the options don't fit the model.
    */

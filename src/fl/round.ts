@@ -106,7 +106,7 @@ function chunk<T>(items: readonly T[], size: number): T[][] {
 function assertFinite(loss: number, client: number, round: number): void {
   if (!Number.isFinite(loss)) {
     throw new NonFiniteError(
-      `Cannot go on after round ${round}: the training loss of client ${client} is ${loss}; lower the learning rate or clip gradients`,
+      `Cannot continue after round ${round}: the training loss of client ${client} is ${loss}; lower the learning rate or clip gradients`,
     );
   }
 }

@@ -28,8 +28,8 @@ export abstract class TextEncoder extends Module {
   /** The most tokens a text may have. */
   abstract readonly maxTokens: number;
   /**
-   * The activation of the family's own two-layer classification head on the first token; undefined where one layer reads
-   * {@linkcode TextEncoder.pool}, as it does where somebody says how to pool.
+   * The activation of the family's own two-layer classification head on the first token; undefined where the head is one layer on
+   * {@linkcode TextEncoder.pool}, as it is when a pooling is given.
    */
   readonly headActivation: HeadActivation | undefined = undefined;
   /** Name patterns of the linear layers that low-rank methods adapt where nobody says otherwise. */
@@ -57,9 +57,9 @@ export abstract class TextEncoder extends Module {
   }
 
   /**
-   * Checks that the encoder has embeddings for every token of rows on the host. Any will do by default.
+   * Checks that the encoder has embeddings for every token of rows on the host. Accepts all tokens by default.
    *
-   * @throws {RangeError} naming the first that it hasn't.
+   * @throws {RangeError} naming the first token without one.
    */
   checkTokens(_rows: TokenRows): void {}
 

@@ -23,7 +23,7 @@ export interface EncoderConfig {
  * Reads a model's `config.json`.
  *
  * @throws {ModelConfigError} when there is none, or its `model_type` isn't among {@linkcode encoderFamilies}; or listing every
- *   field that is missing, wrong, or asks for what isn't built.
+ *   field that is missing, wrong, or asks for what isn't supported.
  * @throws {CorruptFileError} when it isn't a JSON object.
  */
 export async function readEncoderConfig(files: ModelFiles): Promise<EncoderConfig> {

@@ -1,7 +1,7 @@
 import { FederaError } from "../engine/errors.ts";
 export { CorruptFileError } from "../data/errors.ts";
 
-/** A model's configuration is incomplete, or asks for what isn't built; the message lists every problem. */
+/** A model's configuration is incomplete, or asks for what isn't supported; the message lists every problem. */
 export class ModelConfigError extends FederaError {
   override name = "ModelConfigError";
 }

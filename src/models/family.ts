@@ -31,7 +31,7 @@ export interface ParameterShapesOptions {
 export interface EncoderOptions {
   /**
    * How `pool` makes one vector of a text's token states; by default `pooler` where the parameters have one, else `mean`.
-   * Where it is given, a classification head is one layer on that vector, whatever head the family has of its own.
+   * If it is given, a classification head is one layer on that vector, instead of the family's own head.
    */
   readonly pooling?: Pooling | undefined;
 }
@@ -51,7 +51,7 @@ export interface EncoderFamily<Config extends TransformerConfig = TransformerCon
   /**
    * Reads the JSON of a `config.json`.
    *
-   * @throws {ModelConfigError} listing every field that is missing, wrong, or asks for what isn't built.
+   * @throws {ModelConfigError} listing every field that is missing, wrong, or asks for what isn't supported.
    */
   parseConfig(value: unknown): Config;
   /** Names and shapes of the encoder's parameters, in its order. */

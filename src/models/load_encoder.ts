@@ -28,8 +28,8 @@ export interface LoadEncoderOptions<Config extends TransformerConfig> extends En
 export interface LoadedEncoder {
   readonly encoder: TextEncoder;
   /**
-   * Tensors of the files, by their names there, that are no part of the encoder: heads of pretraining and tasks, buffers, and
-   * whatever else; `transformers` leaves them out, too.
+   * Tensors of the files, by their names there, that aren't part of the encoder: heads of pretraining and tasks, buffers and
+   * others; `transformers` ignores them too.
    */
   readonly skipped: readonly string[];
 }
@@ -40,7 +40,7 @@ const readable: readonly Dtype[] = ["F32", "F16", "BF16"];
 const stagedBytes = 2 ** 26;
 
 /**
- * Builds an encoder from a checkpoint of it or of one of its task models, and leaves out what else that holds. Shapes are checked before any data are read; then
+ * Builds an encoder from a checkpoint of it or of one of its task models, and ignores what else that holds. Shapes are checked before any data are read; then
  * tensors are read, widened to float32 and uploaded one by one, so that the host never holds more than the largest.
  *
  * The names may carry the family's prefix, and layer normalisations their old names `gamma` and `beta`.
@@ -64,8 +64,8 @@ export async function loadEncoder<Config extends TransformerConfig>(
   if (found.size === 0) {
     const [first = "none"] = family.parameterShapes(config).keys();
     throw new ParameterMismatchError(
-      `Cannot build the ${family.title} encoder: no tensor has a name that it knows, such as ${first} or ${family.prefix}${first}; ` +
-        `there are ${excerptOfNames(skipped, 4)}`,
+      `Cannot build the ${family.title} encoder: no tensor has a known name, such as ${first} or ${family.prefix}${first}; ` +
+        `the names are ${excerptOfNames(skipped, 4)}`,
     );
   }
   const shapes = checkEncoderParameters(found, family, { config, problems });
@@ -118,7 +118,7 @@ function sort<Config extends TransformerConfig>(
     } else skipped.push(name);
   }
   if ([...parameterShapes(config).keys()].some((name) => !found.has(name)) && skipped.length > 0) {
-    problems.push(`the files hold what is no part of it, ${excerptOfNames(skipped, 4)}`);
+    problems.push(`the files also hold tensors that aren't part of it, ${excerptOfNames(skipped, 4)}`);
   }
   return { found, skipped, problems };
 }
@@ -143,12 +143,12 @@ async function readFloats(
 }
 
 /**
- * A sentence on tensors that were left out of a model, for people; undefined where there are none but buffers, which hold
- * nothing that was trained.
+ * A sentence for the user on tensors that a model doesn't use; undefined if there are only buffers, which hold nothing
+ * trained.
  */
 export function describeSkipped(skipped: readonly string[], source: string): string | undefined {
   const named = skipped.filter((name) => !/(^|\.)(position_ids|token_type_ids)$/.test(name));
   return named.length === 0
     ? undefined
-    : `Left out of ${source}, as no part of the model: ${excerptOfNames(named, 4)}`;
+    : `Ignored tensors of ${source} that aren't part of the model: ${excerptOfNames(named, 4)}`;
 }

@@ -18,7 +18,7 @@ export interface PretrainedEncoder extends LoadedEncoder, EncoderConfig {}
  * A pretrained encoder from the files of its model: `config.json` tells the family, then the weights are read one tensor at a
  * time. See {@linkcode readSentencePooling} for how sentence encoders pool.
  *
- * @throws {ModelConfigError} when there is no `config.json`, or it asks for what isn't built.
+ * @throws {ModelConfigError} when there is no `config.json`, or it asks for what isn't supported.
  * @throws {WeightsUnavailableError} when there are no weights that are read.
  * @throws {ParameterMismatchError} listing every tensor that is missing, unknown, or of another shape or an unreadable type.
  * @throws {CorruptFileError} naming the file and what is wrong with it.

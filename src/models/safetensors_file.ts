@@ -44,7 +44,7 @@ export class SafetensorsFile implements WeightSource {
   /**
    * Opens a file and checks its header; see {@linkcode readSafetensors} for what is checked.
    *
-   * @param source a path (Node only), or an open file, which is closed with this one and when its header is refused.
+   * @param source a path (Node only), or an open file, which is closed with this one or when its header is refused.
    * @throws {CorruptFileError} naming the file and what is wrong with it.
    * @throws the file system's error if it cannot be opened.
    */

@@ -4,7 +4,7 @@ import { readJsonObject, readJsonObjects } from "../data/json_object.ts";
 import { ModelConfigError } from "./errors.ts";
 import type { Pooling } from "./pooling.ts";
 
-/** Where models of `sentence-transformers` list their modules, and the folder that nearly all of them have for pooling. */
+/** The file in which models of `sentence-transformers` list their modules, and the usual folder for pooling. */
 const modulesName = "modules.json";
 const usualFolder = "1_Pooling";
 const maxBytes = 1 << 20;
@@ -25,7 +25,7 @@ export interface SentenceModules {
   readonly pooling: Exclude<Pooling, "pooler">;
   /** The file that says so. */
   readonly file: string;
-  /** Folders of the modules behind the pooling, as `2_Dense` and `3_Normalize`, which aren't part of the encoder here. */
+  /** Folders of the modules after the pooling, such as `2_Dense` and `3_Normalize`, which aren't part of the encoder here. */
   readonly behind: readonly string[];
 }
 
@@ -57,7 +57,7 @@ export async function readSentenceModules(files: ModelFiles): Promise<SentenceMo
 }
 
 /**
- * How a sentence encoder of `sentence-transformers` pools, alone of what {@linkcode readSentenceModules} reads.
+ * How a sentence encoder of `sentence-transformers` pools; see {@linkcode readSentenceModules}.
  *
  * @throws as {@linkcode readSentenceModules}.
  * @example

@@ -5,8 +5,8 @@ import { findPart, type HeadPart } from "./head_parts.ts";
 export type HeadWeights = Pick<WeightSource, "entries" | "read">;
 
 /**
- * A checkpoint with those parts of a head that somebody else holds in the place of its own. They go by the names that the
- * checkpoint would have for them, with the family's prefix or without.
+ * A checkpoint in which parts of a head from elsewhere replace its own. They have the names that the checkpoint would give
+ * them, with or without the family's prefix.
  */
 export function withHeadParts(
   base: WeightSource,

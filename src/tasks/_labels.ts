@@ -13,7 +13,7 @@ export function numberLabels(labels: readonly string[], least: number): Readonly
   const numbers = new Map(labels.map((label, i) => [label, i]));
   if (numbers.size !== labels.length) {
     const twice = labels.find((label, i) => numbers.get(label) !== i);
-    throw new TypeError(`Cannot tell classes apart: the label ${excerpt(twice)} is named twice`);
+    throw new TypeError(`Cannot number labels: ${excerpt(twice)} is named twice`);
   }
   return numbers;
 }

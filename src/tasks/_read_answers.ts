@@ -28,7 +28,7 @@ export function readAnswers(
     const noAnswerMargin = candidates.length > 0 ? none - candidates[0]!.score : null;
     const answered = noAnswerMargin !== null && (threshold === undefined || noAnswerMargin <= threshold);
     const text = answered ? textOf(context, candidates[0]!) : "";
-    // No answer is scored where the context was seen at all.
+    // No answer has a score if any of the context was read.
     if (threshold !== undefined && none < Infinity) {
       const at = candidates.findIndex(({ score }) => score < none);
       candidates.splice(at < 0 ? candidates.length : at, 0, { start: 0, end: 0, score: none });

@@ -14,7 +14,7 @@ export interface FoundWord extends TextWord {
 
 /** As BERT counts it. */
 const PUNCTUATION = /^[!-/:-@[-`{-~\p{P}]$/u;
-/** Scripts that put no space between words. */
+/** Scripts without spaces between words. */
 const UNSPACED = new RegExp(
   `^[${
     "Hani Hira Kana Bopo Yiii Thai Laoo Khmr Mymr Tibt Java Bali Sund Lana Tale Talu Tavt Nshu Tang".split(
@@ -27,10 +27,10 @@ const UNSPACED = new RegExp(
 const SPACE = /^\s$/u;
 
 /**
- * The words of a text by its tokens: those of one word of the tokenizer's are a word, cut before and after punctuation; of
- * punctuation, and of scripts that put no space between words, each token is one. Tokens that overlap, as the bytes of a
- * character do, are one word, and tokens of space alone are none; such a token is the first of a spaced word that it
- * begins, as in training.
+ * The words of a text by its tokens: the tokens of one word of the tokenizer are a word, split before and after punctuation;
+ * each token of punctuation, or of a script without spaces between words, is a word. Tokens that overlap, such as the bytes of
+ * a character, are one word. Tokens of space alone are none, but such a token is the first of the word that it begins, as in
+ * training.
  */
 export function findWords(text: string, tokens: readonly TextToken[]): FoundWord[] {
   const words: { start: number; end: number; firstToken: number }[] = [];
@@ -58,7 +58,7 @@ export function findWords(text: string, tokens: readonly TextToken[]): FoundWord
 /** Whether a token that begins at `start` goes on with a word. */
 function joins(text: string, word: { readonly end: number }, start: number): boolean {
   if (start < word.end) return true;
-  // Characters that the tokenizer leaves out, such as joiners, may stand between two tokens, but no space.
+  // Characters that the tokenizer drops, such as joiners, may be between two tokens, but no space.
   if (/\s/.test(text.slice(word.end, start))) return false;
   const neighbours = [charBefore(text, word.end), charAt(text, start)];
   return neighbours.every((char) => !PUNCTUATION.test(char) && !UNSPACED.test(char));

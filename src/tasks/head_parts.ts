@@ -2,7 +2,7 @@ import { formatShape, type Gpu, sameShape, type Shape, type Tensor, tensor } fro
 import { type EncoderFamily, type TaskArchitecture, toFloat32, type WeightSource } from "../models/mod.ts";
 import type { Task } from "./task.ts";
 
-/** A parameter that a task model of `transformers` has for its task, a pooler included. */
+/** A parameter of the head of a task model of `transformers`, including a pooler. */
 export interface HeadPart {
   /** Our name of it. */
   readonly name: string;
@@ -32,8 +32,8 @@ export function architectureFor(
 }
 
 /**
- * The parameters of a family's own head for a task: its last layer, the dense layer before it, and the pooler where that is
- * what the head reads; or those of a head on pooled states.
+ * The parameters of a family's own head for a task: its last layer, the dense layer before it, and the pooler if the head reads
+ * it; or those of a head on pooled states.
  */
 export function headPartsOf(
   family: EncoderFamily,
@@ -54,7 +54,7 @@ export function headPartsOf(
   ];
 }
 
-/** Where a checkpoint has a part: under its name, or without the family's prefix, as an encoder that was saved alone. */
+/** The name of a part in a checkpoint: its own, or the one without the family's prefix, as in an encoder that was saved alone. */
 export function findPart(
   { theirs }: HeadPart,
   entries: WeightSource["entries"],
@@ -64,7 +64,7 @@ export function findPart(
   return [theirs, bare].find((name) => entries.has(name));
 }
 
-/** What keeps parts from being read out of a checkpoint: those that are missing or of another shape. */
+/** The parts that a checkpoint lacks or has in another shape, in words. */
 export function partProblems(
   parts: readonly HeadPart[],
   entries: WeightSource["entries"],
@@ -81,7 +81,7 @@ export function partProblems(
   });
 }
 
-/** Reads parts that {@linkcode partProblems} has nothing against, by our names. */
+/** Reads parts for which {@linkcode partProblems} is empty, by our names. */
 export async function readParts(
   gpu: Gpu,
   parts: readonly HeadPart[],

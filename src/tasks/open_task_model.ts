@@ -21,11 +21,11 @@ import { isSentenceModel, numOutputsOf, taskOfConfig } from "./task_of_config.ts
 export interface OpenTaskModelOptions {
   /** What the model was trained for; by default what its `config.json` says. */
   readonly task?: Task | undefined;
-  /** Parts of the head that somebody else holds, as an adapter does beside its base; they are taken before the model's own. */
+  /** Parts of the head from elsewhere, such as an adapter; they replace the model's own. */
   readonly head?: HeadSource | undefined;
   /** Called after each of the encoder's tensors; at the end with `done` equal to `total`. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Called with a sentence on what the user should know: tensors that were left out, labels that are alike. */
+  /** Called with what the user should know: tensors that were ignored, duplicate labels. */
   readonly onNotice?: ((message: string) => void) | undefined;
 }
 
@@ -46,10 +46,10 @@ export interface OpenedTaskModel {
 /**
  * A model that is trained for a task already, encoder and head, as `transformers` saves it: one for sequence
  * classification, token classification or question answering; or as `sentence-transformers` does, an encoder with a dense
- * layer on pooled states, whose `config.json` names what it was trained for. Nothing of it starts at random: a head, or a pooler that the
- * head reads, which the weights lack is refused. What the weights hold beside the model is left out, with a notice.
+ * layer on pooled states, whose `config.json` names what it was trained for. Nothing is initialized at random: a model
+ * whose weights lack the head, or a pooler that the head reads, is refused. Other tensors in the weights are ignored, with a notice.
  *
- * @throws {ModelConfigError} when `config.json` is missing, asks for what isn't built, names another class, or names
+ * @throws {ModelConfigError} when `config.json` is missing, asks for what isn't supported, names another class, or names
  *   another number of labels than the head has.
  * @throws {ParameterMismatchError} listing every tensor that is missing or of another shape.
  * @throws {CorruptFileError} naming the file and what is wrong with it.
@@ -144,9 +144,9 @@ function refuseProblems(
 
 function adviceOf(parts: readonly HeadPart[], head: HeadSource | undefined): string {
   if (head === undefined) {
-    return "what is missing would start at random: save the whole model with save_pretrained, or train a head on its encoder";
+    return "what is missing would be initialized at random; save the whole model with save_pretrained, or train a head on its encoder";
   }
   const modules = parts.map(({ theirs }) => theirs.split(".").at(theirs.includes("pooler.") ? -3 : 0));
-  return `what is missing is in neither of the two: it was random when the adapter was trained, and was left out when it was ` +
-    `saved; train it again with modules_to_save=${JSON.stringify([...new Set(modules)])}`;
+  return `what is missing is in neither of them: it was random when the adapter was trained, and wasn't saved with it; ` +
+    `train it again with modules_to_save=${JSON.stringify([...new Set(modules)])}`;
 }

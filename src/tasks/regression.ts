@@ -11,7 +11,7 @@ import { createTaskSet, type TaskSet } from "./task_set.ts";
 
 /** Options of {@linkcode regression}. */
 export interface RegressionOptions {
-  /** What the numbers are called, in the order of the outputs; `["value"]` by default. */
+  /** Names of the numbers, in the order of the outputs; `["value"]` by default. */
   readonly labels?: readonly string[];
 }
 
@@ -21,7 +21,7 @@ export type RegressionPrediction =
   | { readonly values: Readonly<Record<string, number>> };
 
 /**
- * Predicting a number of a text, or a pair of texts, or several numbers: squared error, scored by Pearson's and Spearman's
+ * Predicts a number for a text or a pair of texts, or several numbers: squared error, scored by Pearson's and Spearman's
  * correlation, each the mean over the numbers, and the mean squared error over all.
  *
  * @throws {RangeError} without a label.

@@ -11,8 +11,8 @@ export interface SentenceHeadSource extends HeadSource {
 }
 
 /**
- * Opens the head that stands behind the pooling of a model of `sentence-transformers`, as `federa merge` and `federa export`
- * write it: one dense layer, no activation. Undefined where there is no such model, or another layer or more stand there.
+ * Opens the head after the pooling of a model of `sentence-transformers`, as `federa merge` and `federa export` write it: one
+ * dense layer without activation. Undefined if it isn't such a model, or has other layers there.
  *
  * @throws {ModelConfigError} when the model pools in another way than `mean` or `cls`.
  * @throws {CorruptFileError} when a file isn't what it should be.

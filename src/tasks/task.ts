@@ -7,8 +7,8 @@ export interface PrepareOptions {
   /** Tokens of a row, special ones included; longer texts are cut, or seen through windows where the task has them. */
   readonly maxLength: number;
   /**
-   * What to do about a question that leaves no room for its context: `"refuse"` it, or `"skip"` it, so that it has no rows and is
-   * answered with nothing. `"refuse"` by default.
+   * What to do about a question that leaves no room for its context: `"refuse"` it, or `"skip"` it, so that it has no rows and
+   * gets no answer. `"refuse"` by default.
    */
   readonly longQuestions?: "refuse" | "skip" | undefined;
 }

@@ -18,11 +18,11 @@ export interface TaskOfConfigOptions {
   readonly source: string;
   /** Rows of the head's last layer. */
   readonly numOutputs: number;
-  /** Called with a sentence on what the user should know, as that two outputs have one name. */
+  /** Called with what the user should know, such as two outputs with the same name. */
   readonly onNotice?: ((message: string) => void) | undefined;
 }
 
-/** More outputs than any head has. */
+/** Most outputs of a head. */
 const mostLabels = 1e6;
 
 /** The kinds of tasks with outputs for a whole text. */
@@ -66,7 +66,7 @@ export function sequenceKindOf(
   }
   if (kind === "sequence-classification" && numOutputs === 1) {
     throw new ModelConfigError(
-      `Cannot open ${source}: problem_type of its config.json is ${problemType}, which takes at least 2 outputs, and ` +
+      `Cannot open ${source}: problem_type of its config.json is ${problemType}, which needs at least 2 outputs, and ` +
         "its head has 1; set regression, or multi_label_classification for a yes or no",
     );
   }
@@ -90,7 +90,7 @@ export function labelsOfConfig(
       return Array.from({ length: count }, (_, i) => `LABEL_${i}`);
     }
     throw new ModelConfigError(
-      `Cannot open ${source}: num_labels of its config.json must be a whole number from 1 to ${mostLabels}, got ${
+      `Cannot open ${source}: num_labels of its config.json must be an integer from 1 to ${mostLabels}, got ${
         excerpt(count)
       }`,
     );
@@ -109,17 +109,17 @@ export function labelsOfConfig(
       }, ${found}`,
     );
   }
-  return toldApart(names as string[], { source, onNotice });
+  return uniqueNames(names as string[], { source, onNotice });
 }
 
-/** What text stands for a value of `id2label`; people write numbers and truth values there, too. */
+/** The text of a value of `id2label`; people write numbers and truth values there too. */
 function nameOf(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   return typeof value === "number" || typeof value === "boolean" ? String(value) : undefined;
 }
 
-/** Names of which no two are alike. */
-function toldApart(
+/** Names in which duplicates get their number. */
+function uniqueNames(
   names: readonly string[],
   { source, onNotice }: Pick<TaskOfConfigOptions, "source" | "onNotice">,
 ): string[] {
@@ -136,9 +136,9 @@ function toldApart(
   for (const [name, outputs] of places) {
     if (outputs.length === 1) continue;
     onNotice?.(
-      `Labels of ${source}: id2label names ${outputs.length} outputs ${
-        excerpt(name)
-      }; they are told apart as ${excerptOfNames(outputs.map((i) => renamed[i]!), 4)}`,
+      `Labels of ${source}: id2label names ${outputs.length} outputs ${excerpt(name)}; they are renamed ${
+        excerptOfNames(outputs.map((i) => renamed[i]!), 4)
+      }`,
     );
   }
   return renamed;
@@ -147,7 +147,7 @@ function toldApart(
 /**
  * The task that a whole model's `config.json` says it was trained for.
  *
- * @param options.isPooled whether the head is one on pooled states, behind a bare encoder.
+ * @param options.isPooled whether the head is one on pooled states, after a bare encoder.
  * @throws {ModelConfigError} when its class is none of the family's task models, its labels are unusable, or their number isn't
  *   that of the head's outputs.
  */
@@ -191,8 +191,8 @@ function architectureOf(
 }
 
 /**
- * Whether a configuration may be that of a bare encoder in front of a head on pooled states: it names what the head was trained
- * for, which a sentence encoder's doesn't.
+ * Whether a configuration may be that of a bare encoder with a head on pooled states: it names what the head was trained for,
+ * which that of a sentence encoder doesn't.
  */
 export function isSentenceModel(
   { architectures, problem_type: problemType, id2label }: ConfigJson,

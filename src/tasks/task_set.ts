@@ -24,7 +24,7 @@ export interface TaskSet {
   readonly targetsPerRow: number;
   /** [numExamples + 1]: example i has the rows from `firstRows[i]` to before `firstRows[i + 1]`. */
   readonly firstRows: Uint32Array;
-  /** Rows whose text was too long, so that its last tokens are missing; windows leave nothing out. */
+  /** Rows whose text was cut because it was too long; windows cut nothing. */
   readonly numTruncated: number;
 }
 

@@ -52,7 +52,7 @@ export interface TagPrediction {
   readonly entities: readonly (Entity | TextEntity)[];
   /** The words, as many as tags, where they were found in a text. */
   readonly words?: readonly TextWord[];
-  /** How many words were taken to be `O` as the text was too long for the model to see them; left out if none. */
+  /** How many words count as `O` because the text was too long for the model to read them; absent if none. */
   readonly numUnseen?: number;
 }
 
@@ -61,7 +61,7 @@ export interface TagPrediction {
  * the special ones don't count (Devlin et al. 2019, arXiv:1810.04805, section 5.3). A word that the model doesn't see, because
  * its text is too long, is taken to be `O` and scored as such.
  *
- * A text that isn't given word by word is read as it stands, as the pipeline of `transformers` reads it. Its words are the
+ * A text that isn't given word by word is read as the pipeline of `transformers` reads it. Its words are the
  * tokenizer's, punctuation apart, and each has the tag that the pipeline gives its first token
  * (`aggregation_strategy="none"`): entities are those of `"first"`, except that there punctuation belongs to the word before it
  * with vocabularies other than WordPiece. In scripts that put no space between words, such as Chinese, Japanese and Thai, every
@@ -198,7 +198,7 @@ function rowOfText(
   };
 }
 
-/** How many words before the first and after the last that the model sees were cut off. */
+/** How many words were cut off before the first and after the last word that the model reads. */
 function countUnseen({ truncated, firstTokens }: TagSet, row: number): number {
   if (!truncated[row]) return 0;
   const places = firstTokens[row]!;

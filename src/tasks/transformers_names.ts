@@ -13,11 +13,11 @@ export class NoCounterpartError extends FederaError {
 export interface TransformersNames {
   /** Name of the class. */
   readonly architecture: string;
-  /** The outermost modules that make up the head; none where the class is the encoder alone. */
+  /** The outermost modules that make up the head; none if the class is the bare encoder. */
   readonly headModules: readonly string[];
   /**
-   * How a text's states become one vector, on which the head is a dense layer: `transformers` has no such class, and
-   * `sentence-transformers` puts both behind the bare encoder. Undefined where the class has the head.
+   * How a text's states are pooled, if the head is a dense layer on the pooled vector: `transformers` has no such class, and
+   * `sentence-transformers` puts both after the bare encoder. Undefined if the class has the head.
    */
   readonly sentencePooling: "mean" | "cls" | undefined;
   /** Its name for a module or parameter of ours; undefined where that class lacks it, as a pooler that isn't used. */
@@ -41,7 +41,7 @@ export interface TransformersNames {
 export function transformersNames(model: TaskModel, family: EncoderFamily | undefined): TransformersNames {
   if (family === undefined) {
     throw new NoCounterpartError(
-      "Cannot write the model as one of transformers: it has no class for this encoder; keep the adapter file of this " +
+      "Cannot write the model for transformers, which has no class for this encoder; keep the adapter file of this " +
         "package, which loads on the same encoder",
     );
   }
@@ -51,7 +51,7 @@ export function transformersNames(model: TaskModel, family: EncoderFamily | unde
     throw new NoCounterpartError(
       `Cannot write the model as one of transformers: the head of ${architecture} has ${
         dense === undefined ? "one layer" : "two layers"
-      }, which this ${family.title} model's hasn't`,
+      }, unlike that of this ${family.title} model`,
     );
   }
   const usesPooler = model.head instanceof PooledHead && sentencePooling === undefined;

@@ -5,7 +5,7 @@ import type { AnswerPrediction, QuestionSet } from "./question_answering.ts";
 /**
  * The `noAnswerThreshold` with the best F1 on questions whose answers are known; see {@linkcode bestNoAnswerThreshold}.
  *
- * @param predictions what the task's `predict` gives for the questions, by whatever threshold.
+ * @param predictions of the task's `predict` for the questions, with any threshold.
  * @throws {RangeError} unless some of the questions have an answer and others have none.
  *
  * @example

@@ -19,7 +19,7 @@ test("choosePooling() takes what the configuration says, else what a sentence en
     describePooling("mean", read, { title }),
     `Pooling: mean, as 1_Pooling/config.json of ${files.source} says`,
   );
-  assert.equal(read.notice, `Left out of ${files.source}, as a new head takes its place: 2_Dense`);
+  assert.equal(read.notice, `Ignored modules of ${files.source}, because a new head replaces them: 2_Dense`);
   const given = await choosePooling(files, "cls");
   assert.equal(given.pooling, "cls");
   assert.equal(describePooling("cls", given, { title }), "Pooling: cls, as the configuration says");

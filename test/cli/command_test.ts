@@ -113,7 +113,7 @@ for (
     [
       "a label that training has not",
       { data: { ...tiny.data, test: "unknown.jsonl" } },
-      /line 1 of .*unknown\.jsonl: its class "phishing" is none of those to train on: ham, spam/,
+      /line 1 of .*unknown\.jsonl: its class "phishing" isn't among the labels of data\.train: ham, spam/,
     ],
     [
       "a partition that may leave a client without examples",

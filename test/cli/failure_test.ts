@@ -21,7 +21,7 @@ test("describeFailure() tells what a person can mend by its message, and faults 
   assert.equal(describeFailure(new ConfigError("Cannot use it")), "Cannot use it");
   assert.equal(
     failureOf(() => classification({ labels: ["a", "a"] })),
-    'Cannot tell classes apart: the label "a" is named twice',
+    'Cannot number labels: "a" is named twice',
   );
   const nothing = [] as { name: string }[];
   assert.match(failureOf(() => nothing[0]!.name), /^TypeError: Cannot read properties[^]* at /);
@@ -30,18 +30,21 @@ test("describeFailure() tells what a person can mend by its message, and faults 
 test("describeFailure() tells what the system and JavaScript's limits refuse in one line", () => {
   assert.match(
     failureOf(() => readFileSync("/nowhere/at/all")),
-    /^Cannot go on: ENOENT: no such file or directory, open '\/nowhere\/at\/all'$/,
+    /^Cannot continue: ENOENT: no such file or directory, open '\/nowhere\/at\/all'$/,
   );
   const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
     code: "ENOSPC",
     syscall: "write",
   });
-  assert.equal(describeFailure(full), "Cannot go on: ENOSPC: no space left on device, write; make room");
+  assert.equal(
+    describeFailure(full),
+    "Cannot continue: ENOSPC: no space left on device, write; free some space",
+  );
   assert.match(failureOf(() => readFileSync("a\0b")), /^Cannot use a path with a NUL character: .*$/);
   for (const size of [2 ** 53 - 1, -1]) {
     assert.match(
       failureOf(() => new Float32Array(size)),
-      /^Cannot hold so much in memory \(.*\): take less data.*$/,
+      /^Cannot allocate enough memory \(.*\): use less data.*$/,
     );
   }
   assert.match(

@@ -51,7 +51,7 @@ test("loadData() says how often each class occurs, what is rare, and what may be
     "Classes to train on: spam: 15, ham: 6, Spam: 1",
     '  only one example of: "Spam"',
     '  no example of: "rare", "never"',
-    '  did you mean one class? "Spam" (3) beside "spam" (30)',
+    '  possibly one class: "Spam" (3) and "spam" (30)',
   ]);
 });
 
@@ -72,14 +72,15 @@ test("loadData() refuses a label of the test file that no row to train on has, b
   }]);
   await assert.rejects(load("sequence-classification", { train, test: odd }), {
     name: "ConfigError",
-    message: `Cannot use line 2 of ${odd}: its class "spams" is none of those to train on: ham, spam; ` +
-      `so it is with 1 more; did you mean "spam"?; name it in data.labels for an output of its own, or mend the file`,
+    message:
+      `Cannot use line 2 of ${odd}: its class "spams" isn't among the labels of data.train: ham, spam; ` +
+      `1 more example has such a class; did you mean "spam"?; add it to data.labels to give it an output, or correct the file`,
   });
   const labels = ["ham", "spam", "spams", "c"];
   assert.equal((await load("sequence-classification", { train, test: odd, labels })).test.length, 3);
   await assert.rejects(load("sequence-classification", { train, labels: ["ham", "c"], testShare: 0.5 }), {
     name: "ConfigError",
-    message: new RegExp(`Cannot use line 3 of ${train}: its class "spam" is none of data\\.labels: ham, c;`),
+    message: new RegExp(`Cannot use line 3 of ${train}: its class "spam" isn't among data\\.labels: ham, c;`),
   });
 
   const tagged = (tags: string[]) => ({ tokens: tags.map(() => "x"), tags });
@@ -87,7 +88,7 @@ test("loadData() refuses a label of the test file that no row to train on has, b
   const oddTags = await file([tagged(["O", "B-LOC"])]);
   await assert.rejects(load("token-classification", { train: tags, test: oddTags }), {
     name: "ConfigError",
-    message: /line 1 of .*: its tag "B-LOC" is none of those to train on: O, B-PER;/,
+    message: /line 1 of .*: its tag "B-LOC" isn't among the labels of data\.train: O, B-PER;/,
   });
 
   const several = (labels: string[]) => ({ text: "x", labels });
@@ -95,7 +96,7 @@ test("loadData() refuses a label of the test file that no row to train on has, b
   const oddMulti = await file([several([]), several(["a", "c"])]);
   await assert.rejects(load("multi-label-classification", { train: multi, test: oddMulti }), {
     name: "ConfigError",
-    message: /line 2 of .*: its label "c" is none of those to train on: a, b;/,
+    message: /line 2 of .*: its label "c" isn't among the labels of data\.train: a, b;/,
   });
 });
 
@@ -103,12 +104,12 @@ test("loadData() refuses examples that are all of one class, or have none", asyn
   const one = await file(rows({ ham: 9 }));
   await assert.rejects(load("sequence-classification", { train: one }), {
     name: "ConfigError",
-    message: 'Cannot learn to tell classes apart: all 7 examples to train on have the class "ham" alone; ' +
+    message: 'Cannot train: all 7 training examples have the class "ham"; ' +
       "expected at least two classes",
   });
   const none = await file(Array.from({ length: 9 }, () => ({ text: "x", labels: [] })));
   await assert.rejects(load("multi-label-classification", { train: none }), {
     name: "ConfigError",
-    message: "Cannot learn labels: none of 7 examples to train on has a label",
+    message: "Cannot train: none of the 7 training examples has a label",
   });
 });

@@ -102,11 +102,11 @@ test("loadData() reads lists, folders, patterns and shards", async () => {
   for (const train of ["d", "d/a-*.jsonl", "d/a-00001-of-00002.jsonl", ["d/a-00000-of-00002.jsonl", "d"]]) {
     const { size, lines } = await load(files, { train, test: "t.jsonl" });
     assert.equal(size, 5);
-    assert.match(lines[0]!, /^Reading 2 files as .*: a-00000-of-00002\.jsonl to a-00001-of-00002\.jsonl$/);
+    assert.match(lines[0]!, /^Reading 2 files for .*: a-00000-of-00002\.jsonl to a-00001-of-00002\.jsonl$/);
   }
   assert.deepEqual(
     (await load(files, { train: ["t.jsonl", "d"], test: "t.jsonl" })).lines.at(-2),
-    "Examples to train on are tested on, too: t.jsonl",
+    "These files are both trained on and tested on: t.jsonl",
   );
   assert.match(
     (await load(files, { train: "e/*.jsonl" })).error ?? "",

@@ -126,7 +126,7 @@ test("output that can't be written is told", { skip: process.platform !== "linux
   const { code, stderr } = await shell(`${command} methods > /dev/full`);
   assert.deepEqual([code, stderr], [
     1,
-    "Cannot write the output: ENOSPC: no space left on device, write; make room\n",
+    "Cannot write the output: ENOSPC: no space left on device, write; free some space\n",
   ]);
 });
 
@@ -146,9 +146,9 @@ test("federa run goes on with the other methods when one fails, and says so in t
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^1 of 3 methods failed:\n {2}wild: Cannot go on after round 1: .* NaN; .*gradients\n$/,
+    /^1 of 3 methods failed:\n {2}wild: Cannot continue after round 1: .* NaN; .*gradients\n$/,
   );
-  assert.match(stdout, /^wild +failed: Cannot go on after round 1: .*…$/m);
+  assert.match(stdout, /^wild +failed: Cannot continue after round 1: .*…$/m);
   assert.match(stdout, /^fedit +-?0\.\d+ +-?0\.\d+ +\d\.\d+\nwild.*\nsecond +-?0\.\d+/m);
   const table = stdout.split("\n").slice(stdout.split("\n").findIndex((line) => line.startsWith("method ")));
   assert.ok(table.slice(0, -4).every((line) => [...line].length <= 80), table.join("\n"));
@@ -157,7 +157,7 @@ test("federa run goes on with the other methods when one fails, and says so in t
     methods: Record<string, unknown>[];
   };
   assert.deepEqual(methods.map(({ status }) => status), ["finished", "failed", "finished"]);
-  assert.match(String(methods[1]!["error"]), /^Cannot go on/);
+  assert.match(String(methods[1]!["error"]), /^Cannot continue/);
   assert.equal((await readHistory(join(run, "wild", "history.jsonl"))).records.at(-1)?.["type"], "failed");
 });
 
@@ -184,7 +184,7 @@ test("a disk that takes no more ends a run with one message", { skip: !isPosix }
   assert.equal(code, 1);
   const [first, second, third, ...rest] = stderr.split("\n");
   assert.equal(first, "1 of 2 methods failed:");
-  const reason = "ENOSPC: no space left on device, write; make room";
+  const reason = "ENOSPC: no space left on device, write; free some space";
   assert.match(
     second!,
     new RegExp(`^  fedit: Cannot write .*adapter\\.safetensors in folder .*: ${reason}$`),
@@ -199,7 +199,7 @@ test("a run whose folder is removed ends with one message", { skip: !isPosix }, 
   await rm(run, { recursive: true });
   const { code, stderr } = await end;
   assert.equal(code, 1);
-  assert.match(stderr, /^1 of 1 methods failed:\n {2}fedit: Cannot write history .*: it was removed since\n/);
+  assert.match(stderr, /^1 of 1 methods failed:\n {2}fedit: Cannot write history .*: it has been removed\n/);
   assert.doesNotMatch(stderr, /\n {4}at /);
 });
 

@@ -70,8 +70,11 @@ test("openTunedGpu() goes on without a tuning that it can't read, and says so", 
   assert.equal(lines.length, 5);
   assert.match(
     lines[1]!,
-    /^Cannot read the tuning in .*\.json: it isn't what federa tune writes; .*; going on without$/,
+    /^Cannot read the tuning in .*\.json: it isn't what federa tune writes; .*; continuing without it$/,
   );
-  assert.match(lines[3]!, /^Cannot read the tuning in .*\.json: it is no file; .*; going on without$/);
+  assert.match(
+    lines[3]!,
+    /^Cannot read the tuning in .*\.json: it is not a file; .*; continuing without it$/,
+  );
   for (const line of [lines[0]!, lines[2]!, lines[4]!]) assert.match(line, /^Adapter: [^,]*$/);
 });

@@ -46,7 +46,7 @@ test("withCacheErrors() names the variable that moves the cache, and asks for ro
   await assert.rejects(withCacheErrors("/c", full, { variable: "HF_HUB_CACHE" }), {
     name: "CacheError",
     message:
-      "Cannot use the cache folder /c: ENOSPC; make room, or set HF_HUB_CACHE to a folder that can be read and written",
+      "Cannot use the cache folder /c: ENOSPC; free some space, or set HF_HUB_CACHE to a folder that can be read and written",
   });
 });
 

@@ -31,13 +31,13 @@ test("findDataFiles() takes all shards where one is named, and misses none", asy
   for (const name of shards) {
     const { found, notices } = await find([...shards, "b.parquet"], name);
     assert.deepEqual(found, shards);
-    assert.deepEqual(notices, [`Reading 3 files as F/${name}: ${shards[0]} to ${shards[2]}`]);
+    assert.deepEqual(notices, [`Reading 3 files for F/${name}: ${shards[0]} to ${shards[2]}`]);
   }
   assert.deepEqual((await find(shards, shards)).found, shards);
   for (const names of [shards[0]!, ""]) {
     assert.match(
       (await find([shards[0]!, shards[2]!], names)).error ?? "",
-      /^Cannot read F\/a-00000-of-00003\.parquet: it is one of 00003 parts, of which a-00001-of-00003\.parquet is missing; /,
+      /^Cannot read F\/a-00000-of-00003\.parquet: it is one of 00003 parts, and a-00001-of-00003\.parquet is missing; /,
     );
   }
   assert.match(
@@ -54,7 +54,7 @@ test("findDataFiles() takes what a pattern matches, in the order of names", asyn
   assert.deepEqual(await found("*/*-1.csv"), ["d/test-1.csv", "d/train-1.csv", "e/train-1.csv"]);
   assert.equal(
     (await find(files, "d/dev*")).error,
-    "Cannot read F/d/dev*: no file matches; * stands for any characters of a name, ? for one",
+    "Cannot read F/d/dev*: no file matches; * matches any characters of a name, ? one",
   );
   assert.deepEqual((await find(["a*.csv", "ab.csv"], "a*.csv")).found, ["a*.csv"]);
   assert.match((await find([], "gone.csv")).error ?? "", /^ENOENT/);
@@ -80,19 +80,19 @@ test("findDataFiles() takes the data of a folder, if they are of one kind", asyn
   const folder = await find(["b.csv", "a.csv", "c.json", "README.md", ".x.csv", "dataset_info.json"], "");
   assert.deepEqual(folder.found, ["a.csv", "b.csv"]);
   assert.deepEqual(folder.notices, [
-    "Left out of F: README.md, c.json, dataset_info.json",
-    "Reading 2 files as F: a.csv to b.csv",
+    "Ignored in F: README.md, c.json, dataset_info.json",
+    "Reading 2 files for F: a.csv to b.csv",
   ]);
   assert.deepEqual((await find(["a.json", "dataset_info.json"], "")).found, ["a.json"]);
   assert.deepEqual((await find(["part-0", "part-1"], "", { format: "csv" })).found, ["part-0", "part-1"]);
   assert.equal((await find(["a.md"], "")).error, "Cannot read F: it is a folder without data files");
   assert.equal(
     (await find(["a.csv", "b.parquet"], "")).error,
-    "Cannot read F: it holds files of several formats, csv and parquet; name those to read by a pattern such as *.csv",
+    "Cannot read F: it holds files of several formats, csv and parquet; choose those to read with a pattern such as *.csv",
   );
   assert.equal(
     (await find(["train-1.csv", "my_test.csv"], "")).error,
-    "Cannot read F: it holds files of several parts, test and train; name those to read by a pattern such as F/test*.csv",
+    "Cannot read F: it holds files of several parts, test and train; choose those to read with a pattern such as F/test*.csv",
   );
 });
 

@@ -123,7 +123,7 @@ test("readRows() names the line of what isn't JSON, and says what Python writes"
     const path = await pathOf(name, content);
     await assert.rejects(readRows(path), { name: "CorruptFileError", message: message.replace(name, path) });
   };
-  const nan = "NaN is no number of JSON, though Python writes it; write null where a value is missing";
+  const nan = "NaN isn't a JSON number, though Python writes it; write null where a value is missing";
   await refuses("d.jsonl", '{"a": "NaN"}\n{"NaN": NaN}\n', `Cannot read line 2 of d.jsonl: ${nan}`);
   await refuses("d.json", '[{"a": 1},\n{"a": NaN}]\n', `Cannot read line 2 of d.json: ${nan}`);
   await refuses(
@@ -143,7 +143,7 @@ test("readWholeText() refuses what is longer than a string may be", async () => 
   await assert.rejects(readWholeText(path, { maxBytes: 100, maxLength: 10 }), {
     name: "DataLimitError",
     message:
-      `Cannot read ${path}: a document of JSON may have 10 characters; write it as JSONL, an object a line, in several ` +
+      `Cannot read ${path}: a JSON document may have at most 10 characters; write it as JSONL, an object a line, in several ` +
       "files if need be",
   });
 });

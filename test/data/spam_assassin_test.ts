@@ -68,7 +68,7 @@ test("loadSpamAssassin() makes texts anew that it has not written, and works whe
   const mails = await load();
   assert.equal(mails.length, 5741);
   assert.deepEqual(notices, [
-    `The texts of the mails were made anew and aren't kept: Cannot use the cache folder ${cacheFolder}: EISDIR; ` +
+    `The texts of the mails were parsed again and couldn't be cached: Cannot use the cache folder ${cacheFolder}: EISDIR; ` +
     "set XDG_CACHE_HOME to a folder that can be read and written",
   ]);
   await rm(texts, { recursive: true });

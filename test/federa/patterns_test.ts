@@ -79,12 +79,12 @@ test("matchesPattern() takes linear time", { timeout: 10_000 }, () => {
 test("matchLinears() offers the nearest pattern that matches, and lists the shapes of names", () => {
   const model = linearStack(gpu, [2, 3, 4, 5], 1);
   const message = 'Cannot attach adapters to "layers.2": it matches no linear layer; ' +
-    'there are layers.*, head; did you mean "layers.*"?';
+    'the linear layers are layers.*, head; did you mean "layers.*"?';
   assert.throws(() => matchLinears(model, ["head", "layers.2"]), { name: "PatternError", message });
   assert.throws(() => matchLinears(model, ["layers.0.weight"]), { name: "PatternError" });
   assert.throws(() => matchLinears(model, []), {
     name: "PatternError",
-    message: "Cannot attach adapters to no pattern: there are layers.*, head",
+    message: "Cannot attach adapters without a pattern: the linear layers are layers.*, head",
   });
 });
 
@@ -140,7 +140,8 @@ test("matchNames() offers what was meant, in the model's own words", () => {
   }
   assert.throws(() => matchNames(bert, ["jjj"]), { message: /, pooler\.dense$/ });
   assert.throws(() => matchNames(bert, ["**.attention.*"]), {
-    message: /; there are encoder\.layer\.\*\.attention\.self\.query, .*, pooler\.dense; did you mean/,
+    message:
+      /; the linear layers are encoder\.layer\.\*\.attention\.self\.query, .*, pooler\.dense; did you mean/,
   });
 });
 
@@ -178,6 +179,6 @@ test("matchNames() stays quick and short for absurd patterns and names", { timeo
     });
   }
   assert.throws(() => matchNames(many, ["x".repeat(1e6)]), {
-    message: /^Cannot attach adapters to "x{60}…": a pattern may have 1000 characters, got 1000000$/,
+    message: /^Cannot attach adapters to "x{60}…": a pattern may have at most 1000 characters, got 1000000$/,
   });
 });

@@ -92,7 +92,7 @@ test("loadEncoder() lists everything that is wrong before it reads a tensor", as
       "  encoder.layer.1.output.dense.bias must be [12], got [13]",
       "  bert.pooler.dense.bias must be F32, F16, BF16, got F64",
       "  embeddings.LayerNorm.weight is there twice, as bert.embeddings.LayerNorm.weight and bert.embeddings.LayerNorm.gamma",
-      '  the files hold what is no part of it, "bert.encoder.layer.2.output.dense.bias", "embeddings.word_embeddings.weight", "adapter"',
+      '  the files also hold tensors that aren\'t part of it, "bert.encoder.layer.2.output.dense.bias", "embeddings.word_embeddings.weight", "adapter"',
     ].join("\n"),
   });
   assert.deepEqual(source.reads, []);
@@ -105,7 +105,7 @@ test("loadEncoder() says how tensors are named where it knows none of them", asy
   await assert.rejects(loadEncoder(gpu, memoryWeights(tensors), options), {
     name: "ParameterMismatchError",
     message:
-      "Cannot build the BERT encoder: no tensor has a name that it knows, such as embeddings.word_embeddings.weight or " +
+      "Cannot build the BERT encoder: no tensor has a known name, such as embeddings.word_embeddings.weight or " +
       'bert.embeddings.word_embeddings.weight; there are "module.bert.embeddings.word_embeddings.weight", ' +
       '"module.bert.embeddings.position_embeddings.weight", "module.bert.embeddings.token_type_embeddings.weight", ' +
       '"module.bert.embeddings.LayerNorm.weight" and 35 more',

@@ -54,7 +54,7 @@ test("openPretrained() gives the memory back when the weights are another model'
   assert.equal(gpu.stats().liveBytes, before);
 });
 
-test("readEncoderConfig() names the families there are, and the nearest, for a type that isn't built", async () => {
+test("readEncoderConfig() names the families there are, and the nearest, for a type that isn't supported", async () => {
   const of = async (config: string | object) =>
     readEncoderConfig(await temporaryFiles({ "config.json": config }));
   await assert.rejects(of({ model_type: "robrta" }), {

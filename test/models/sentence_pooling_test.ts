@@ -24,7 +24,7 @@ test("readSentencePooling() reads old and new files of sentence-transformers", a
   assert.equal(await readSentencePooling(await temporaryFiles({})), undefined);
 });
 
-test("readSentencePooling() refuses what isn't built", async () => {
+test("readSentencePooling() refuses what isn't supported", async () => {
   const refused = [
     { pooling_mode: "lasttoken" },
     { pooling_mode: ["mean", "max"] },

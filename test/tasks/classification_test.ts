@@ -66,7 +66,7 @@ test("classification() refuses labels that aren't classes", () => {
   assert.throws(() => classification({ labels: ["one"] }), { name: "RangeError", message: /1 classes/ });
   assert.throws(() => classification({ labels: ["a", "b", "a"] }), {
     name: "TypeError",
-    message: 'Cannot tell classes apart: the label "a" is named twice',
+    message: 'Cannot number labels: "a" is named twice',
   });
 });
 
@@ -133,6 +133,6 @@ test("classification() names a few of a hundred thousand labels, at once", { tim
       "and 99988 more",
   });
   assert.throws(() => classification({ labels: [...labels, `x${"y".repeat(1e6)}`, `x${"y".repeat(1e6)}`] }), {
-    message: `Cannot tell classes apart: the label "x${"y".repeat(59)}…" is named twice`,
+    message: `Cannot number labels: "x${"y".repeat(59)}…" is named twice`,
   });
 });

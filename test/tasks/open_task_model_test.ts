@@ -89,7 +89,7 @@ test("openTaskModel() leaves out what is no part of the model, and says so in on
     },
   });
   assert.deepEqual(notices, [
-    'Left out of FOLDER, as no part of the model: "bert.extra.weight", "cls.predictions.bias", "lm_head.bias", ' +
+    'Ignored tensors of FOLDER that aren\'t part of the model: "bert.extra.weight", "cls.predictions.bias", "lm_head.bias", ' +
     '"my_own.weight"',
   ]);
   assertClose(await run(gpu, () => model.forward(golden.tokens(gpu))), golden.values("logits"), {
@@ -101,7 +101,7 @@ test("openTaskModel() starts nothing at random", async () => {
   const without = (...names: string[]) => (tensors: Map<string, StoredTensor>) =>
     names.forEach((name) => assert.ok(tensors.delete(name), name));
   const advice =
-    "what is missing would start at random: save the whole model with save_pretrained, or train a head on its encoder";
+    "what is missing would be initialized at random; save the whole model with save_pretrained, or train a head on its encoder";
   assert.equal(
     await message({ change: without("bert.pooler.dense.weight", "bert.pooler.dense.bias") }),
     "ParameterMismatchError: Cannot use FOLDER as a trained BertForSequenceClassification: " +

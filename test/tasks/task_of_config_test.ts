@@ -23,7 +23,7 @@ test("sequenceKindOf() takes problem_type as transformers does", () => {
       'multi_label_classification, regression, got "multi-label"',
   });
   // transformers: ValueError, `problem_type="single_label_classification"` requires `num_labels > 1`.
-  assert.throws(() => kind("single_label_classification", 1), { message: /takes at least 2 outputs/ });
+  assert.throws(() => kind("single_label_classification", 1), { message: /needs at least 2 outputs/ });
   assert.throws(() => kind("toString", 2), { name: "ModelConfigError" });
 });
 
@@ -45,7 +45,7 @@ test("labelsOfConfig() tells outputs of one name apart, and says so", () => {
   assert.deepEqual(labels({ id2label: { 0: "other", 1: "other", 2: "x" } }), {
     labels: ["other (0)", "other (1)", "x"],
     notices: [
-      'Labels of emotion: id2label names 2 outputs "other"; they are told apart as "other (0)", "other (1)"',
+      'Labels of emotion: id2label names 2 outputs "other"; they are renamed "other (0)", "other (1)"',
     ],
   });
   assert.deepEqual(labels({ id2label: { 0: "a", 1: "a", 2: "a (0)" } }).labels, ["a (0)'", "a (1)", "a (0)"]);
@@ -67,6 +67,6 @@ test("labelsOfConfig() refuses outputs without a name", () => {
     });
   }
   for (const count of [0, 1.5, "3", 1e12]) {
-    assert.throws(() => labels({ num_labels: count }), { message: /num_labels .* must be a whole number/ });
+    assert.throws(() => labels({ num_labels: count }), { message: /num_labels .* must be an integer/ });
   }
 });

@@ -7,7 +7,7 @@ import { modelConfig, USE_LITE } from "./model_config.ts";
 import { taskConfig } from "./task_config.ts";
 
 const count = z.int().min(1);
-/** Numbers beyond any run; what a model, its data or a device doesn't take is told later, with their own limits. */
+/** Larger than any run needs; the limits of the model, the data and the device are checked later. */
 const clients = count.max(1e7);
 const steps = count.max(1e6);
 const size = count.max(2 ** 16);
@@ -81,14 +81,14 @@ export const configSchema = z.strictObject({
   maxLength: steps.default(64),
   partition,
   methods: z.array(method).min(1).superRefine((list, context) => {
-    // Not every file system tells upper and lower case apart.
+    // Some file systems ignore case.
     const labels = list.map((each) => methodLabel(each).toLowerCase());
     labels.forEach((label, i) => {
       if (labels.indexOf(label) < i) {
         context.addIssue({
           code: "custom",
           path: [i],
-          message: `"${methodLabel(list[i]!)}" is there twice: give one a label`,
+          message: `"${methodLabel(list[i]!)}" is used twice: give one of them a label`,
         });
       }
     });

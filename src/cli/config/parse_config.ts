@@ -49,7 +49,7 @@ export function parseWith<Schema extends z.ZodType>(
  * Reads a configuration file; paths of data and models in it are relative to its folder.
  *
  * @throws {ConfigError} if the file cannot be read, is not JSON, is not a configuration, or its model's folder isn't there.
- * @throws {HubError} if its model is no name of one.
+ * @throws {HubError} if its model's name isn't a valid one.
  */
 export async function readConfig(path: string): Promise<Config> {
   const config = parseConfig(parseJson(await readText(path), path), path);
@@ -72,7 +72,7 @@ async function checkFolder(source: string, folder: string, path: string): Promis
   if (!(info instanceof Error) && info.isDirectory()) return;
   const what = info instanceof Error
     ? info.code === "ENOENT" ? `there is no folder ${folder}` : info.message
-    : `${folder} is no folder`;
+    : `${folder} is not a folder`;
   const meant = isRepoName(source)
     ? `did you mean "hf:${source}"?`
     : "a model is a folder, hf:owner/name or npm:package@version";
@@ -92,7 +92,7 @@ async function readText(path: string): Promise<string> {
     const { size } = info;
     if (size > maxBytes) {
       throw new ConfigError(
-        `Cannot read ${path}: a configuration has at most ${maxBytes} bytes, got ${size}`,
+        `Cannot read ${path}: a configuration may have at most ${maxBytes} bytes, got ${size}`,
       );
     }
     return decodeText(await readFile(path), path);

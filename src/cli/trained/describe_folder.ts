@@ -5,41 +5,40 @@ import { DESCRIPTION } from "./model_folder.ts";
 const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];
 const WHOLE = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
 
-/** The most folders that are looked into. */
+/** The most folders that are searched. */
 const mostFolders = 200;
 
 /**
- * Why a place on this machine is no trained model, and what to do about it; undefined where it may be one, or is none of this
- * machine.
+ * Why a folder holds no trained model, and what to do about it; undefined where it may hold one.
  */
 export async function whyNoModel(path: string): Promise<string | undefined> {
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) return "there is no such folder";
-  if (!info.isDirectory()) return `it is no folder; give ${dirname(path)}, the folder that it is in`;
+  if (!info.isDirectory()) return `it is not a folder; give ${dirname(path)}, the folder that holds it`;
   const names = await namesIn(path);
   if ([DESCRIPTION, "adapter_config.json"].some((name) => names.has(name))) return undefined;
   if (names.has("config.json") && WHOLE.some((name) => names.has(name))) return undefined;
   const inside = await modelsIn(path);
   if (inside.length > 0) {
-    return `its models are in folders of their own; give one of ${listed(inside)}`;
+    return `its models are in subfolders; give one of ${listed(inside)}`;
   }
   if (names.has("history.jsonl")) {
     return `it has no ${DESCRIPTION}: the method hasn't ended yet, or failed or was interrupted, as its history.jsonl says`;
   }
   const weights = WEIGHTS.find((name) => names.has(name));
   if (weights !== undefined) {
-    return `it has ${weights} and no adapter_config.json, which says on what and how to put it; PEFT's save_pretrained writes ` +
-      "both, copy the other one there";
+    return `it has ${weights} but no adapter_config.json, which names the base model and the settings; PEFT's save_pretrained ` +
+      "writes both, so copy that file there too";
   }
   const whole = WHOLE.find((name) => names.has(name));
   if (whole !== undefined) {
-    return `it has ${whole} and no config.json, which says what model that is; save_pretrained writes both, copy the other one ` +
-      "there";
+    return `it has ${whole} but no config.json, which describes the model; save_pretrained writes both, so copy that file ` +
+      "there too";
   }
   return names.has("config.json")
     ? undefined
-    : `it has neither ${DESCRIPTION}, which federa run leaves for each method, nor adapter_config.json, which PEFT does, nor ` +
-      "config.json of a whole model";
+    : `it has neither ${DESCRIPTION}, which federa run writes for each method, nor adapter_config.json, which PEFT writes, nor ` +
+      "the config.json of a whole model";
 }
 
 /** Some paths, whole, as they are to be given. */

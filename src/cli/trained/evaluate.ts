@@ -36,14 +36,16 @@ export interface CommandEvaluation extends Evaluation {
  * Scores a trained model on the examples of a file.
  *
  * @param folder as for {@linkcode openTrained}.
- * @throws {ConfigError} when options don't fit the model, or an example has a label that the model hasn't.
+ * @throws {ConfigError} when options don't fit the model, or an example has a label that the model doesn't have.
  */
 export async function evaluate(folder: string, options: EvaluateCommandOptions): Promise<CommandEvaluation> {
   const { reporter, data, tuneNoAnswer } = options;
   if (tuneNoAnswer && options.noAnswerThreshold !== undefined) {
-    throw new ConfigError("Cannot tune a threshold that is given: leave out --no-answer-threshold");
+    throw new ConfigError(
+      "Cannot tune the threshold and use a given one: leave out --no-answer-threshold or --tune-no-answer",
+    );
   }
-  // What a file may have is known of models of federa run before they are loaded.
+  // The labels of a model of `federa run` are known before it is loaded.
   const recorded = await recordOf(folder);
   const early = recorded === undefined
     ? undefined
@@ -70,7 +72,7 @@ export async function evaluate(folder: string, options: EvaluateCommandOptions):
   return { numExamples, ...(typeof threshold === "number" && { noAnswerThreshold: threshold }), ...found };
 }
 
-/** The examples of the file, none with a label that the model hasn't. */
+/** The examples of the file, whose labels are checked against the model's. */
 async function readLabelled(
   description: Pick<ModelDescription, "task" | "labels" | "reading">,
   options: EvaluateCommandOptions,
@@ -86,13 +88,13 @@ async function readLabelled(
   checkLabels(examples, {
     kind,
     labels,
-    owner: "the model's",
-    advice: "name the model's labels as the file does by --labels, or mend the file",
+    owner: "the model's labels",
+    advice: "use --labels to name the model's labels as the file does, or correct the file",
   });
   return examples;
 }
 
-/** A model with the threshold that is given, or is recorded, or suits the questions. */
+/** The model with the given threshold, or the recorded one, or 0 if some questions have no answer. */
 function ofThreshold(
   { model, description: { task } }: TrainedModel,
   examples: readonly Example[],
@@ -116,7 +118,7 @@ async function keepThreshold(folder: string, threshold: number, { reporter }: Lo
     await writeTaskNote(folder, { ...note, task: { ...note.task, noAnswerThreshold: threshold } });
   } else {
     return reporter.line(
-      `${folder} has no place for the threshold: give --no-answer-threshold ${threshold} to predict and evaluate`,
+      `The threshold can't be stored in ${folder}: pass --no-answer-threshold ${threshold} to predict and evaluate`,
     );
   }
   reporter.line(`Kept noAnswerThreshold ${threshold} in ${folder}`);

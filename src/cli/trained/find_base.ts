@@ -12,16 +12,16 @@ import { showModelFiles } from "../reporter.ts";
 
 /** Options of {@linkcode openBase}. */
 export interface OpenBaseOptions extends LoadOptions {
-  /** The source that a person gave, which overrules what is recorded. */
+  /** The source that the user gave, which overrides the recorded one. */
   readonly base?: string | undefined;
 }
 
 /**
- * The files of the model that an adapter of PEFT's is for. A name that is no folder here, seen from the current one as
- * `transformers` does, is one of the hub, at the revision that the adapter says.
+ * The files of a PEFT adapter's base model. As in `transformers`, its name is a folder, relative to the current one, or else a
+ * model of the hub, at the revision that the adapter names.
  *
  * @throws {ConfigError} when the adapter names no base, or a folder that isn't here.
- * @throws {HubError} when the base cannot be had from the hub.
+ * @throws {HubError} when the base isn't available from the hub.
  */
 export async function openPeftBase(
   { source: from, config: { baseModel: named, revision } }: Pick<PeftAdapter, "source" | "config">,
@@ -36,11 +36,11 @@ export async function openPeftBase(
   const name = showPath(named);
   const near = await findNear(from, named);
   const advice = near === undefined
-    ? "give --base with the folder or hf:owner/name of that model"
-    : `if it is ${near}, give --base with that`;
+    ? "give the folder or hf:owner/name of that model as --base"
+    : `if it is ${near}, give that as --base`;
   if (!isRepoName(named)) {
     throw new ConfigError(
-      `Cannot use the adapter of ${from}: it names its base model by the path ${name}, and there is no such folder ` +
+      `Cannot use the adapter of ${from}: its base model is the path ${name}, and there is no such folder ` +
         `${isAbsolute(named) ? "here" : `in ${process.cwd()}`}; ${advice}`,
     );
   }
@@ -49,8 +49,8 @@ export async function openPeftBase(
   } catch (error) {
     if (!(error instanceof HubError)) throw error;
     throw new HubError(
-      `Cannot open ${name}, which the adapter of ${from} names as its base model: it is no folder in ${process.cwd()}, ` +
-        `and no model that can be had from the hub; ${advice} (${error.message})`,
+      `Cannot open ${name}, which the adapter of ${from} names as its base model: it is not a folder in ${process.cwd()}, ` +
+        `and it isn't available from the hub; ${advice} (${error.message})`,
       error.reason,
       { cause: error },
     );
@@ -58,7 +58,7 @@ export async function openPeftBase(
 }
 
 /**
- * The source of the model that training started from: what a person gave, else what is recorded of it.
+ * The source of the model that training started from: the one that the user gave, else the recorded one.
  *
  * @throws {ConfigError} when it was a folder that isn't here any more.
  */
@@ -75,11 +75,11 @@ export async function findOwnBase(
     `Cannot open the model in ${folder}: it was trained on the model in ${
       showPath(recorded)
     }, and there is no such folder ` +
-      "here; give --base with the folder or hf:owner/name of that model",
+      "here; give the folder or hf:owner/name of that model as --base",
   );
 }
 
-/** A folder of a relative path as seen from the adapter's folder, or from one that it is in. */
+/** The folder of a path relative to the adapter's folder or one of its parents. */
 async function findNear(adapter: string, named: string): Promise<string | undefined> {
   if (isAbsolute(named) || parseModelSpec(adapter).kind !== "folder") return undefined;
   for (const above of [".", "..", join("..", "..")]) {
@@ -89,7 +89,7 @@ async function findNear(adapter: string, named: string): Promise<string | undefi
   return undefined;
 }
 
-/** A path of a file for a message, as long as paths may be. */
+/** A path from a file, for a message; cut where no path is so long. */
 function showPath(path: string): string {
   return printableJson(path.length > 4096 ? `${path.slice(0, 4096)}…` : path);
 }

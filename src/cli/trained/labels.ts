@@ -24,10 +24,10 @@ export function checkLabels(
 ): string[] {
   const refuse = (reason: string) => new ConfigError(`Cannot name the outputs of ${model}: ${reason}`);
   if (task === "question-answering" && from === "--labels") {
-    throw refuse("those of question-answering are the start and the end of an answer; leave --labels out");
+    throw refuse("question-answering always names them start and end; leave out --labels");
   }
   if (labels.length !== numOutputs) {
-    throw refuse(`its head has ${numOutputs}, and ${from} names ${labels.length}`);
+    throw refuse(`its head has ${numOutputs} outputs, and ${from} names ${labels.length}`);
   }
   const seen = new Set<string>();
   const twice = labels.find((label) => seen.size === seen.add(label).size);

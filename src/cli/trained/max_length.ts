@@ -3,7 +3,7 @@ import { ConfigError } from "../config/parse_config.ts";
 
 /** Options of {@linkcode maxLengthFor}. */
 export interface MaxLengthOptions {
-  /** Tokens that a person asks for. */
+  /** Tokens that the user asks for. */
   readonly given: number | undefined;
   /** Tokens that are recorded of the model. */
   readonly recorded: number | undefined;
@@ -20,7 +20,7 @@ export function maxLengthFor(
 ): number {
   if (given !== undefined && given > maxTokens) {
     throw new ConfigError(
-      `Cannot read texts of ${given} tokens: the encoder reads ${maxTokens}; lower --max-length`,
+      `Cannot read texts of ${given} tokens: the encoder reads at most ${maxTokens}; lower --max-length`,
     );
   }
   return given ?? recorded ?? Math.min(tokenizer.maxLength, maxTokens);

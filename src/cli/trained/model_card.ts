@@ -8,13 +8,13 @@ import { TASK_NOTE } from "./task_note.ts";
 
 const NAME = "README.md";
 
-/** By which a card is known that may be written anew. */
+/** Marks a card as ours, which may be overwritten. */
 const SIGN = "An adapter trained by federa";
 
 /**
  * Writes the model card of an exported adapter: how to load it in Python, with what an `adapter_config.json` has no place for.
  *
- * @returns its path; undefined where there is a `README.md` that somebody else has written, which stays.
+ * @returns its path; undefined if there is a `README.md` of another origin, which is kept.
  */
 export async function writeModelCard(
   folder: string,

@@ -24,7 +24,7 @@ const descriptionSchema = z.strictObject({
   reading: readingConfig.optional(),
   /** The file beside this one: adapters and head, or every parameter that was trained. */
   weights: z.enum(["adapter.safetensors", "parameters.safetensors"]),
-  /** By which the encoder that training started from is known again, see `fingerprintOf`. */
+  /** Identifies the encoder that training started from, see `fingerprintOf`. */
   fingerprint: z.string().optional(),
 });
 
@@ -73,7 +73,7 @@ export async function writeModelFolder(
   await writeDescription(folder, description);
 }
 
-/** Writes the description of a trained model, over one that is there. */
+/** Writes the description of a trained model, replacing an existing one. */
 export async function writeDescription(folder: string, description: ModelDescription): Promise<void> {
   await writeFileAtomic(join(folder, DESCRIPTION), `${JSON.stringify(description, null, 2)}\n`);
 }

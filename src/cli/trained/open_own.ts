@@ -68,18 +68,18 @@ function labelsFor(recorded: ModelDescription, { folder, task, labels }: OpenOwn
   });
 }
 
-/** Whether the encoder is the one that training started from. */
+/** @throws {AdapterMismatchError} when training started from another encoder. */
 async function checkFingerprint(
   { encoder }: TaskModel,
   { fingerprint }: ModelDescription,
   { folder, source, base, reporter }: OpenOwnOptions & { readonly source: string },
 ): Promise<void> {
   if (fingerprint === undefined) {
-    if (base !== undefined) reporter.line(`Nothing in ${folder} tells whether it was trained on ${source}`);
+    if (base !== undefined) reporter.line(`Nothing in ${folder} says whether it was trained on ${source}`);
   } else if (await fingerprintOf(encoder) !== fingerprint) {
     throw new AdapterMismatchError(
       `Cannot open the model in ${folder} on ${source}: it was trained on an encoder with other weights; ` +
-        "give --base with that one",
+        "give that one as --base",
     );
   }
 }

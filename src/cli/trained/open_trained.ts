@@ -108,7 +108,7 @@ async function openWhole(
 ): Promise<TrainedModel> {
   const { source } = files;
   if (options.base !== undefined) {
-    throw new ConfigError(`Cannot put ${source} on another base: it is a whole model; leave --base out`);
+    throw new ConfigError(`Cannot use ${source} with another base: it is a whole model; leave out --base`);
   }
   const sentence = await openSentenceModel(gpu, files, options);
   if (sentence !== undefined) return sentence;

@@ -117,7 +117,7 @@ function taskOf(
         type === undefined
           ? "its adapter_config.json has no task_type"
           : `its task_type must be ${peftTaskTypes.join(", ")}, got ${excerpt(type)}`
-      }; say by --task what it was trained for, one of ${taskKinds.join(", ")}`,
+      }; use --task to say what it was trained for, one of ${taskKinds.join(", ")}`,
     );
   }
   return defaultTask(kinds.length === 1 ? kinds[0]! : sequenceKindOf(json, { numOutputs, source }));
@@ -136,7 +136,7 @@ async function countOutputs({ source, weights }: PeftAdapter, base: ModelFiles):
   }
   throw new ConfigError(
     `Cannot use the adapter of ${source}: neither it nor its base ${base.source} holds a head; save one with the adapter by ` +
-      "modules_to_save, or give --base with the model that has it",
+      "modules_to_save, or give the model that has it as --base",
   );
 }
 

@@ -76,7 +76,7 @@ export async function askFile(
 ): Promise<AskedPrompt[]> {
   for (const name of ["pair", "question"] as const) {
     if (options[name] === undefined) continue;
-    throw new ConfigError(`Cannot predict with --file and --${name}: the file's columns have that`);
+    throw new ConfigError(`Cannot predict with --file and --${name}: the file's columns provide it`);
   }
   const { columns, missingLabels: _, ...rest } = options.reading;
   const { signal, reporter } = options;

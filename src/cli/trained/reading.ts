@@ -14,7 +14,7 @@ import { parseNames } from "../start.ts";
 import type { TaskKind } from "../../tasks/mod.ts";
 import type { ModelDescription } from "./model_folder.ts";
 
-/** How a person says that a file is to be read. */
+/** How the user says that a file is to be read. */
 export interface ReadingFlags {
   readonly column?: ColumnsConfig;
   readonly format?: DataFormat;
@@ -30,15 +30,15 @@ export function addReadingOptions(command: Command): Command {
   return command
     .option(
       "--column <ROLE=NAME>",
-      "the column that has an example's text, label, …; several times for several, also of value and labels",
+      "the column of an example's text, label, …; may be repeated, also for value and labels",
       parseColumns,
     )
     .addOption(new Option("--format <FORMAT>", "of the file").choices(dataFormats))
     .option("--quotes", "quotation marks enclose values of CSV or TSV")
     .option("--no-quotes", "quotation marks are part of the values")
-    .option("--delimiter <CHARACTER>", 'what stands between values; "\\t" for a tab')
+    .option("--delimiter <CHARACTER>", 'the character between values; "\\t" for a tab')
     .option("--encoding <NAME>", 'how text is encoded, such as "windows-1252"')
-    .option("--header <NAMES>", "the columns of a file without a line of them", parseNames);
+    .option("--header <NAMES>", "names of the columns, for a file without a header line", parseNames);
 }
 
 /**
@@ -61,9 +61,9 @@ export function checkReadingFlags(
 }
 
 /**
- * How a file is to be read: as a person says, or else as the files that a model was trained on, as far as a file of its format can be.
+ * How to read a file: as the user says, or else as the files that the model was trained on, as far as that applies to its format.
  *
- * @param flags what a person says, and the path of the file.
+ * @param flags the user's options, and the path of the file.
  * @throws {ConfigError} when a column plays no part in the model's task, or an option can't be used.
  */
 export function readingOf(
@@ -92,7 +92,7 @@ export function readingOf(
   return parseWith(readingConfig, wanted, "the options of the file");
 }
 
-/** Where nothing is recorded, several numbers stand in the columns that are called as they are. */
+/** By default, several numbers are in the columns of their own names. */
 function columnsOf(kind: TaskKind, labels: readonly string[]): ColumnsConfig {
   return kind === "regression" && labels.length > 1 ? { value: [...labels] } : {};
 }

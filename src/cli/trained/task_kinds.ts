@@ -15,7 +15,7 @@ const kindsOfTypes: Readonly<Record<PeftTaskType, readonly TaskKind[]>> = {
 /** PEFT's names for tasks that are known here. */
 export const peftTaskTypes = Object.keys(kindsOfTypes) as readonly PeftTaskType[];
 
-/** Kinds of tasks that PEFT has a name for; undefined where it isn't known here. */
+/** The kinds of tasks of a PEFT task type; undefined if it isn't known here. */
 export function kindsOfType(type: string): readonly TaskKind[] | undefined {
   return peftTaskTypes.includes(type as PeftTaskType) ? kindsOfTypes[type as PeftTaskType] : undefined;
 }
@@ -32,7 +32,7 @@ export function haveHeadsAlike(one: TaskKind, other: TaskKind): boolean {
   return Object.values(kindsOfTypes).some((kinds) => kinds.includes(one) && kinds.includes(other));
 }
 
-/** A task with the settings that it has where none are given. */
+/** A task with its default settings. */
 export function defaultTask(kind: TaskKind): TaskConfig {
   return parseWith(taskConfig, kind, kind);
 }

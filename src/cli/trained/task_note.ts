@@ -16,7 +16,7 @@ const noteSchema = z.strictObject({
   reading: readingConfig.optional(),
 });
 
-/** What lies beside an exported adapter, for the commands on trained models. */
+/** A note beside an exported adapter, for the commands on trained models. */
 export type TaskNote = Omit<z.output<typeof noteSchema>, "format">;
 
 /** Name of the note. */

@@ -20,13 +20,15 @@ import { parseCount, parseNames, parseNumber, parsePath, start } from "../start.
 /** Adds the commands that use what a run has trained. */
 export function addTrainedCommands(program: Command): void {
   addReadingOptions(onTrained(program.command("predict")))
-    .description("answers texts by a trained model: classes, numbers, entities, or answers to a question")
-    .argument("[TEXTS...]", "what to answer; by default the lines of the standard input, each of them")
+    .description(
+      "predicts for texts with a trained model: classes, numbers, entities, or answers to a question",
+    )
+    .argument("[TEXTS...]", "the texts; by default each line of the standard input")
     .option("--pair <TEXT>", "the second text, for tasks on pairs")
     .option("--question <TEXT>", "what is asked of the texts, for question answering")
     .option(
       "--file <FILE>",
-      "a file of texts, labels needn't be in it; an answer for each row, in their order",
+      "a file of texts, with or without labels; gives one prediction per row, in order",
       parsePath,
     )
     .addOption(noAnswerThreshold())
@@ -145,11 +147,11 @@ function onTrained(command: Command): Command {
     )
     .option(
       "--base <SOURCE>",
-      "the encoder that it was trained on, where it isn't where the folder says",
+      "the encoder that it was trained on, if it has moved",
       parsePath,
     )
     .addOption(
-      new Option("--task <KIND>", "what it was trained for, where an adapter of PEFT's doesn't say").choices(
+      new Option("--task <KIND>", "what it was trained for, if a PEFT adapter doesn't say").choices(
         taskKinds,
       ),
     )
@@ -161,11 +163,11 @@ function onTrained(command: Command): Command {
     );
 }
 
-/** By how much the score of no answer must exceed the best answer's; none of commander's options that are turned off by `no`. */
+/** By how much the score of no answer must exceed the best answer's. Commander would take `--no-…` for a negated option. */
 function noAnswerThreshold(): Option {
   const option = new Option(
     "--no-answer-threshold <X>",
-    "answers nothing where the score of no answer exceeds the best answer's by more; by default as recorded",
+    "gives no answer where its score exceeds the best answer's by more than X; by default as recorded",
   ).argParser(parseNumber);
   option.negate = false;
   return option;

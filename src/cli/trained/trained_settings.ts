@@ -1,6 +1,6 @@
 import type { TaskKind } from "../../tasks/mod.ts";
 
-/** What a trained model doesn't say of itself, or a person says otherwise. */
+/** What a trained model's files don't say, or the user overrides. */
 export interface TrainedSettings {
   /** Source of the encoder, instead of the one that is recorded. */
   readonly base?: string | undefined;

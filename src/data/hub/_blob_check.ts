@@ -18,7 +18,7 @@ export async function hubHash(path: string, like: string): Promise<string> {
 /** States of files whose bytes this process has checked, by path. */
 const checked = new Map<string, string>();
 
-/** Most files that are remembered; one more costs another look at its bytes. */
+/** Most files that are remembered; beyond that, files are read again. */
 const MOST_CHECKED = 1000;
 
 /**

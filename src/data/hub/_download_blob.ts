@@ -47,8 +47,8 @@ export async function downloadBlob(
 ): Promise<void> {
   await makeFolder(dirname(path));
   await withFileLock(options.lockPath, async () => {
-    // A blob that isn't what it is named was cut short or damaged by something, and gives way. A link to a store that
-    // Python shares between models counts.
+    // A blob whose content doesn't match its name was cut short or damaged, and is replaced. A link to a store that Python
+    // shares between models counts as a blob.
     while (!await hasHubHash(path, source.info.etag)) {
       const part = await takePart(path);
       const resumed = (await sizeOf(part) ?? 0) > 0;
@@ -77,7 +77,7 @@ async function takePart(path: string): Promise<string> {
   return own;
 }
 
-/** Bytes by which a download has to get further to count as one that gets on: a server may send one a minute for ever. */
+/** Bytes that a download must gain to count as progress: a server may send one byte a minute for ever. */
 const ADVANCE = 1024;
 
 /** Appends to a part until it has all bytes. */
@@ -152,7 +152,7 @@ async function checkRoom(path: string, bytes: number): Promise<void> {
   if (blocks === 0 || bytes <= bavail * bsize) return;
   throw new CacheError(
     `Cannot use the cache folder ${dirname(path)}: ${bytes} bytes are needed, ${bavail * bsize} are free; ` +
-      "make room, or set HF_HUB_CACHE to a folder with more",
+      "free some space, or set HF_HUB_CACHE to a folder with more",
   );
 }
 
@@ -167,14 +167,16 @@ function tooLong({ client, name, info: { size } }: BlobSource): CorruptFileError
     size === undefined
       ? `${client.purpose(name)}: the hub states no size, and more than the ${
         longestFile(name)
-      } bytes arrive that such a file may have`
+      } bytes that such a file may have arrive`
       : `${client.purpose(name)}: more bytes arrive than the ${size} that the hub promised`,
   );
 }
 
 function tooLarge({ client, name, info: { size } }: BlobSource): CorruptFileError {
   return new CorruptFileError(
-    `${client.purpose(name)}: the hub states ${size} bytes, such a file may have ${longestFile(name)}`,
+    `${client.purpose(name)}: the hub states ${size} bytes, and such a file may have at most ${
+      longestFile(name)
+    }`,
   );
 }
 

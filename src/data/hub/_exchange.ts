@@ -38,7 +38,7 @@ export async function exchange<T>(
   }
 }
 
-/** How long one wait may be, and what is then said of the server. */
+/** How long one wait may be, and what the message then says about the server. */
 interface Limit {
   readonly longest: number;
   readonly silent: string;
@@ -72,7 +72,7 @@ async function watch<T>(
   }
 }
 
-/** Bytes that have to arrive for a server's time to begin anew; one that sends a byte now and then would hold us for ever. */
+/** Bytes that must arrive to restart a server's time limit; a server that sends a byte now and then would hold us for ever. */
 const LEAST = 1024;
 
 async function* chunksOf(

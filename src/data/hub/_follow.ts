@@ -58,5 +58,5 @@ function nextUrl(purpose: string, url: URL, response: Response): URL {
   if (next && /^https?:$/.test(next.protocol) && next.username === "" && next.password === "") return next;
   // Such an address may carry a password or a signature.
   const got = excerpt(redact(location));
-  throw new HubError(`${purpose}: ${url.host} redirects to ${got}, which is no web address`, "server");
+  throw new HubError(`${purpose}: ${url.host} redirects to ${got}, which is not a web address`, "server");
 }

@@ -60,7 +60,7 @@ interface Pinned {
   readonly client: HubClient;
 }
 
-/** Which files there are. */
+/** The names of a model's files. */
 type FileNames = Pick<ReadonlySet<string>, "has">;
 
 class HubModel implements LocatedFiles {
@@ -136,7 +136,7 @@ class HubModel implements LocatedFiles {
     return path;
   }
 
-  /** Names of all files: as the hub told when the model was opened, as Python noted, or asked for now. */
+  /** Names of all files: as the hub listed them when the model was opened, as Python noted them, or as the hub lists them now. */
   async #listing(): Promise<FileNames> {
     const { cache, client, commit } = this.#pinned;
     this.#names ??= (async () => await cache.files(commit) ?? (await client.listing(commit)).names)();

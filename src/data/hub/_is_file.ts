@@ -12,8 +12,8 @@ export async function isFile(path: string): Promise<boolean> {
 }
 
 /**
- * Whether an error says that there is no such file: a folder in its place and a file in a folder's count, and so does a
- * path that no file can have, with a NUL in it.
+ * Whether an error means that there is no such file. A folder in place of the file counts, as do a file in place of a folder
+ * and a path with a NUL, which no file can have.
  */
 export function isAbsence(error: unknown): boolean {
   return ABSENCES.has(errorCode(error) ?? "");

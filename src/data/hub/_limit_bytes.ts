@@ -1,8 +1,8 @@
 import { Transform } from "node:stream";
 
 /**
- * A step of a pipeline that passes bytes on until there are more than `most`, and then fails with what `refuse` makes: a
- * few kilobytes can be made to unpack without end.
+ * A step of a pipeline that passes on at most `most` bytes, and fails with the error of `refuse` at more: a few kilobytes can
+ * unpack without end.
  */
 export function limitBytes(most: number, refuse: () => Error): Transform {
   let left = most;

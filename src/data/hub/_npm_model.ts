@@ -117,7 +117,7 @@ class PackageStore {
   async #read(): Promise<Manifest | undefined> {
     try {
       const text = await readSealed(this.#manifest, await integrityOf(this.#tarball));
-      // A manifest that nobody has sealed is one that isn't there: the package is fetched again.
+      // A manifest without a valid seal counts as missing: the package is fetched again.
       return text === undefined ? undefined : JSON.parse(text);
     } catch (error) {
       if (isAbsence(error)) return undefined;
@@ -174,7 +174,9 @@ class PackageStore {
   }
 
   #tooLarge(limit: string): CorruptFileError {
-    return new CorruptFileError(`Cannot unpack ${this.#tarball}: a package may have ${limit}, it has more`);
+    return new CorruptFileError(
+      `Cannot unpack ${this.#tarball}: a package may have at most ${limit}, and it has more`,
+    );
   }
 
   /** Unpacks the tarball into a folder of its own that then takes its place, and gives the files' checksums. */
@@ -184,7 +186,7 @@ class PackageStore {
     for (const name of await readdir(folder)) {
       if (name.startsWith(DRAFT)) await rm(join(folder, name), { recursive: true, force: true });
     }
-    // Loaded here because it asks for the platform as soon as it is loaded, which a web page hasn't.
+    // Loaded here because it reads the platform when it is loaded, and a web page has none.
     const { unpackTar } = await import("modern-tar/fs");
     const draft = await mkdtemp(join(folder, DRAFT));
     try {

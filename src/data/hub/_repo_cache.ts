@@ -50,7 +50,7 @@ export class RepoCache {
 
   /**
    * The hash that a file of a commit must have, by the name of the blob that it links to, or by Python's list of the commit's
-   * files where it is a copy; undefined where neither tells.
+   * files where it is a copy; undefined if neither says.
    */
   async expectedHash(commit: string, name: string): Promise<string | undefined> {
     return await linkedHash(this.#snapshotPath(commit, name)) ?? (await this.files(commit))?.get(name);
@@ -123,7 +123,7 @@ export class RepoCache {
     return path;
   }
 
-  /** Links to a blob; false where links cannot be had. A link to another blob, or to one that is gone, gives way. */
+  /** Links to a blob; false where links aren't available. A link to another blob, or to one that is gone, is replaced. */
   async #link(path: string, hash: string): Promise<boolean> {
     for (let attempt = 0; attempt < 3; attempt++) {
       try {
@@ -158,7 +158,7 @@ async function linkedHash(path: string): Promise<string | undefined> {
   return hashOf(basename(target));
 }
 
-/** The hash of a file in Python's list: that of a large file's content stands beside that of git's pointer to it. */
+/** The hash of a file in Python's list: a large file has that of its content beside that of git's pointer to it. */
 function hashIn(file: { lfs_sha256?: unknown; blob_id?: unknown } | null): string | undefined {
   return hashOf(file?.lfs_sha256 ?? file?.blob_id);
 }

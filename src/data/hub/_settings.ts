@@ -52,10 +52,10 @@ function checkEndpoint(text: string): string {
   const isPlain = url !== undefined && /^https?:$/.test(url.protocol) &&
     url.search + url.hash + url.username + url.password === "";
   if (!isPlain) {
-    // What isn't an address may be a token in the wrong place, and an address may carry a password.
+    // Anything else may be a token in the wrong place, and an address may carry a password.
     const got = url !== undefined && /^https?:$/.test(url.protocol)
       ? `${url.protocol}//${url.host} with a user name, a password, a query or a fragment`
-      : "no web address";
+      : "something that is not a web address";
     throw new HubError(
       `Cannot use HF_ENDPOINT: it should be an address like ${DEFAULT_ENDPOINT}, got ${got}`,
       "invalid",

@@ -1,10 +1,10 @@
 import { openLocalFile } from "./model_file.ts";
 import type { LocalModelFiles } from "./model_files.ts";
 
-/** What is known of a model's files before one is opened. */
+/** A model's files by name and path, without a way to open them. */
 export type LocatedFiles = Omit<LocalModelFiles, "open">;
 
-/** The files of a model, given where they lie on this machine (Node only). */
+/** The files of a model on this machine, given their paths (Node only). */
 export function localModelFiles(found: LocatedFiles): LocalModelFiles {
   const path = (name: string) => found.path(name);
   return {

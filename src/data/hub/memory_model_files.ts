@@ -9,11 +9,11 @@ export interface MemoryModelFilesOptions {
 }
 
 /**
- * The files of a model whose content the program has already: bytes, text, or a `Blob` as `fetch()` and file pickers of
+ * The files of a model whose content the program already has: bytes, text, or a `Blob` as `fetch()` and file pickers of
  * web pages give. A `Blob` is read in parts, so that a page needn't hold a large file in memory.
  *
  * @param contents by name, such as `config.json`, `model.safetensors` and `tokenizer.json`.
- * @throws {HubError} when a name is not that of a file below the model's folder.
+ * @throws {HubError} when a name can't be one of a file in the model's folder.
  * @example
  * ```ts no-run
  * const fetched = async (name: string) => [name, await (await fetch(`/minilm/${name}`)).blob()] as const;

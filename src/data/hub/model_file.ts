@@ -14,7 +14,7 @@ export interface ModelFile {
    * @throws {RangeError} when there is no memory for them.
    */
   read(begin: number, end: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** Closes the file; nothing can be read then. */
+  /** Closes the file; nothing can be read afterwards. */
   close(): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ const CHUNK = 64 << 20;
 export async function openLocalFile(path: string): Promise<ModelFile> {
   const file = await open(path, "r");
   const corrupt = (what: string) => new CorruptFileError(`Cannot read ${path}: ${what}`);
-  // Tells versions of the file's content apart.
+  // Identifies a version of the file's content.
   const state = async () => {
     const { size, mtimeNs } = await file.stat({ bigint: true });
     return `${size} ${mtimeNs}`;
@@ -46,7 +46,7 @@ export async function openLocalFile(path: string): Promise<ModelFile> {
           const length = Math.min(CHUNK, bytes.length - done);
           const { bytesRead } = await file.read(bytes, done, length, begin + done);
           if (bytesRead === 0) {
-            throw corrupt(`the file ends at byte ${begin + done}, inside of what it should hold`);
+            throw corrupt(`the file ends at byte ${begin + done}, and should be longer`);
           }
           done += bytesRead;
         }
@@ -61,7 +61,7 @@ export async function openLocalFile(path: string): Promise<ModelFile> {
   }
 }
 
-/** Opens bytes in memory, or a file that somebody has given to a web page, under a name for messages. */
+/** Opens bytes in memory, or a file that the user gave to a web page, under a name for messages. */
 export function openBlob(path: string, blob: Blob): ModelFile {
   return {
     path,
@@ -74,9 +74,7 @@ export function openBlob(path: string, blob: Blob): ModelFile {
       });
       if (bytes.byteLength === end - begin) return new Uint8Array(bytes);
       throw new CorruptFileError(
-        `Cannot read ${path}: the file ends at byte ${
-          begin + bytes.byteLength
-        }, inside of what it should hold`,
+        `Cannot read ${path}: the file ends at byte ${begin + bytes.byteLength}, and should be longer`,
       );
     },
     close: async () => {},

@@ -12,17 +12,17 @@ export interface ModelFiles {
   /**
    * Opens a file, such as `config.json`, which the caller closes; undefined if the model has none of that name.
    *
-   * @throws as the source's own errors when the file exists and cannot be had.
+   * @throws the source's own errors when the file exists and isn't available.
    */
   open(name: string): Promise<ModelFile | undefined>;
 }
 
-/** The files of a model that lie on this machine once they are fetched. */
+/** The files of a model that are on this machine once they are fetched. */
 export interface LocalModelFiles extends ModelFiles {
   /**
    * Path on this machine of a file, such as `config.json`; undefined if the model has none of that name.
    *
-   * @throws as the source's own errors when the file exists and cannot be had.
+   * @throws the source's own errors when the file exists and isn't available.
    */
   path(name: string): Promise<string | undefined>;
 }

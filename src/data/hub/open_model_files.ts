@@ -41,9 +41,9 @@ export interface OpenModelOptions {
  * - anything else: a folder, as a path or a `file:` address.
  *
  * A download that was interrupted goes on where it ended, and is checked by size and hash before it counts. Cut
- * connections, silence, 429 and 5xx are tried again, with bounds. What the cache has is checked by its hash when it is first
- * asked for, at a gigabyte a second or so; what is damaged is fetched anew. Offline, a file that is not in the cache and of which
- * no list of files tells counts as one that the model doesn't have.
+ * connections, silence, 429 and 5xx are tried again, with bounds. A cached file is checked by its hash when it is first
+ * asked for, at about a gigabyte a second; a damaged one is fetched again. Offline, a file that is neither in the cache nor in
+ * a list of the model's files counts as one that the model doesn't have.
  *
  * @throws {HubError} with a `reason`, when the model cannot be had.
  * @throws {PackageUnavailableError} when npm cannot fetch a package.

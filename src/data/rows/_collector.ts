@@ -15,7 +15,7 @@ export interface RowCollectorOptions {
 export interface FileOptions {
   /** What a row is numbered by, for messages: `line`, `row` or `question`. */
   readonly unit: string;
-  /** Words that stand for a missing value. */
+  /** Words that mean a missing value. */
   readonly missingWords?: ReadonlySet<string>;
   /** What to do where a column isn't found. */
   readonly columnAdvice?: string;
@@ -74,13 +74,13 @@ export class RowCollector implements RowSet {
     this.classNames.set(column, names);
   }
 
-  /** Where a row stands. */
+  /** The place of a row in its file. */
   place(index: number): string {
     const { unit, path } = this.#fileOf(index);
     return `${unit} ${this.#numbers[index]} of ${path}`;
   }
 
-  /** Words that stand for a missing value in a row. */
+  /** Words that mean a missing value in a row. */
   missingWords(index: number): ReadonlySet<string> {
     return this.#fileOf(index).missingWords ?? NO_WORDS;
   }
@@ -90,7 +90,7 @@ export class RowCollector implements RowSet {
     return this.#fileOf(index).columnAdvice;
   }
 
-  /** The file of a row: of those that begin before it, the last. */
+  /** The file of a row: the last one that begins before it. */
   #fileOf(index: number): FileOfRows {
     let [low, high] = [0, this.#files.length];
     while (high - low > 1) {

@@ -7,9 +7,9 @@ import { readLines } from "./_read_text.ts";
 /**
  * Tagged words as the CoNLL shared tasks had them: a word a line, its tag in another column, and a blank line after each
  * sentence. Tabs separate the columns if the first line of a word has one, and then words may hold any space; otherwise
- * blanks and tabs do, never other spaces of Unicode. Marks between documents, `-DOCSTART-`, and comments in front of a sentence are
- * passed over; so is a first column that numbers the words, with its ranges and empty nodes. A row has a list for each column
- * that the header names, by default the words as `tokens` and their tags as `tags`.
+ * blanks and tabs do, never other spaces of Unicode. Marks between documents, `-DOCSTART-`, and comments before a sentence are
+ * skipped; so is a first column that numbers the words, with its ranges and empty nodes. A row has a list for each column that
+ * the header names, by default the words as `tokens` and their tags as `tags`.
  */
 export const readConllInto: ReadInto = async (path, rows, options) => {
   rows.beginFile(path, { unit: "line" });
@@ -19,7 +19,7 @@ export const readConllInto: ReadInto = async (path, rows, options) => {
     const all = lines.map(file.split);
     let start = 0;
     while (start < hashes && (isNumbered || !isWord(all[start]!))) start++;
-    // A line that begins with # in a sentence is a word, and needs what a word needs.
+    // A line in a sentence that begins with # is a word, and must have a word's columns.
     all.slice(start, hashes).forEach((fields, i) => checkWidth(file, fields, first + start + i));
     const words = all.slice(start).filter(([number]) => !isNumbered || !isExtraNumber(number!));
     if (words.length === 0) continue;
@@ -32,7 +32,7 @@ export const readConllInto: ReadInto = async (path, rows, options) => {
   }
 };
 
-/** The sentences of a file, whose lines are found to have equally many columns. */
+/** The sentences of a file, checked to have the same number of columns in every line. */
 async function readSentences(path: string, options: ReadIntoOptions): Promise<ConllFile> {
   const sentences: Sentence[] = [];
   let sentence: { first: number; lines: string[]; hashes: number } | undefined;

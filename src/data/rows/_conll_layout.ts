@@ -1,11 +1,11 @@
 import { CorruptFileError } from "../errors.ts";
 
-/** A sentence: lines that follow each other. */
+/** A sentence: consecutive lines. */
 export interface Sentence {
   /** The first line's number. */
   readonly first: number;
   readonly lines: readonly string[];
-  /** How many lines in front begin with `#`: comments, or words. */
+  /** How many of the first lines begin with `#`: comments, or words. */
   readonly hashes: number;
 }
 
@@ -14,7 +14,7 @@ export interface ConllFile {
   readonly path: string;
   readonly sentences: readonly Sentence[];
   readonly split: (line: string) => string[];
-  /** Number of the columns, and the line that it is known from. */
+  /** Number of columns, and the line that it was taken from. */
   readonly width: number;
   readonly widthLine: number;
 }
@@ -25,11 +25,11 @@ export interface ConllLayout {
   readonly isNumbered: boolean;
   /** The columns to take, and their names. */
   readonly columns: readonly (readonly [place: number, name: string])[];
-  /** Whether a line in front of a sentence that begins with `#` is a word, not a comment. */
+  /** Whether a first line of a sentence that begins with `#` is a word, not a comment. */
   readonly isWord: (fields: readonly string[]) => boolean;
 }
 
-/** The most columns whose last is taken for the tag, whatever is in it. */
+/** With at most this many columns the last one is the tag, whatever it holds. */
 const MOST_COLUMNS = 4;
 
 type OnNotice = ((message: string) => void) | undefined;
@@ -37,11 +37,11 @@ type OnNotice = ((message: string) => void) | undefined;
 /** Options of {@linkcode layoutOf}. */
 export interface LayoutOptions {
   /**
-   * Names of the columns; without it, words are in the first column, or in the second where the first numbers them, and tags in
-   * the last, or where the only marks of entities are.
+   * Names of the columns; without them, words are in the first column, or in the second if the first numbers them, and tags in
+   * the last, or in the only column that marks entities.
    */
   readonly header?: readonly string[] | undefined;
-  /** Told which column has the tags, where it isn't the last. */
+  /** Called with the column of the tags if it isn't the last one. */
   readonly onNotice?: OnNotice;
 }
 
@@ -61,7 +61,7 @@ export function layoutOf(file: ConllFile, { header, onNotice }: LayoutOptions): 
   };
 }
 
-/** Whether something in the column of numbers isn't a word of its own: `3-4` of two words in one, `8.1` of one left out. */
+/** Whether a number isn't one of a word: `3-4` is a range of words, `8.1` an empty node. */
 export function isExtraNumber(number: string): boolean {
   return /^\d+[-.]\d+$/.test(number);
 }
@@ -93,7 +93,7 @@ function wordsAndTags(file: ConllFile, isNumbered: boolean, onNotice: OnNotice):
   }
   let tag: number | undefined;
   if (!isNumbered) tag = width <= MOST_COLUMNS || marking.includes(last) ? last : undefined;
-  // GermEval 2014 has the outer entities in front of those inside of them.
+  // GermEval 2014 has the outer entities before the nested ones.
   else if (width <= MOST_COLUMNS) tag = marking[0] ?? (width === 3 ? last : undefined);
   else if (marking.length === 1) tag = marking[0];
   if (tag === undefined) {
@@ -116,7 +116,7 @@ function wordsAndTags(file: ConllFile, isNumbered: boolean, onNotice: OnNotice):
   }
   if (tag !== last) {
     onNotice?.(
-      `${path}: tags are those of column ${tag + 1} of ${width}; for others, ${advice(width, word, last)}`,
+      `${path}: tags are read from column ${tag + 1} of ${width}; for another, ${advice(width, word, last)}`,
     );
   }
   return [[word, "tokens"], [tag, "tags"]];
@@ -157,8 +157,8 @@ function marksEntity(tag: string): boolean {
 }
 
 /**
- * A line that begins with `#` is a word's if it has as many columns as the words, and in each of them after the word what
- * words that don't begin with it have, or the mark of an entity.
+ * A line that begins with `#` is a word if it has as many columns as the words, and each column after the first holds a value
+ * that other words have there, or the mark of an entity.
  */
 function wordTest({ sentences, split, width }: ConllFile): ConllLayout["isWord"] {
   let known: Set<string>[] | undefined;

@@ -6,7 +6,7 @@ import type { ReadInto, ReadIntoOptions } from "./_read_into.ts";
 import { readText } from "./_read_text.ts";
 import { Table } from "./_table.ts";
 
-/** Lines and characters of a file's beginning, of which the delimiter is found. */
+/** Lines and characters at the start of a file in which the delimiter is looked for. */
 const HEAD = { lines: 20, characters: 4 << 20 };
 
 /** Words that pandas' `read_csv` reads as a missing value, beside the empty text. */
@@ -24,8 +24,8 @@ export const readTsvInto: ReadInto = (path, rows, options) =>
   readTable(path, rows, { ...options, usual: "\t" });
 
 /**
- * Records of text, of which the first names the columns unless the options do; blank lines are passed over, and so are
- * columns without a name. A value that a record lacks at its end is null.
+ * Records of text, of which the first names the columns unless the options do; blank lines and columns without a name are
+ * skipped. A value that is missing at the end of a record is null.
  */
 async function readTable(
   path: string,
@@ -74,7 +74,7 @@ function takeStatement(head: string): readonly [rest: string, delimiter?: string
   return match === null ? [head] : [head.slice(match[0].length), match[1]!];
 }
 
-/** The beginning of a file: whole pieces, until there are lines enough. */
+/** The start of a file: whole pieces, until there are enough lines. */
 async function readHead(pieces: AsyncGenerator<string>): Promise<string> {
   let head = "";
   for (let lines = 0; lines < HEAD.lines && head.length < HEAD.characters;) {
@@ -86,7 +86,7 @@ async function readHead(pieces: AsyncGenerator<string>): Promise<string> {
   return head;
 }
 
-/** Puts the file's name into errors of the tokenizer. */
+/** Adds the file's name to errors of the tokenizer. */
 function located<T>(path: string, read: () => T): T {
   try {
     return read();

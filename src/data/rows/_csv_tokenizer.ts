@@ -15,7 +15,7 @@ export interface CsvRecord {
 /** Options of a {@linkcode CsvTokenizer}. */
 export interface CsvTokenizerOptions {
   readonly delimiter: string;
-  /** Whether a quotation mark in front encloses a value. */
+  /** Whether quotation marks enclose a value that begins with one. */
   readonly quotes: boolean;
   /** Number of the text's first line; 1 by default. */
   readonly line?: number;
@@ -30,7 +30,7 @@ export class CsvTokenizer {
   readonly #delimiter: number;
   readonly #quote: number;
   #values: string[] = [];
-  /** What is known of the value at hand, and how it is read on. */
+  /** The current value so far, and the state that it is read in. */
   #value = "";
   #state: "begin" | "plain" | "quoted" | "closing" = "begin";
   #line: number;
@@ -95,7 +95,7 @@ export class CsvTokenizer {
         start = i + 1;
       } else if (this.#state === "closing") {
         if (code === QUOTE) {
-          // The second of two stands for itself, and is in the slice that begins here.
+          // The second of two is text, and belongs to the slice that begins here.
           this.#state = "quoted";
         } else {
           if (this.#quotedLine !== this.#line) throw this.#misquoted();
@@ -125,7 +125,9 @@ export class CsvTokenizer {
     this.#value += text;
     this.#length += text.length;
     if (this.#length > MAX_RECORD) {
-      throw new DataLimitError(`line ${this.#recordLine}: a record may have ${MAX_RECORD} characters`);
+      throw new DataLimitError(
+        `line ${this.#recordLine}: a record may have at most ${MAX_RECORD} characters`,
+      );
     }
   }
 
@@ -149,7 +151,7 @@ export class CsvTokenizer {
 
   #misquoted(): Error {
     return new CorruptFileError(
-      `line ${this.#quotedLine}: a quotation mark begins a value there that doesn't end with one; if quotation marks are part of ` +
+      `line ${this.#quotedLine}: a value begins with a quotation mark and doesn't end with one; if quotation marks are part of ` +
         `the text in this file, set quotes to false`,
     );
   }

@@ -1,17 +1,17 @@
 import { encodingOf } from "../encoding.ts";
 import { CorruptFileError } from "../errors.ts";
 
-/** Byte order marks, and what each says. */
+/** Byte order marks, and the encoding that each means. */
 const MARKS: readonly (readonly [encoding: string, bytes: readonly number[]])[] = [
   ["utf-8", [0xef, 0xbb, 0xbf]],
   ["utf-16le", [0xff, 0xfe]],
   ["utf-16be", [0xfe, 0xff]],
 ];
 
-/** How files begin that aren't text, and what to do about them. */
+/** First bytes of files that aren't text, and what to do about them. */
 const OTHERS: readonly (readonly [advice: string, bytes: readonly number[]])[] = [
-  ["it is packed by gzip; unpack it", [0x1f, 0x8b]],
-  ["it is packed by zstd; unpack it", [0x28, 0xb5, 0x2f, 0xfd]],
+  ["it is compressed by gzip; unpack it", [0x1f, 0x8b]],
+  ["it is compressed by zstd; unpack it", [0x28, 0xb5, 0x2f, 0xfd]],
   ["it is a ZIP archive or an Excel workbook; unpack it, or save it as CSV", [0x50, 0x4b, 0x03, 0x04]],
   ["it is an old Excel workbook; save it as CSV", [0xd0, 0xcf, 0x11, 0xe0]],
   ["it is of the format parquet", [0x50, 0x41, 0x52, 0x31]],
@@ -21,17 +21,17 @@ const OTHERS: readonly (readonly [advice: string, bytes: readonly number[]])[] =
   ],
 ];
 
-/** Decodes a file piece by piece, and knows line and byte where it can't. */
+/** Decodes a file piece by piece, and names line and byte where it can't. */
 export class FileDecoder {
   readonly #path: string;
   readonly #stated: string | undefined;
   #decoder: TextDecoder | undefined;
   #previous: Uint8Array = new Uint8Array();
-  /** Bytes before the piece at hand, and ends of lines in their text. */
+  /** Bytes before the current piece, and ends of lines in their text. */
   #bytes = 0;
   #ends = { feeds: 0, returns: 0 };
 
-  /** @param encoding by default what a byte order mark says, or else UTF-8; a mark counts for more than it. */
+  /** @param encoding UTF-8 by default; a byte order mark overrides it. */
   constructor(path: string, encoding?: string) {
     this.#path = path;
     this.#stated = encoding === undefined ? undefined : encodingOf(encoding);
@@ -76,7 +76,7 @@ export class FileDecoder {
     return "utf-8";
   }
 
-  /** Decodes what can't be once more, byte by byte, from a place where a character begins. */
+  /** Decodes the failing bytes again, one by one, from a place where a character begins. */
   #failure(chunk: Uint8Array, cause: unknown): CorruptFileError {
     const { encoding } = this.#decoder!;
     const before = this.#previous;

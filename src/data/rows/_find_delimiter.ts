@@ -1,6 +1,6 @@
 import { CsvTokenizer } from "./_csv_tokenizer.ts";
 
-/** What may separate the values of a table of text, and its name. */
+/** Characters that may separate the values of a table of text, and their names. */
 export const delimiterNames: ReadonlyMap<string, string> = new Map([
   [",", "commas"],
   [";", "semicolons"],
@@ -10,21 +10,21 @@ export const delimiterNames: ReadonlyMap<string, string> = new Map([
 
 /** Options of {@linkcode findDelimiter}. */
 export interface FindDelimiterOptions {
-  /** What separates values in files of the format as a rule. */
+  /** The usual delimiter of the format. */
   readonly usual: string;
   readonly quotes: boolean;
   /** Names of the columns, where the first record doesn't have them. */
   readonly header?: readonly string[] | undefined;
-  /** Columns that ought to be there. */
+  /** Columns that the reader looks for. */
   readonly columns?: readonly string[] | undefined;
 }
 
-/** Records that are looked at. */
+/** Records that are examined. */
 const MAX_RECORDS = 100;
 
 /**
- * What separates the values of a table: the character that finds the columns that are looked for; then the one that splits all
- * records into equally many values; then the usual one.
+ * The delimiter of a table: the character with which the most wanted columns are found; then the one that splits most records
+ * into as many values as there are columns; then the usual one.
  *
  * @param head the table's first records, or all of it.
  */
@@ -54,7 +54,7 @@ function recordsOf(
     const records = tokenizer.push(head);
     return (records.length > 0 ? records : tokenizer.end()).slice(0, MAX_RECORDS).map(({ values }) => values);
   } catch {
-    // Another delimiter may stand where the quotations end; where none does, reading the file says what is wrong.
+    // Quotations may end properly with another delimiter; if not, reading the file says what is wrong.
     return [];
   }
 }

@@ -6,7 +6,7 @@ export interface ParseJsonOptions {
   readonly path: string;
   /** Number of the text's first line. */
   readonly line: number;
-  /** Says what is wrong with text that isn't JSON. */
+  /** What is wrong with text that isn't JSON. */
   readonly otherwise: () => string;
 }
 
@@ -26,15 +26,15 @@ export function parseJsonAt(text: string, { path, line, otherwise }: ParseJsonOp
     const place = index !== undefined || lines === 0 ? `line ${line + lines} of ${path}` : path;
     const what = odd === undefined
       ? otherwise()
-      : `${odd.word} is no number of JSON, though Python writes it; write null where a value is missing`;
+      : `${odd.word} isn't a JSON number, though Python writes it; write null where a value is missing`;
     throw new CorruptFileError(`Cannot read ${place}: ${what}`, { cause });
   }
 }
 
-/** Text in which an error is looked for: it is parsed some 24 times. */
+/** Longest text in which an error is located: that parses it about 24 times. */
 const MAX_LENGTH = 16 << 20;
 
-/** Where text stops being JSON; V8 doesn't say it of every error. */
+/** Where text stops being JSON; V8 doesn't say so in every error. */
 function findError(text: string): number | undefined {
   if (text.length > MAX_LENGTH) return undefined;
   let [good, bad] = [0, text.length + 1];
@@ -46,7 +46,7 @@ function findError(text: string): number | undefined {
   return good;
 }
 
-/** Whether a text may be the beginning of JSON. */
+/** Whether a text can be the beginning of JSON. */
 function canGoOn(text: string): boolean {
   try {
     JSON.parse(text);

@@ -6,7 +6,7 @@ import type { RowReader } from "./_row_reader.ts";
 /** The column in which SQuAD 2 marks questions that their text doesn't answer. */
 export const IMPOSSIBLE = "is_impossible";
 
-/** The question of a row, or nothing if all of its answers are dropped. */
+/** The question of a row; undefined if all of its answers are dropped. */
 export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionExample | undefined {
   const { contextColumn = "context", answersColumn = "answers", misplacedAnswers = "refuse", onDrop } =
     columns;
@@ -31,7 +31,7 @@ export function toQuestion(row: RowReader, columns: QuestionColumns): QuestionEx
   return { ...asked, context, answers };
 }
 
-/** What a row asks. */
+/** The question and context of a row, without its answers. */
 export function toAsked(
   row: RowReader,
   { idColumn = "id", questionColumn = "question", contextColumn = "context" }: QuestionColumns,
@@ -49,7 +49,7 @@ interface StatedAnswer {
   readonly codePoint: number;
 }
 
-/** The answers of a row. Files write "no answer" in many ways: no texts, empty ones, null, or a mark of SQuAD 2. */
+/** The answers of a row. Files write "no answer" in many ways: no texts, empty ones, null, or the flag of SQuAD 2. */
 function readAnswers(row: RowReader, column: string): StatedAnswer[] {
   const impossible = String(row.value(IMPOSSIBLE)).toLowerCase();
   const isImpossible = /^(true|1)$/.test(impossible);
@@ -82,7 +82,7 @@ function statedAnswers(row: RowReader, column: string): StatedAnswer[] {
   });
 }
 
-/** Whether an answer's text says that there is none. */
+/** Whether an answer's text means that there is no answer. */
 function isNothing(text: unknown): boolean {
   return text === null || typeof text === "string" && text.trim() === "";
 }

@@ -7,7 +7,7 @@ import { FileDecoder } from "./_file_decoder.ts";
 /** Longest line of text, in UTF-16 units. */
 const MAX_LINE = 64 << 20;
 
-/** What bounds a file, and how its bytes are to be read. */
+/** Limits of a file, and how its bytes are read. */
 export interface ReadTextOptions {
   /** Most bytes of a file. */
   readonly maxBytes: number;
@@ -55,7 +55,7 @@ export async function readWholeText(
     length += piece.length;
     if (length > maxLength) {
       throw new DataLimitError(
-        `Cannot read ${path}: a document of JSON may have ${maxLength} characters; write it as JSONL, an object a line, in ` +
+        `Cannot read ${path}: a JSON document may have at most ${maxLength} characters; write it as JSONL, an object a line, in ` +
           `several files if need be`,
       );
     }

@@ -4,22 +4,22 @@ import { nearestKey } from "../nearest_key.ts";
 import { isLiteral, parseLiteral } from "./_literal.ts";
 import type { RowSet } from "./row_set.ts";
 
-/** An example has no label; the message says what stands in its place. */
+/** An example has no label; the message says what it has instead. */
 export class MissingLabelError extends CorruptFileError {}
 
 /** Options of {@linkcode RowReader.label} and {@linkcode RowReader.labels}. */
 export interface LabelOptions {
-  /** What whole numbers stand for; by default as the file tells. */
+  /** Names of the classes by number; by default those that the file has. */
   readonly classNames?: readonly string[] | undefined;
 }
 
 /** Options of {@linkcode RowReader.names} and {@linkcode RowReader.labels}. */
 export interface ListOptions {
-  /** What stands between the parts of a text. */
+  /** The separator between the parts of a text. */
   readonly separator?: string | undefined;
 }
 
-/** Values of one row as what they are to be, with errors that name the place. */
+/** Reads the values of one row as the wanted types, with errors that name the place. */
 export class RowReader {
   readonly #set: RowSet;
   readonly #index: number;
@@ -27,8 +27,8 @@ export class RowReader {
   readonly #remarks: Map<string, string[]>;
 
   /**
-   * @param classes labels in any case, also where such a word stands for a missing one.
-   * @param remarks what {@linkcode remark} is told, with the places of the rows.
+   * @param classes words that are labels even if they usually mean a missing one.
+   * @param remarks collects the remarks of {@linkcode remark}, with the places of the rows.
    */
   constructor(
     set: RowSet,
@@ -84,7 +84,7 @@ export class RowReader {
     );
   }
 
-  /** A label: text, or what stands for it, a class's number, a number or a truth value. */
+  /** A label: text, the number of a class, another number, or a truth value. */
   label(column: string, options: LabelOptions = {}): string {
     return this.#labelOf(column, this.value(column), options);
   }
@@ -134,7 +134,7 @@ export class RowReader {
     throw this.wrong(column, `${expected}${hint}`, this.value(column));
   }
 
-  /** Whether a label, that of the column's name, applies. */
+  /** Whether the label that the column is named after applies. */
   applies(column: string): boolean {
     const value = this.value(column);
     if (this.isMissing(column, value)) throw this.#missing(column, value);
@@ -144,7 +144,7 @@ export class RowReader {
     throw this.wrong(column, "1 or 0, true or false", value);
   }
 
-  /** Whether a value stands for a label that isn't known. */
+  /** Whether a value means that the label is missing. */
   isMissing(column: string, value: unknown): boolean {
     if (typeof value === "string") {
       if (this.#classes.has(value)) return false;
@@ -172,7 +172,7 @@ export class RowReader {
 
   #labelOf(column: string, value: unknown, options: LabelOptions & { readonly item?: number }): string {
     const classNames = options.classNames ?? this.#set.classNames.get(column);
-    // `datasets` has -1 for a class that isn't known.
+    // `datasets` writes -1 for an unknown class.
     if (this.isMissing(column, value) || classNames !== undefined && value === -1) {
       throw this.#missing(column, value, options.item);
     }
@@ -215,9 +215,7 @@ export class RowReader {
     const advice = nearest === undefined
       ? this.#set.columnAdvice?.(this.#index)
       : `did you mean ${excerpt(nearest)}?`;
-    return `; there are the columns ${columns.map(cut).join(", ")}${
-      advice === undefined ? "" : `; ${advice}`
-    }`;
+    return `; the columns are ${columns.map(cut).join(", ")}${advice === undefined ? "" : `; ${advice}`}`;
   }
 
   /** An error that names the row. */
@@ -229,7 +227,7 @@ export class RowReader {
 /** A decimal number as text. */
 const NUMBER = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i;
 
-/** The list that a text is of; undefined if it is none. */
+/** The list that a text writes out; undefined if it isn't one. */
 function parsedList(text: string): unknown[] | undefined {
   try {
     const value = parseLiteral(text);
@@ -244,7 +242,7 @@ function partsOf(text: string, separator: string): string[] {
   return text.split(separator).map((part) => part.trim()).filter((part) => part !== "");
 }
 
-/** Whether nobody would see anything of a text. */
+/** Whether a text has no visible characters. */
 function isBlank(text: string): boolean {
   return /^[\s\p{Cf}]*$/u.test(text);
 }

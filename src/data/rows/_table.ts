@@ -12,21 +12,21 @@ export interface TableOptions {
   readonly delimiter: string;
 }
 
-/** Makes rows of a file's records. */
+/** Turns a file's records into rows. */
 export class Table {
   readonly #path: string;
   readonly #rows: RowCollector;
   readonly #options: TableOptions;
   #numRecords = 0;
-  /** Places of the columns that are kept, and of those without a name. */
+  /** Indices of the columns that are kept, and of those without a name. */
   #kept: (readonly [name: string, place: number])[] = [];
   #unnamed: number[] = [];
   #names: readonly string[] = [];
-  /** Records that name the columns once more, and where the first does. */
+  /** The number of records that repeat the header, and the line of the first. */
   #repeated = { count: 0, line: 0 };
-  /** Values that stood in columns without a name, and where the first did. */
+  /** The number of values in columns without a name, and the line of the first. */
   #passedOver = { count: 0, line: 0 };
-  /** Where a value begins that seems to have taken rows in. */
+  /** The line of the first value that seems to contain rows. */
   #engulfing: number | undefined;
 
   constructor(path: string, rows: RowCollector, options: TableOptions) {
@@ -41,7 +41,7 @@ export class Table {
     const isFirst = this.#numRecords++ === 0;
     const { header, delimiter } = this.#options;
     if (isFirst && header === undefined) return this.#name(values);
-    // A file may have a line of names though they are stated as well.
+    // A file may have a header line although the options name the columns.
     if (isFirst && header?.every((name, i) => name.trim() === "" || name === values[i])) return;
     const width = this.#names.length;
     if (values.length > width && values.slice(width).some((value) => value !== "")) {
@@ -52,8 +52,8 @@ export class Table {
         }, got ` +
           `${values.length}; ${
             isSecond ? "the first line must name all columns, and " : ""
-          }a value that holds ` +
-          `${JSON.stringify(delimiter)} must stand in quotation marks`,
+          }a value that contains ` +
+          `${JSON.stringify(delimiter)} must be in quotation marks`,
       );
     }
     // Where files were joined, or a spreadsheet's pages.
@@ -69,7 +69,7 @@ export class Table {
     this.#rows.add(Object.fromEntries(this.#kept.map(([name, i]) => [name, values[i] ?? null])), line);
   }
 
-  /** Tells what one should know of the whole. */
+  /** Reports what the user should know about the file. */
   finish(onNotice: ((message: string) => void) | undefined): void {
     if (this.#repeated.count > 0) {
       onNotice?.(
@@ -80,12 +80,12 @@ export class Table {
     const { count, line } = this.#passedOver;
     if (count > 0) {
       onNotice?.(
-        `${this.#path}: ${count} values under columns without a name were left out, the first at line ${line}`,
+        `${this.#path}: ${count} values in columns without a name were ignored, the first at line ${line}`,
       );
     }
     if (this.#engulfing !== undefined) {
       onNotice?.(
-        `${this.#path}: a value at line ${this.#engulfing} goes on over lines that look like rows; if quotation marks are part ` +
+        `${this.#path}: a value at line ${this.#engulfing} spans lines that look like rows; if quotation marks are part ` +
           "of the text in this file, set quotes to false",
       );
     }
@@ -111,7 +111,7 @@ export class Table {
     this.#rows.addColumns(header.filter((name) => name.trim() !== ""));
   }
 
-  /** Whether each line of a value, but for the last, has as many delimiters as a row. */
+  /** Whether each line of a value, except the last, has as many delimiters as a row. */
   #holdsRows(value: string): boolean {
     const width = this.#names.length;
     return width > 1 &&

@@ -1,7 +1,7 @@
 import type { TextColumns } from "./example_columns.ts";
 import type { RowReader } from "./_row_reader.ts";
 
-/** The columns of texts that are looked at. */
+/** The columns that texts are read from. */
 export function textColumns(
   { textColumn = "text", textPairColumn, keyColumn }: TextColumns,
 ): (string | undefined)[] {

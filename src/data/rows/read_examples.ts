@@ -42,8 +42,8 @@ export interface ReadExamplesOptions<Kind extends ExampleKind>
   /** Which columns make an example; each has a usual name by default. */
   readonly columns?: ExampleKinds[Kind]["columns"];
   /**
-   * Told the classes, labels or tags in their order, where the files have one: `datasets` numbers them in Parquet, and labels
-   * that have a column each are ordered as the columns were named. Some may not occur.
+   * Called with the classes, labels or tags in their order, if the files define one: `datasets` numbers them in Parquet, and
+   * labels with a column each have the order of the columns. Some may not occur.
    */
   readonly onClassNames?: (classNames: readonly string[]) => void;
 }
@@ -51,19 +51,19 @@ export interface ReadExamplesOptions<Kind extends ExampleKind>
 /** Options of {@linkcode toExamples}. */
 export interface ToExamplesOptions {
   /**
-   * What to do about examples without a label, tag or number: `"refuse"` the file, or `"drop"` them and say how many. An empty
-   * text, null and NaN are no label, nor are the words that pandas' `read_csv` takes for none, such as NA and None, in CSV and
-   * TSV. `"refuse"` by default.
+   * What to do about examples without a label, tag or number: `"refuse"` the file, or `"drop"` them and report how many. An
+   * empty text, null and NaN count as missing, as do the words that pandas' `read_csv` reads as missing, such as NA and None,
+   * in CSV and TSV. `"refuse"` by default.
    */
   readonly missingLabels?: "refuse" | "drop";
-  /** Words that are labels in any case, such as a class named None. */
+  /** Words that are labels even if they usually mean a missing one, such as a class named None. */
   readonly labels?: readonly string[];
-  /** Told how many examples were dropped, or have no text. */
+  /** Called with the number of examples that were dropped, or have no text. */
   readonly onNotice?: (message: string) => void;
 }
 
 interface Converter<Kind extends ExampleKind> {
-  /** The columns that are looked at. */
+  /** The columns that are read. */
   columnsOf(columns: ExampleKinds[Kind]["columns"]): readonly (string | undefined)[];
   /** The column of the labels, or a column for each. */
   labelColumns?(columns: ExampleKinds[Kind]["columns"]): string | readonly string[];
@@ -236,7 +236,7 @@ export function toExamples<Kind extends ExampleKind>(
   const some = (places: readonly string[]) => `${places.length} of ${set.rows.length} examples`;
   if (dropped.length > 0 && examples.length === 0) {
     throw new CorruptFileError(
-      `Cannot read examples: none of ${set.rows.length} has a label, as ${dropped[0]}`,
+      `Cannot read examples: none of ${set.rows.length} has a label, for example ${dropped[0]}`,
     );
   }
   if (dropped.length > 0) onNotice?.(`Dropped ${some(dropped)} without a label, the first at ${dropped[0]}`);

@@ -7,7 +7,7 @@ import { RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "./read_rows.ts";
 import { textColumns, textsOf } from "./_texts.ts";
 
-/** What is to be answered, by the kinds of tasks. */
+/** The inputs of predictions, by kinds of tasks. */
 export interface PromptKinds {
   "sequence-classification": Pick<TextExample, "text" | "textPair">;
   "multi-label-classification": Pick<TextExample, "text" | "textPair">;
@@ -18,7 +18,7 @@ export interface PromptKinds {
 
 /** Options of {@linkcode readPrompts}. */
 export interface ReadPromptsOptions<Kind extends ExampleKind> extends Omit<ReadRowsOptions, "columns"> {
-  /** Which columns make an example; those of labels aren't looked at. */
+  /** Which columns make an example; those of labels are ignored. */
   readonly columns?: ExampleKinds[Kind]["columns"];
 }
 
@@ -50,8 +50,8 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
 };
 
 /**
- * Reads what is to be answered from data files (Node only), as `readExamples` does, but without labels, which needn't be there:
- * one a row, in the order of the rows.
+ * Reads the inputs of predictions from data files (Node only), as `readExamples` does, but without labels, which may be missing:
+ * one per row, in the order of the rows.
  *
  * @throws {CorruptFileError} naming file, row and column, what was expected and what is there; or if there are no rows.
  * @throws as `readRows`.

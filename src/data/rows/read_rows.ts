@@ -17,7 +17,7 @@ export interface ReadRowsOptions {
   readonly columns?: readonly string[];
   /**
    * Names of the columns of CSV, TSV or CoNLL; by default the first line of CSV and TSV has them, and CoNLL has the word in the
-   * first column and the tag in the last. Columns whose name is empty are passed over.
+   * first column and the tag in the last. Columns with an empty name are skipped.
    */
   readonly header?: readonly string[];
   /** Whether quotation marks enclose values of CSV or TSV, or are part of them. True by default. */
@@ -30,7 +30,7 @@ export interface ReadRowsOptions {
   readonly maxBytes?: number;
   /** Most rows of all files together; 10 million by default. */
   readonly maxRows?: number;
-  /** Told what one should know of a file, such as a delimiter that isn't its format's usual one. */
+  /** Called with what the user should know about a file, such as an unusual delimiter. */
   readonly onNotice?: (message: string) => void;
   /** Ends the reading, with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -38,7 +38,7 @@ export interface ReadRowsOptions {
 
 const formatOptions = ["header", "delimiter", "encoding"] as const;
 
-/** An option that says how a file is read, and that not every format has. */
+/** An option on how a file is read that doesn't apply to every format. */
 export type FormatOption = (typeof formatOptions)[number];
 
 interface Reader {
@@ -81,8 +81,8 @@ export const dataFormats = Object.keys(readers) as readonly DataFormat[];
  *
  * @throws {CorruptFileError} naming file and line or row, what was expected and what is there.
  * @throws {DataLimitError} naming the limit that a file exceeds.
- * @throws {RangeError} if the format or encoding is unknown, the delimiter isn't one character, or an option says what files of
- *   the format don't have.
+ * @throws {RangeError} if the format or encoding is unknown, the delimiter isn't one character, or an option doesn't
+ *   apply to the format.
  * @throws the file system's error if a file can't be opened.
  *
  * @example
@@ -110,24 +110,24 @@ export async function readRows(
     const format = formatOf(path, options.format);
     const odd = unusedOptions(format).find((name) => options[name] !== undefined);
     if (odd !== undefined) {
-      throw new RangeError(`Cannot read ${path}: the format ${format} has no ${odd}; leave it out`);
+      throw new RangeError(`Cannot read ${path}: ${odd} doesn't apply to the format ${format}; leave it out`);
     }
     await readers[format].readInto(path, collector, { ...options, maxBytes, maxRows });
   }
   return collector;
 }
 
-/** The options that say nothing of files of a format. */
+/** The options that don't apply to a format. */
 export function unusedOptions(format: DataFormat): FormatOption[] {
   return formatOptions.filter((name) => !readers[format].takes.includes(name));
 }
 
-/** Whether a text can stand between the values of CSV or TSV. */
+/** Whether a text can separate the values of CSV or TSV. */
 export function isDelimiter(text: string): boolean {
   return /^[^"\r\n]$/.test(text);
 }
 
-/** The format that a file's extension says; undefined where it says none. */
+/** The format that a file's extension means; undefined if it is unknown. */
 export function findFormat(path: string): DataFormat | undefined {
   const lower = path.toLowerCase();
   return dataFormats.find((format) =>

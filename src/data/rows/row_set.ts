@@ -10,7 +10,7 @@ export interface RowSet {
   readonly classNames: ReadonlyMap<string, readonly string[]>;
   /** Where a row stands, for messages: `line 3 of train.jsonl`. */
   place(index: number): string;
-  /** Words that stand for a missing value in a row, as pandas reads tables of text; none by default. */
+  /** Words that mean a missing value in a row, as pandas reads tables of text; none by default. */
   missingWords?(index: number): ReadonlySet<string>;
   /** What to do where a row's file has no column of a name, for messages. */
   columnAdvice?(index: number): string | undefined;

@@ -9,14 +9,14 @@ import { Buffer } from "node:buffer";
 const standardError = 2;
 
 /**
- * Runs a function whose native code prints lines to the standard error stream that tell a user nothing, and leaves
- * those lines out. All others are printed when it returns.
+ * Runs a function whose native code prints useless lines to the standard error stream, and drops those lines. All others are
+ * printed when it returns.
  *
- * Native code writes to the file descriptor itself, past `process.stderr`, so the descriptor points to a file
- * meanwhile. Node can't duplicate one, so that takes the C library by way of `ffi-rs`. Where that is missing, or
- * isn't needed (on other systems than Linux), the function just runs.
+ * Native code writes to the file descriptor itself, bypassing `process.stderr`, so the descriptor points to a file
+ * meanwhile. Node can't duplicate a descriptor, so `ffi-rs` calls the C library. Where that is missing or isn't needed (on
+ * systems other than Linux), the function just runs.
  *
- * @param isNoise Whether a line, without its line break, tells nothing.
+ * @param isNoise Whether to drop a line, given without its line break.
  */
 export function withoutNoise<T>(work: () => T, isNoise: (line: string) => boolean): T {
   const redirection = redirect();

@@ -128,7 +128,7 @@ export class CommandStream {
    * Submits, then waits until the work of at most `ahead` calls is unfinished. A loop that never reads back calls
    * this once a step, so that the host stays a bounded distance ahead of the device.
    *
-   * @returns how many calls' work is unfinished; one that found nothing to submit since the last isn't counted.
+   * @returns the number of calls whose work is unfinished, not counting calls that had nothing to submit.
    */
   async throttle(ahead: number): Promise<number> {
     this.flush();

@@ -219,7 +219,7 @@ export class Gpu {
   /**
    * Submits, and waits while the work of more than `ahead` calls is unfinished.
    *
-   * @returns how many calls' work is unfinished; one that found nothing to submit since the last isn't counted.
+   * @returns the number of calls whose work is unfinished, not counting calls that had nothing to submit.
    */
   async throttle(ahead = 2): Promise<number> {
     this.#assertUsable();

@@ -40,14 +40,14 @@ export function candidateTiles(problem: MatmulProblem): MatmulTile[] {
     .map(([rows, columns, depth]) => ({ rows, columns, depth }) as MatmulTile);
 }
 
-/** Whether a tile is among those worth measuring for a problem; the kernels take no others. */
+/** Whether a tile is a candidate for a problem; the kernels support no others. */
 export function isCandidate(problem: MatmulProblem, tile: MatmulTile): boolean {
   return candidateTiles(problem).some(({ rows, columns, depth }) =>
     rows === tile.rows && columns === tile.columns && depth === tile.depth
   );
 }
 
-/** Whether a tile suits any product at all, on any adapter. */
+/** Whether a tile is a candidate for some product on some adapter. */
 export function isTile(tile: MatmulTile): boolean {
   const adapters: Pick<MatmulProblem, "adapterClass" | "subgroupSize">[] = [
     { adapterClass: "gpu" },

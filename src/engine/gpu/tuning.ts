@@ -32,7 +32,7 @@ export class Tuning {
   plan(problem: MatmulProblem): MatmulPlan {
     if (this.#seen !== null) this.#note(problem);
     const tile = this.#tiles.size > 0 ? this.#tiles.get(shapeClass(problem)) : undefined;
-    // A class may hold products of which not every one takes the same tiles.
+    // Not all products of a class support the same tiles.
     return planMatmul(problem, tile !== undefined && isCandidate(problem, tile) ? tile : undefined);
   }
 

@@ -102,32 +102,32 @@ export function findMismatches(
   }
   return [
     ...problems,
-    ...findUntold(names, { layers, config, linears }),
+    ...findUnselected(names, { layers, config, linears }),
     ...findMissing(known.keys(), names, { parameters, config }),
   ];
 }
 
-/** Layers that the configuration chooses and the file lacks, or the other way round: PEFT would leave both as they were. */
-function findUntold(
+/** Layers that the configuration selects and the file lacks, or the other way round: PEFT would silently leave them as they were. */
+function findUnselected(
   names: TransformersNames,
   { layers, config: { targets }, linears }: Pick<ImportedParts, "layers" | "config" | "linears">,
 ): string[] {
   const stored = new Set([...layers.keys()].map((theirs) => names.fromTransformers(theirs)));
   const [first = ""] = layers.keys();
-  // Of a bare encoder's adapter, names lack what a task model's have in front.
+  // Names in a bare encoder's adapter lack the prefix of a task model's.
   const bare = names.toTransformers(names.fromTransformers(first)) === first
     ? 0
     : (names.toTransformers(names.fromTransformers(first))?.indexOf(first) ?? 0);
   return [
     ...[...layers.keys()].filter((theirs) => targets(theirs) === false).map((theirs) =>
-      `the file has an adapter of ${
+      `the file has an adapter for ${
         showName(theirs)
-      }, which target_modules and what goes with it don't choose`
+      }, which target_modules and the related fields don't select`
     ),
     ...[...linears.keys()].flatMap((name) => {
       const theirs = names.toTransformers(name)?.slice(bare);
       return theirs !== undefined && !stored.has(name) && targets(theirs) === true
-        ? [`target_modules chooses ${showName(theirs)}, and the file has no adapter of it`]
+        ? [`target_modules selects ${showName(theirs)}, but the file has no adapter for it`]
         : [];
     }),
   ];

@@ -1,11 +1,11 @@
 import { excerpt } from "../../data/excerpt.ts";
 import { compilePattern, type PythonPattern } from "./_python_pattern.ts";
 
-/** Most keys, and most that are more than names: each takes time to compile and to match. */
+/** Most keys, and most that are patterns rather than names: each takes time to compile and to match. */
 const maxKeys = 10_000;
 const maxPatterns = 256;
 
-/** What a `rank_pattern` or `alpha_pattern` of PEFT says of layers. */
+/** The values that a `rank_pattern` or `alpha_pattern` of PEFT gives to layers. */
 export interface PatternMap<Value> {
   /** The value whose key is the first to match the end of a layer's name, at its start or after a dot. */
   get(name: string): Value | undefined;
@@ -20,12 +20,12 @@ export function readPatternMap<Value>(fields: Readonly<Record<string, Value>>): 
   const entries: (readonly [PythonPattern["matches"], Value])[] = [];
   let patterns = 0;
   const all = Object.entries(fields);
-  if (all.length > maxKeys) throw new SyntaxError(`it may have ${maxKeys} keys, got ${all.length}`);
+  if (all.length > maxKeys) throw new SyntaxError(`it may have at most ${maxKeys} keys, got ${all.length}`);
   for (const [key, value] of all) {
     if (/^[\w.-]+$/.test(key)) entries.push([(name) => endsWith(name, key), value]);
     else {
       if (++patterns > maxPatterns) {
-        throw new SyntaxError(`it may have ${maxPatterns} keys that are patterns, got more`);
+        throw new SyntaxError(`it may have at most ${maxPatterns} keys that are patterns`);
       }
       entries.push([compileKey(key), value]);
     }
@@ -42,7 +42,7 @@ function compileKey(key: string): PythonPattern["matches"] {
   }
 }
 
-/** Whether a name ends with a key, at its start or after a dot; a dot of the key stands for any character. */
+/** Whether a name ends with a key, at its start or after a dot; a dot of the key matches any character. */
 function endsWith(name: string, key: string): boolean {
   const start = name.length - key.length;
   if (start < 0 || start > 0 && name[start - 1] !== ".") return false;

@@ -10,7 +10,7 @@ export interface PythonPattern {
 
 /** Options of {@linkcode compilePattern}. */
 export interface CompilePatternOptions {
-  /** What stands around the pattern, which is a group of its own between them. */
+  /** Text before and after the pattern, which is a group of its own. */
   readonly around?: readonly [before: string, after: string];
 }
 
@@ -20,7 +20,7 @@ const maxLength = 1000;
 /** The most characters of a pattern with its counted repetitions, as `{3}`, written out: a matcher grows with them. */
 const maxWrittenOut = 20_000;
 
-/** What a pattern is made of, as far as it means the same to Python and RE2. Counts may lack their lower bound in Python alone. */
+/** Tokens of a pattern that mean the same in Python and RE2; only in Python may counts lack their lower bound. */
 const tokens = new RegExp(
   [
     /(?<group>\((?:\?:|\?P<[A-Za-z_]\w*>|(?!\?)))/,
@@ -34,21 +34,21 @@ const tokens = new RegExp(
   "suy",
 );
 
-/** What a set of characters goes on with, up to its closing bracket. */
+/** The rest of a set of characters, up to its closing bracket. */
 const restOfSet = /(?:\\[dDsSwW]|\\[^A-Za-z0-9]|[^\\[\]])*\]/suy;
 
 /**
- * Compiles a regular expression of Python's, to be matched in time linear in the name. Patterns come out of files, and may be
- * made to take an engine that backtracks for ever.
+ * Compiles a regular expression of Python for matching in time linear in the name. Patterns come from files, and a hostile one
+ * can keep a backtracking engine busy for ever.
  *
- * Where the syntax of Python and RE2 differ, or RE2 has no such thing (looking around, backward references, flags), a pattern is
- * refused.
+ * A pattern is refused if its syntax differs between Python and RE2, or RE2 doesn't support it (lookaround, back-references,
+ * flags).
  *
  * @throws {SyntaxError} saying why it isn't compiled.
  */
 export function compilePattern(source: string, options: CompilePatternOptions = {}): PythonPattern {
   if (source.length > maxLength) {
-    throw new SyntaxError(`it may have ${maxLength} characters, got ${source.length}`);
+    throw new SyntaxError(`it may have at most ${maxLength} characters, got ${source.length}`);
   }
   const [before, after] = options.around ?? ["", ""];
   let expression: RE2JS;
@@ -71,7 +71,7 @@ export function compilePattern(source: string, options: CompilePatternOptions = 
 function toRe2(source: string): string {
   let written = "";
   let copies = 1;
-  // Whether a repetition may follow: Python doesn't repeat nothing, places or repetitions.
+  // Whether a repetition may follow: Python allows none after nothing, an anchor or a repetition.
   let repeatable = false;
   for (let at = 0; at < source.length;) {
     tokens.lastIndex = at;

@@ -5,7 +5,7 @@ import { encodeSafetensors } from "../../models/safetensors.ts";
 import type { TaskModel, TransformersNames } from "../../tasks/mod.ts";
 import { adaptersOf } from "../adapters.ts";
 
-/** What `sentence-transformers` puts behind a bare encoder: how to pool, and a dense layer, which is a task's head. */
+/** What `sentence-transformers` puts after a bare encoder: a pooling, and a dense layer, which is a task's head. */
 export interface SentenceHead {
   readonly pooling: NonNullable<TransformersNames["sentencePooling"]>;
   /** [K, D]. */
@@ -15,7 +15,7 @@ export interface SentenceHead {
 }
 
 /**
- * The head of a model on pooled states; adapters of it are multiplied out.
+ * The head of a model on pooled states, with its adapter merged.
  *
  * @throws {NonFiniteError} when a value is NaN or infinite.
  */
@@ -32,7 +32,7 @@ export async function sentenceHeadOf(
   };
 }
 
-/** The elements of what `make` makes. */
+/** The elements of the tensor that `make` returns, which must be finite. */
 export async function finite(name: string, make: () => Tensor): Promise<Float32Array> {
   using made = tidy(make);
   const data = await made.floats();
@@ -42,8 +42,8 @@ export async function finite(name: string, make: () => Tensor): Promise<Float32A
 }
 
 /**
- * Writes what makes a `SentenceTransformer` of an encoder's folder, or of that of an adapter, whose `encode` gives the head's
- * outputs: `modules.json`, `1_Pooling` and `2_Dense`. Names and fields are those that every version since 2.0 reads.
+ * Writes `modules.json`, `1_Pooling` and `2_Dense`, which turn the folder of an encoder or an adapter into a
+ * `SentenceTransformer` whose `encode` gives the head's outputs. Every version since 2.0 reads these names and fields.
  *
  * @param options.maxLength tokens of a text, special ones included; as many as the encoder and tokenizer take by default.
  * @returns names of the files.

@@ -3,7 +3,7 @@ import { compilePattern } from "./_python_pattern.ts";
 /** Most patterns of layers that are compiled. */
 const maxPatterns = 16;
 
-/** The fields of a configuration that choose the layers to adapt. */
+/** The fields of a configuration that select the layers to adapt. */
 export interface TargetFields {
   readonly target_modules?: string | readonly string[] | null | undefined;
   readonly exclude_modules?: string | readonly string[] | null | undefined;
@@ -13,8 +13,8 @@ export interface TargetFields {
 }
 
 /**
- * Whether a configuration of PEFT adapts a linear layer of a name, by PEFT's `check_target_module_exists`; undefined where a
- * field is a shorthand, or a regular expression that isn't compiled.
+ * Whether a configuration of PEFT adapts the linear layer of a name, as PEFT's `check_target_module_exists`; undefined if it
+ * can't be told, because a field is a shorthand or a regular expression that isn't supported.
  */
 export type Targets = (name: string) => boolean | undefined;
 
@@ -27,7 +27,7 @@ export function readTargets(fields: TargetFields): Targets {
     const isExcluded = readNames(fields.exclude_modules ?? []);
     const isLayer = readLayers(layers ?? [], fields.layers_pattern ?? []);
     const stored = (fields.modules_to_save ?? []).map((name) => `.${name}.`);
-    // Numbers of layers choose among names that are ends of others.
+    // `layers_to_transform` filters layers that only end with one of the names.
     const whole = new Set(typeof targets === "string" ? [] : targets);
     return (name) =>
       !isExcluded(name) && !stored.some((each) => `.${name}.`.includes(each)) && isTarget(name) &&
@@ -38,7 +38,7 @@ export function readTargets(fields: TargetFields): Targets {
   }
 }
 
-/** A pattern of whole names, or a list of their ends. */
+/** Whether a name matches a pattern as a whole, or ends with one of a list. */
 function readNames(value: string | readonly string[]): (name: string) => boolean {
   if (typeof value === "string") return value === "" ? () => false : compilePattern(value).matches;
   const known = new Set(value);

@@ -35,7 +35,7 @@ export function sortTensors(names: Iterable<string>): SortedTensors {
   const layers = new Map<string, LayerTensors>();
   const parameters = new Map<string, string>();
   const problems: string[] = [];
-  // With `bias` of "all", the biases of a module that is stored whole are there a second and a third time.
+  // With `bias` "all", the biases of a module that is stored whole are stored two or three times.
   const copies = new Map<string, string>();
   for (const name of names) {
     if (!name.startsWith(PREFIX)) {
@@ -49,14 +49,14 @@ export function sortTensors(names: Iterable<string>): SortedTensors {
       tensors[parts[part!]!] = name;
       layers.set(layer, tensors);
     } else if (/\.lora_[^.]*(\.|$)/.test(place)) {
-      problems.push(`tensor ${showName(name)} is a part of adapters that isn't built`);
+      problems.push(`tensor ${showName(name)} is a part of adapters that isn't supported`);
     } else if (/\.(original_module|modules_to_save)\./.test(place)) {
       copies.set(place.replace(/\.(original_module|modules_to_save)\./, "."), name);
     } else parameters.set(place.replace(/\.base_layer\.bias$/, ".bias"), name);
   }
   for (const [place, name] of copies) {
     if (!parameters.has(place)) {
-      problems.push(`tensor ${showName(name)} is there without ${showName(PREFIX + place)}`);
+      problems.push(`tensor ${showName(name)} is present, but ${showName(PREFIX + place)} is missing`);
     }
   }
   for (const [layer, { loraA, loraB }] of layers) {

@@ -35,8 +35,8 @@ interface Part extends WeightEntry {
  * Writes a model as a checkpoint that `transformers` loads: `config.json`, weights in float32 under that package's names, and
  * the tokenizer's files. One tensor is in memory at a time.
  *
- * `transformers` has no class for a head on pooled states: then the checkpoint is the bare encoder, and a merged one has
- * beside it what `sentence-transformers` needs to give the model's outputs, `SentenceTransformer(folder).encode(texts)`.
+ * `transformers` has no class for a head on pooled states: then the checkpoint is the bare encoder, and a merged one also has
+ * the files with which `SentenceTransformer(folder).encode(texts)` gives the model's outputs.
  *
  * @throws {NoCounterpartError} when `transformers` has no such model.
  * @throws {NonFiniteError} when a value is NaN or infinite.

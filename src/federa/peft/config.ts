@@ -8,7 +8,7 @@ import { UnsupportedAdapterError } from "./errors.ts";
 export interface PeftConfig {
   /** `SEQ_CLS`, `TOKEN_CLS`, `QUESTION_ANS`, or another task. */
   readonly taskType: string | undefined;
-  /** The class of `transformers` that the adapted model was of, where PEFT has noted it. */
+  /** The `transformers` class of the adapted model, if PEFT recorded it. */
   readonly baseClass: string | undefined;
   /** The model that the adapter is for: a name on the hub, or a path. */
   readonly baseModel: string | undefined;
@@ -20,7 +20,7 @@ export interface PeftConfig {
   readonly isPissa: boolean;
   /** Modules that the adapter holds whole. */
   readonly modulesToSave: readonly string[];
-  /** Whether it adapts the linear layer of a name; undefined where it leaves that open. */
+  /** Whether it adapts the linear layer of a name; undefined if that can't be told. */
   readonly targets: Targets;
   /** Rank and scaling of the layer of a name. */
   settingsOf(layer: string): LayerSettings;
@@ -39,22 +39,22 @@ export interface ParsePeftConfigOptions {
   readonly source?: string | undefined;
 }
 
-/** Most modules that are stored whole: each is looked for in every name. */
+/** Most modules that are stored whole: each is searched for in every name. */
 const maxModules = 1000;
 
 /** Where nothing is said, as in PEFT. */
 const defaultRank = 8;
 const defaultAlpha = 8;
 
-/** Fields that change nothing once an adapter is made: how it was started and trained, and what its layers aren't of here. */
+/** Fields that don't change what an adapter computes here: how it was initialized and trained, and other kinds of layers. */
 const passedOver = new Set([
   ..."peft_version inference_mode runtime_config lora_dropout fan_in_fan_out ensure_weight_tying".split(" "),
   ..."megatron_core loftq_config eva_config corda_config lora_ga_config velora_config qalora_group_size"
     .split(" "),
 ]);
 
-/** Fields that change what an adapter computes, in ways that aren't built. */
-const notBuilt = new Set([
+/** Fields that change what an adapter computes, in ways that aren't supported. */
+const notSupported = new Set([
   ..."use_qalora use_bdlora layer_replication lora_bias trainable_token_indices target_parameters".split(" "),
   ..."alora_invocation_tokens megatron_config arrow_config kasa_config monteclora_config".split(" "),
 ]);
@@ -90,7 +90,7 @@ const schema = z.looseObject({
   modules_to_save: z.array(z.string()).max(maxModules).nullish(),
 });
 
-/** Modules of heads, which PEFT stores whole for a task whether the configuration says so or not. */
+/** Modules of heads, which PEFT always stores whole, whatever the configuration says. */
 const headsOf: Readonly<Record<string, readonly string[]>> = {
   SEQ_CLS: ["classifier", "score"],
   TOKEN_CLS: ["classifier", "score"],
@@ -98,9 +98,9 @@ const headsOf: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Reads the JSON of an `adapter_config.json` of PEFT. Fields that change the numbers and aren't built, and unknown ones that
- * are set, are refused. Its regular expressions are those of Python; they are matched in linear time, so that those which look
- * around or refer back are refused too.
+ * Reads the JSON of an `adapter_config.json` of PEFT. Fields that change the numbers and aren't supported, and unknown ones that
+ * are set, are refused. Its regular expressions are those of Python; they are matched in linear time, so lookaround and
+ * back-references are refused too.
  *
  * @throws {UnsupportedAdapterError} listing everything that is.
  */
@@ -152,8 +152,8 @@ export function parsePeftConfig(value: unknown, options: ParsePeftConfigOptions 
 function findUnknown(fields: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(fields).flatMap(([name, value]) => {
     if (Object.hasOwn(schema.shape, name) || passedOver.has(name) || isOff(value)) return [];
-    const what = notBuilt.has(name)
-      ? "it changes what the adapter computes, and isn't built"
+    const what = notSupported.has(name)
+      ? "it changes what the adapter computes, and isn't supported"
       : "the field is unknown; if it doesn't change what the adapter computes, remove it";
     return [`${excerpt(name).slice(1, -1)} = ${excerpt(value)}: ${what}`];
   });

@@ -26,13 +26,13 @@ export interface ExportPeftOptions {
   readonly form: "original" | "converted";
 }
 
-/** The two files of an adapter as PEFT loads it, and what stands beside them. */
+/** The two files of an adapter as PEFT loads it, and its head if that has other files. */
 export interface PeftExport {
   /** The JSON of `adapter_config.json`. */
   readonly config: PeftConfigFields;
   /** What `adapter_model.safetensors` holds: factors, and the head. */
   readonly tensors: Map<string, StoredTensor>;
-  /** A head on pooled states, which only `sentence-transformers` has a place for. */
+  /** A head on pooled states, which only `sentence-transformers` supports. */
   readonly sentenceHead?: SentenceHead | undefined;
 }
 
@@ -62,7 +62,7 @@ export interface PeftConfigFields {
 /**
  * An adapted model in the form that PEFT loads: the adapters as LoRA, the head as modules that are stored whole. On the base
  * it names, with as many labels as the model's task has, it computes the model's outputs. A head on pooled states has no
- * class in `transformers`: then it is an adapter of the bare encoder, and the head stands beside it.
+ * class in `transformers`: then it is an adapter of the bare encoder, and the head is separate.
  *
  * @throws {NoCounterpartError} when `transformers` has no such model.
  * @throws {NonFiniteError} when a value is NaN or infinite.

@@ -26,7 +26,7 @@ export interface OpenPeftAdapter extends PeftAdapter {
  *
  * @throws {WeightsUnavailableError} when one of the files is missing; where there is a pickle instead, it tells how to convert it.
  * @throws {CorruptFileError} when a file is broken.
- * @throws {UnsupportedAdapterError} when the configuration asks for what isn't built.
+ * @throws {UnsupportedAdapterError} when the configuration asks for what isn't supported.
  * @example
  * ```ts no-run
  * const adapter = await openPeftAdapter(files);
@@ -69,8 +69,8 @@ export interface WritePeftOptions {
 }
 
 /**
- * Writes the two files of an adapter into a folder, from which PEFT loads it (Node only). Beside an adapter with a head on
- * pooled states goes what `sentence-transformers` needs to give the model's outputs, `SentenceTransformer(folder).encode(texts)`.
+ * Writes the two files of an adapter into a folder, from which PEFT loads it (Node only). An adapter with a head on pooled
+ * states also gets the files with which `SentenceTransformer(folder).encode(texts)` gives the model's outputs.
  *
  * @throws {Error} naming the path, if it cannot be written.
  * @returns the paths of the files.

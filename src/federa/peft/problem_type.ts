@@ -6,7 +6,7 @@ const problemTypes: Readonly<Record<string, string>> = {
   "regression": "regression",
 };
 
-/** What `transformers` picks its loss by, as `problem_type` of a `config.json`; undefined where its class knows one loss alone. */
+/** The `problem_type` of a `config.json`, by which `transformers` chooses its loss; undefined if its class has only one loss. */
 export function problemTypeOf({ kind }: Pick<Task, "kind">): string | undefined {
   return problemTypes[kind];
 }

@@ -10,8 +10,8 @@ const tokenizerFiles = [
 ];
 
 /**
- * The files of an adapter's base, but with the tokenizer of the adapter's own folder where it has one: that is what the adapter
- * was trained with, as `AutoTokenizer` takes it.
+ * The files of an adapter's base, but with the tokenizer of the adapter's folder if it has one: the adapter was trained with
+ * that, and `AutoTokenizer` loads it.
  *
  * @example
  * ```ts no-run
@@ -32,7 +32,7 @@ export async function withTokenizerOf(
   };
 }
 
-/** Copies the files of a model's tokenizer into a folder; gives their names. */
+/** Copies the files of a model's tokenizer into a folder, and returns their names. */
 export async function copyTokenizer(files: LocalModelFiles, folder: string): Promise<string[]> {
   const copied: string[] = [];
   for (const name of tokenizerFiles) {

@@ -3,8 +3,8 @@ import { sortTensors } from "./_tensor_names.ts";
 import type { PeftAdapter } from "./import.ts";
 
 /**
- * The parameters that an adapter of PEFT's holds whole, as those of a head (`modules_to_save`), by the names that they have in
- * the model of `transformers`.
+ * The parameters that a PEFT adapter stores whole, such as those of a head (`modules_to_save`), by their names in the model of
+ * `transformers`.
  *
  * @example
  * ```ts no-run

@@ -3,9 +3,9 @@ import type { TaskModel } from "../../tasks/mod.ts";
 import { isHead, type MethodOptions, withOwnParameters } from "../method.ts";
 
 /**
- * Checks what {@linkcode adaptEncoder} needs, by shapes alone.
+ * Checks the options of {@linkcode adaptEncoder} by shapes alone.
  *
- * @throws {RangeError} when a pattern takes in the head, or the rank doesn't fit a layer.
+ * @throws {RangeError} when a pattern matches the head, or the rank doesn't fit a layer.
  * @throws {PatternError} when a pattern matches nothing.
  */
 export function checkEncoderAdapters(pretrained: TaskModel, options: MethodOptions): void {

@@ -81,11 +81,11 @@ function fillUp(clients: readonly number[][], minSize: number, stream: RandomStr
   }
 }
 
-/** The first of the largest clients time and again, if each gives an example away before the next is asked for. */
+/** Yields the first of the largest clients repeatedly; each must give away an example before the next is requested. */
 function* largestFirst(clients: readonly number[][], minSize: number): Generator<number[], undefined> {
   const byLength = [...clients.entries()].filter(([, { length }]) => length > minSize)
     .sort(([, a], [, b]) => b.length - a.length);
-  // Whoever was larger has come down to the level by now, so that all who take part are equal.
+  // Larger clients have come down to the level by now, so all that take part are equal.
   let level = byLength[0]?.[1].length ?? 0;
   let equals: typeof byLength = [];
   for (let next = 0; level > minSize; level--) {

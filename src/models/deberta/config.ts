@@ -49,7 +49,7 @@ const plainActivation = z.enum(["tanh", "gelu", "relu"]);
 
 const fields = z.object({
   ...fixedFields,
-  model_type: z.literal("deberta-v2", { error: "must be deberta-v2; the first DeBERTa isn't built" })
+  model_type: z.literal("deberta-v2", { error: "must be deberta-v2; the first DeBERTa isn't supported" })
     .default("deberta-v2"),
   vocab_size: sizeField,
   hidden_size: sizeField,
@@ -62,10 +62,10 @@ const fields = z.object({
   layer_norm_eps: epsilonField.default(1e-7),
   pad_token_id: padTokenField.default(0),
   relative_attention: z.literal(true, {
-    error: "must be true; attention without relative positions isn't built",
+    error: "must be true; attention without relative positions isn't supported",
   }),
   pos_att_type: z.union([z.string().transform(list).pipe(terms), terms], {
-    error: "must be c2p, p2c or both; others aren't built",
+    error: "must be c2p, p2c or both; others aren't supported",
   }),
   share_att_key: z.boolean().default(false),
   position_biased_input: z.boolean().default(true),

@@ -53,7 +53,7 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
   }
 
   protected override get numTypes(): number | undefined {
-    // Where there is one kind of tokens, a text's parts are not told apart.
+    // With one token type, the parts of a pair have the same type.
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 

@@ -27,7 +27,7 @@ const WORD_CHAR = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
 
 /** Options of {@linkcode AddedTokenSplitter}. */
 export interface AddedTokenSplitterOptions {
-  /** What becomes of the tokens before they are looked for. */
+  /** Applied to the tokens before they are looked for. */
   readonly normalizer?: Normalizer;
   /** Whether special tokens are text like any other. */
   readonly splitsSpecial: boolean;
@@ -85,7 +85,7 @@ export class AddedTokenSplitter {
     return parts;
   }
 
-  /** Of the tokens that begin at a place the longest. */
+  /** The longest token that begins at a place. */
   #longest(chars: readonly string[], from: number): { token: AddedToken; to: number } | undefined {
     let found: { token: AddedToken; to: number } | undefined;
     let node: number | undefined = PieceTrie.ROOT;

@@ -1,5 +1,5 @@
 import { FederaError } from "../../engine/errors.ts";
-/** A tokenizer's files are missing, contradict themselves, or ask for what isn't built; the message says which. */
+/** A tokenizer's files are missing, contradict themselves, or ask for what isn't supported; the message says which. */
 export class TokenizerError extends FederaError {
   override name = "TokenizerError";
 }

@@ -20,7 +20,7 @@ import type {
 
 /** Options of {@linkcode HfTokenizer}. */
 export interface HfTokenizerOptions extends TokenizerSettings {
-  /** Whether `file` is a tokenizer.json, or stands for a vocab.txt of BERT; true by default. */
+  /** Whether `file` is a tokenizer.json, or made from a vocab.txt of BERT; true by default. */
   readonly hasFile?: boolean;
   /** Tokens that the model reads at most, if that is fewer than its files say. */
   readonly maxLength?: number;
@@ -72,12 +72,12 @@ export class HfTokenizer implements Tokenizer {
   readonly #tellsParts: boolean;
   readonly #truncationSide: Side;
   readonly #paddingSide: Side;
-  /** Checks that the model knows the types of pairs, and tells once if it isn't told them though its files could. */
+  /** Checks that the model has the token types of pairs, and reports once if it could use them but doesn't. */
   #checkPair: (() => void) | undefined;
 
   /**
    * @param file `tokenizer.json`, parsed
-   * @throws {TokenizerError} if the file contradicts itself or asks for what isn't built.
+   * @throws {TokenizerError} if the file contradicts itself or asks for what isn't supported.
    * @throws {RangeError} if `maxLength` is not a positive integer.
    */
   constructor(file: unknown, { hasFile = true, maxLength, ...options }: HfTokenizerOptions = {}) {
@@ -198,7 +198,7 @@ export class HfTokenizer implements Tokenizer {
     if (this.#paddingSide === "left") {
       throw new TokenizerError(
         'Cannot tokenize pair: padding_side of tokenizer_config.json is "left", with which transformers\' scripts put ' +
-          "the context before the question, which isn't built here",
+          "the context before the question, which isn't supported",
       );
     }
     const { pair } = this.#pipeline.postProcessor;

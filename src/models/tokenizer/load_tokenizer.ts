@@ -10,7 +10,7 @@ import { HfTokenizer } from "./hf_tokenizer.ts";
 export interface LoadTokenizerOptions {
   /** Tokens that the model reads at most, if that is fewer than its files say. */
   readonly maxLength?: number;
-  /** Told what a user should know about the files, such as steps of tokenizer.json that its class doesn't use. */
+  /** Called with what the user should know about the files, such as steps of tokenizer.json that its class doesn't use. */
   readonly onNotice?: (message: string) => void;
 }
 
@@ -29,7 +29,7 @@ interface VocabularySettings {
  * `tokenizer_config.json`, `special_tokens_map.json`, `added_tokens.json` and the model's `config.json` say where they are
  * present: ids are those that `AutoTokenizer` of transformers 5 gives.
  *
- * @throws {TokenizerError} if files are missing, contradict themselves, or ask for what isn't built.
+ * @throws {TokenizerError} if files are missing, contradict themselves, or ask for what isn't supported.
  * @throws {RangeError} if `maxLength` is not a positive integer.
  * @example
  * ```ts no-run
@@ -60,7 +60,7 @@ export async function loadTokenizer(
 }
 
 async function readBertVocabulary(files: ModelFiles, { config, model }: VocabularySettings): Promise<Config> {
-  // A class that isn't built is the reason to tell, whatever files there are.
+  // An unsupported class is the reason to report, whatever files there are.
   tokenizerScheme({ settings: config, model: model ?? {}, hasFile: true });
   const text = await readText(files, "vocab.txt");
   if (text !== undefined) return fromBertVocabulary(text);

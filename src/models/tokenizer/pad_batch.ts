@@ -4,7 +4,7 @@ import type { TokenBatch } from "./tokenizer.ts";
 export interface TokenRow {
   readonly ids: readonly number[];
   readonly types?: readonly number[];
-  /** Whether tokens are missing, as there were too many. */
+  /** Whether tokens were cut off. */
   readonly isTruncated?: boolean;
 }
 

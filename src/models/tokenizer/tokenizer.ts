@@ -66,7 +66,7 @@ export interface TextTokens {
   readonly ids: number[];
   /** Which part of its text a token is in, as the model counts parts. */
   readonly types: number[];
-  /** The tokens of the text in order, those that were cut off too, and no special ones. */
+  /** The tokens of the text in order, including those that were cut off, but no special ones. */
   readonly tokens: TextToken[];
 }
 
@@ -83,7 +83,7 @@ export interface PairWindow {
 export interface Tokenizer {
   /** The id that padding has. */
   readonly padId: number;
-  /** Tokens that the model reads at most by the tokenizer's files (`model_max_length`); Infinity if they don't say. */
+  /** Most tokens that the model reads, by the tokenizer's files (`model_max_length`); Infinity if they don't say. */
   readonly maxLength: number;
   /** Tokens of one text, at most `maxLength`. */
   encode(text: string, options?: EncodeOptions): number[];

@@ -62,26 +62,28 @@ function isEmpty(value: unknown): boolean {
   return typeof value === "object" && Object.keys(value!).length === 0;
 }
 
-/** Fields of every family that stand for another computation than its own. */
+/** Fields of every family that ask for another computation than its own. */
 export const foreignFields = {
   quantization_config: nothing(
     "quantized weights aren't read; in Python, dequantize() the model and save it again, or take one that isn't quantized",
   ),
-  pruned_heads: nothing("must be empty: layers of fewer heads aren't built"),
+  pruned_heads: nothing("must be empty: layers with fewer heads aren't supported"),
   auto_map: z.unknown().refine(
     (value) => !Object.keys(value ?? {}).some((name) => name.startsWith("AutoModel")),
-    "must name no model: it is computed by code of its own, which isn't run",
+    "must name no model: its code would have to be run, which isn't supported",
   ).optional(),
 };
 
 /** Fields that would change the numbers, and so have to be as they are here; those of pretraining are passed over. */
 export const fixedFields = {
   ...foreignFields,
-  position_embedding_type: z.literal("absolute", { error: "must be absolute; others aren't built" })
+  position_embedding_type: z.literal("absolute", { error: "must be absolute; others aren't supported" })
     .default("absolute"),
   is_decoder: z.literal(false, { error: "must be false; a decoder's tokens don't see those after them" })
     .default(false),
-  add_cross_attention: z.literal(false, { error: "must be false; attention to another model isn't built" })
+  add_cross_attention: z.literal(false, {
+    error: "must be false; attention to another model isn't supported",
+  })
     .default(false),
 };
 
@@ -105,7 +107,7 @@ export interface ParseModelConfigOptions<Fields> {
 /**
  * Reads the JSON of a `config.json`.
  *
- * @throws {ModelConfigError} listing every field that is missing, wrong, or asks for what isn't built.
+ * @throws {ModelConfigError} listing every field that is missing, wrong, or asks for what isn't supported.
  */
 export function parseModelConfig<Fields>(value: unknown, options: ParseModelConfigOptions<Fields>): Fields {
   const { schema, title } = options;

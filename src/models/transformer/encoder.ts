@@ -53,7 +53,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   /** The states that the layers start from, [..., T, hiddenSize]. */
   protected abstract embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
 
-  /** Kinds of tokens that there are embeddings for; undefined where kinds aren't told apart. */
+  /** Number of token types that have embeddings; undefined if types aren't used. */
   protected get numTypes(): number | undefined {
     return undefined;
   }
@@ -67,7 +67,10 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
         `Cannot encode row ${Math.floor(at / length)}: token ${at % length} has the ${what} ${
           values![at]
         }, and the encoder has ` +
-          `${limit}, from 0; the tokenizer is another model's, or has tokens that the encoder was never given`,
+          `embeddings for 0 to ${
+            limit - 1
+          }; the tokenizer belongs to another model, or has tokens that were added without ` +
+          "resizing the embeddings",
       );
     };
     beyond(ids, vocabSize, "id");

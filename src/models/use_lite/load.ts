@@ -16,7 +16,7 @@ export interface LoadedUseLite {
   readonly tokenizer: UseLiteTokenizer;
 }
 
-/** What the package of Universal Sentence Encoder lite holds, on the host. */
+/** The contents of the package of Universal Sentence Encoder lite, on the host. */
 export interface ReadUseLite {
   readonly parameters: UseLiteParameters;
   readonly tokenizer: UseLiteTokenizer;

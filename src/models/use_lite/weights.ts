@@ -119,7 +119,7 @@ export function readUseLiteParameters(weights: ReadonlyMap<string, WeightTensor>
   return parameters;
 }
 
-/** The names and shapes of what {@linkcode readUseLiteParameters} gives, which are those of the model. */
+/** The names and shapes of the model's parameters, as {@linkcode readUseLiteParameters} returns them. */
 export function useLiteShapes(): Map<string, readonly number[]> {
   return new Map(
     Object.entries(sources()).map(([name, [, shape]]) =>

@@ -63,17 +63,17 @@ export function entityScores(
       );
     }
   });
-  const [given, told] = [entityKeys(tags), entityKeys(predictions)];
-  const found = [...told].filter((key) => given.has(key)).length;
+  const [expected, predicted] = [entityKeys(tags), entityKeys(predictions)];
+  const found = [...predicted].filter((key) => expected.has(key)).length;
   const share = (total: number) => total === 0 ? 0 : found / total;
   return {
-    f1: 2 * share(given.size + told.size),
-    precision: share(told.size),
-    recall: share(given.size),
+    f1: 2 * share(expected.size + predicted.size),
+    precision: share(predicted.size),
+    recall: share(expected.size),
   };
 }
 
-/** The entities of all texts as seqeval finds them: of the texts in a row, an `O` behind each, and each entity once. */
+/** The entities of all texts as seqeval finds them: in all texts joined, with an `O` after each, and each entity once. */
 function entityKeys(texts: readonly (readonly string[])[]): ReadonlySet<string> {
   const entities = entitiesOf(texts.flatMap((tags) => [...tags, "O"]));
   return new Set(entities.map(({ type, start, end }) => `${start} ${end} ${type}`));

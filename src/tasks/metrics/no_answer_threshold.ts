@@ -8,7 +8,7 @@ export interface ThresholdQuestion {
   readonly unanswered: number;
 }
 
-/** What {@linkcode bestNoAnswerThreshold} finds. */
+/** The result of {@linkcode bestNoAnswerThreshold}. */
 export interface BestThreshold {
   /** Questions whose margin exceeds it are left unanswered. */
   readonly threshold: number;
@@ -18,9 +18,9 @@ export interface BestThreshold {
 
 /**
  * The threshold with the best mean score: a sweep over the margins as `find_best_thresh` of SQuAD 2.0's official script does it
- * (Rajpurkar et al. 2018, arXiv:1806.03822). Of equally good thresholds the least is taken. Two things are exact here that
- * aren't there: questions of equal margins are answered together, and where answering none is best the threshold does so; it
- * is 0 if that will do, otherwise 1 below the least margin.
+ * (Rajpurkar et al. 2018, arXiv:1806.03822). Of equally good thresholds the least is taken. Unlike
+ * there, questions of equal margins are answered together, and if it is best to answer none the threshold does so: it is 0 if
+ * all margins are positive, otherwise 1 below the least margin.
  *
  * @throws {RangeError} without questions, or when a number is NaN.
  *

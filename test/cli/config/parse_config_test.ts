@@ -100,7 +100,7 @@ test("parseConfig() refuses what fits no schema", () => {
     "local: expected epochs or steps, one of them",
   ]);
   assert.deepEqual(problemsOf({ ...minimal, methods: [...minimal.methods, ...minimal.methods] }), [
-    'methods[1]: "fedit" is there twice: give one a label',
+    'methods[1]: "fedit" is used twice: give one of them a label',
   ]);
   assert.deepEqual(
     problemsOf({ ...minimal, methods: [{ method: "federa", learningRate: 1, rank: 0, alpha: -1 }] }),
@@ -118,15 +118,15 @@ test("parseConfig() refuses names that a file system won't take, and sizes beyon
   const labels = ["NUL", "com1.txt", "end.", "summary.json", "x".repeat(101)];
   const methods = labels.map((label) => ({ method: "fedit", learningRate: 0.1, label }));
   assert.deepEqual(problemsOf({ ...minimal, methods }), [
-    'methods[0].label: "NUL" is the name of a device on Windows: take another',
-    'methods[1].label: "com1.txt" is the name of a device on Windows: take another',
-    'methods[2].label: "end." ends with a dot, which Windows leaves out: take another',
-    'methods[3].label: "summary.json" is a file of the run: take another',
+    'methods[0].label: "NUL" is the name of a device on Windows: choose another',
+    'methods[1].label: "com1.txt" is the name of a device on Windows: choose another',
+    'methods[2].label: "end." ends with a dot, which Windows drops: choose another',
+    'methods[3].label: "summary.json" is the name of a file that the run writes: choose another',
     "methods[4].label: expected at most 100 characters",
   ]);
   const twice = ["a", "A"].map((label) => ({ method: "fedit", learningRate: 0.1, label }));
   assert.deepEqual(problemsOf({ ...minimal, methods: twice }), [
-    'methods[1]: "A" is there twice: give one a label',
+    'methods[1]: "A" is used twice: give one of them a label',
   ]);
   assert.deepEqual(
     problemsOf({
@@ -144,7 +144,7 @@ test("parseConfig() refuses names that a file system won't take, and sizes beyon
       "methods[0].rank: expected at most 65536, got 1000000",
       "rounds: expected at most 1000000, got 1000000000000000",
       "batchSize: expected at most 65536, got 1000000000",
-      "output: a path has no NUL character",
+      "output: a path must not contain NUL characters",
     ],
   );
 });

@@ -40,7 +40,7 @@ test("evaluate() of a whole model lets it answer nothing, by 0 where no threshol
   assert.equal(found.noAnswerThreshold, 0);
   assert.ok(
     lines.some((line) =>
-      line.startsWith("12 of 60 questions have no answer: the model gives none where that scores more")
+      line.startsWith("12 of 60 questions have no answer: the model gives none where that scores higher")
     ),
   );
 
@@ -49,7 +49,7 @@ test("evaluate() of a whole model lets it answer nothing, by 0 where no threshol
   assertClose(squadScores(tuned.scores), Object.values(reference.tuned), { absolute: 1e-9 });
   assert.match(
     lines.at(-1)!,
-    /has no place for the threshold: give --no-answer-threshold 0\.042\d* to predict/,
+    /The threshold can't be stored in .*: pass --no-answer-threshold 0\.042\d* to predict/,
   );
   const again = await evaluate(whole, { ...options, noAnswerThreshold: tuned.noAnswerThreshold });
   assert.deepEqual(again, tuned);
@@ -106,7 +106,7 @@ test("evaluate() keeps a tuned threshold beside an exported model, and predict()
   assert.deepEqual(none!.prediction, { id: "q0", text: "", noAnswerMargin: null, candidates: [] });
   assert.equal(
     lines.at(-1),
-    `Answered with nothing: 1 of 2 questions: it leaves no room for the context in 24 tokens (maxLength); it is line 2 of ${file}`,
+    `No answer for 1 of 2 questions: it leaves no room for the context in 24 tokens (maxLength); it is line 2 of ${file}`,
   );
 });
 
@@ -149,7 +149,7 @@ test("run() tunes the threshold on the validation part, keeps it, and evaluate()
   const shown = said.find((line) => line.includes("tuned on 20 questions of the validation part"));
   assert.ok(shown?.includes(`noAnswerThreshold ${threshold.toFixed(3)}`), said.join("\n"));
   assert.ok(
-    said.some((line) => line.startsWith("Answered with nothing: 1 of 21 questions: it leaves no room")),
+    said.some((line) => line.startsWith("No answer for 1 of 21 questions: it leaves no room")),
   );
   const evaluated = await evaluate(own, { reporter, data: join(folder, "test.jsonl") });
   assert.deepEqual(evaluated, { numExamples: 21, noAnswerThreshold: threshold, ...summary.methods[0].after });

@@ -115,7 +115,7 @@ describe("openTrained() of an adapter of PEFT's", () => {
       await assert.rejects(at("v2"), {
         name: "HubError",
         message:
-          /^Cannot open "acme\/tiny", which the adapter of .* names as its base model: .*; give --base .*@v2: HF_HUB_OFFLINE/,
+          /^Cannot open "acme\/tiny", which the adapter of .* names as its base model: .*; give .* as --base .*@v2: HF_HUB_OFFLINE/,
       });
       await assert.rejects(
         at("c".repeat(40)),
@@ -146,16 +146,16 @@ describe("openTrained() of an adapter of PEFT's", () => {
       await assert.rejects(open(place), {
         name: "ConfigError",
         message:
-          `Cannot use the adapter of ${place}: it names its base model by the path ${
+          `Cannot use the adapter of ${place}: its base model is the path ${
             JSON.stringify(name)
           }, and there is ` +
-          `no such folder ${where}; give --base with the folder or hf:owner/name of that model`,
+          `no such folder ${where}; give the folder or hf:owner/name of that model as --base`,
       });
       assert.equal((await open(place, { base })).loaded.source, base);
     }
     const beside = await peftAdapter(sequence, { base_model_name_or_path: "./base" });
     await assert.rejects(open(beside), (error: Error) => {
-      assert.ok(error.message.endsWith(`no such folder in ${cwd}; if it is ${base}, give --base with that`));
+      assert.ok(error.message.endsWith(`no such folder in ${cwd}; if it is ${base}, give that as --base`));
       return true;
     });
     await assert.rejects(open(await peftAdapter(sequence, { base_model_name_or_path: null })), {
@@ -197,7 +197,7 @@ describe("openTrained() of an adapter of PEFT's", () => {
     await assert.rejects(open(none), {
       name: "ConfigError",
       message:
-        /its adapter_config\.json has no task_type; say by --task what it was trained for, one of sequence-cl/,
+        /its adapter_config\.json has no task_type; use --task to say what it was trained for, one of sequence-cl/,
     });
     assert.equal(
       (await open(none, { task: "multi-label-classification" })).model.task.kind,
@@ -215,9 +215,9 @@ describe("openTrained() of an adapter of PEFT's", () => {
         /its task_type is SEQ_CLS, which is for sequence-classification or multi-label-classification or regr/,
     });
     const bare = { task_type: null, auto_mapping: ofClass("BertModel") };
-    await assert.rejects(open(await peftAdapter(sequence, bare)), /has no task_type; say by --task/);
+    await assert.rejects(open(await peftAdapter(sequence, bare)), /has no task_type; use --task/);
     await assert.rejects(open(await peftAdapter(sequence, { task_type: "CAUSAL_LM" })), {
-      message: /its task_type must be SEQ_CLS, TOKEN_CLS, QUESTION_ANS, got "CAUSAL_LM"; say by --task/,
+      message: /its task_type must be SEQ_CLS, TOKEN_CLS, QUESTION_ANS, got "CAUSAL_LM"; use --task/,
     });
   });
 
@@ -245,18 +245,18 @@ describe("openTrained() of an adapter of PEFT's", () => {
     });
     assert.deepEqual([given.labels, given.maxLength], [["p", "q", "r"], 12]);
     assert.deepEqual(given.task, { kind: "sequence-classification" });
-    await assert.rejects(labels({ labels: ["p", "q"] }), /its head has 3, and --labels names 2$/);
+    await assert.rejects(labels({ labels: ["p", "q"] }), /its head has 3 outputs, and --labels names 2$/);
     await assert.rejects(labels({ labels: ["p", "q", "p"] }), /--labels names "p" twice$/);
     await assert.rejects(
       labels({ maxLength: 33 }),
-      /texts of 33 tokens: the encoder reads 32; lower --max-length$/,
+      /texts of 33 tokens: the encoder reads at most 32; lower --max-length$/,
     );
     await writeTaskNote(place, { task: { kind: "regression" }, labels: ["a"], maxLength: 9 });
-    await assert.rejects(labels(), /its head has 3, and its federa_task\.json names 1$/);
+    await assert.rejects(labels(), /its head has 3 outputs, and its federa_task\.json names 1$/);
     const questions = await peftAdapter(createTask("question-answering", {}) as Task);
     await assert.rejects(
       open(questions, { labels: ["s", "e"] }),
-      /start and the end of an answer; leave --labels out/,
+      /question-answering always names them start and end; leave out --labels/,
     );
   });
 
@@ -303,9 +303,12 @@ describe("openTrained() of what a run left", () => {
     assert.deepEqual([description.labels, description.maxLength, description.model.source], [three, 8, base]);
     const { description: given } = await open(place, { base: moved, labels: ["p", "q", "r"], maxLength: 16 });
     assert.deepEqual([given.labels, given.maxLength, given.model.source], [["p", "q", "r"], 16, moved]);
-    await assert.rejects(open(place, { labels: ["p", "q"] }), /its head has 3, and --labels names 2$/);
+    await assert.rejects(
+      open(place, { labels: ["p", "q"] }),
+      /its head has 3 outputs, and --labels names 2$/,
+    );
     await assert.rejects(open(place, { labels: ["p", "p", "q"] }), /--labels names "p" twice$/);
-    await assert.rejects(open(place, { maxLength: 33 }), /the encoder reads 32; lower --max-length$/);
+    await assert.rejects(open(place, { maxLength: 33 }), /the encoder reads at most 32; lower --max-length$/);
     await assert.rejects(open(place, { task: "regression" }), /was trained for sequence-classification$/);
   });
 
@@ -321,19 +324,19 @@ describe("openTrained() of what a run left", () => {
     await writeFile(path, encodeSafetensors(tensors));
     await assert.rejects(open(place, { base: other }), {
       name: "AdapterMismatchError",
-      message: /it was trained on an encoder with other weights; give --base with that one$/,
+      message: /it was trained on an encoder with other weights; give that one as --base$/,
     });
     const description = join(place, "federa.json");
     const { fingerprint: _, ...old } = JSON.parse(await readFile(description, "utf8"));
     await writeFile(description, JSON.stringify(old));
     reporter.lines.length = 0;
     await open(place, { base: other });
-    assert.match(reporter.lines.join("\n"), /Nothing in .*federa tells whether it was trained on /);
+    assert.match(reporter.lines.join("\n"), /Nothing in .*federa says whether it was trained on /);
     await writeFile(description, JSON.stringify({ ...old, model: { source: "/nowhere/bert" } }));
     await assert.rejects(open(place), {
       name: "ConfigError",
       message:
-        /it was trained on the model in "\/nowhere\/bert", and there is no such folder here; give --base/,
+        /it was trained on the model in "\/nowhere\/bert", and there is no such folder here; give .* as --base/,
     });
   });
 
@@ -352,24 +355,27 @@ describe("openTrained() of what a run left", () => {
       return made_;
     };
     const cases: [string, RegExp][] = [
-      [run, /models are in folders of their own; give one of [^ ]*r-001\/federa$/],
-      [join(run, ".."), /models are in folders of their own; give one of [^ ]*r-001\/federa$/],
-      [adapters, /models are in folders of their own; give one of [^ ]*\/other$/],
+      [run, /models are in subfolders; give one of [^ ]*r-001\/federa$/],
+      [join(run, ".."), /models are in subfolders; give one of [^ ]*r-001\/federa$/],
+      [adapters, /models are in subfolders; give one of [^ ]*\/other$/],
       [join(run, "fft"), /has no federa\.json: the method hasn't ended yet, or failed or was interrupted/],
-      [join(place, "federa.json"), /it is no folder; give .*federa, the folder that it is in$/],
+      [join(place, "federa.json"), /it is not a folder; give .*federa, the folder that holds it$/],
       [
         await files("adapter_model.bin"),
-        /it has adapter_model\.bin and no adapter_config\.json, which says on what/,
+        /it has adapter_model\.bin but no adapter_config\.json, which names the base/,
       ],
       [
         await files("adapter_model.safetensors"),
-        /it has adapter_model\.safetensors and no adapter_config\.json/,
+        /it has adapter_model\.safetensors but no adapter_config\.json/,
       ],
       [
         await files("model.safetensors"),
-        /it has model\.safetensors and no config\.json, which says what model/,
+        /it has model\.safetensors but no config\.json, which describes the model/,
       ],
-      [await files("trainer_state.json"), /it has neither federa\.json.* nor config\.json of a whole model$/],
+      [
+        await files("trainer_state.json"),
+        /it has neither federa\.json.* nor the config\.json of a whole model$/,
+      ],
       [await files("adapter_config.json"), /there is no adapter_model\.safetensors$/],
     ];
     for (const [given, expected] of cases) {
@@ -401,8 +407,8 @@ describe("openTrained() of a whole model", () => {
     });
     assert.deepEqual([other.task.kind, other.task.labels], ["multi-label-classification", ["p", "q", "r"]]);
     assert.equal(description.maxLength, 7);
-    await assert.rejects(open(place, { base }), /it is a whole model; leave --base out$/);
-    await assert.rejects(open(place, { labels: ["p"] }), /its head has 3, and --labels names 1$/);
+    await assert.rejects(open(place, { base }), /it is a whole model; leave out --base$/);
+    await assert.rejects(open(place, { labels: ["p"] }), /its head has 3 outputs, and --labels names 1$/);
     await assert.rejects(open(place, { task: "token-classification" }), {
       message: /for token-classification: its config\.json says that it is for sequence-classification$/,
     });

@@ -85,7 +85,7 @@ test("evaluate() reads a file as the run did, unless it's told otherwise", async
   assert.deepEqual(await evaluate(own, { reporter, data: at("other.jsonl"), format: "jsonl" }), found);
   await assert.rejects(
     evaluate(own, { reporter, data: at("other.jsonl"), format: "jsonl", delimiter: ";" }),
-    /the format jsonl has no delimiter; leave it out/,
+    /delimiter doesn't apply to the format jsonl; leave it out/,
   );
   await assert.rejects(evaluate(own, { ...options, delimiter: "ab" }), {
     name: "ConfigError",
@@ -102,8 +102,9 @@ test("evaluate() refuses a label that the model hasn't, by file and line", async
   const said = reporter.lines.length;
   await assert.rejects(evaluate(own, { reporter, data: at("odd.txt") }), {
     name: "ConfigError",
-    message: `Cannot use line 3 of ${at("odd.txt")}: its class "t2" is none of the model's: t0, t1; ` +
-      "so it is with 1 more; name the model's labels as the file does by --labels, or mend the file",
+    message:
+      `Cannot use line 3 of ${at("odd.txt")}: its class "t2" isn't among the model's labels: t0, t1; ` +
+      "1 more example has such a class; use --labels to name the model's labels as the file does, or correct the file",
   });
   assert.equal(reporter.lines.length, said, "before a device is opened and a model loaded");
   await assert.rejects(evaluate(own, { reporter, data: at("gone.txt") }), {

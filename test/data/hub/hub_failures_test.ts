@@ -58,7 +58,7 @@ const REFUSALS: [name: string, wrong: Misbehaviour, reason: HubErrorReason, mess
     "a redirect to a file",
     { status: 302, headers: { location: "file:///etc/passwd" } },
     "server",
-    /redirects to "file:\/\/\/etc\/passwd", which is no web address/,
+    /redirects to "file:\/\/\/etc\/passwd", which is not a web address/,
   ],
   ["a redirect to nowhere", { status: 302 }, "server", /redirects to ""/],
   [

@@ -286,7 +286,7 @@ test("openModelFiles() says when the cache cannot be written, or has no room", a
     assert.ok(error instanceof CacheError);
     assert.match(
       error.message,
-      /900000000000000 bytes are needed, \d+ are free; make room, or set HF_HUB_CACHE/,
+      /900000000000000 bytes are needed, \d+ are free; free some space, or set HF_HUB_CACHE/,
     );
     return true;
   });

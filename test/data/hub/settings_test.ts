@@ -42,9 +42,9 @@ test("readHubSettings() reads the endpoint, and refuses what is no address", asy
       ["https://ada:s3cr3t@mirror.example/hf", /got https:\/\/mirror\.example with a user name, a password/],
       ["https://s3cr3t@mirror.example", /got https:\/\/mirror\.example with a user name/],
       ["https://mirror.example/?token=s3cr3t", /got https:\/\/mirror\.example with .* a query/],
-      ["ada:s3cr3t@mirror.example", /got no web address$/],
-      ["https://ada:s3/cr3t@mirror.example", /got no web address$/],
-      ["hf_s3cr3t", /got no web address$/],
+      ["ada:s3cr3t@mirror.example", /got something that is not a web address$/],
+      ["https://ada:s3/cr3t@mirror.example", /got something that is not a web address$/],
+      ["hf_s3cr3t", /got something that is not a web address$/],
     ] as const
   ) {
     await assert.rejects(endpoint(secret), (error) => {

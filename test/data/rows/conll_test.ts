@@ -95,7 +95,7 @@ test("readRows() finds a first column of CoNLL that numbers the words", async ()
     { tokens: ["Ja"], tags: ["O"] },
   ]);
   assert.deepEqual(found.notices, [
-    'd.conll: tags are those of column 3 of 4; for others, name the columns by header, such as ["","tokens","","tags"]',
+    'd.conll: tags are read from column 3 of 4; for another, name the columns by header, such as ["","tokens","","tags"]',
   ]);
   const inner = { header: ["", "tokens", "outer", "tags"] };
   assert.deepEqual(await pairs(germEval, inner), ["Sie/O in/O Bern/B-X"]);

@@ -46,7 +46,7 @@ test("readRows() reads quotation marks as pandas does", async () => {
 test("readRows() refuses a quotation that takes lines in and doesn't end as one", async () => {
   await refuses(
     'a,b\n1,2\n" pipe,x\n"foo",y\n',
-    "Cannot read line 3 of d.csv: a quotation mark begins a value there that doesn't end with one; if quotation marks " +
+    "Cannot read line 3 of d.csv: a value begins with a quotation mark and doesn't end with one; if quotation marks " +
       "are part of the text in this file, set quotes to false",
   );
   assert.deepEqual((await read('a,b\n" pipe,x\n"foo",y\n', { quotes: false })).rows, [
@@ -59,7 +59,7 @@ test("readRows() says where a quotation takes in what looks like rows", async ()
   const { rows, notices } = await read('a,b\n1,2\n" pipe,x\nfoo,y\n5",z\n"one\ntwo, three\n",y\n');
   assert.equal(rows.length, 3);
   assert.deepEqual(notices, [
-    "d.csv: a value at line 3 goes on over lines that look like rows; if quotation marks are part of the text in this file, set " +
+    "d.csv: a value at line 3 spans lines that look like rows; if quotation marks are part of the text in this file, set " +
     "quotes to false",
   ]);
 });
@@ -127,7 +127,7 @@ test("readRows() passes over columns without a name, and counts what was in them
   const { rows, notices } = await read("v1,v2,, ,\nham,x,,,\nspam,y,q,,r\n");
   assert.deepEqual(rows, [{ v1: "ham", v2: "x" }, { v1: "spam", v2: "y" }]);
   assert.deepEqual(notices, [
-    "d.csv: 2 values under columns without a name were left out, the first at line 3",
+    "d.csv: 2 values in columns without a name were ignored, the first at line 3",
   ]);
   assert.deepEqual((await read(",text\n0,a\n")).rows, [{ text: "a" }]);
 });
@@ -136,7 +136,7 @@ test("readRows() takes short records, and long ones that lose nothing", async ()
   assert.deepEqual((await read("a,b\n1\n2,3,,\n")).rows, [{ a: "1", b: null }, { a: "2", b: "3" }]);
   await refuses(
     "a;b\n1;2\n1;2;;3\n",
-    'Cannot read line 3 of d.csv: expected 2 values, got 4; a value that holds ";" must stand in quotation marks',
+    'Cannot read line 3 of d.csv: expected 2 values, got 4; a value that contains ";" must be in quotation marks',
   );
   await refuses("a,b,a\n1,2,3\n", 'Cannot read d.csv: two columns are named "a"');
   assert.deepEqual((await read("a,b,a\n1,2,3\n", { columns: ["b"] })).rows, [{ b: "2" }]);
@@ -177,7 +177,7 @@ test("readRows() knows encodings by their name and by byte order marks", async (
 
 test("readRows() says what a file is that isn't text", async () => {
   const [gzip, zip] = [[0x1f, 0x8b, 8, 0], [0x50, 0x4b, 3, 4, 20]];
-  await refuses(Uint8Array.from(gzip), "Cannot read d.csv as text: it is packed by gzip; unpack it");
+  await refuses(Uint8Array.from(gzip), "Cannot read d.csv as text: it is compressed by gzip; unpack it");
   await refuses(
     Uint8Array.from(zip),
     "Cannot read d.csv as text: it is a ZIP archive or an Excel workbook; unpack it, or save it as CSV",
@@ -273,8 +273,8 @@ test("readRows() reads the delimiter that Excel states", async () => {
   }
   await refuses(
     "sep=;\na;b\n1;2;3\n",
-    'Cannot read line 3 of d.csv: expected 2 values, got 3; the first line must name all columns, and a value that holds ";" ' +
-      "must stand in quotation marks",
+    'Cannot read line 3 of d.csv: expected 2 values, got 3; the first line must name all columns, and a value that contains ";" ' +
+      "must be in quotation marks",
   );
 });
 
@@ -289,15 +289,15 @@ test("readExamples() says which column may be meant, or that there may be no lin
   const cannot = "Cannot read line 2 of d.csv: column";
   assert.equal(
     await error("Text,Label\na,x\n"),
-    `${cannot} text must be text, got nothing; there are the columns Text, Label; did you mean "Text"?`,
+    `${cannot} text must be text, got nothing; the columns are Text, Label; did you mean "Text"?`,
   );
   assert.equal(
     await error("text, label\na,x\n"),
-    `${cannot} label must be text or a number, got nothing; there are the columns text,  label; did you mean " label"?`,
+    `${cannot} label must be text or a number, got nothing; the columns are text,  label; did you mean " label"?`,
   );
   assert.equal(
     await error("great movie,positive\nbad movie,negative\n"),
-    `${cannot} text must be text, got nothing; there are the columns great movie, positive; name the columns by header if its ` +
+    `${cannot} text must be text, got nothing; the columns are great movie, positive; name the columns by header if its ` +
       "first line is an example, or set delimiter if something else separates values",
   );
 });

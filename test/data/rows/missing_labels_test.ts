@@ -62,7 +62,7 @@ test("readExamples() drops examples without a label on request, and says how man
   assert.deepEqual(notices, ["Dropped 4 of 7 examples without a label, the first at line 3 of d.csv"]);
   assert.equal(
     (await read(classes, ["d.csv", "text,label\na,\n"], options)).error,
-    "Cannot read examples: none of 1 has a label, as line 2 of d.csv",
+    "Cannot read examples: none of 1 has a label, for example line 2 of d.csv",
   );
 });
 

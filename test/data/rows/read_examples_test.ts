@@ -142,7 +142,7 @@ describe("toExamples()", () => {
     assert.throws(() => toExamples("sequence-classification", setOf([{ txt: "a", label: "b" }])), {
       name: "CorruptFileError",
       message:
-        'Cannot read row 1 of x: column text must be text, got nothing; there are the columns txt, label; did you mean "txt"?',
+        'Cannot read row 1 of x: column text must be text, got nothing; the columns are txt, label; did you mean "txt"?',
     });
     assert.throws(
       () => toExamples("sequence-classification", setOf([{ label: "b" }]), { textColumn: "toString" }),
@@ -282,7 +282,7 @@ describe("readExamples()", () => {
     await assert.rejects(readExamples(golden("tokens_gzip.parquet"), "token-classification"), {
       name: "CorruptFileError",
       message:
-        /row 1 of .*: column tags must be a list .* got nothing; there are the columns tokens, ner_tags, old/,
+        /row 1 of .*: column tags must be a list .* got nothing; the columns are tokens, ner_tags, old/,
     });
     await assert.rejects(readExamples(golden("texts_snappy.parquet"), "sequence-classification"), {
       name: "CorruptFileError",

@@ -96,12 +96,12 @@ describe("readRows() of CSV and TSV", () => {
     await refuses(
       "a.csv",
       "a,b\n1,2,3\n",
-      /line 2 of .*: expected 2 values, got 3; .* "," must stand in quotation/,
+      /line 2 of .*: expected 2 values, got 3; .* "," must be in quotation/,
     );
     await refuses(
       "a.csv",
       'a,b\n1,"xy\n3,4\n',
-      /line 2 of .*: a quotation mark begins a value .* set quotes to false$/,
+      /line 2 of .*: a value begins with a quotation mark .* set quotes to false$/,
     );
     await refuses("a.csv", "a,b,a\n1,2,3\n", /two columns are named "a"$/);
     await refuses("a.csv", "a\n1\n2\n3\n", /maxRows/, { maxRows: 2 });
@@ -258,7 +258,7 @@ test("readRows() refuses what files of a format don't have", async () => {
     const path = (await files.path(name))!;
     await assert.rejects(readRows(path, { [option]: values[option] }), {
       name: "RangeError",
-      message: `Cannot read ${path}: the format ${name.slice(2)} has no ${option}; leave it out`,
+      message: `Cannot read ${path}: ${option} doesn't apply to the format ${name.slice(2)}; leave it out`,
     });
   }
 });

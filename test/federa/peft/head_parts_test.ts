@@ -104,8 +104,8 @@ test("parts of a head that neither adapter nor base hold are refused by name", a
       name: "ParameterMismatchError",
       message:
         `Cannot use BASE as the base of ADAPTER: ${lost}.weight [12, 12] is missing, ${lost}.bias [12] is missing; ` +
-        "what is missing is in neither of the two: it was random when the adapter was trained, and was left out when it was " +
-        `saved; train it again with modules_to_save=${modules}`,
+        "what is missing is in neither of them: it was random when the adapter was trained, and wasn't saved with it; " +
+        `train it again with modules_to_save=${modules}`,
     });
   }
 });

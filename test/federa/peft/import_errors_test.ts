@@ -85,7 +85,7 @@ describe("importPeft() of broken or foreign adapters", () => {
       new RegExp(
         [
           'adapter of somewhere:\n  tensor "query.lora_A.weight" must begin with base_model\\.model\\.',
-          ".*lora_embedding_A\" is a part of adapters that isn't built",
+          ".*lora_embedding_A\" is a part of adapters that isn't supported",
           'layer ".*query" lacks lora_A\\.weight',
           'layer "c" lacks lora_A\\.weight and lora_B\\.weight',
           'factors of "a" must be \\[r, in\\] and \\[out, r\\], got \\[2, 12\\] and \\[12, 3\\]',
@@ -144,19 +144,19 @@ describe("importPeft() of broken or foreign adapters", () => {
         },
       },
       "AdapterMismatchError",
-      new RegExp(`target_modules chooses "${value}", and the file has no adapter of it$`),
+      new RegExp(`target_modules selects "${value}", but the file has no adapter for it$`),
     );
     await refuses(
       { config: { exclude_modules: "bert.encoder.layer.1.*value" } },
       "AdapterMismatchError",
       new RegExp(
-        `the file has an adapter of "${value}", which target_modules and what goes with it don't choose$`,
+        `the file has an adapter for "${value}", which target_modules and the related fields don't select$`,
       ),
     );
     await refuses(
       { from: "encoder_only", config: { target_modules: ["query", "value", "attention.output.dense"] } },
       "AdapterMismatchError",
-      /target_modules chooses "encoder\.layer\.0\.attention\.output\.dense", and .*\n.*"encoder\.layer\.1\.att/,
+      /target_modules selects "encoder\.layer\.0\.attention\.output\.dense", and .*\n.*"encoder\.layer\.1\.att/,
     );
   });
 
@@ -164,7 +164,7 @@ describe("importPeft() of broken or foreign adapters", () => {
     await refuses(
       { tensors: { [`${prefix}bert.pooler.modules_to_save.dense.bias`]: f32(12) } },
       "CorruptFileError",
-      /"base_model\.model\.bert\.pooler\.modules_to_save\.dense\.bias" is there without ".*bert\.pooler\.dense\.bias"$/,
+      /"base_model\.model\.bert\.pooler\.modules_to_save\.dense\.bias" is present, but ".*bert\.pooler\.dense\.bias" is missing$/,
     );
   });
 

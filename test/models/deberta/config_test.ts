@@ -119,7 +119,7 @@ test("parseDebertaV2Config() refuses what would change the numbers unseen, and t
   }
   assert.throws(
     () => parseDebertaV2Config({ ...v3, model_type: "deberta" }),
-    /the first DeBERTa isn't built/,
+    /the first DeBERTa isn't supported/,
   );
   assert.equal(encoderFamilies.get("deberta-v2"), debertaV2Family);
   assert.equal(encoderFamilies.get("deberta"), undefined);

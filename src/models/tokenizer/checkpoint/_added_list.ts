@@ -15,26 +15,26 @@ export class AddedList {
     this.#next = model.size;
   }
 
-  /** What has been added so far. */
+  /** The tokens added so far. */
   contents(): ReadonlySet<string> {
     return new Set(this.#tokens.keys());
   }
 
   /**
-   * Adds a token, or gives one that is there other flags.
+   * Adds a token, or changes the flags of an existing one.
    *
-   * @param said the id that a file says it has.
+   * @param stated the id that a file gives it.
    * @throws {TokenizerError} if it must have another.
    */
-  add(entry: TokenEntry, said?: number): void {
+  add(entry: TokenEntry, stated?: number): void {
     const { content } = entry;
     if (content === "") return;
     const id = this.#tokens.get(content)?.id ?? this.#model.ids.get(content) ?? this.#next;
-    if (said !== undefined && said !== id) {
+    if (stated !== undefined && stated !== id) {
       refuse(
         `${entry.source ?? "a file"} must give the token ${
           show(content)
-        } the id ${id} by the vocabulary, got ${said}`,
+        } the id ${id} by the vocabulary, got ${stated}`,
       );
     }
     const owner = this.#owners.get(id);
@@ -47,9 +47,9 @@ export class AddedList {
   }
 
   /**
-   * The tokens, without those that a class has by default and the model has no embeddings for.
+   * The tokens, without defaults of the class that the model has no embeddings for.
    *
-   * @throws {TokenizerError} if it has none for another.
+   * @throws {TokenizerError} if the model has no embedding for another token.
    */
   withinEmbeddings(rows: number | undefined): AddedToken[] {
     for (const [content, id] of this.#model.ids) {
@@ -65,6 +65,6 @@ export class AddedList {
 function refuseRow(content: string, id: number, rows: number, source = "the vocabulary"): never {
   return refuse(
     `token ${show(content)} (${source}) has id ${id}, and the model has embeddings for ${rows} tokens, ` +
-      "as vocab_size of its config.json says; resize its embeddings, or take the token out",
+      "as vocab_size of its config.json says; resize its embeddings, or remove the token",
   );
 }

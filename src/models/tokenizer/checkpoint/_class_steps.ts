@@ -36,11 +36,11 @@ export function withClassSteps(file: Config, options: ClassStepsOptions): Config
   const type = modelType(model);
   if (type !== MODELS[scheme]) {
     refuse(
-      `${className}, which tokenizer_config.json or model_type asks for, makes a ${
+      `${className}, which tokenizer_config.json or model_type asks for, needs a ${
         MODELS[scheme]
       } model, got ${
         show(type)
-      } in tokenizer.json; set tokenizer_class of tokenizer_config.json to "PreTrainedTokenizerFast" to use that as it stands`,
+      } in tokenizer.json; set tokenizer_class of tokenizer_config.json to "PreTrainedTokenizerFast" to use that file as it is`,
     );
   }
   const flag = (name: string, missing: boolean) =>
@@ -133,11 +133,11 @@ function spacedPieces(addsSpace: boolean): Config {
   };
 }
 
-/** @throws {TokenizerError} if the file takes another piece for unknown characters than the class does. */
+/** @throws {TokenizerError} if the file uses another piece for unknown characters than the class. */
 function unigram(model: Config, unknown: number): Config {
   if (model.unk_id !== unknown) {
     refuse(
-      `model.unk_id must be ${unknown}, which its class takes for unknown characters, got ${
+      `model.unk_id must be ${unknown}, which its class uses for unknown characters, got ${
         show(model.unk_id)
       }`,
     );

@@ -1,10 +1,10 @@
 import { asText, type Config } from "../read_config.ts";
 import type { TokenizerScheme } from "./tokenizer_class.ts";
 
-/** Special tokens with their ids, by what they are for, such as `cls_token`. */
+/** Special tokens with their ids, by role, such as `cls_token`. */
 export type SpecialTokens = ReadonlyMap<string, { readonly content: string; readonly id: number }>;
 
-/** Special tokens of classes that name none themselves, by what they are for. */
+/** Default special tokens of the classes, by their roles. */
 export const DEFAULT_TOKENS: Readonly<Record<TokenizerScheme, Readonly<Record<string, string>>>> = {
   generic: {},
   wordPiece: {},
@@ -38,7 +38,7 @@ export const DEFAULT_TOKENS: Readonly<Record<TokenizerScheme, Readonly<Record<st
   },
 };
 
-/** Whether models of the class are told which part of a pair a token is in, unless `model_input_names` says otherwise. */
+/** Whether models of the class get token types for the parts of a pair, unless `model_input_names` says otherwise. */
 export function tellsParts(scheme: TokenizerScheme, className: string): boolean {
   if (/^(DistilBert|MPNet|Funnel|Splinter|DPRReader)Tokenizer/.test(className)) return false;
   return scheme === "bert" || scheme === "wordPiece" || scheme === "debertaV2" ||
@@ -57,7 +57,7 @@ function robertaTokens(): Record<string, string> {
   };
 }
 
-/** A token as a settings file has it: its text, or an object with that; undefined if it isn't there. */
+/** The text of a token in a settings file, which has the text or an object with it; undefined if it is missing. */
 export function textOf(value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   return asText(typeof value === "object" ? (value as Config).content : value, "a special token's content");

@@ -16,7 +16,7 @@ export interface NamedTokensOptions {
   readonly numEmbeddings?: number | undefined;
 }
 
-/** The tokens that stand beside a vocabulary. */
+/** The tokens beyond a vocabulary. */
 export interface NamedTokens {
   readonly added: readonly AddedToken[];
   /** Tokens by what they are for, such as `pad_token`. */

@@ -1,7 +1,7 @@
 import type { ClassStepsOptions } from "./_class_steps.ts";
 import type { Config } from "../read_config.ts";
 
-/** What makes no difference beside the other steps: white space separates words in any case. */
+/** Steps that make no difference beside the others: white space always separates words. */
 const IDLE = ["Replace", "WhitespaceSplit"];
 const BERT_FLAGS = {
   lowercase: "do_lower_case",
@@ -10,7 +10,7 @@ const BERT_FLAGS = {
 };
 
 /**
- * Says which steps of a tokenizer.json its class doesn't use, as it makes its own and no setting says so; undefined if
+ * A sentence on the steps of a tokenizer.json that its class replaces by its own although no setting says so; undefined if
  * there are none.
  */
 export function describeOverruled(

@@ -14,7 +14,7 @@ export function asSpecialEntry(entry: TokenEntry): TokenEntry {
   return { ...entry, isSpecial: true, ...(entry.isNormalizedByDefault && { isNormalized: false }) };
 }
 
-/** No token is as long as this; a longer one would make every text slow to read. */
+/** Longest token, in characters; a longer one would slow down every text. */
 const MAX_CONTENT = 1000;
 /** Flags that no token has unless a file says so. */
 export const PLAIN = { isWord: false, stripsLeft: false, stripsRight: false };

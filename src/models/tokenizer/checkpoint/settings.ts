@@ -5,7 +5,7 @@ import { asConfig, type Config, refuse, show } from "../read_config.ts";
 const NO_LIMIT = 1e9;
 const PAD_TOKENS = ["[PAD]", "<pad>"];
 
-/** At which end of a text tokens are left out, or padding stands. */
+/** The end of a text at which tokens are cut or padding is added. */
 export type Side = "left" | "right";
 
 /**

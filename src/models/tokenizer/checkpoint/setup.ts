@@ -19,11 +19,11 @@ export interface TokenizerSettings {
   readonly addedTokens?: unknown;
   /** The model's `config.json`, of which `model_type`, `tokenizer_class` and `vocab_size` are read. */
   readonly model?: unknown;
-  /** Told what a user should know about these files. */
+  /** Called with what the user should know about these files. */
   readonly onNotice?: (message: string) => void;
 }
 
-/** A tokenizer as all its files together have it. */
+/** A tokenizer as all its files together define it. */
 export interface TokenizerSetup {
   /** A tokenizer.json with all steps as they are. */
   readonly file: Config;
@@ -32,9 +32,9 @@ export interface TokenizerSetup {
   /** Special tokens by what they are for. */
   readonly special: SpecialTokens;
   readonly settings: Config;
-  /** Whether the model is told which part of a pair a token is in. */
+  /** Whether the model gets token types for the parts of a pair. */
   readonly tellsParts: boolean;
-  /** How many token types the model has; undefined if it tells none apart or doesn't say. */
+  /** Number of token types of the model; undefined if it has none or doesn't say. */
   readonly numTypes: number | undefined;
   /** Whether special tokens that a text spells are cut like any other text. */
   readonly splitsSpecial: boolean;
@@ -42,10 +42,10 @@ export interface TokenizerSetup {
 }
 
 /**
- * Puts a tokenizer's files together, as `AutoTokenizer` of transformers 5 does.
+ * Combines a tokenizer's files, as `AutoTokenizer` of transformers 5 does.
  *
- * @param file `tokenizer.json`, or what stands for it; `hasFile` says which.
- * @throws {TokenizerError} if files contradict themselves or each other, or ask for what isn't built.
+ * @param file `tokenizer.json`, or its equivalent; `hasFile` says which.
+ * @throws {TokenizerError} if files contradict themselves or each other, or ask for what isn't supported.
  */
 export function setUpTokenizer(
   file: Config,
@@ -97,7 +97,7 @@ export function setUpTokenizer(
   };
 }
 
-/** Whether transformers 4 wrote the model, whose generic tokenizers tell parts apart where those of version 5 don't. */
+/** Whether transformers 4 wrote the model; its generic tokenizers give token types to parts, those of version 5 don't. */
 function isOfVersion4({ transformers_version }: Config): boolean {
   return typeof transformers_version === "string" && /^[1-4]\./.test(transformers_version);
 }

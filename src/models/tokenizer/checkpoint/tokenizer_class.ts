@@ -2,7 +2,7 @@ import { asConfig, type Config, refuse, show } from "../read_config.ts";
 
 /**
  * How a class of `transformers` makes its steps: `generic` reads all of them from tokenizer.json; the others make
- * some or all of them anew from `tokenizer_config.json`, whatever tokenizer.json says of them.
+ * some or all of them from `tokenizer_config.json`, whatever tokenizer.json says.
  */
 export type TokenizerScheme =
   | "generic"
@@ -38,7 +38,7 @@ const CLASSES: Readonly<Record<TokenizerScheme, readonly string[]>> = {
   albert: ["Albert", "FNet"],
 };
 
-/** Classes that cut texts with code of their own, or with libraries that a tokenizer.json can't stand for. */
+/** Classes that split texts with code of their own, or with libraries that a tokenizer.json can't replace. */
 const OWN_CODE = new Set([
   ..."BertJapanese Bertweet BioGpt BlenderbotSmall ByT5 CTRL Canine Clvp CpmAnt Cpm Dia Esm FSMT".split(" "),
   ..."FastSpeech2Conformer Flaubert GPTNeoXJapanese M2M100 Marian Mgpstr MyT5 Perceiver Phobert".split(" "),
@@ -80,7 +80,7 @@ export function tokenizerClass(
 /**
  * How the class of a checkpoint's tokenizer makes its steps, as in `AutoTokenizer` of transformers 5.
  *
- * @throws {TokenizerError} if the class cuts texts with code that isn't built here, or needs files that are missing.
+ * @throws {TokenizerError} if the class splits texts with code that isn't supported, or needs files that are missing.
  */
 export function tokenizerScheme(source: TokenizerClassSource): TokenizerScheme {
   const { settings, hasFile } = source;
@@ -95,8 +95,8 @@ export function tokenizerScheme(source: TokenizerClassSource): TokenizerScheme {
   const stem = name?.replace(/Fast$/, "").replace(/Tokenizer$/, "");
   if (stem !== undefined && OWN_CODE.has(stem)) {
     return refuse(
-      `tokenizer_class ${name} cuts texts with code or libraries of its own, which aren't built here, and which no ` +
-        "tokenizer.json stands for",
+      `tokenizer_class ${name} splits texts with code or libraries of its own, which aren't supported, and which a ` +
+        "tokenizer.json can't replace",
     );
   }
   const scheme = stem === undefined ? undefined : SCHEMES.get(stem);
@@ -105,7 +105,7 @@ export function tokenizerScheme(source: TokenizerClassSource): TokenizerScheme {
   return refuse(`tokenizer_class ${name} needs a tokenizer.json, got vocab.txt alone; ${SAVE_FILE}`);
 }
 
-/** How to come by a tokenizer.json. */
+/** How to get a tokenizer.json. */
 export const SAVE_FILE = "where Python's transformers has a fast tokenizer for it, " +
   'AutoTokenizer.from_pretrained("the model").save_pretrained("its folder") writes a tokenizer.json';
 
