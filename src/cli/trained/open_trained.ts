@@ -21,7 +21,6 @@ import { checkLabels } from "./labels.ts";
 import { maxLengthFor } from "./max_length.ts";
 import { type ModelDescription, readDescription } from "./model_folder.ts";
 import { openOwn } from "./open_own.ts";
-import { openSentenceModel } from "./open_sentence_model.ts";
 import { describePeft } from "./peft_description.ts";
 import type { TrainedSettings } from "./trained_settings.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
@@ -110,8 +109,6 @@ async function openWhole(
   if (options.base !== undefined) {
     throw new ConfigError(`Cannot use ${source} with another base: it is a whole model; leave out --base`);
   }
-  const sentence = await openSentenceModel(gpu, files, options);
-  if (sentence !== undefined) return sentence;
   const note = await readTaskNote(files);
   const { task: _, ...others } = options;
   const opened = await openCheckpoint(gpu, files, others);

@@ -129,7 +129,7 @@ test("what is exported or merged with a head on pooled states is opened again, h
   });
   assert.deepEqual([named.model.task.kind, named.model.task.labels[9]], ["regression", "x10"]);
   await assert.rejects(openTrained(gpu, join(folder, "merged"), { reporter, task: "token-classification" }), {
-    message: /for token-classification: it was trained for multi-label-classification$/,
+    message: /for token-classification: its config\.json says that it is for multi-label-classification$/,
   });
   assert.match(
     await readFile(join(folder, "original", "README.md"), "utf8"),
