@@ -106,7 +106,7 @@ test("loadEncoder() says how tensors are named where it knows none of them", asy
     name: "ParameterMismatchError",
     message:
       "Cannot build the BERT encoder: no tensor has a known name, such as embeddings.word_embeddings.weight or " +
-      'bert.embeddings.word_embeddings.weight; there are "module.bert.embeddings.word_embeddings.weight", ' +
+      'bert.embeddings.word_embeddings.weight; the names are "module.bert.embeddings.word_embeddings.weight", ' +
       '"module.bert.embeddings.position_embeddings.weight", "module.bert.embeddings.token_type_embeddings.weight", ' +
       '"module.bert.embeddings.LayerNorm.weight" and 35 more',
   });

@@ -26,7 +26,7 @@ export async function openFolderModel(folder: string): Promise<LocatedFiles> {
     const got = printableJson(redact(folder));
     throw new HubError(
       info
-        ? `Cannot open model ${got}: it is no folder; ${advice}`
+        ? `Cannot open model ${got}: it is not a folder; ${advice}`
         : `Cannot open model ${got}: there is no such folder; ${advice}`,
       "not-found",
     );

@@ -21,7 +21,7 @@ test("splitLines() reads what shells and editors write, and refuses what isn't t
     message: /^Cannot read line 2 of the standard input: 0xe9 .* isn't UTF-8; set encoding to what it is/,
   });
   assert.deepEqual(splitLines(cafe, "windows-1252"), ["a", "café"]);
-  assert.throws(() => splitLines(Uint8Array.from([0x1f, 0x8b, 8])), /it is packed by gzip; unpack it/);
+  assert.throws(() => splitLines(Uint8Array.from([0x1f, 0x8b, 8])), /it is compressed by gzip; unpack it/);
 });
 
 test("splitLines() says that an empty input has no texts", () => {

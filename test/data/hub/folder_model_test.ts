@@ -57,7 +57,7 @@ test("openModelFiles() says that a folder is missing, and what else could be mea
     ["https://hub.example/", /no such folder; a model is a folder/],
     ["s3:bucket", /Cannot open model "s3:bucket": there is no such folder; a model is a folder/],
     ["", /Cannot open model ""/],
-    [join(folder, "secret"), /it is no folder; a model is/],
+    [join(folder, "secret"), /it is not a folder; a model is/],
     [join(folder, "secret", "below"), /no such folder/],
   ];
   for (const [spec, message] of cases) {

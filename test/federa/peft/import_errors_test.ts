@@ -156,7 +156,7 @@ describe("importPeft() of broken or foreign adapters", () => {
     await refuses(
       { from: "encoder_only", config: { target_modules: ["query", "value", "attention.output.dense"] } },
       "AdapterMismatchError",
-      /target_modules selects "encoder\.layer\.0\.attention\.output\.dense", and .*\n.*"encoder\.layer\.1\.att/,
+      /target_modules selects "encoder\.layer\.0\.attention\.output\.dense", but .*\n.*"encoder\.layer\.1\.att/,
     );
   });
 

@@ -100,7 +100,9 @@ test("loadTokenizer() refuses classes that cut texts in ways of their own", asyn
       const from = await temporaryFiles({ ...file, "tokenizer_config.json": settings });
       await assert.rejects(loadTokenizer(from), {
         name: "TokenizerError",
-        message: new RegExp(`tokenizer_class ${name}Tokenizer cuts texts with code or libraries of its own`),
+        message: new RegExp(
+          `tokenizer_class ${name}Tokenizer splits texts with code or libraries of its own`,
+        ),
       });
     }
   }
@@ -120,7 +122,7 @@ test("loadTokenizer() refuses classes that cut texts in ways of their own", asyn
     "tokenizer.json": files.roberta!,
     "config.json": { model_type: "bert" },
   });
-  await assert.rejects(loadTokenizer(other), /BertTokenizer, .* makes a WordPiece model, got "BPE"/);
+  await assert.rejects(loadTokenizer(other), /BertTokenizer, .* needs a WordPiece model, got "BPE"/);
 });
 
 test("loadTokenizer() refuses tokens that contradict each other or the model", async () => {
