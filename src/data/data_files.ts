@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, parse, sep } from "node:path";
 import { cut } from "./excerpt.ts";
-import { type DataFormat, dataFormats, findFormat } from "./rows/read_rows.ts";
+import { type DataFormat, dataFormats, findFormat, formatAdvice } from "./rows/read_rows.ts";
 
 /** Options of {@linkcode findDataFiles}. */
 export interface FindDataFilesOptions {
@@ -97,7 +97,14 @@ async function filesIn(folder: string, { format, onNotice }: FindDataFilesOption
     );
   }
   const files = of(chosen).length > 0 || format === undefined ? of(chosen) : of(undefined);
-  if (files.length === 0) throw refuse("it is a folder without data files");
+  if (files.length === 0) {
+    const other = names.find((name) => formatAdvice(name) !== undefined);
+    throw refuse(
+      `it is a folder without data files${
+        other === undefined ? "" : `; there is ${cut(other)}, but ${formatAdvice(other)}`
+      }`,
+    );
+  }
   const parts = new Set(files.flatMap((name) => PART.exec(name)?.[1]?.toLowerCase() ?? []));
   if (parts.size > 1) {
     const { ext } = parse(files[0]!);

@@ -86,6 +86,12 @@ test("findDataFiles() takes the data of a folder, if they are of one kind", asyn
   assert.deepEqual((await find(["a.json", "dataset_info.json"], "")).found, ["a.json"]);
   assert.deepEqual((await find(["part-0", "part-1"], "", { format: "csv" })).found, ["part-0", "part-1"]);
   assert.equal((await find(["a.md"], "")).error, "Cannot read F: it is a folder without data files");
+  // Dataset.save_to_disk() of datasets.
+  assert.equal(
+    (await find(["data-00000-of-00001.arrow", "dataset_info.json", "state.json"], "")).error,
+    "Cannot read F: it is a folder without data files; there is data-00000-of-00001.arrow, but Arrow files aren't read; " +
+      "write Parquet, as datasets, pandas and polars do",
+  );
   assert.equal(
     (await find(["a.csv", "b.parquet"], "")).error,
     "Cannot read F: it holds files of several formats, csv and parquet; choose those to read with a pattern such as *.csv",

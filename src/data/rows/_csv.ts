@@ -1,6 +1,6 @@
 import { CorruptFileError, DataLimitError } from "../errors.ts";
 import type { RowCollector } from "./_collector.ts";
-import { type CsvRecord, CsvTokenizer } from "./_csv_tokenizer.ts";
+import { type CsvOddity, type CsvRecord, CsvTokenizer } from "./_csv_tokenizer.ts";
 import { delimiterNames, findDelimiter } from "./_find_delimiter.ts";
 import type { ReadInto, ReadIntoOptions } from "./_read_into.ts";
 import { readText } from "./_read_text.ts";
@@ -59,11 +59,22 @@ async function readTable(
   for await (const piece of pieces) add(() => tokenizer.push(piece));
   add(() => tokenizer.end());
   table.finish(onNotice);
-  const { count, line } = tokenizer.continued;
-  if (count > 0) {
+  const { continued, spaced } = tokenizer;
+  const first = ({ line, count }: CsvOddity) => `first at line ${line} (${count} in all)`;
+  if (continued.count > 0) {
     onNotice?.(
-      `${path}: values go on after their closing quotation mark, first at line ${line} (${count} in all), and lose their marks, as ` +
-        "in pandas; if quotation marks are part of the text in this file, set quotes to false",
+      `${path}: values go on after their closing quotation mark, ${
+        first(continued)
+      }, and lose their marks, as in pandas; if ` +
+        "quotation marks are part of the text in this file, set quotes to false",
+    );
+  }
+  if (spaced.count > 0) {
+    onNotice?.(
+      `${path}: values have a blank before their quotation marks, ${
+        first(spaced)
+      }, and keep blank and marks, as in pandas; ` +
+        "leave no blanks after delimiters if quotation marks aren't part of the text",
     );
   }
 }

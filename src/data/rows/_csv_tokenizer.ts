@@ -21,6 +21,16 @@ export interface CsvTokenizerOptions {
   readonly line?: number;
 }
 
+/** How often values are odd, and the line of the first. */
+export interface CsvOddity {
+  readonly count: number;
+  readonly line: number;
+}
+
+function note(oddity: { count: number; line: number }, line: number): void {
+  if (oddity.count++ === 0) oddity.line = line;
+}
+
 /**
  * Splits text into records and their values, as pandas' `read_csv` does: quotation marks enclose a value that begins with
  * one, and are text elsewhere; two of them in such a value are one of its text; blank lines are passed over, and so are byte order
@@ -40,6 +50,7 @@ export class CsvTokenizer {
   #wasQuoted = false;
   #afterReturn = false;
   #continued = { count: 0, line: 0 };
+  #spaced = { count: 0, line: 0 };
 
   constructor({ delimiter, quotes, line = 1 }: CsvTokenizerOptions) {
     this.#line = this.#recordLine = this.#quotedLine = line;
@@ -47,9 +58,14 @@ export class CsvTokenizer {
     this.#quote = quotes ? QUOTE : -1;
   }
 
-  /** How many values went on after the quotation that they begin with, and the line of the first. */
-  get continued(): { readonly count: number; readonly line: number } {
+  /** Values that went on after the quotation that they begin with. */
+  get continued(): CsvOddity {
     return this.#continued;
+  }
+
+  /** Values whose quotation marks are text, since a blank stands in front of the first. */
+  get spaced(): CsvOddity {
+    return this.#spaced;
   }
 
   /**
@@ -100,7 +116,7 @@ export class CsvTokenizer {
         } else {
           if (this.#quotedLine !== this.#line) throw this.#misquoted();
           this.#state = "plain";
-          if (this.#continued.count++ === 0) this.#continued.line = this.#line;
+          note(this.#continued, this.#line);
         }
         start = i;
       }
@@ -133,6 +149,9 @@ export class CsvTokenizer {
 
   #endValue(text: string): void {
     this.#take(text);
+    if (this.#quote === QUOTE && this.#value.startsWith(" ") && isSpacedQuotation(this.#value)) {
+      note(this.#spaced, this.#recordLine);
+    }
     this.#values.push(this.#value);
     this.#value = "";
     this.#state = "begin";
@@ -155,4 +174,10 @@ export class CsvTokenizer {
         `the text in this file, set quotes to false`,
     );
   }
+}
+
+/** Whether quotation marks enclose a value but for blanks. */
+function isSpacedQuotation(value: string): boolean {
+  const text = value.trim();
+  return text.length > 1 && text.startsWith('"') && text.endsWith('"');
 }

@@ -135,6 +135,25 @@ export function findFormat(path: string): DataFormat | undefined {
   );
 }
 
+/** Extensions of files that aren't read, and what to do about them. */
+const OTHERS: readonly (readonly [extensions: RegExp, advice: string])[] = [
+  [/\.(gz|zip|zst|bz2|xz|7z|tar|tgz)$/i, "it is packed; unpack it"],
+  [
+    /\.(arrow|feather)$/i,
+    "Arrow files aren't read; write Parquet, as datasets, pandas and polars do",
+  ],
+  [
+    /\.(pkl|pickle|pt|npy|npz|h5|hdf5)$/i,
+    "it is data of Python; write Parquet or JSONL from there",
+  ],
+  [/\.(xlsx?|ods)$/i, "it is a spreadsheet; save it as CSV"],
+];
+
+/** What to do about a file that isn't read, as its extension says; undefined where that says nothing. */
+export function formatAdvice(path: string): string | undefined {
+  return OTHERS.find(([extensions]) => extensions.test(path))?.[1];
+}
+
 function formatOf(path: string, stated: DataFormat | undefined): DataFormat {
   if (stated !== undefined && !Object.hasOwn(readers, stated)) {
     throw new RangeError(
@@ -143,6 +162,8 @@ function formatOf(path: string, stated: DataFormat | undefined): DataFormat {
   }
   const format = stated ?? findFormat(path);
   if (format !== undefined) return format;
+  const advice = formatAdvice(path);
+  if (advice !== undefined) throw new RangeError(`Cannot read ${path}: ${advice}`);
   throw new RangeError(
     `Cannot read ${path}: its extension tells no format; name the format, one of ${dataFormats.join(", ")}`,
   );

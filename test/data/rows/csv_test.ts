@@ -266,6 +266,17 @@ test("readRows() says where values go on after their quotation", async () => {
   ]);
 });
 
+test("readRows() says where blanks make text of quotation marks", async () => {
+  // Values of pandas 2's read_csv.
+  const { rows, notices } = await read('text,label\nx, "a"\n"y", "b" \n z, "c" d\n');
+  assert.deepEqual(rows.map(({ label }) => label), [' "a"', ' "b" ', ' "c" d']);
+  assert.deepEqual(notices, [
+    "d.csv: values have a blank before their quotation marks, first at line 2 (2 in all), and keep blank and marks, as in " +
+    "pandas; leave no blanks after delimiters if quotation marks aren't part of the text",
+  ]);
+  assert.deepEqual((await read('a,b\nx, "a"\n', { quotes: false })).notices, []);
+});
+
 test("readRows() reads the delimiter that Excel states", async () => {
   for (const end of ["\n", "\r\n", "\r"]) {
     const { rows, notices } = await read(["sep=^", "a^b", "1,5^2", ""].join(end));

@@ -262,3 +262,17 @@ test("readRows() refuses what files of a format don't have", async () => {
     });
   }
 });
+
+test("readRows() says what to do about files of formats that it doesn't read", async () => {
+  for (
+    const [name, advice] of [["a.csv.gz", "unpack it"], ["a.feather", "write Parquet"], [
+      "a.xlsx",
+      "save it as CSV",
+    ]]
+  ) {
+    await assert.rejects(readRows(name!), {
+      name: "RangeError",
+      message: new RegExp(`^Cannot read ${name}: .*; ?${advice}`),
+    });
+  }
+});
