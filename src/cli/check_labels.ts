@@ -1,4 +1,5 @@
 import { placeOf } from "../data/mod.ts";
+import { cut, excerpt } from "../data/excerpt.ts";
 import { nearestKey } from "../data/nearest_key.ts";
 import type { TaskKind } from "../tasks/mod.ts";
 import type { Example } from "./load_data.ts";
@@ -49,16 +50,14 @@ export function checkLabels(
   // Every label is near one of a letter or two.
   const nearest = label.length > 2 ? nearestKey(label, labels) : undefined;
   throw new ConfigError(
-    listWithin(labels, {
-      before: `Cannot use ${placeOf(example, index)}: its ${noun} ${
-        JSON.stringify(label)
-      } isn't among ${owner}: `,
+    listWithin(labels.map(cut), {
+      before: `Cannot use ${placeOf(example, index)}: its ${noun} ${excerpt(label)} isn't among ${owner}: `,
       width: 400,
     }) +
       (numOthers > 1
         ? `; ${numOthers - 1} more ${numOthers === 2 ? "example has" : "examples have"} such a ${noun}`
         : "") +
-      (nearest === undefined ? "" : `; did you mean ${JSON.stringify(nearest)}?`) + `; ${advice}`,
+      (nearest === undefined ? "" : `; did you mean ${excerpt(nearest)}?`) + `; ${advice}`,
   );
 }
 

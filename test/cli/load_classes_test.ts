@@ -83,6 +83,14 @@ test("loadData() refuses a label of the test file that no row to train on has, b
     message: new RegExp(`Cannot use line 3 of ${train}: its class "spam" isn't among data\\.labels: ham, c;`),
   });
 
+  const hostile = await file([...rows({ ham: 2 }), { text: "x", label: "a\nb\u001b[31m" }]);
+  const long = await file([{ text: "x", label: "y".repeat(10_000) }]);
+  await assert.rejects(load("sequence-classification", { train: hostile, test: long }), {
+    name: "ConfigError",
+    message: `Cannot use line 1 of ${long}: its class "${"y".repeat(60)}…" isn't among those to train on: ` +
+      "a\\nb\\x1b[31m, ham; name it in data.labels for an output of its own, or mend the file",
+  });
+
   const tagged = (tags: string[]) => ({ tokens: tags.map(() => "x"), tags });
   const tags = await file([tagged(["O", "B-PER"]), tagged(["O"])]);
   const oddTags = await file([tagged(["O", "B-LOC"])]);

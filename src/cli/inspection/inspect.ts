@@ -55,7 +55,7 @@ export async function checkInspected(path: string): Promise<void> {
   throw refuse(
     names.length === 0
       ? "it is a folder without safetensors files"
-      : listWithin(names.toSorted(), { before: "it is a folder; give one of its files, " }),
+      : listWithin(names.toSorted(), { before: "it is a folder; give one of its files, ", width: 400 }),
   );
 }
 

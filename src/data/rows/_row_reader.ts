@@ -54,6 +54,11 @@ export class RowReader {
     places.push(this.#set.place(this.#index));
   }
 
+  /** Whether there is a column of a name. */
+  has(column: string): boolean {
+    return this.#set.columns.has(column);
+  }
+
   /** A value as it stands. */
   value(column: string): unknown {
     const row = this.#set.rows[this.#index]!;
@@ -210,12 +215,15 @@ export class RowReader {
   }
 
   #columnHint(column: string): string {
-    const columns = [...this.#set.columns].slice(0, 20);
+    const columns = [...this.#set.columns];
     const nearest = nearestKey(column, columns);
     const advice = nearest === undefined
       ? this.#set.columnAdvice?.(this.#index)
       : `did you mean ${excerpt(nearest)}?`;
-    return `; the columns are ${columns.map(cut).join(", ")}${advice === undefined ? "" : `; ${advice}`}`;
+    const more = columns.length > 20 ? ` and ${columns.length - 20} more` : "";
+    return `; the columns are ${columns.slice(0, 20).map(cut).join(", ")}${more}${
+      advice === undefined ? "" : `; ${advice}`
+    }`;
   }
 
   /** An error that names the row. */

@@ -35,7 +35,7 @@ export interface MultiLabelColumns extends TextColumns {
 
 /** Which columns make examples of numbers. */
 export interface RegressionColumns extends TextColumns {
-  /** Column of the number, or of a list of numbers; or several columns of a number each. Default `"label"`. */
+  /** Column of the number, or of a list of numbers; or several columns of a number each. Default `"label"`, or `"value"` where there is none. */
   readonly valueColumn?: string | readonly string[];
 }
 

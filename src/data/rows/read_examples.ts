@@ -108,8 +108,14 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
     },
   },
   "regression": {
-    columnsOf: ({ valueColumn = "label", ...texts }) => [...textColumns(texts), ...[valueColumn].flat()],
-    convert: (row, { valueColumn = "label", ...columns }) => ({
+    columnsOf: ({ valueColumn = ["label", "value"], ...texts }) => [
+      ...textColumns(texts),
+      ...[valueColumn].flat(),
+    ],
+    convert: (
+      row,
+      { valueColumn = row.has("value") && !row.has("label") ? "value" : "label", ...columns },
+    ) => ({
       ...textsOf(row, columns),
       value: typeof valueColumn === "string"
         ? row.numbers(valueColumn)

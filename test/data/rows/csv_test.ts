@@ -306,6 +306,14 @@ test("readExamples() says which column may be meant, or that there may be no lin
     await error("text, label\na,x\n"),
     `${cannot} label must be text or a number, got nothing; the columns are text,  label; did you mean " label"?`,
   );
+  const wide = Array.from({ length: 1000 }, (_, i) => `c${i}`);
+  assert.equal(
+    await error(`text,${wide.join(",")},Label\na${",0".repeat(1000)},x\n`),
+    `${cannot} label must be text or a number, got nothing; there are the columns text, ${
+      wide.slice(0, 19).join(", ")
+    } ` +
+      'and 982 more; did you mean "Label"?',
+  );
   assert.equal(
     await error("great movie,positive\nbad movie,negative\n"),
     `${cannot} text must be text, got nothing; the columns are great movie, positive; name the columns by header if its ` +

@@ -104,6 +104,17 @@ describe("toExamples()", () => {
     });
   });
 
+  it("toExamples() takes a number from the column value where there is no label", () => {
+    const numbers = (row: Record<string, unknown>) =>
+      toExamples("regression", setOf([row])).map(({ value }) => value);
+    assert.deepEqual(numbers({ text: "a", value: 2.5 }), [2.5]);
+    assert.deepEqual(numbers({ text: "a", value: 2.5, label: 1 }), [1]);
+    assert.throws(
+      () => numbers({ text: "a", score: 2.5 }),
+      /column label must be a number.*the columns are text, score/,
+    );
+  });
+
   it("toExamples() makes several numbers of a list, or of several columns", () => {
     const set = setOf([{ text: "a", valence: 1, arousal: "0.5", both: [1, "0.5"] }]);
     for (const valueColumn of ["both", ["valence", "arousal"]]) {
