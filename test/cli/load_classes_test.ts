@@ -87,8 +87,9 @@ test("loadData() refuses a label of the test file that no row to train on has, b
   const long = await file([{ text: "x", label: "y".repeat(10_000) }]);
   await assert.rejects(load("sequence-classification", { train: hostile, test: long }), {
     name: "ConfigError",
-    message: `Cannot use line 1 of ${long}: its class "${"y".repeat(60)}…" isn't among those to train on: ` +
-      "a\\nb\\x1b[31m, ham; name it in data.labels for an output of its own, or mend the file",
+    message:
+      `Cannot use line 1 of ${long}: its class "${"y".repeat(60)}…" isn't among the labels of data.train: ` +
+      "a\\nb\\x1b[31m, ham; add it to data.labels to give it an output, or correct the file",
   });
 
   const tagged = (tags: string[]) => ({ tokens: tags.map(() => "x"), tags });
