@@ -309,7 +309,7 @@ test("readExamples() says which column may be meant, or that there may be no lin
   const wide = Array.from({ length: 1000 }, (_, i) => `c${i}`);
   assert.equal(
     await error(`text,${wide.join(",")},Label\na${",0".repeat(1000)},x\n`),
-    `${cannot} label must be text or a number, got nothing; there are the columns text, ${
+    `${cannot} label must be text or a number, got nothing; the columns are text, ${
       wide.slice(0, 19).join(", ")
     } ` +
       'and 982 more; did you mean "Label"?',
