@@ -187,6 +187,20 @@ test("questionAnswering() gives no answer where the first token's outputs exceed
   const { candidates } = of(0);
   assert.deepEqual(candidates.slice(0, 2).map(({ text, score }) => [text, score]), [["", 5], ["dog", 4]]);
   assertClose([candidates.reduce((sum, { probability }) => sum + probability, 0)], [1], { absolute: 1e-14 });
+  // Of equal scores no answer is the last, as the sort in transformers' utils_qa.py leaves it.
+  const even = questionAnswering({ stride: 1, noAnswerThreshold: 0 })
+    .predict(set, outputsOf(set, [[0, 0, 2, 2], [1, 0, 3, 4], [0, 6, 2, 2]]))[0]!;
+  assert.deepEqual([even.text, even.noAnswerMargin], ["dog", 0]);
+  assert.deepEqual(even.candidates.slice(0, 2).map(({ text }) => text), ["dog", ""]);
+  // The last, below all 19 spans: "dog" scores 4, three that begin or end with it 2, and 15 nothing.
+  const least = questionAnswering({ stride: 1, noAnswerThreshold: 0 })
+    .predict(set, outputsOf(set, [[0, 0, -2, -3], [0, 6, 2, 0], [0, 6, 0, 2]]))[0]!;
+  const { probability, ...worst } = least.candidates.at(-1)!;
+  assert.deepEqual([least.candidates.length, worst], [20, { text: "", start: 0, end: 0, score: -5 }]);
+  const weights = [Math.exp(4), 3 * Math.exp(2), 15, Math.exp(-5)];
+  const total = weights.reduce((sum, weight) => sum + weight);
+  assertClose([probability], [Math.exp(-5) / total], { absolute: 1e-12 });
+  assert.equal(least.noAnswerMargin, -9);
 });
 
 test("questionAnswering() answers nothing from an empty context", () => {
