@@ -232,3 +232,15 @@ test("tokenClassification() reads a word at the very start of a row", () => {
   assert.deepEqual(whole.truncated, [false]);
   assert.equal(whole.numTruncated, 0);
 });
+
+test("tokenClassification() reads each word's own outputs, also where O isn't the first tag and other tokens say more", () => {
+  const late = tokenClassification({ labels: ["B-PER", "I-PER", "O"] });
+  const set = late.prepare([example("Lovelace ran by", "B-PER O O")], new FakeTokenizer(), { maxLength: 6 });
+  // "[ Lov ela ce ran ]": the last word is cut off.
+  const outputs = Float32Array.from(
+    [[0, 9, 0], [2, 0, 1], [0, 8, 0], [0, 7, 0], [0, 1, 2], [0, 9, 0]].flat(),
+  );
+  assert.deepEqual(late.predict(set, outputs)[0]!.tags, words("B-PER O O"));
+  assert.deepEqual(late.score(set, outputs), { f1: 1, precision: 1, recall: 1, accuracy: 1 });
+  assert.throws(() => tokenClassification({ labels: ["O"] }), { name: "RangeError", message: /1 classes/ });
+});
