@@ -216,7 +216,7 @@ class BareTokenizer extends FakeTokenizer {
   }
 }
 
-test("tokenClassification() reads a word at the very start of a row", () => {
+test("tokenClassification() reads words at the very start and end of a row", () => {
   const tokenizer = new BareTokenizer();
   const set = task.prepare([example("Ada Lovelace wrote", "B-PER I-PER O")], tokenizer, { maxLength: 7 });
   assert.equal(tokenizer.spell(set.ids), "Ada Lov ela ce wro te _");
@@ -224,6 +224,8 @@ test("tokenClassification() reads a word at the very start of a row", () => {
   assert.deepEqual([...set.targets], [1, 2, x, x, 0, x, x]);
   const outputs = outputsOf([["B-PER", "I-PER", "O", "O", "O", "O", "O"]], 7);
   assert.deepEqual(task.predict(set, outputs)[0]!.tags, words("B-PER I-PER O"));
+  const full = task.prepare([example("a b", "B-PER I-PER")], tokenizer, { maxLength: 2 });
+  assert.deepEqual([...full.targets], [1, 2]);
   // One word of three is seen, the first; and of a text that fits, every one.
   const short = task.prepare([task.ask("Ada Lovelace wrote")], tokenizer, { maxLength: 1 });
   const found = task.predict(short, outputsOf([["B-PER"]], 1))[0]!;
@@ -243,4 +245,33 @@ test("tokenClassification() reads each word's own outputs, also where O isn't th
   assert.deepEqual(late.predict(set, outputs)[0]!.tags, words("B-PER O O"));
   assert.deepEqual(late.score(set, outputs), { f1: 1, precision: 1, recall: 1, accuracy: 1 });
   assert.throws(() => tokenClassification({ labels: ["O"] }), { name: "RangeError", message: /1 classes/ });
+});
+
+test("tokenClassification() counts the words cut off at either end, not those that have no token", () => {
+  const unseen = (tokens: string[], places?: number[]) => {
+    const tags = tokens.map(() => "O");
+    const set = task.prepare([{ tokens, tags }], new FakeTokenizer(), { maxLength: 4 });
+    const seen = places ? { ...set, firstTokens: [Int32Array.from(places)], truncated: [true] } : set;
+    return task.predict(seen, outputsOf([[]], 4))[0]!.numUnseen;
+  };
+  assert.equal(unseen(["", "a", ""]), undefined);
+  assert.equal(unseen(["a", "", "b", "c"]), 1);
+  // As a text cut at its left leaves them, and one of which nothing is left.
+  assert.equal(unseen(["a", "b", "c"], [-1, -1, 1]), 2);
+  assert.equal(unseen(["a", "b", "", "c", "d"], [-1, 1, -1, 2, -1]), 2);
+  assert.equal(unseen(["a", "b", "c"], [-1, -1, -1]), 3);
+});
+
+test("tokenClassification() scores a single word, and refuses to score none", () => {
+  const score = (given: typeof examples) => {
+    const set = task.prepare(given, new FakeTokenizer(), { maxLength: 3 });
+    return task.score(set, outputsOf(given.map(() => []), 3));
+  };
+  assert.equal(score([example("x", "O")])["accuracy"], 1);
+  for (const none of [[], [{ tokens: [], tags: [] }]]) {
+    assert.throws(() => score(none), {
+      name: "RangeError",
+      message: "Cannot score tags: there must be at least one word, got 0",
+    });
+  }
 });
