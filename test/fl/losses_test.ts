@@ -145,3 +145,11 @@ test("evaluate() refuses rows of which no target counts", async () => {
       "Cannot evaluate 2 rows: expected targets that count, got none; raise the maximum length if texts were cut",
   });
 });
+
+test("evaluate() refuses a token that the encoder has no embedding for", async () => {
+  const task = tasks["sequence-classification"]!;
+  const { model } = await openTaskModel(gpu, folderFiles(join(lossesFolder, task.kind)), { task });
+  const rows = { batchSize: 1, length: 2, ids: Uint32Array.of(1, 1000), mask: Float32Array.of(1, 1) };
+  const set = createTaskSet(rows, { targets: Int32Array.of(0) });
+  await assert.rejects(evaluate(model, set), { name: "RangeError", message: /1000/ });
+});

@@ -43,6 +43,16 @@ test("classification() takes pairs of texts", () => {
   assert.deepEqual([...set.types!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
 });
 
+test("classification() asks of a text or a pair, and tells two classes apart", () => {
+  const two = classification({ labels: ["no", "yes"] });
+  assert.deepEqual(two.ask("a"), { text: "a", label: "no" });
+  assert.deepEqual(two.ask("a", ""), { text: "a", textPair: "", label: "no" });
+  const tokenizer = new FakeTokenizer();
+  const set = two.prepare([two.ask("a", "b")], tokenizer, { maxLength: 5 });
+  assert.equal(tokenizer.spell(set.ids), "[ a ] b ]");
+  assert.deepEqual(two.predict(set, Float32Array.of(0, 1))[0]!.label, "yes");
+});
+
 test("classification() names an example that doesn't fit", () => {
   const [tokenizer, options] = [new FakeTokenizer(), { maxLength: 8 }];
   const unknown = [{ text: "a", label: "ham" }, { text: "b", label: "Spam" }];

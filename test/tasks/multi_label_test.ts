@@ -62,6 +62,14 @@ test("multiLabelClassification() predicts the labels whose probability reaches t
   ]]);
 });
 
+test("multiLabelClassification() asks of a text or a pair, also whether one label applies", () => {
+  const one = multiLabelClassification({ labels: ["urgent"] });
+  assert.deepEqual(one.ask("a"), { text: "a", labels: [] });
+  assert.deepEqual(one.ask("a", "b"), { text: "a", textPair: "b", labels: [] });
+  const set = one.prepare([one.ask("a"), one.ask("b")], new FakeTokenizer(), { maxLength: 3 });
+  assert.deepEqual(one.predict(set, Float32Array.of(1, -1)).map((each) => each.labels), [["urgent"], []]);
+});
+
 test("multiLabelClassification() refuses thresholds and labels that make no sense", () => {
   for (const threshold of [0, 1, NaN]) {
     assert.throws(() => multiLabelClassification({ labels, threshold }), {

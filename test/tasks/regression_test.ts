@@ -99,6 +99,12 @@ test("regression()'s loss of several numbers is the mean over all, as PyTorch's 
   assertClose([y.reduce((sum, value) => sum + value, 0) / 6], [6672.17724609375], { relative: 1e-6 });
 });
 
+test("regression() asks of a text or a pair", () => {
+  const several = regression({ labels: ["a", "b"] });
+  assert.deepEqual(task.ask("a"), { text: "a", value: 0 });
+  assert.deepEqual(several.ask("a", "b"), { text: "a", textPair: "b", value: [0, 0] });
+});
+
 test("regression() has one output, or several of different names", () => {
   assert.deepEqual(regression({ labels: ["similarity"] }).labels, ["similarity"]);
   assert.throws(() => regression({ labels: [] }), { name: "RangeError" });
