@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assign, tensor } from "../../src/engine/mod.ts";
-import { evaluate } from "../../src/fl/mod.ts";
-import { classification, createTaskSet, TaskModel } from "../../src/tasks/mod.ts";
+import { evaluate, modelOutputs } from "../../src/fl/mod.ts";
+import { classification, createTaskSet, regression, type Task, TaskModel } from "../../src/tasks/mod.ts";
 import { testGpu } from "../engine/harness.ts";
+import { assertClose } from "../support/compare.ts";
 import { tinyClassifier, TinyEncoder, tinyTask } from "../support/tiny_encoder.ts";
 import { tinyLogits, tinyLoss, tinyParameters } from "../support/tiny_oracle.ts";
 
@@ -42,6 +43,21 @@ test("evaluate() gives the float64 oracle's loss, accuracy and macro-F1, whateve
     results.push(found);
   }
   for (const result of results) assert.deepEqual(result, results[0], "a batch's size changes no bit");
+});
+
+test("evaluate() counts all targets of a row that has as many as tokens, most of them padding", async () => {
+  const size = 24;
+  const labels = Array.from({ length: size }, (_, k) => `value_${k}`);
+  const task = regression({ labels }) as Task;
+  const several = TaskModel.create(gpu, new TinyEncoder(gpu), { task, seed: 2 });
+  const targets = Float32Array.from({ length: 2 * size }, (_, i) => Math.sin(i));
+  const mask = Float32Array.from({ length: 2 * size }, (_, i) => i % size < 3 ? 1 : 0);
+  const ids = Uint32Array.from(mask, (kept, i) => kept * (1 + i % 5));
+  const set = createTaskSet({ batchSize: 2, length: size, ids, mask }, { targets });
+  const { outputs } = await modelOutputs(several, set);
+  const loss = outputs.reduce((sum, value, i) => sum + (value - targets[i]!) ** 2, 0) / (2 * size);
+  // Squares below 2 of differences that round once.
+  assertClose([(await evaluate(several, set)).loss], [loss], { absolute: 1e-6 });
 });
 
 test("evaluate() reports progress and frees what it used", async () => {
