@@ -88,6 +88,17 @@ test("evaluate() refuses an empty set and names the first row whose outputs aren
   });
 });
 
+test("evaluate() refuses a row of which one output isn't finite", async () => {
+  const broken = tinyClassifier(gpu, { classes: 3, seed: 4 });
+  const weights = await broken.head.output.weight.floats();
+  weights.fill(NaN, 12);
+  assign(broken.head.output.weight, tensor(gpu, weights, { shape: [3, 6] }));
+  await assert.rejects(evaluate(broken, data), {
+    name: "NonFiniteError",
+    message: /^Cannot evaluate row \d+: its outputs are -?\d[^N]*, NaN; the model has diverged/,
+  });
+});
+
 test("evaluate() doesn't take a token id outside the vocabulary for a word", async () => {
   const ids = data.ids.slice();
   ids[3 * data.length] = 1e6;

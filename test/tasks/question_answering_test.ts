@@ -52,6 +52,10 @@ test("questionAnswering() sees a long context through windows that share a strid
   );
   assert.deepEqual(first!.ids, second!.ids);
   assert.notDeepEqual(first!.ids, set.ids.subarray(0, 18));
+  const [rounded, whole] = [questionAnswering(), questionAnswering({ stride: 3 })].map((each) =>
+    each.prepare([ask("dog")], tokenizer, { maxLength: 11 })
+  );
+  assert.deepEqual(rounded!.ids, whole!.ids);
 });
 
 test("questionAnswering() targets the first and last token of the first answer, or the first token of the row", () => {
@@ -172,6 +176,27 @@ test("questionAnswering() gives no answer longer than it may be", () => {
   assert.equal(short.predict(set, outputs)[0]!.text, "dog");
 });
 
+test("questionAnswering() looks for answers of up to 30 tokens, and gives the 20 best, as transformers does by default", () => {
+  const usual = questionAnswering();
+  const long = Array.from({ length: 31 }, (_, i) => String.fromCharCode(97 + i % 26)).join(" ");
+  const set = usual.prepare([{ ...ask(), context: long }], new FakeTokenizer(), { maxLength: 40 });
+  const candidates = (last: number) =>
+    usual.predict(set, outputsOf(set, [[0, 4, 5, 0], [0, 4 + last, 0, 5]]))[0]!.candidates;
+  assert.equal(candidates(29)[0]!.text, long.slice(0, 59));
+  assert.deepEqual(candidates(29)[0]!.score, 10);
+  assert.equal(candidates(30)[0]!.score, 5);
+  assert.equal(candidates(30).length, 20);
+});
+
+test("questionAnswering() gives no answer of tokens that stand for no character", () => {
+  const set = task.prepare([ask("dog")], new FakeTokenizer(), options);
+  // The token of "old" has no width, as a lone "▁" has none.
+  const narrow: QuestionSet = { ...set, spans: set.spans.map((spans) => spans.with(5, spans[5] && [4, 4])) };
+  const { text, candidates } = task.predict(narrow, outputsOf(set, [[0, 5, 3, 3], [0, 6, 4, 4]]))[0]!;
+  assert.equal(text, "dog");
+  assert.ok(candidates.every((each) => each.text !== ""));
+});
+
 test("questionAnswering() gives no answer where the first token's outputs exceed the best by more than a threshold", () => {
   const set = task.prepare([ask("dog")], new FakeTokenizer(), options);
   // No answer scores 5 in the first window and 7 in the second: the least counts. The best span scores 4.
@@ -242,6 +267,19 @@ test("questionAnswering() is scored by F1 and exact match, apart for questions w
     careful.metrics.slice(0, 4),
   );
   assert.deepEqual(task.metrics, ["f1", "exactMatch"]);
+  // Apart only where the task tells them apart, and only of the kinds that there are.
+  // The third is then answered with "The", which is nothing to SQuAD's script: it drops articles.
+  assert.deepEqual(task.predict(set, outputs).map(({ text }) => text), ["dog", "ran far", "The", "old"]);
+  assert.deepEqual(task.score(set, outputs), { f1: 2.5 / 4, exactMatch: 0.5 });
+  const one = careful.prepare([ask("dog")], new FakeTokenizer(), options);
+  const found = { f1: 1, exactMatch: 1, hasAnswerF1: 1, hasAnswerExactMatch: 1 };
+  assert.deepEqual(careful.score(one, outputs.subarray(0, 2 * 18)), found);
+  const none = careful.prepare([ask()], new FakeTokenizer(), options);
+  assert.deepEqual(careful.score(none, outputs.subarray(4 * 18, 6 * 18)), {
+    f1: 1,
+    exactMatch: 1,
+    noAnswerAccuracy: 1,
+  });
 });
 
 test("questionAnswering() finds the targets of any answer back in its context", () => {
@@ -297,12 +335,34 @@ test("questionAnswering() names an example that doesn't fit", () => {
     name: "RangeError",
     message: /answer ""/,
   });
+  assert.throws(() => prepare({ answers: [{ text: " ", start: 3 }] }), {
+    name: "RangeError",
+    message: /answer " "/,
+  });
   assert.throws(() => prepare({ question: "who ran and ran and ran" }), {
     name: "RangeError",
     message: /example 2 \("q"\): Cannot see a text through windows of 0 tokens/,
   });
   assert.throws(() => task.ask("who?"), { name: "TypeError", message: /without a context/ });
   assert.deepEqual(task.ask("who?", "me"), { id: "0", question: "who?", context: "me", answers: [] });
+});
+
+test("questionAnswering() passes on errors that aren't about the length of a question", () => {
+  class BrokenTokenizer extends FakeTokenizer {
+    override encodePair(): never {
+      throw new TypeError("broken");
+    }
+  }
+  for (const longQuestions of [undefined, "skip"] as const) {
+    assert.throws(
+      () =>
+        task.prepare([ask("dog")], new BrokenTokenizer(), {
+          ...options,
+          ...longQuestions && { longQuestions },
+        }),
+      { name: "TypeError", message: "broken" },
+    );
+  }
 });
 
 test("questionAnswering() skips a question that leaves no room for its context if it's told so", () => {
@@ -330,6 +390,11 @@ test("questionAnswering() refuses options out of range, and empty sets", () => {
       message: new RegExp(Object.keys(bad)[0]!),
     });
   }
+  assert.throws(() => questionAnswering({ maxAnswerLength: 0 }), { message: /from 1, got 0/ });
+  const least = questionAnswering({ nBest: 1, maxAnswerLength: 1, stride: 0 });
+  const set = least.prepare([ask("dog")], new FakeTokenizer(), options);
+  const { candidates } = least.predict(set, outputsOf(set, [[0, 5, 3, 1], [0, 6, 0, 3]]))[0]!;
+  assert.deepEqual(candidates.map(({ text, score }) => [text, score]), [["old", 4]]);
   const empty = task.prepare([], new FakeTokenizer(), options);
   assert.deepEqual(task.predict(empty, new Float32Array(0)), []);
   assert.throws(() => task.score(empty, new Float32Array(0)), { name: "RangeError", message: /got 0/ });
