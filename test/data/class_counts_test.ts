@@ -64,6 +64,18 @@ test("similarLabels() takes one edit for a slip where a label is rare", () => {
   assert.deepEqual(pairsOf({ positve: 1, positive: 20 }), [["positve", "positive"]]);
   assert.deepEqual(pairsOf({ postiive: 1, positive: 20 }), [["postiive", "positive"]]);
   assert.deepEqual(pairsOf({ positve: 2, positive: 20 }), []);
+  // Whatever the letter, and beside others that end alike.
+  for (const slip of ["rlative", "relatve", "relativ", "relatixe", "relativee", "reelative"]) {
+    assert.deepEqual(pairsOf({ [slip]: 1, relative: 900, positive: 1000 }), [[slip, "relative"]], slip);
+  }
+  // The commonest of two that it is like.
+  assert.deepEqual(pairsOf({ positave: 1, positove: 100, positive: 1000 }), [["positave", "positive"]]);
+  // Labels of 5 to 40 letters.
+  assert.deepEqual(pairsOf({ wrods: 1, words: 20 }), [["wrods", "words"]]);
+  assert.deepEqual(pairsOf({ wrod: 1, word: 20 }), []);
+  const long = "x".repeat(38);
+  assert.deepEqual(pairsOf({ [`${long}ab`]: 1, [`${long}aa`]: 20 }), [[`${long}ab`, `${long}aa`]]);
+  assert.deepEqual(pairsOf({ [`${long}aab`]: 1, [`${long}aaa`]: 20 }), []);
 });
 
 test("similarLabels() leaves labels alone that are meant to differ", () => {

@@ -106,6 +106,20 @@ test("readRows() finds a first column of CoNLL that numbers the words", async ()
   assert.deepEqual(await pairs(["1 O", "2 O"]), ["1/O 2/O"]);
 });
 
+test("readRows() takes for comments and numbers of words only what is", async () => {
+  // A file whose first column numbers the words has comments that look like words, a file that doesn't words like ranges.
+  assert.deepEqual(await pairs(["#\tsource\tO\tO", "1\tSie\tO\tO", "2\tin\tB-X\tO"]), ["Sie/O in/B-X"]);
+  assert.deepEqual(await pairs(["1-2 O", "2.1 B-X", "a O"]), ["1-2/O 2.1/B-X a/O"]);
+  const header = ["note", "tokens", "tags"];
+  assert.deepEqual(await pairs(["x\ta\tO", "\tb\tO"], { header }), ["a/O b/O"]);
+});
+
+test("readRows() finds no sentence in CoNLL of comments alone", async () => {
+  for (const lines of [[], ["", "-DOCSTART- O", ""], ["# a", "# b c", "", "# d"]]) {
+    assert.deepEqual((await read(lines)).rows, []);
+  }
+});
+
 test("readRows() reads CoNLL-U by named columns, without ranges and empty nodes", async () => {
   const line = (id: string, form: string, tag: string) => [id, form, "_", tag, ..."______"].join("\t");
   const lines = [
@@ -146,6 +160,15 @@ test("readRows() refuses CoNLL by the line whose columns are other ones, or whos
   await refuses(
     ["EU\tB-ORG", "\tO"],
     "Cannot read line 2 of d.conll: expected a word and its tag, got no word",
+  );
+  await refuses(
+    ["EU\tB-ORG", "", "x\tO", "\tO", "\tO"],
+    "Cannot read line 4 of d.conll: expected a word and its tag, got no word",
+  );
+  await refuses(["\tO"], "Cannot read line 1 of d.conll: expected a word and its tag, got no word");
+  await refuses(
+    ["x O", "", "# a comment", "#win B-X", "# c d", "y O"],
+    "Cannot read line 5 of d.conll: expected 2 columns, as line 1 has, not 3, got # c d",
   );
   await refuses(
     ["a b c d e"],
