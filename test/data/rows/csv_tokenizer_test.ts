@@ -18,7 +18,7 @@ function read(
 }
 
 const misquoted = (line: number) =>
-  `line ${line}: a quotation mark begins a value there that doesn't end with one; if quotation marks are part of the text in ` +
+  `line ${line}: a value begins with a quotation mark and doesn't end with one; if quotation marks are part of the text in ` +
   "this file, set quotes to false";
 
 test("CsvTokenizer reads as pandas does, and counts lines", () => {
@@ -42,7 +42,7 @@ test("CsvTokenizer reads as pandas does, and counts lines", () => {
 
 test("CsvTokenizer gives the same records and lines wherever a piece ends", () => {
   const piece = fc.string({
-    unit: fc.constantFrom("x", " ", ",", '"', "\r", "\n", "\r\n", '""'),
+    unit: fc.constantFrom("x", " ", ",", '"', "\r", "\n", "\r\n", '""', "\ufeff"),
     maxLength: 4,
   });
   fc.assert(
@@ -60,6 +60,6 @@ test("CsvTokenizer refuses a record of more than 64 MiB, and no shorter one", ()
   for (let i = 0; i < 64; i++) tokenizer.push(piece);
   assert.throws(() => tokenizer.push("x"), {
     name: "DataLimitError",
-    message: "line 2: a record may have 67108864 characters",
+    message: "line 2: a record may have at most 67108864 characters",
   });
 });
