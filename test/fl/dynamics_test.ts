@@ -134,3 +134,41 @@ test("measureDynamics() keeps the direction of a turn by 1e-4 to one part in a t
   // 1 − cos(1e-4) = 5e-9, which f32 can't tell from 0 as a difference.
   assert.ok(Math.abs(fromLastRound.direction / 5e-9 - 1) <= 1e-3, `${fromLastRound.direction}`);
 });
+
+test("measureDynamics() adds up over layers what rounds lose, and averages how far they moved", async () => {
+  const layers = ["encoder.inner", "encoder.outer"];
+  const model = await attachAdapters(tinyClassifier(gpu, { width: 2, inner: 2 }), {
+    targets: layers,
+    rank: 1,
+    alpha: 2,
+    initialization: lora,
+  });
+  const columns = (...values: readonly number[][]) =>
+    new Map(layers.map((name, i) => [name, tensor(gpu, values[i]!, { shape: [2, 1] })]));
+  // One layer doubles in length and the other turns by 90 degrees; from the start they have turned by 0 and 180.
+  const [pretrained, before, after] = [
+    columns([1, 0], [0, -5]),
+    columns([2, 0], [3, 0]),
+    columns([4, 0], [0, 3]),
+  ];
+  const [errors, changes] = [columns([0.5, 0], [0, 1]), columns([1, 0], [0, 1.5])];
+  const aggregates = () =>
+    new Map(layers.map((name) => [name, { error: errors.get(name)!, change: changes.get(name)! }]));
+  const liveBytes = gpu.stats().liveBytes;
+  const found = await measureDynamics(model, { aggregates } as FactorCovariance, {
+    before,
+    after,
+    pretrained,
+  });
+  assert.equal(gpu.stats().liveBytes, liveBytes);
+  // With the scale 2/1: errors of 1 and 2, changes of 2 and 3; the weights moved by (2, 0), as they were to, and by (−3, 3)
+  // where (0, 3) was right.
+  const close = (value: number | null, wanted: number) =>
+    assert.ok(Math.abs(value! - wanted) <= 1e-6, `${value} for ${wanted}`);
+  close(found.aggregationError, Math.sqrt((1 + 4) / (4 + 9)));
+  close(found.appliedError, Math.sqrt(9 / (4 + 9)));
+  close(found.fromLastRound.magnitude, (2 + 0) / 2);
+  close(found.fromLastRound.direction, (0 + 1) / 2);
+  close(found.fromPretrained.magnitude, (3 + 2) / 2);
+  close(found.fromPretrained.direction, (0 + 2) / 2);
+});
