@@ -213,10 +213,9 @@ export function toExamples<Kind extends ExampleKind>(
   const ids = new Set<string>();
   const indicated = indicators?.(set, columns, labels);
   if (indicated !== undefined) {
+    const advice = labels === undefined && indicated[0] === "0" ? "; set labels to name them" : "";
     onNotice?.(
-      `Lists of labels have 1 or 0 for each of ${indicated.length}: ${
-        excerptOfNames(indicated)
-      }; set labels to name them`,
+      `Lists of labels have 1 or 0 for each of ${indicated.length}: ${excerptOfNames(indicated)}${advice}`,
     );
   }
   const examples = set.rows.flatMap((_, i) => {

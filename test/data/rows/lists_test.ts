@@ -102,6 +102,7 @@ test("readExamples() finds lists of a 1 or 0 for each label", async () => {
     const named = await read(several, ["d.jsonl", content], { labels: ["joy", "fear", "anger"] });
     assert.deepEqual(named.examples?.map(({ labels }) => labels), [["joy"], ["fear", "anger"]]);
     assert.deepEqual(named.classNames, ["joy", "fear", "anger"]);
+    assert.deepEqual(named.notices, ['Lists of labels have 1 or 0 for each of 3: "joy", "fear", "anger"']);
     const table = await read(several, ["d.csv", `text,labels\na,"${first}"\nb,"${second}"\n`]);
     assert.deepEqual(table.examples, plain.examples);
   }
