@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import { type Config, configSchema } from "./config.ts";
 import { decodeText } from "../../data/rows/decode_text.ts";
+import { describeIssue } from "../../data/describe_issue.ts";
 import { isRepoName, parseModelSpec } from "../../data/hub/model_spec.ts";
 import { nearestKey } from "../../data/nearest_key.ts";
 import { findJsonProblem } from "./json_problem.ts";
@@ -137,8 +138,6 @@ function describe(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case "unrecognized_keys":
       return issue.keys.map((key) => describeKey(key, knownKeys(issue.inst))).join("; ");
-    case "invalid_type":
-      return `expected ${TYPES[issue.expected] ?? issue.expected}, got ${show(issue.input)}`;
     case "invalid_value":
       return describeChoice(issue.values.map(String), issue.input);
     case "invalid_union": {
@@ -147,33 +146,9 @@ function describe(issue: z.core.$ZodRawIssue): string | undefined {
       const options = (issue as { options?: unknown[] }).options ?? [];
       return describeChoice(options.map(String), input?.[String(issue["discriminator"])]);
     }
-    case "too_small":
-      return `expected ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${unit(issue)}, got ${
-        show(issue.input)
-      }`;
-    case "too_big":
-      return `expected ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}, got ${
-        show(issue.input)
-      }`;
     default:
-      return undefined;
+      return describeIssue(issue, show);
   }
-}
-
-const TYPES: Readonly<Record<string, string>> = {
-  int: "a whole number",
-  number: "a number",
-  string: "text",
-  object: "an object",
-  array: "a list",
-  boolean: "true or false",
-};
-
-/** What a limit counts. */
-function unit({ origin, minimum }: { readonly origin: string; readonly minimum: number | bigint }): string {
-  const name = origin === "string" ? " character" : origin === "array" ? " entr" : undefined;
-  if (name === undefined) return "";
-  return origin === "array" ? `${name}${minimum === 1 ? "y" : "ies"}` : `${name}${minimum === 1 ? "" : "s"}`;
 }
 
 function describeKey(key: string, known: readonly string[]): string {

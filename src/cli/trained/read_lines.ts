@@ -10,7 +10,7 @@ import { ConfigError } from "../config/parse_config.ts";
  *
  * @example
  * ```ts
- * splitLines(new TextEncoder().encode("a\r\n\r\nb\n")); // ["a", "", "b"]
+ * splitLines(Uint8Array.from([97, 13, 10, 13, 10, 98, 10])); // ["a", "", "b"]
  * ```
  */
 export function splitLines(bytes: Uint8Array, encoding?: string): string[] {

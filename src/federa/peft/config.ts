@@ -1,3 +1,4 @@
+import { describeIssue } from "../../data/describe_issue.ts";
 import { z } from "zod";
 import { excerpt } from "../../data/excerpt.ts";
 import { readPatternMap } from "./_pattern_map.ts";
@@ -112,7 +113,7 @@ export function parsePeftConfig(value: unknown, options: ParsePeftConfigOptions 
       } by its ` +
         `adapter_config.json:\n  ${problems.join("\n  ")}`,
     );
-  const { success, data, error } = schema.safeParse(value);
+  const { success, data, error } = schema.safeParse(value, { error: (issue) => describeIssue(issue) });
   if (!success) {
     throw refuse(error.issues.map(({ path, message }) => `${path.join(".") || "it"}: ${message}`));
   }

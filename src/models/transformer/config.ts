@@ -1,3 +1,4 @@
+import { describeIssue } from "../../data/describe_issue.ts";
 import { z } from "zod";
 import { ModelConfigError } from "../errors.ts";
 
@@ -111,7 +112,7 @@ export interface ParseModelConfigOptions<Fields> {
  */
 export function parseModelConfig<Fields>(value: unknown, options: ParseModelConfigOptions<Fields>): Fields {
   const { schema, title } = options;
-  const { success, data, error } = schema.safeParse(value);
+  const { success, data, error } = schema.safeParse(value, { error: (issue) => describeIssue(issue) });
   if (success) return data;
   const problems = error.issues.map(({ path, message }) => `  ${path.join(".") || "it"}: ${message}`);
   throw new ModelConfigError(

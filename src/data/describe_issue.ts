@@ -1,0 +1,63 @@
+import type { z } from "zod";
+import { excerpt } from "./excerpt.ts";
+
+const TYPES: Readonly<Record<string, string>> = {
+  int: "a whole number",
+  number: "a number",
+  string: "text",
+  object: "an object",
+  record: "an object",
+  array: "a list",
+  boolean: "true or false",
+};
+
+/**
+ * Says in plain words what a schema expected of a value and what was found, for the `error` option of a parse; undefined
+ * where the schema's own message is clearer.
+ *
+ * @param show what to print of the value.
+ *
+ * @example
+ * ```ts no-run
+ * z.number().safeParse("8", { error: (issue) => describeIssue(issue) }).error?.issues[0]?.message;
+ * // 'expected a number, got "8"'
+ * ```
+ */
+export function describeIssue(
+  issue: z.core.$ZodRawIssue,
+  show: (value: unknown) => string = excerpt,
+): string | undefined {
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${typeName(issue.expected)}, got ${show(issue.input)}`;
+    case "invalid_union": {
+      const types = issue.errors.map(([first]) =>
+        first?.code === "invalid_type" ? typeName(first.expected) : ""
+      );
+      if (types.length === 0 || types.includes("")) return undefined;
+      return `expected ${types.join(" or ")}, got ${show(issue.input)}`;
+    }
+    case "too_small":
+      return `expected ${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${unit(issue)}, got ${
+        show(issue.input)
+      }`;
+    case "too_big":
+      return `expected ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}, got ${
+        show(issue.input)
+      }`;
+    default:
+      return undefined;
+  }
+}
+
+function typeName(type: string): string {
+  return TYPES[type] ?? type;
+}
+
+/** What a limit counts. */
+function unit({ origin, minimum }: { readonly origin: string; readonly minimum: number | bigint }): string {
+  const one = Number(minimum) === 1;
+  if (origin === "string") return one ? " character" : " characters";
+  if (origin === "array") return one ? " entry" : " entries";
+  return "";
+}
