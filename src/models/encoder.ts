@@ -36,6 +36,10 @@ export abstract class TextEncoder extends Module {
   abstract readonly adapterTargets: readonly string[];
   /** The layer that {@linkcode TextEncoder.pool} alone reads, where there is one. */
   declare readonly pooler?: Module | undefined;
+  /** Number of token types that have embeddings; undefined if types aren't used. */
+  get numTypes(): number | undefined {
+    return undefined;
+  }
   /** Whether a training step keeps only what goes from layer to layer, and runs each layer again in its backward pass. */
   checkpointing = false;
 

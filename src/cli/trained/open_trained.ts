@@ -24,6 +24,7 @@ import { openOwn } from "./open_own.ts";
 import { describePeft } from "./peft_description.ts";
 import type { TrainedSettings } from "./trained_settings.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
+import { tellsPairs, withoutQuestionTypes } from "./question_types.ts";
 import { notedReading, readTaskNote, type TaskNote } from "./task_note.ts";
 
 /** A trained model, ready to answer. */
@@ -92,7 +93,17 @@ async function openAdapter(
     const { pretrained, loaded } = opened;
     const maxLength = maxLengthFor(loaded, { given: options.maxLength, recorded });
     const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint!.family });
-    return { ...opened, model, description: { ...description, maxLength } };
+    // Adapters that were exported here before they had the task_type null were trained with types; a note lies beside them.
+    const isUntyped = adapter.config.taskType === "QUESTION_ANS" && (model.encoder.numTypes ?? 1) > 1 &&
+      await readTaskNote(files) === undefined && tellsPairs(opened.tokenizer);
+    if (isUntyped) {
+      options.reporter.line(
+        "Question and context both have the token type 0, as PEFT's class for task_type QUESTION_ANS leaves token types out; " +
+          "with task_type null in adapter_config.json they are used, as merged and exported models do",
+      );
+    }
+    const tokenizer = isUntyped ? withoutQuestionTypes(opened.tokenizer) : opened.tokenizer;
+    return { ...opened, model, tokenizer, description: { ...description, maxLength } };
   } finally {
     await adapter.weights.close();
     await sentenceHead?.close();

@@ -22,7 +22,7 @@ import { IMPOSSIBLE, toQuestion } from "./_question.ts";
 import { MissingLabelError, RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "./read_rows.ts";
 import type { RowSet } from "./row_set.ts";
-import { textColumns, textsOf } from "./_texts.ts";
+import { tellUnusedPair, textColumns, textsOf } from "./_texts.ts";
 
 /** The kinds of examples, by the kinds of tasks that learn from them, and the columns that make each. */
 export interface ExampleKinds {
@@ -63,6 +63,8 @@ export interface ToExamplesOptions {
 }
 
 interface Converter<Kind extends ExampleKind> {
+  /** Whether an example is of a text, or of a pair of them. */
+  readonly hasTexts?: true;
   /** The columns that are read. */
   columnsOf(columns: ExampleKinds[Kind]["columns"]): readonly (string | undefined)[];
   /** The column of the labels, or a column for each. */
@@ -82,6 +84,7 @@ interface Converter<Kind extends ExampleKind> {
 
 const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
   "sequence-classification": {
+    hasTexts: true,
     columnsOf: ({ labelColumn = "label", ...texts }) => [...textColumns(texts), labelColumn],
     labelColumns: ({ labelColumn = "label" }) => labelColumn,
     convert: (row, { labelColumn = "label", classNames, ...columns }) => ({
@@ -90,6 +93,7 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
     }),
   },
   "multi-label-classification": {
+    hasTexts: true,
     columnsOf: ({ labelColumns = "labels", ...texts }) => [...textColumns(texts), ...[labelColumns].flat()],
     labelColumns: ({ labelColumns = "labels" }) => labelColumns,
     indicators: (set, { labelColumns = "labels", classNames }, labels) =>
@@ -108,6 +112,7 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
     },
   },
   "regression": {
+    hasTexts: true,
     columnsOf: ({ valueColumn = ["label", "value"], ...texts }) => [
       ...textColumns(texts),
       ...[valueColumn].flat(),
@@ -205,7 +210,8 @@ export function toExamples<Kind extends ExampleKind>(
   columns: ExampleKinds[Kind]["columns"] = {},
   { missingLabels = "refuse", labels, onNotice }: ToExamplesOptions = {},
 ): ExampleKinds[Kind]["example"][] {
-  const { convert, indicators } = converterOf(kind);
+  const { convert, indicators, hasTexts } = converterOf(kind);
+  if (hasTexts) tellUnusedPair(set, columns, onNotice);
   const { keyColumn } = columns as KeyColumn;
   const classes = new Set(labels);
   const dropped: string[] = [];

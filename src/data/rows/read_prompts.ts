@@ -5,7 +5,7 @@ import { toAsked } from "./_question.ts";
 import type { ExampleKind, ExampleKinds } from "./read_examples.ts";
 import { RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "./read_rows.ts";
-import { textColumns, textsOf } from "./_texts.ts";
+import { tellUnusedPair, textColumns, textsOf } from "./_texts.ts";
 
 /** The inputs of predictions, by kinds of tasks. */
 export interface PromptKinds {
@@ -23,11 +23,13 @@ export interface ReadPromptsOptions<Kind extends ExampleKind> extends Omit<ReadR
 }
 
 interface Converter<Kind extends ExampleKind> {
+  /** Whether an example is of a text, or of a pair of them. */
+  readonly hasTexts?: true;
   columnsOf(columns: ExampleKinds[Kind]["columns"]): readonly (string | undefined)[];
   convert(row: RowReader, columns: ExampleKinds[Kind]["columns"]): PromptKinds[Kind];
 }
 
-const texts = { columnsOf: textColumns, convert: textsOf };
+const texts = { hasTexts: true, columnsOf: textColumns, convert: textsOf } as const;
 
 const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
   "sequence-classification": texts,
@@ -67,12 +69,13 @@ export async function readPrompts<Kind extends ExampleKind>(
   options: ReadPromptsOptions<Kind> = {},
 ): Promise<PromptKinds[Kind][]> {
   const { columns = {} as ExampleKinds[Kind]["columns"], ...rest } = options;
-  const { columnsOf, convert } = converters[kind] as Converter<Kind>;
+  const { columnsOf, convert, hasTexts } = converters[kind] as Converter<Kind>;
   const wanted = columnsOf(columns).filter((name) => name !== undefined);
   const set = await readRows(paths, { ...rest, columns: wanted });
   if (set.rows.length === 0) {
     throw new CorruptFileError(`Cannot read texts: ${[paths].flat().join(", ")} holds none`);
   }
+  if (hasTexts) tellUnusedPair(set, columns, rest.onNotice);
   return set.rows.map((_, i) => {
     const prompt = convert(new RowReader(set, i), columns);
     notePlace(prompt, () => set.place(i));

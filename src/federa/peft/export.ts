@@ -6,7 +6,7 @@ import { adaptersOf } from "../adapters.ts";
 import { AdapterMismatchError } from "../errors.ts";
 import { exportLora, type LoraExport } from "../export.ts";
 import { type SentenceHead, sentenceHeadOf } from "./_sentence_modules.ts";
-import { taskTypeOf } from "./_task_type.ts";
+import { exportedTypeOf } from "./_task_type.ts";
 import { PREFIX } from "./_tensor_names.ts";
 import type { BaseModel } from "./base_model.ts";
 
@@ -39,7 +39,7 @@ export interface PeftExport {
 /** The fields of an `adapter_config.json`; the others have PEFT's defaults. */
 export interface PeftConfigFields {
   readonly peft_type: "LORA";
-  readonly task_type: string;
+  readonly task_type: string | null;
   readonly base_model_name_or_path: string;
   readonly revision: string | null;
   readonly inference_mode: true;
@@ -92,7 +92,7 @@ export async function exportPeft(model: TaskModel, options: ExportPeftOptions): 
     ...sentencePooling && { sentenceHead: await sentenceHeadOf(model, sentencePooling) },
     config: {
       peft_type: "LORA",
-      task_type: sentencePooling ? "FEATURE_EXTRACTION" : taskTypeOf(model.task),
+      task_type: sentencePooling ? "FEATURE_EXTRACTION" : exportedTypeOf(model),
       base_model_name_or_path: base.name,
       revision: base.revision ?? null,
       inference_mode: true,

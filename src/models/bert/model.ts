@@ -75,7 +75,7 @@ export class Bert extends TransformerEncoder<BertConfig> {
     return this.encoder;
   }
 
-  protected override get numTypes(): number {
+  override get numTypes(): number {
     return this.config.typeVocabSize;
   }
 

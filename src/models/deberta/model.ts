@@ -52,7 +52,7 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
     return this.encoder;
   }
 
-  protected override get numTypes(): number | undefined {
+  override get numTypes(): number | undefined {
     // With one token type, the parts of a pair have the same type.
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }

@@ -44,7 +44,7 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
     return this.encoder;
   }
 
-  protected override get numTypes(): number {
+  override get numTypes(): number {
     return this.config.typeVocabSize;
   }
 

@@ -52,7 +52,7 @@ export class Roberta extends TransformerEncoder<RobertaConfig> {
     return this.encoder;
   }
 
-  protected override get numTypes(): number | undefined {
+  override get numTypes(): number | undefined {
     // With one token type, the parts of a pair have the same type.
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }

@@ -53,11 +53,6 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   /** The states that the layers start from, [..., T, hiddenSize]. */
   protected abstract embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
 
-  /** Number of token types that have embeddings; undefined if types aren't used. */
-  protected get numTypes(): number | undefined {
-    return undefined;
-  }
-
   override checkTokens({ ids, types, length }: TokenRows): void {
     const { vocabSize } = this.config;
     const beyond = (values: Uint32Array | undefined, limit: number, what: string) => {

@@ -184,8 +184,24 @@ describe("openTrained() of an adapter of PEFT's", () => {
     const tags = createTask("token-classification", { labels: ["O", "B-x", "I-x"] }) as Task;
     assert.equal((await open(await peftAdapter(tags))).model.task.kind, "token-classification");
     const questions = createTask("question-answering", {}) as Task;
-    const { description } = await open(await peftAdapter(questions));
+    const { description } = await open(await peftAdapter(questions, { task_type: "QUESTION_ANS" }));
     assert.deepEqual(description.task, { kind: "question-answering", maxAnswerLength: 30, nBest: 20 });
+  });
+
+  test("openTrained() leaves token types out of questions where PEFT's class for task_type does", async () => {
+    // peft 0.21: PeftModelForQuestionAnswering.forward() doesn't pass token_type_ids on to the model.
+    const questions = createTask("question-answering", {}) as Task;
+    const untyped = await peftAdapter(questions, { task_type: "QUESTION_ANS" });
+    const ofPair = ({ tokenizer }: Awaited<ReturnType<typeof open>>) =>
+      tokenizer.encodePair("win", "a prize", { maxLength: 16, stride: 4 });
+    const [window] = ofPair(await open(untyped));
+    assert.deepEqual(window!.types, [0, 0, 0, 0, 0, 0]);
+    assert.match(reporter.lines.at(-1)!, /^Question and context both have the token type 0, as PEFT's class/);
+    // Adapters that were exported here pass them on, by the class for task_type null.
+    const typed = await peftAdapter(questions);
+    assert.equal(JSON.parse(await readFile(join(typed, "adapter_config.json"), "utf8")).task_type, null);
+    const [own] = ofPair(await open(typed, { task: "question-answering" }));
+    assert.deepEqual(own, { ...window, types: [0, 0, 0, 1, 1, 1] });
   });
 
   test("openTrained() takes the task of an adapter without task_type from its base's class, or from --task", async () => {
@@ -253,7 +269,9 @@ describe("openTrained() of an adapter of PEFT's", () => {
     );
     await writeTaskNote(place, { task: { kind: "regression" }, labels: ["a"], maxLength: 9 });
     await assert.rejects(labels(), /its head has 3 outputs, and its federa_task\.json names 1$/);
-    const questions = await peftAdapter(createTask("question-answering", {}) as Task);
+    const questions = await peftAdapter(createTask("question-answering", {}) as Task, {
+      task_type: "QUESTION_ANS",
+    });
     await assert.rejects(
       open(questions, { labels: ["s", "e"] }),
       /question-answering always names them start and end; leave out --labels/,

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { type ExampleKind, placeOf, readPrompts } from "../../../src/data/mod.ts";
+import { type ExampleKind, placeOf, readExamples, readPrompts } from "../../../src/data/mod.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "federa-prompts-"));
 after(() => rm(folder, { recursive: true, force: true }));
@@ -52,4 +52,20 @@ test("readPrompts() names what is wrong", async () => {
     name: "CorruptFileError",
     message: `Cannot read texts: ${empty} holds none`,
   });
+});
+
+test("readPrompts() and readExamples() tell of a column textPair that nobody makes the second text", async () => {
+  const csv = await file("pairs.csv", "text,textPair,label\none,eins,x\n");
+  const told: string[] = [];
+  const options = { onNotice: (message: string) => told.push(message) };
+  await readPrompts(csv, "sequence-classification", options);
+  await readExamples(csv, "sequence-classification", options);
+  const notice =
+    'Column textPair isn\'t used: "textPair": "textPair" in columns, or --column textPair=textPair, makes it the second text';
+  assert.deepEqual(told, [notice, notice]);
+  const columns = { textPairColumn: "textPair" };
+  assert.deepEqual(await readPrompts(csv, "sequence-classification", { ...options, columns }), [
+    { text: "one", textPair: "eins" },
+  ]);
+  assert.equal(told.length, 2);
 });

@@ -87,6 +87,11 @@ describe("the names of files, family by family and task by task", () => {
         if (["target_modules", "modules_to_save", "base_model_name_or_path", "peft_version"].includes(name)) {
           continue;
         }
+        // PEFT's class for QUESTION_ANS leaves token types out, and the one for null passes them on.
+        if (name === "task_type" && value === "QUESTION_ANS" && (model.encoder.numTypes ?? 1) > 1) {
+          assert.equal(config.task_type, null);
+          continue;
+        }
         // What isn't written is PEFT's default.
         const written = name in fields ? fields[name as keyof typeof fields] : defaults[name];
         assert.deepEqual(written, value, name);
