@@ -79,10 +79,10 @@ test("stratifiedSplit() puts every example in the test equally often", () => {
 
 test("stratifiedSplit() draws again where a remainder would favour small numbers", () => {
   // Of 3 examples the first draw is below 3: 2^32 - 1 lies past the last multiple of 3 and must be skipped.
-  const draws = [2 ** 32 - 1, 2, 0];
+  const draws = [2 ** 32 - 1, 2 ** 32 - 2, 0];
   const examples = ["x", "y", "z"].map((name) => ({ label: "a", name }));
   const split = stratifiedSplit(examples, () => draws.shift()!, { validation: 0, test: 1 / 3 });
-  // Draw 2 leaves z last, draw 0 then swaps x and y: y comes first and is the test.
+  // 2^32 - 2, which leaves 2, leaves z last, and draw 0 then swaps x and y: y comes first and is the test.
   assert.deepEqual(split.test.map(({ name }) => name), ["y"]);
   assert.equal(draws.length, 0);
 });
