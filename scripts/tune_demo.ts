@@ -7,9 +7,9 @@ import { demoBase, demoMethods, learningRateGrid } from "../src/cli/demo.ts";
 import { type Experiment, prepareExperiment, simulateMethod } from "../src/cli/experiment.ts";
 import { parseConfig } from "../src/cli/config/parse_config.ts";
 import { createReporter } from "../src/cli/reporter.ts";
-import { disposeOwn } from "../src/cli/trained/model_folder.ts";
 import { writeFileAtomic } from "../src/data/mod.ts";
 import { openGpu } from "../src/engine/mod.ts";
+import { disposeOwn } from "../src/fl/mod.ts";
 import type { Scores } from "../src/tasks/mod.ts";
 
 /** Validation scores of the global model after the last round. */

@@ -1,3 +1,4 @@
+import { labelsIn } from "../data/class_counts.ts";
 import { placeOf } from "../data/mod.ts";
 import { cut, excerpt } from "../data/excerpt.ts";
 import { nearestKey } from "../data/nearest_key.ts";
@@ -40,7 +41,7 @@ export function checkLabels(
   let numOthers = 0;
   let first: { readonly example: Example; readonly index: number; readonly label: string } | undefined;
   examples.forEach((example, index) => {
-    const label = labelsIn(example).find((each) => !known.has(each));
+    const label = [...labelsIn(example)].find((each) => !known.has(each));
     if (label === undefined) return;
     numOthers++;
     first ??= { example, index, label };
@@ -59,10 +60,4 @@ export function checkLabels(
         : "") +
       (nearest === undefined ? "" : `; did you mean ${excerpt(nearest)}?`) + `; ${advice}`,
   );
-}
-
-function labelsIn(example: Example): readonly string[] {
-  if ("label" in example) return [example.label];
-  if ("labels" in example) return example.labels;
-  return "tags" in example ? example.tags : [];
 }

@@ -55,7 +55,7 @@ export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOp
   const { reporter } = options;
   reporter.progress("reading examples", 0, 0);
   const { labels, train, validation, test } = await loadData(given, options);
-  const config = { ...given, task: withDefaultThreshold(given.task, [...train, ...test], reporter) };
+  const config = { ...given, task: withDefaultThreshold(given.task, [...train, ...test], { reporter }) };
   const isTuned = "noAnswerThreshold" in config.task && config.task.noAnswerThreshold === "tune";
   if (isTuned) checkTuning(validation, "the validation part");
   const task = buildTask(config.task, labels);

@@ -45,7 +45,7 @@ export async function loadData(config: Config, options: LoadOptions): Promise<Lo
   const onClassNames = (names: readonly string[]) => classNames = names;
   const all = sample(await readAll(config, { ...options, onClassNames }), data.maxExamples, seed);
   const ownTest = data.kind === "files" && data.test !== undefined
-    ? await readExamples(kind, data.test, readingOf(data, options))
+    ? await readExamples(kind, data.test, fileOptions(data, options))
     : undefined;
   if (data.kind === "files" && data.test !== undefined) {
     const tested = new Set(await findDataFiles(data.test));
@@ -104,7 +104,7 @@ async function readAll(
 ): Promise<Example[]> {
   if (data.kind === "files") {
     const { onClassNames } = options;
-    return await readExamples(task.kind, data.train, { ...readingOf(data, options), onClassNames });
+    return await readExamples(task.kind, data.train, { ...fileOptions(data, options), onClassNames });
   }
   const { reporter, signal } = options;
   const mails = await loadSpamAssassin({
@@ -122,7 +122,7 @@ async function readAll(
 }
 
 /** How files are read, and where notices about them go. */
-function readingOf(data: ReadingOptions, { signal, reporter }: LoadOptions): ReadFileOptions {
+function fileOptions(data: ReadingOptions, { signal, reporter }: LoadOptions): ReadFileOptions {
   return { ...data, signal, onNotice: (message) => reporter.line(message) };
 }
 

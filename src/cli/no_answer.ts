@@ -20,7 +20,7 @@ import type { Reporter } from "./reporter.ts";
 export function withDefaultThreshold(
   task: TaskConfig,
   examples: readonly Example[],
-  reporter: Reporter,
+  { reporter }: { readonly reporter: Reporter },
 ): TaskConfig {
   if (task.kind !== "question-answering" || task.noAnswerThreshold !== undefined) return task;
   const unanswerable = countUnanswerable(examples);
@@ -69,14 +69,16 @@ export async function tuneThreshold(
   reporter.endProgress();
   const predictions = model.task.predict(set, found.outputs) as AnswerPrediction[];
   const { threshold } = tuneNoAnswerThreshold(set as QuestionSet, predictions);
-  const tuned = withThreshold(model, task, threshold);
+  const tuned = withThreshold({ model, task }, threshold);
   return { ...tuned, threshold, evaluation: scoreOutputs(tuned.model.task, set, found) };
 }
 
 /** A model with a no-answer threshold, and its task. */
 export function withThreshold(
-  { encoder, head, task: { labels } }: TaskModel,
-  task: TaskConfig,
+  { model: { encoder, head, task: { labels } }, task }: {
+    readonly model: TaskModel;
+    readonly task: TaskConfig;
+  },
   noAnswerThreshold: number,
 ): { readonly model: TaskModel; readonly task: TaskConfig } {
   if (task.kind !== "question-answering") {

@@ -32,7 +32,7 @@ export async function readExamples(
 ): Promise<Example[]> {
   const { columns = {}, ...rest } = options;
   const { format, onNotice } = options;
-  return await reading(async () =>
+  return await withFileErrors(async () =>
     await read(await findDataFiles(paths, { format, onNotice }), kind, {
       ...stated(rest),
       columns: exampleColumns(kind, columns),
@@ -45,7 +45,7 @@ export async function readExamples(
  *
  * @throws {ConfigError} when the file cannot be opened.
  */
-export async function reading<T>(read: () => Promise<T>): Promise<T> {
+export async function withFileErrors<T>(read: () => Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (cause) {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { WriteError } from "../data/mod.ts";
 import { describeCause } from "../data/describe_cause.ts";
 import {
+  disposeOwn,
   type Evaluation,
   HistoryWriter,
   type MemoryPlan,
@@ -15,7 +16,7 @@ import type { LoadOptions } from "./load_data.ts";
 import { MethodProgress } from "./method_progress.ts";
 import { megabytes } from "./reporter.ts";
 import { describeScores } from "./score_title.ts";
-import { disposeOwn, writeModelFolder } from "./trained/model_folder.ts";
+import { writeModelFolder } from "./trained/model_folder.ts";
 import { tuneFinished } from "./tune_finished.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { versions } from "./version.ts";
@@ -72,7 +73,7 @@ export async function runMethod(
           reporter.line(describeRound(event.report, experiment.config.rounds));
           break;
         case "finished": {
-          const { model, task, tuned } = await tuneFinished(experiment, event.model, reporter);
+          const { model, task, tuned } = await tuneFinished(experiment, event.model, { reporter });
           if (tuned !== undefined) history.append({ type: "tuned", ...tuned });
           after = tuned?.test;
           await writeModelFolder(own, model, {

@@ -22,7 +22,7 @@ export interface FinishedModel {
 export async function tuneFinished(
   { config: { task, evaluateOn }, tuning, test }: Pick<Experiment, "config" | "tuning" | "test">,
   model: TaskModel,
-  reporter: Reporter,
+  { reporter }: { readonly reporter: Reporter },
 ): Promise<FinishedModel> {
   if (tuning === undefined) return { model, task };
   const { threshold, evaluation, ...tuned } = await tuneThreshold(model, tuning, { task, reporter });

@@ -44,7 +44,8 @@ export function countClasses(examples: Iterable<Labelled>, labels: readonly stri
   return [...named, ...others].map((label) => ({ label, count: counts.get(label) ?? 0 }));
 }
 
-function labelsIn(example: Labelled): Iterable<string> {
+/** The class of an example, its labels without duplicates, or its tags; empty for examples without any. */
+export function labelsIn(example: Labelled): Iterable<string> {
   if ("label" in example) return [example.label];
   if ("labels" in example) return new Set(example.labels);
   return "tags" in example ? example.tags : [];

@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, parse, sep } from "node:path";
+import { isAbsence } from "./absence.ts";
 import { cut } from "./excerpt.ts";
 import { type DataFormat, dataFormats, findFormat, formatAdvice } from "./rows/read_rows.ts";
 
@@ -138,7 +139,10 @@ async function matchesOf(pattern: string): Promise<string[]> {
         found.push(join(folder, part));
         continue;
       }
-      const entries = await readdir(folder === "" ? "." : folder, { withFileTypes: true }).catch(() => []);
+      const entries = await readdir(folder === "" ? "." : folder, { withFileTypes: true }).catch((error) => {
+        if (isAbsence(error)) return [];
+        throw error;
+      });
       for (const entry of entries) {
         if (isLast !== entry.isDirectory() && matches(entry.name, part)) found.push(join(folder, entry.name));
       }

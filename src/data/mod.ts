@@ -7,7 +7,7 @@ export * from "./data_files.ts";
 export * from "./encoding.ts";
 export * from "./errors.ts";
 export * from "./examples.ts";
-export * from "./class_counts.ts";
+export { type ClassCount, countClasses, type SimilarLabels, similarLabels } from "./class_counts.ts";
 export { placeOf } from "./example_place.ts";
 export * from "./hub/mod.ts";
 export * from "./json_object.ts";

@@ -22,6 +22,7 @@ export * from "./local_training.ts";
 export { type MemoryPlan, planMemory } from "./memory.ts";
 export * from "./method.ts";
 export * from "./methods/mod.ts";
+export * from "./own_parameters.ts";
 export * from "./partition/mod.ts";
 export { simulate } from "./simulation.ts";
 export { type SimulationOptions } from "./simulation_options.ts";

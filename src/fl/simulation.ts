@@ -1,5 +1,5 @@
 import { disposeAll, type Tensor } from "../engine/mod.ts";
-import { adaptersOf, matchLinears } from "../federa/mod.ts";
+import { matchLinears } from "../federa/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 import { EventQueue } from "./_event_queue.ts";
 import { PhaseTimer } from "./_phase_timer.ts";
@@ -9,6 +9,7 @@ import type { RoundReport, SimulationEvent } from "./events.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
 import { planMemory } from "./memory.ts";
 import { type ServerState, trainableParameters } from "./method.ts";
+import { disposeOwn } from "./own_parameters.ts";
 import { trainRound } from "./round.ts";
 import { checkOptions, type SimulationOptions } from "./simulation_options.ts";
 
@@ -133,13 +134,6 @@ async function* runRounds(
     disposeAll(before.values());
     disposeAll(origin.values());
   }
-}
-
-/** Frees what the model doesn't share with the pretrained one. */
-function disposeOwn(model: TaskModel, pretrained: TaskModel): void {
-  const shared = new Set([...pretrained.namedParameters()].map(([, parameter]) => parameter));
-  for (const [, parameter] of model.namedParameters()) if (!shared.has(parameter)) parameter.dispose();
-  for (const { initial } of adaptersOf(model).values()) disposeAll(Object.values<Tensor>({ ...initial }));
 }
 
 function sizeOfAll(tensors: Iterable<Tensor>): number {

@@ -1,5 +1,7 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { errorCode } from "../../data/cache_folder.ts";
+import { statIfPresent } from "../../data/absence.ts";
 import { DESCRIPTION } from "./model_folder.ts";
 
 const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];
@@ -12,10 +14,10 @@ const mostFolders = 200;
  * Why a folder holds no trained model, and what to do about it; undefined where it may hold one.
  */
 export async function whyNoModel(path: string): Promise<string | undefined> {
-  const info = await stat(path).catch(() => undefined);
+  const info = await statIfPresent(path);
   if (info === undefined) return "there is no such folder";
   if (!info.isDirectory()) return `it is not a folder; give ${dirname(path)}, the folder that holds it`;
-  const names = await namesIn(path);
+  const names: ReadonlySet<string> = new Set(await readdir(path));
   if ([DESCRIPTION, "adapter_config.json"].some((name) => names.has(name))) return undefined;
   if (names.has("config.json") && WHOLE.some((name) => names.has(name))) return undefined;
   const inside = await modelsIn(path);
@@ -61,7 +63,7 @@ async function modelsIn(path: string): Promise<string[]> {
 }
 
 async function foldersIn(path: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  const entries = await readdir(path, { withFileTypes: true }).catch(noneIfForbidden);
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(path, name)).sort().slice(
     0,
     mostFolders,
@@ -69,5 +71,11 @@ async function foldersIn(path: string): Promise<string[]> {
 }
 
 async function namesIn(path: string): Promise<ReadonlySet<string>> {
-  return new Set(await readdir(path).catch(() => []));
+  return new Set(await readdir(path).catch(noneIfForbidden));
+}
+
+/** Folders that the user may not read are skipped in a search. */
+function noneIfForbidden(error: unknown): [] {
+  if (errorCode(error) === "EACCES" || errorCode(error) === "EPERM") return [];
+  throw error;
 }

@@ -6,7 +6,7 @@ import { checkLabels } from "../check_labels.ts";
 import type { Example, LoadOptions } from "../load_data.ts";
 import { checkTuning, tuneThreshold, withDefaultThreshold, withThreshold } from "../no_answer.ts";
 import { prepareAnswers } from "../prepare_set.ts";
-import { readExamples, reading } from "../read_examples.ts";
+import { readExamples, withFileErrors } from "../read_examples.ts";
 import { ConfigError } from "../config/parse_config.ts";
 import { type ModelDescription, writeDescription } from "./model_folder.ts";
 import { openTrained, recordOf, type TrainedModel } from "./open_trained.ts";
@@ -50,7 +50,7 @@ export async function evaluate(folder: string, options: EvaluateCommandOptions):
   const early = recorded === undefined
     ? undefined
     : await readLabelled({ ...recorded, labels: [...options.labels ?? recorded.labels] }, options);
-  if (recorded === undefined) await reading(() => findDataFiles(resolve(data)));
+  if (recorded === undefined) await withFileErrors(() => findDataFiles(resolve(data)));
   using gpu = await openTunedGpu(reporter);
   const trained = await openTrained(gpu, folder, options);
   const { tokenizer, description: { maxLength } } = trained;
@@ -100,10 +100,10 @@ function ofThreshold(
   examples: readonly Example[],
   { reporter, noAnswerThreshold, tuneNoAnswer }: EvaluateCommandOptions,
 ): Pick<TrainedModel, "model"> & { readonly task: TrainedModel["description"]["task"] } {
-  if (noAnswerThreshold !== undefined) return withThreshold(model, task, noAnswerThreshold);
-  if (tuneNoAnswer) return withThreshold(model, task, 0);
-  const own = withDefaultThreshold(task, examples, reporter);
-  return own === task ? { model, task } : withThreshold(model, task, 0);
+  if (noAnswerThreshold !== undefined) return withThreshold({ model, task }, noAnswerThreshold);
+  if (tuneNoAnswer) return withThreshold({ model, task }, 0);
+  const own = withDefaultThreshold(task, examples, { reporter });
+  return own === task ? { model, task } : withThreshold({ model, task }, 0);
 }
 
 /** Keeps a threshold in the folder of a model that `federa` has written, and says how to use it elsewhere. */

@@ -48,7 +48,7 @@ export async function exportAdapter(folder: string, options: ExportCommandOption
   const adapter = await exportPeft(model, { pretrained, family, base, form });
   written.push(...await writePeft(output, adapter, { files, maxLength: description.maxLength }));
   written.push(await writeTaskNote(output, description));
-  const card = await writeModelCard(output, adapter, model.task);
+  const card = await writeModelCard(output, { adapter, task: model.task });
   return card === undefined ? written : [...written, card];
 }
 

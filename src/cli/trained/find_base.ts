@@ -1,6 +1,6 @@
-import { stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
+import { statIfPresent } from "../../data/absence.ts";
 import { isRepoName, parseModelSpec } from "../../data/hub/model_spec.ts";
 import { printableJson } from "../../data/printable.ts";
 import { HubError, type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
@@ -95,5 +95,5 @@ function showPath(path: string): string {
 }
 
 async function isFolder(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+  return (await statIfPresent(path))?.isDirectory() ?? false;
 }

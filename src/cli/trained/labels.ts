@@ -1,8 +1,8 @@
 import { excerpt } from "../../data/excerpt.ts";
 import { ConfigError } from "../config/parse_config.ts";
 
-/** Options of {@linkcode checkLabels}. */
-export interface CheckLabelsOptions {
+/** Options of {@linkcode checkOutputNames}. */
+export interface CheckOutputNamesOptions {
   /** Which model, for messages. */
   readonly model: string;
   /** Kind of its task. */
@@ -18,9 +18,9 @@ export interface CheckLabelsOptions {
  *
  * @throws {ConfigError} when there aren't as many as outputs, two are alike, or the outputs of the task have names of their own.
  */
-export function checkLabels(
+export function checkOutputNames(
   labels: readonly string[],
-  { model, task, numOutputs, from }: CheckLabelsOptions,
+  { model, task, numOutputs, from }: CheckOutputNamesOptions,
 ): string[] {
   const refuse = (reason: string) => new ConfigError(`Cannot name the outputs of ${model}: ${reason}`);
   if (task === "question-answering" && from === "--labels") {

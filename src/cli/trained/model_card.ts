@@ -18,8 +18,7 @@ const SIGN = "An adapter trained by federa";
  */
 export async function writeModelCard(
   folder: string,
-  adapter: PeftExport,
-  task: Task,
+  { adapter, task }: { readonly adapter: PeftExport; readonly task: Task },
 ): Promise<string | undefined> {
   const path = join(folder, NAME);
   const found = await readFile(path, "utf8").catch((error) => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../../data/mod.ts";
 import { adaptersOf, encodeAdapter, fingerprintOf } from "../../federa/mod.ts";
+import { ownParameters } from "../../fl/mod.ts";
 import { encodeSafetensors, type StoredTensor } from "../../models/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
@@ -66,7 +67,7 @@ export async function writeModelFolder(
     task,
     labels: [...labels],
     maxLength,
-    ...(data?.kind === "files" && { reading: readingOf(data) }),
+    ...(data?.kind === "files" && { reading: pickReading(data) }),
     weights,
     fingerprint: await fingerprintOf(pretrained.encoder),
   };
@@ -79,7 +80,7 @@ export async function writeDescription(folder: string, description: ModelDescrip
 }
 
 /** What of the data says how files are read. */
-function readingOf(data: ReadingOptions): ReadingOptions {
+function pickReading(data: ReadingOptions): ReadingOptions {
   const own = Object.entries(data).filter(([name]) => Object.hasOwn(readingConfig.shape, name));
   return Object.fromEntries(own) as ReadingOptions;
 }
@@ -101,21 +102,6 @@ export async function readDescription(folder: string): Promise<ModelDescription 
     });
   }
   return parseWith(descriptionSchema, parseJson(text, path), path);
-}
-
-/** Parameters that a model has beyond the pretrained one, by name. */
-export function ownParameters(model: TaskModel, pretrained: TaskModel) {
-  const shared = new Set([...pretrained.namedParameters()].map(([, parameter]) => parameter));
-  return [...model.namedParameters()].filter(([, parameter]) => !shared.has(parameter));
-}
-
-/** Frees the tensors that a model has beyond the pretrained one. */
-export function disposeOwn(model: TaskModel, pretrained: TaskModel): void {
-  for (const [, parameter] of ownParameters(model, pretrained)) parameter.dispose();
-  for (const { initial } of adaptersOf(model).values()) {
-    initial?.loraA.dispose();
-    initial?.loraB.dispose();
-  }
 }
 
 async function encodeOwn(model: TaskModel, pretrained: TaskModel): Promise<Uint8Array> {

@@ -9,7 +9,7 @@ import type { LoadOptions } from "../load_data.ts";
 import { loadModel } from "../load_model.ts";
 import { applyParameters } from "./apply_parameters.ts";
 import { findOwnBase } from "./find_base.ts";
-import { checkLabels } from "./labels.ts";
+import { checkOutputNames } from "./labels.ts";
 import { maxLengthFor } from "./max_length.ts";
 import type { ModelDescription } from "./model_folder.ts";
 import type { TrainedModel } from "./open_trained.ts";
@@ -60,7 +60,7 @@ function labelsFor(recorded: ModelDescription, { folder, task, labels }: OpenOwn
     throw new ConfigError(`Cannot use the model in ${folder} for ${task}: it was trained for ${kind}`);
   }
   if (labels === undefined) return recorded.labels;
-  return checkLabels(labels, {
+  return checkOutputNames(labels, {
     model: folder,
     task: kind,
     numOutputs: recorded.labels.length,

@@ -17,7 +17,7 @@ import type { LoadOptions } from "../load_data.ts";
 import type { LoadedModel } from "../load_model.ts";
 import { showModelFiles } from "../reporter.ts";
 import { whyNoModel } from "./describe_folder.ts";
-import { checkLabels } from "./labels.ts";
+import { checkOutputNames } from "./labels.ts";
 import { maxLengthFor } from "./max_length.ts";
 import { type ModelDescription, readDescription } from "./model_folder.ts";
 import { openOwn } from "./open_own.ts";
@@ -174,7 +174,7 @@ function describeWhole(
   if (!haveHeadsAlike(task, kind as TaskKind)) {
     throw new ConfigError(`Cannot use ${source} for ${task}: its config.json says that it is for ${kind}`);
   }
-  const named = options.labels === undefined ? [...labels] : checkLabels(options.labels, {
+  const named = options.labels === undefined ? [...labels] : checkOutputNames(options.labels, {
     model: source,
     task,
     numOutputs: labels.length,

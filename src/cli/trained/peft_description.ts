@@ -15,7 +15,7 @@ import { ConfigError } from "../config/parse_config.ts";
 import type { TaskConfig } from "../config/task_config.ts";
 import { openPeftBase } from "./find_base.ts";
 import type { LoadOptions } from "../load_data.ts";
-import { checkLabels } from "./labels.ts";
+import { checkOutputNames } from "./labels.ts";
 import type { ModelDescription } from "./model_folder.ts";
 import { defaultTask, kindsOfType, peftTaskTypes, typeOfClass } from "./task_kinds.ts";
 import { notedReading, readTaskNote, TASK_NOTE, type TaskNote } from "./task_note.ts";
@@ -63,7 +63,7 @@ export async function describePeft(
     hasSentenceHead: sentenceHead !== undefined,
   });
   const named = { source, json, reporter: options.reporter };
-  const labels = checkLabels(
+  const labels = checkOutputNames(
     options.labels ?? note?.labels ??
       (task.kind === "question-answering" ? ["start", "end"] : namesOf(named, numOutputs)),
     {

@@ -5,7 +5,7 @@ import { modelOutputs } from "../../fl/mod.ts";
 import type { LoadOptions } from "../load_data.ts";
 import { withThreshold } from "../no_answer.ts";
 import { prepareAnswers } from "../prepare_set.ts";
-import { reading } from "../read_examples.ts";
+import { withFileErrors } from "../read_examples.ts";
 import { openTrained } from "./open_trained.ts";
 import { openTunedGpu } from "../open_tuned_gpu.ts";
 import { ConfigError } from "../config/parse_config.ts";
@@ -43,14 +43,14 @@ export async function predict(
     throw new ConfigError("Cannot predict on texts and on a file: leave out the texts or --file");
   }
   // Before anything is loaded.
-  if (file !== undefined) await reading(() => findDataFiles(resolve(file)));
+  if (file !== undefined) await withFileErrors(() => findDataFiles(resolve(file)));
   using gpu = await openTunedGpu(reporter);
   const { model: opened, tokenizer, description } = await openTrained(gpu, folder, options);
   const { maxLength, reading: recorded } = description;
   const paired = recorded && recorded.columns.textPair !== undefined;
   const model = noAnswerThreshold === undefined
     ? opened
-    : withThreshold(opened, description.task, noAnswerThreshold).model;
+    : withThreshold({ model: opened, task: description.task }, noAnswerThreshold).model;
   const { task } = model;
   const asked = file === undefined
     ? askTexts(task, texts, { ...options, paired })

@@ -6,7 +6,7 @@ import { exampleColumns } from "../config/columns_config.ts";
 import type { ReadingOptions } from "../config/data_config.ts";
 import type { Example, LoadOptions } from "../load_data.ts";
 import { ConfigError } from "../config/parse_config.ts";
-import { reading, stated } from "../read_examples.ts";
+import { stated, withFileErrors } from "../read_examples.ts";
 
 /** What a person gives beside texts. */
 export interface PromptOptions {
@@ -82,7 +82,7 @@ export async function askFile(
   const { signal, reporter } = options;
   const kind = task.kind as TaskKind;
   const onNotice = (message: string) => reporter.line(message);
-  const prompts = await reading(async () =>
+  const prompts = await withFileErrors(async () =>
     await read(await findDataFiles(resolve(path), { format: rest.format, onNotice }), kind, {
       ...stated({ ...rest, signal }),
       columns: exampleColumns(kind, columns),

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { isAbsence } from "./_is_file.ts";
+import { isAbsence } from "../absence.ts";
 
 /**
  * The hash by which the hub knows a file's content: SHA-256 in hex if `like` has 64 digits, else SHA-1 of the git blob,

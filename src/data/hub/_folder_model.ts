@@ -4,7 +4,8 @@ import { HubError } from "../errors.ts";
 import { printableJson } from "../printable.ts";
 import { redact } from "../redact.ts";
 import { checkFileName } from "./_file_name.ts";
-import { isAbsence, isFile } from "./_is_file.ts";
+import { isFile } from "./_is_file.ts";
+import { isAbsence } from "../absence.ts";
 import type { LocatedFiles } from "./local_model_files.ts";
 import { isRepoName } from "./model_spec.ts";
 

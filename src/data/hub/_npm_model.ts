@@ -12,7 +12,7 @@ import { readSealed, writeSealed } from "../sealed_file.ts";
 import { npmPackageFolder } from "../npm_package.ts";
 import { checkFileName } from "./_file_name.ts";
 import { withFileLock } from "./_file_lock.ts";
-import { isAbsence } from "./_is_file.ts";
+import { isAbsence } from "../absence.ts";
 import { limitBytes } from "./_limit_bytes.ts";
 import type { ModelFileProgress } from "./model_file_progress.ts";
 import type { LocatedFiles } from "./local_model_files.ts";

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { basename, dirname, join, relative } from "node:path";
 import { errorCode } from "../cache_folder.ts";
 import { makeFolder, writeFileAtomic } from "../files.ts";
-import { isAbsence, isFile } from "./_is_file.ts";
+import { isFile } from "./_is_file.ts";
+import { isAbsence } from "../absence.ts";
 
 /**
  * The folder of one model in the cache of `huggingface_hub`, in that library's layout:

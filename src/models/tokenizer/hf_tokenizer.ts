@@ -1,8 +1,9 @@
+import { createPairCheck } from "./_pair_check.ts";
 import { Pipeline, type Token } from "./_pipeline.ts";
 import type { TemplateItem } from "./_post_processor.ts";
 import { asConfig } from "./read_config.ts";
 import { readMaxLength, readPadId, readSide, type Side } from "./checkpoint/settings.ts";
-import { setUpTokenizer, type TokenizerSettings, type TokenizerSetup } from "./checkpoint/setup.ts";
+import { setUpTokenizer, type TokenizerSettings } from "./checkpoint/setup.ts";
 import { TokenizerError } from "./errors.ts";
 import { cutTo, longestFirst, windows } from "./_truncation.ts";
 import { checkLength, padBatch } from "./pad_batch.ts";
@@ -72,8 +73,7 @@ export class HfTokenizer implements Tokenizer {
   readonly #tellsParts: boolean;
   readonly #truncationSide: Side;
   readonly #paddingSide: Side;
-  /** Checks that the model has the token types of pairs, and reports once if it could use them but doesn't. */
-  #checkPair: (() => void) | undefined;
+  readonly #checkPair: () => void;
 
   /**
    * @param file `tokenizer.json`, parsed
@@ -92,7 +92,7 @@ export class HfTokenizer implements Tokenizer {
     this.#truncationSide = readSide("truncation", setup.file, settings);
     this.#paddingSide = readSide("padding", setup.file, settings);
     this.#tellsParts = setup.tellsParts;
-    this.#checkPair = this.#pairCheck(setup);
+    this.#checkPair = createPairCheck(pipeline.postProcessor.pair, setup);
   }
 
   /**
@@ -202,7 +202,7 @@ export class HfTokenizer implements Tokenizer {
       );
     }
     const { pair } = this.#pipeline.postProcessor;
-    this.#checkPair?.();
+    this.#checkPair();
     const question = this.#tokenize(first);
     const context = this.#tokenize(second);
     const room = this.#room(pair, maxLength) - question.length;
@@ -232,7 +232,7 @@ export class HfTokenizer implements Tokenizer {
 
   #encodePair(first: string, second: string, { maxLength }: EncodeOptions): Encoding {
     const { pair } = this.#pipeline.postProcessor;
-    this.#checkPair?.();
+    this.#checkPair();
     const parts = [this.#tokenize(first), this.#tokenize(second)] as const;
     const room = this.#room(pair, maxLength);
     const [a, b] = longestFirst(parts[0].length, parts[1].length, room);
@@ -247,27 +247,6 @@ export class HfTokenizer implements Tokenizer {
       throw new TypeError(`Cannot tokenize: text must be a string, got ${typeof text}`);
     }
     return this.#pipeline.tokenize(text, { limit, isWord });
-  }
-
-  #pairCheck({ settings, tellsParts, numTypes, onNotice }: TokenizerSetup): (() => void) | undefined {
-    const largest = Math.max(...this.#pipeline.postProcessor.pair.map(({ type }) => type));
-    if (largest === 0) return undefined;
-    if (tellsParts && numTypes !== undefined && largest >= numTypes) {
-      return () => {
-        throw new TokenizerError(
-          `Cannot tokenize pair: tokens of the second text have the type ${largest}, and the model knows ${numTypes} by ` +
-            'type_vocab_size of its config.json; model_input_names in tokenizer_config.json without "token_type_ids" leaves types out',
-        );
-      };
-    }
-    if (tellsParts || Array.isArray(settings.model_input_names)) return undefined;
-    return () => {
-      this.#checkPair = undefined;
-      onNotice?.(
-        "Both texts of a pair have the token type 0, as in transformers 5 for this tokenizer_class; " +
-          'model_input_names in tokenizer_config.json with "token_type_ids" gives the second text type 1',
-      );
-    };
   }
 
   /** How many tokens of a text must be known to cut it: one more than there is room for, unless its end is kept. */

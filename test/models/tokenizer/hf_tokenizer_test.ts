@@ -83,7 +83,7 @@ test("HfTokenizer refuses pairs of types that the model doesn't know", () => {
   const tokenizer = tokenizerOf("bert", options);
   const error = {
     name: "TokenizerError",
-    message: /second text have the type 1, and the model knows 1 by type_vocab/,
+    message: /second text have the type 1, and the model has 1 types by type_vocab/,
   };
   assert.throws(() => tokenizer.encodeBatch(["a"], { pairs: ["b"] }), error);
   assert.throws(() => tokenizer.encodePair("a", "b", { maxLength: 9, stride: 0 }), error);
