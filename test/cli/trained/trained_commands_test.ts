@@ -179,7 +179,7 @@ test("the commands on trained models name what is wrong", async () => {
     ],
     [
       ["predict", "-a", join(folder, "empty"), "x"],
-      /it has neither federa\.json.* nor adapter_config\.json.* nor config\.json/,
+      /it has neither federa\.json.* nor adapter_config\.json.* nor the config\.json/,
     ],
     [["predict", "x"], /required option '-a, --adapter <FOLDER>' not specified/],
     [["export", "-a", folder, "-o", "y", "--form", "other"], /Allowed choices are original, converted/],
