@@ -1,4 +1,5 @@
-import type { ModelFiles } from "../data/mod.ts";
+import { excerpt } from "../data/excerpt.ts";
+import { type ModelFiles, readJsonObject } from "../data/mod.ts";
 import { type EncoderFamily, ModelConfigError, type Pooling, readSentenceModules } from "../models/mod.ts";
 
 /** How a text is pooled for a head on the whole of it. */
@@ -27,10 +28,32 @@ export async function choosePooling(
   return {
     pooling,
     reason: `as ${file} of ${files.source} says`,
-    ...behind.length > 0 && {
-      notice: `Ignored modules of ${files.source}, because a new head replaces them: ${behind.join(", ")}`,
-    },
+    ...await noticeOf(files, behind),
   };
+}
+
+/** What of a sentence encoder isn't used. */
+async function noticeOf(files: ModelFiles, behind: readonly string[]): Promise<{ notice?: string }> {
+  const { source } = files;
+  const settings = await readJsonObject(files, "config_sentence_transformers.json", { maxBytes: 1 << 20 });
+  const texts = await readJsonObject(files, "sentence_bert_config.json", { maxBytes: 1 << 20 });
+  const prompt = settings?.["default_prompt_name"] ?? undefined;
+  const notices = [
+    ...behind.length > 0
+      ? [`Ignored modules of ${source}, because a new head replaces them: ${behind.join(", ")}`]
+      : [],
+    ...prompt === undefined ? [] : [
+      `Texts are read without the default prompt of ${source}, ${
+        excerpt(prompt)
+      }: write it into them to use it`,
+    ],
+    ...texts?.["do_lower_case"] === true
+      ? [
+        `Texts aren't made lower case beforehand, as do_lower_case in sentence_bert_config.json of ${source} asks`,
+      ]
+      : [],
+  ];
+  return notices.length > 0 ? { notice: notices.join("; ") } : {};
 }
 
 async function readModules(files: ModelFiles) {

@@ -25,6 +25,19 @@ test("choosePooling() takes what the configuration says, else what a sentence en
   assert.equal(describePooling("cls", given, { title }), "Pooling: cls, as the configuration says");
 });
 
+test("choosePooling() tells of a default prompt and lower case that aren't used", async () => {
+  const files = await temporaryFiles({
+    "1_Pooling/config.json": { pooling_mode: "cls" },
+    "config_sentence_transformers.json": { prompts: { query: "query: " }, default_prompt_name: "query" },
+    "sentence_bert_config.json": { max_seq_length: 64, do_lower_case: true },
+  });
+  assert.equal(
+    (await choosePooling(files, undefined)).notice,
+    `Texts are read without the default prompt of ${files.source}, "query": write it into them to use it; ` +
+      `Texts aren't made lower case beforehand, as do_lower_case in sentence_bert_config.json of ${files.source} asks`,
+  );
+});
+
 test("choosePooling() leaves it to the checkpoint where nobody says", async () => {
   const choice = await choosePooling(await temporaryFiles({}), undefined);
   assert.deepEqual(choice, { pooling: undefined });
