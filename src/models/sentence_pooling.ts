@@ -33,7 +33,7 @@ export interface SentenceModules {
  * Reads the modules of a sentence encoder of the Python package `sentence-transformers`; undefined for a model that isn't
  * one.
  *
- * @throws {ModelConfigError} when it pools in another way than `mean` or `cls`.
+ * @throws {ModelConfigError} when it pools in another way than `mean` or `cls`, or the file that says how is missing.
  * @throws {CorruptFileError} when a file isn't the JSON that it should be.
  * @example
  * ```ts no-run
@@ -48,7 +48,10 @@ export async function readSentenceModules(files: ModelFiles): Promise<SentenceMo
   const folders = (modules ?? []).map(({ path }) => String(path ?? ""));
   const file = `${folders[at] || usualFolder}/config.json`;
   const json = await readJsonObject(files, file, { maxBytes });
-  if (json === undefined) return undefined;
+  if (json === undefined) {
+    if (at < 0) return undefined;
+    throw new ModelConfigError(`Cannot pool as ${modulesName} of ${files.source} says: ${file} is missing`);
+  }
   return {
     pooling: poolingOf(json, file, files.source),
     file,

@@ -63,3 +63,13 @@ test("readSentenceModules() finds the pooling by modules.json, and what stands b
     message: /modules\.json: it must be a list of JSON objects/,
   });
 });
+
+test("readSentenceModules() refuses a model whose file on pooling is missing", async () => {
+  const files = await temporaryFiles({
+    "modules.json": [{ path: "1_Pooling", type: "sentence_transformers.models.Pooling" }],
+  });
+  await assert.rejects(readSentenceModules(files), {
+    name: "ModelConfigError",
+    message: `Cannot pool as modules.json of ${files.source} says: 1_Pooling/config.json is missing`,
+  });
+});
