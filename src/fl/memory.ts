@@ -107,7 +107,7 @@ function budgetOf(gpu: Gpu, { maxGpuBytes, cohortSize }: SimulationOptions): num
   return cohortSize === "auto" ? assumedBytes : null;
 }
 
-/** The memory of a round: the last of its cohorts, after which aggregation holds most, then measures and evaluation. */
+/** The memory of a round: the last of its cohorts, when aggregation holds most, then measures and evaluation. */
 function rehearseRound(
   pretrained: TaskModel,
   state: ServerState,
@@ -137,31 +137,35 @@ function rehearseRound(
       } fit into a tensor; take fewer`,
     );
   }
-  const plans = new Array(cohortSize).fill(new Array(steps).fill([0]));
-  const batches = packBatches(train, plans, batchSize);
+  const batchesOf = (size: number) =>
+    packBatches(train, new Array(size).fill(new Array(steps).fill([0])), batchSize);
+  const [numFull, rest] = [Math.floor(clientsPerRound / cohortSize), clientsPerRound % cohortSize];
   return gpu.rehearse(() => {
     const origin = effectiveWeights(pretrained, names);
     const before = effectiveWeights(model, names);
     const covariance = new FactorCovariance(model);
     const aggregation = method.aggregate(state);
     const start = trainableParameters(model, method.trainable);
-    const add = (values: ReadonlyMap<string, Tensor>) => {
-      const weights = tensor(gpu, new Float32Array(cohortSize));
+    const add = (values: ReadonlyMap<string, Tensor>, size: number) => {
+      const weights = tensor(gpu, new Float32Array(size));
       covariance.add({ values, weights });
       aggregation.add({ values, weights });
       disposeAll([weights, ...values.values()]);
     };
     const shapes = [...start.values()].map(({ shape }) => [cohortSize, ...shape]);
-    for (let earlier = 1; earlier < Math.ceil(clientsPerRound / cohortSize); earlier++) {
+    for (let earlier = 1; earlier < numFull; earlier++) {
       const values = emptyPacked(gpu, shapes);
-      add(new Map([...start.keys()].map((name, i) => [name, values[i]!])));
+      add(new Map([...start.keys()].map((name, i) => [name, values[i]!])), cohortSize);
     }
-    const training = new CohortTraining(model, start, { ...options, learningRate: 0, batches });
-    for (let step = 0; step < Math.min(steps, rehearsedSteps); step++) training.step();
-    const { values, losses } = training.finish();
-    training[Symbol.dispose]();
-    add(values);
-    losses.dispose();
+    for (const size of rest === 0 ? [cohortSize] : [cohortSize, rest]) {
+      const batches = batchesOf(size);
+      const training = new CohortTraining(model, start, { ...options, learningRate: 0, batches });
+      for (let step = 0; step < Math.min(steps, rehearsedSteps); step++) training.step();
+      const { values, losses } = training.finish();
+      training[Symbol.dispose]();
+      add(values, size);
+      losses.dispose();
+    }
     aggregation.dispose();
     const after = effectiveWeights(model, names);
     recordDynamics(model, covariance, { before, after, pretrained: origin }).dispose();
