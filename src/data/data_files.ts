@@ -122,8 +122,10 @@ async function filesIn(folder: string, { format, onNotice }: FindDataFilesOption
       `Ignored in ${folder}: ${left.slice(0, 8).map(cut).join(", ")}${left.length > 8 ? ", …" : ""}`,
     );
   }
-  const shards = await Promise.all(files.map((name) => shardsOf(join(folder, name))));
-  return [...new Set(shards.flat())];
+  const shards = new Set<string>();
+  // One after the other, so that a message is about the first.
+  for (const name of files) for (const path of await shardsOf(join(folder, name))) shards.add(path);
+  return [...shards];
 }
 
 /** The files that a pattern matches, name by name along the path. */
