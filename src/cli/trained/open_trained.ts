@@ -77,7 +77,7 @@ async function openAdapter(
   options: LoadOptions & TrainedSettings,
 ): Promise<TrainedModel> {
   const adapter = await openPeftAdapter(files);
-  // An adapter of a task model has its head in itself, whatever else lies in its folder.
+  // An adapter of a task model holds its own head, whatever other files its folder has.
   const isBare = adapter.config.taskType === "FEATURE_EXTRACTION";
   const sentenceHead = isBare ? await openSentenceHead(files) : undefined;
   try {
