@@ -35,11 +35,11 @@ export function formatShape(shape: Shape): string {
  * @throws {TypeError} when they don't agree.
  */
 export function broadcastShapes(...shapes: readonly Shape[]): number[] {
-  const rank = Math.max(...shapes.map((shape) => shape.length));
-  const result = new Array<number>(rank).fill(1);
+  const ndim = Math.max(...shapes.map((shape) => shape.length));
+  const result = new Array<number>(ndim).fill(1);
   for (const shape of shapes) {
     for (let i = 0; i < shape.length; i++) {
-      const axis = rank - shape.length + i;
+      const axis = ndim - shape.length + i;
       const extent = shape[i]!;
       if (extent === 1 || extent === result[axis]) continue;
       if (result[axis] !== 1) {
@@ -58,10 +58,10 @@ export function broadcastShapes(...shapes: readonly Shape[]): number[] {
  *
  * @throws {RangeError} when it's outside the shape.
  */
-export function normalizeAxis(axis: number, rank: number): number {
-  const normalized = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(axis) || normalized < 0 || normalized >= rank) {
-    throw new RangeError(`Cannot use axis ${axis}: expected an integer from ${-rank} to ${rank - 1}`);
+export function normalizeAxis(axis: number, ndim: number): number {
+  const normalized = axis < 0 ? axis + ndim : axis;
+  if (!Number.isInteger(axis) || normalized < 0 || normalized >= ndim) {
+    throw new RangeError(`Cannot use axis ${axis}: expected an integer from ${-ndim} to ${ndim - 1}`);
   }
   return normalized;
 }

@@ -80,7 +80,7 @@ export class Tensor {
   }
 
   /** Number of axes. */
-  get rank(): number {
+  get ndim(): number {
     return this.shape.length;
   }
 

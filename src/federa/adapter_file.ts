@@ -49,7 +49,7 @@ export async function encodeAdapter(
   const own = new Map([...model.namedParameters()].filter(([, parameter]) => !shared.has(parameter)));
   const metadata: Record<string, string> = { ...format };
   for (const [name, adapter] of adapters) {
-    if (adapter.loraA.rank !== 2) {
+    if (adapter.loraA.ndim !== 2) {
       throw new TypeError(
         `Cannot save the adapter of ${name}: expected A [r, in], got ${formatShape(adapter.loraA.shape)}`,
       );

@@ -25,8 +25,8 @@ export async function fingerprintOf(module: Module): Promise<string> {
 }
 
 function sampleOf(parameter: Tensor): Tensor {
-  const { shape: [rows = 0], rank, gpu } = parameter;
-  if (rank !== 2 || rows <= numRows) return parameter.detach();
+  const { shape: [rows = 0], ndim, gpu } = parameter;
+  if (ndim !== 2 || rows <= numRows) return parameter.detach();
   const ids = Uint32Array.from({ length: numRows }, (_, i) => Math.floor(i * (rows - 1) / (numRows - 1)));
   return tidy(() => embedding(parameter, tensor(gpu, ids)));
 }

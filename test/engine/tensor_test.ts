@@ -18,7 +18,7 @@ test("tensor() takes its element type from the data, and gives it back", async (
   }
   using numbers = tensor(gpu, [1, 2], { dtype: "i32", shape: [2, 1] });
   assert.deepEqual(await numbers.data(), Int32Array.of(1, 2));
-  assert.deepEqual([numbers.shape, numbers.rank, numbers.size], [[2, 1], 2, 2]);
+  assert.deepEqual([numbers.shape, numbers.ndim, numbers.size], [[2, 1], 2, 2]);
 });
 
 test("tensor() of no elements and of a scalar can be read", async () => {

@@ -68,15 +68,15 @@ export function stridesOf(shape: readonly number[]): number[] {
 }
 
 /**
- * Resolves a possibly negative axis against a rank.
+ * Resolves a possibly negative axis against a number of axes.
  *
- * @throws {RangeError} when the axis lies outside [-rank, rank)
+ * @throws {RangeError} when the axis lies outside [-ndim, ndim)
  */
-export function normalizeAxis(axis: number, rank: number): number {
-  if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
-    throw new RangeError(`Cannot use axis ${axis} of an array of rank ${rank}`);
+export function normalizeAxis(axis: number, ndim: number): number {
+  if (!Number.isInteger(axis) || axis < -ndim || axis >= ndim) {
+    throw new RangeError(`Cannot use axis ${axis} of an array of ${ndim} axes`);
   }
-  return axis < 0 ? axis + rank : axis;
+  return axis < 0 ? axis + ndim : axis;
 }
 
 /**
@@ -102,9 +102,9 @@ export function stridedSource(shape: readonly number[], strides: readonly number
  * @throws {TypeError} when two extents differ and neither is 1
  */
 export function broadcastShapes(...shapes: readonly (readonly number[])[]): number[] {
-  const rank = Math.max(...shapes.map((shape) => shape.length));
-  return Array.from({ length: rank }, (_, axis) => {
-    const extents = shapes.map((shape) => shape[axis - rank + shape.length] ?? 1);
+  const ndim = Math.max(...shapes.map((shape) => shape.length));
+  return Array.from({ length: ndim }, (_, axis) => {
+    const extents = shapes.map((shape) => shape[axis - ndim + shape.length] ?? 1);
     const extent = extents.find((candidate) => candidate !== 1) ?? 1;
     if (extents.some((candidate) => candidate !== 1 && candidate !== extent)) {
       throw new TypeError(

@@ -74,6 +74,6 @@ function mergeHeads(x: F64Array, heads: number | undefined): F64Array {
 }
 
 function swapHeads(x: F64Array): F64Array {
-  const rank = x.shape.length;
-  return permute(x, [...[...x.shape.keys()].slice(0, -3), rank - 2, rank - 3, rank - 1]);
+  const ndim = x.shape.length;
+  return permute(x, [...[...x.shape.keys()].slice(0, -3), ndim - 2, ndim - 3, ndim - 1]);
 }

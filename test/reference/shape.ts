@@ -29,10 +29,10 @@ export function permuteGradient(axes: readonly number[], dy: F64Array): F64Array
 
 /** Swaps the last two axes. */
 export function transpose(x: F64Array): F64Array {
-  const rank = x.shape.length;
+  const ndim = x.shape.length;
   return permute(
     x,
-    [...x.shape.keys()].map((axis) => axis === rank - 1 ? rank - 2 : axis === rank - 2 ? rank - 1 : axis),
+    [...x.shape.keys()].map((axis) => axis === ndim - 1 ? ndim - 2 : axis === ndim - 2 ? ndim - 1 : axis),
   );
 }
 
@@ -91,7 +91,7 @@ export function broadcastToGradient(shape: readonly number[], dy: F64Array): F64
 }
 
 /**
- * torch's `gather`: `result[i][j][k] = x[i][indices[i][j][k]][k]` for axis 1. `indices` has the rank of `x` and may be
+ * torch's `gather`: `result[i][j][k] = x[i][indices[i][j][k]][k]` for axis 1. `indices` has the axes of `x` and may be
  * shorter on the other axes.
  */
 export function gather(x: F64Array, indices: F64Array, axis: number): F64Array {

@@ -56,14 +56,14 @@ export interface MatrixExtents {
 export function matrixExtents(operation: string, a: Tensor): MatrixExtents {
   checkOperands(operation, [a]);
   const [m, n] = a.shape.slice(-2);
-  if (m === undefined || n === undefined || a.rank > 3 || a.size === 0) {
+  if (m === undefined || n === undefined || a.ndim > 3 || a.size === 0) {
     throw new TypeError(
       `Cannot ${operation} a tensor of shape ${
         formatShape(a.shape)
       }: expected [m, n] or [N, m, n], none of them 0`,
     );
   }
-  return { batch: a.rank === 3 ? a.shape[0]! : 1, m, n, leading: a.shape.slice(0, -2) };
+  return { batch: a.ndim === 3 ? a.shape[0]! : 1, m, n, leading: a.shape.slice(0, -2) };
 }
 
 /** Workgroups of 64 for `threads` threads on each of `batch` matrices. */
@@ -99,7 +99,7 @@ export async function exponentsOf(operation: string, a: Tensor): Promise<number[
       const broken = words[2 * b + 1]!;
       if (broken !== 0) {
         const index = 0xffffffff - broken;
-        const where = [...(a.rank === 3 ? [b] : []), Math.floor(index / n), index % n];
+        const where = [...(a.ndim === 3 ? [b] : []), Math.floor(index / n), index % n];
         throw new NonFiniteError(
           `Cannot ${operation} a matrix with a non-finite element: the first of ${
             formatShape(a.shape)

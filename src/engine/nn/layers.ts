@@ -46,9 +46,9 @@ export class LayerNorm extends Layer {
 
   override forward(x: Tensor): Tensor {
     const { weight, bias, epsilon } = this;
-    if (weight.rank === bias.rank) return layerNorm(x, this);
+    if (weight.ndim === bias.ndim) return layerNorm(x, this);
     // One of them is trained member by member, the other is shared.
-    const { shape } = weight.rank > bias.rank ? weight : bias;
+    const { shape } = weight.ndim > bias.ndim ? weight : bias;
     return layerNorm(x, { weight: broadcastTo(weight, shape), bias: broadcastTo(bias, shape), epsilon });
   }
 }

@@ -134,7 +134,7 @@ function products(attention: Attention, { rows, table }: Factors): Tensor {
  */
 function views({ sequences, queries: length, heads, headSize, relative }: Attention, table: Tensor) {
   const [height, width] = table.shape.slice(-2) as [number, number];
-  const members = table.rank === 3 ? table.shape[0]! : 1;
+  const members = table.ndim === 3 ? table.shape[0]! : 1;
   const m = sequences / members * length;
   const { first } = relative!.positions.span(length);
   const view = ({ tensor, offset, row }: Rows, inner: number): MatrixView => ({

@@ -87,7 +87,7 @@ export function reduceAxes(x: Tensor, axes: readonly number[], op: Reduction): T
 
 /** Sums a gradient over the axes along which `shape` was broadcast to it; not recorded. */
 export function sumTo(dy: Tensor, shape: Shape): Tensor {
-  const missing = dy.rank - shape.length;
+  const missing = dy.ndim - shape.length;
   const axes = dy.shape.flatMap((extent, i) =>
     i < missing || (shape[i - missing] === 1 && extent !== 1) ? [i] : []
   );

@@ -34,7 +34,7 @@ export function scaledDotProductAttention(
   checkOperands("attend over", options.mask ? [q, k, v, options.mask] : [q, k, v]);
   const width = q.shape.at(-1)!;
   const sequences = sizeOf(q.shape.slice(0, -2));
-  const fits = q.rank >= 2 && k.rank === q.rank && formatShape(k.shape) === formatShape(v.shape) &&
+  const fits = q.ndim >= 2 && k.ndim === q.ndim && formatShape(k.shape) === formatShape(v.shape) &&
     k.shape.at(-1) === width &&
     formatShape(q.shape.slice(0, -2)) === formatShape(k.shape.slice(0, -2));
   if (!fits) {
@@ -72,7 +72,7 @@ export function scaledDotProductAttention(
 export function selfAttention(qkv: Tensor, options: AttentionOptions): Tensor {
   checkOperands("attend over", options.mask ? [qkv, options.mask] : [qkv]);
   const fused = qkv.shape.at(-1)!;
-  if (qkv.rank < 2 || fused % 3 !== 0) {
+  if (qkv.ndim < 2 || fused % 3 !== 0) {
     throw new TypeError(
       `Cannot attend over a fused projection of shape ${formatShape(qkv.shape)}: expected [..., T, 3·D]`,
     );

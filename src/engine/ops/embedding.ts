@@ -35,8 +35,8 @@ const gradientKernel = new Kernel({
 export function embedding(table: Tensor, ids: Tensor): Tensor {
   if (table.dtype !== "f16") checkOperands("look up", [table]);
   checkOperands("look up by", [ids], "u32");
-  const perMember = table.rank === 3;
-  if (!(table.rank === 2 || (perMember && table.shape[0] === ids.shape[0]))) {
+  const perMember = table.ndim === 3;
+  if (!(table.ndim === 2 || (perMember && table.shape[0] === ids.shape[0]))) {
     throw new TypeError(
       `Cannot look up ids ${formatShape(ids.shape)} in a table ${
         formatShape(table.shape)

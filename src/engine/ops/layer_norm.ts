@@ -57,7 +57,7 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
   const columns = x.shape.at(-1) ?? 0;
   const [gammaRows, betaRows] = [weight, bias].map((affine) => {
     const fits = affine.shape.at(-1) === columns && columns > 0 &&
-      (affine.rank === 1 || (affine.rank === 2 && affine.shape[0] === x.shape[0]));
+      (affine.ndim === 1 || (affine.ndim === 2 && affine.shape[0] === x.shape[0]));
     if (!fits) {
       throw new TypeError(
         `Cannot normalise ${formatShape(x.shape)} with weight or bias of ${

@@ -64,7 +64,7 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
     batch: [members, 1],
     transposeB: true,
     ...(inner && { second: { a: rows(inner, m, r), b: matrix(lowRank!.b, n, r), k: r } }),
-    ...(bias && { bias: { tensor: bias, outer: bias.rank === 2 ? n : 0 } }),
+    ...(bias && { bias: { tensor: bias, outer: bias.ndim === 2 ? n : 0 } }),
     activation,
     slope,
     residual,
@@ -85,7 +85,7 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
           return weightGradient(extent, { dy: dz, x, target, like: weight });
         case "bias":
           return reshape(
-            sum(reshape(dz, [bias!.rank === 2 ? members : 1, -1, n]), { axes: [1] }),
+            sum(reshape(dz, [bias!.ndim === 2 ? members : 1, -1, n]), { axes: [1] }),
             bias!.shape,
           );
         case "a":
@@ -116,13 +116,13 @@ class Extent {
     checkOperands("apply a linear layer to", weight.dtype === "f16" ? floats : [...floats, weight]);
     const [n = 0, k = 0] = weight.shape.slice(-2);
     const matrices = [weight, ...(lowRank ? [lowRank.a, lowRank.b] : [])];
-    const own = [...matrices.filter(({ rank }) => rank === 3), ...(bias?.rank === 2 ? [bias] : [])];
+    const own = [...matrices.filter(({ ndim }) => ndim === 3), ...(bias?.ndim === 2 ? [bias] : [])];
     const members = own[0]?.shape[0] ?? 1;
     const r = lowRank?.a.shape.at(-2) ?? 0;
-    const fits = x.rank >= 1 && x.shape.at(-1) === k && (own.length === 0 || x.shape[0] === members) &&
+    const fits = x.ndim >= 1 && x.shape.at(-1) === k && (own.length === 0 || x.shape[0] === members) &&
       own.every((each) => each.shape[0] === members) &&
-      matrices.every(({ rank }) => rank === 2 || rank === 3) &&
-      (bias === undefined || (bias.shape.at(-1) === n && (bias.rank === 1 || bias.rank === 2))) &&
+      matrices.every(({ ndim }) => ndim === 2 || ndim === 3) &&
+      (bias === undefined || (bias.shape.at(-1) === n && (bias.ndim === 1 || bias.ndim === 2))) &&
       (lowRank === undefined ||
         (sameShape(lowRank.a.shape.slice(-2), [r, k]) && sameShape(lowRank.b.shape.slice(-2), [n, r])));
     if (!fits) {
@@ -160,7 +160,7 @@ function rows(tensor: Tensor, m: number, width: number): MatrixView {
 
 /** A weight, one for all members or one each. */
 function matrix(tensor: Tensor, height: number, width: number): MatrixView {
-  return { tensor, row: width, outer: tensor.rank === 3 ? height * width : 0 };
+  return { tensor, row: width, outer: tensor.ndim === 3 ? height * width : 0 };
 }
 
 interface ProductOptions {
@@ -176,7 +176,7 @@ interface ProductOptions {
 function product({ members, m }: Extent, options: ProductOptions): Tensor {
   const { a, b, width: [k, n], alpha, transposeB = true } = options;
   const c = empty(a.gpu, [...a.shape.slice(0, -1), n]);
-  const isShared = b.rank === 2;
+  const isShared = b.ndim === 2;
   const height = isShared ? m * members : m;
   gemm({
     a: rows(a, height, k),
@@ -199,7 +199,7 @@ function inputGradient(
 ): Tensor {
   const { dz, thin, target, weight, lowRank } = options;
   const dx = target ?? empty(dz.gpu, [...dz.shape.slice(0, -1), k]);
-  const isShared = weight.rank === 2 && (lowRank === undefined || lowRank.a.rank === 2);
+  const isShared = weight.ndim === 2 && (lowRank === undefined || lowRank.a.ndim === 2);
   const height = isShared ? m * members : m;
   gemm({
     a: rows(dz, height, n),
@@ -225,7 +225,7 @@ interface WeightGradientOptions {
 /** dyᵀ·x, summed over the rows of a member where each has its own weight, else over all. */
 function weightGradient({ members, m }: Extent, { dy, x, like, target }: WeightGradientOptions): Tensor {
   const [height, width] = like.shape.slice(-2) as [number, number];
-  const own = like.rank === 3;
+  const own = like.ndim === 3;
   const count = own ? m : m * members;
   const dw = target ?? empty(x.gpu, like.shape);
   gemm({

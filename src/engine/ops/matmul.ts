@@ -41,7 +41,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
       }`,
     );
   }
-  if (b.rank === 2 && a.rank > 2 && !transposeA) {
+  if (b.ndim === 2 && a.ndim > 2 && !transposeA) {
     return scoped(
       [a, b],
       () => reshape(matmul(reshape(a, [-1, k]), b, options), [...a.shape.slice(0, -1), n]),

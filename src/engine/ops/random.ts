@@ -34,7 +34,7 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   checkOperands("drop out", [x]);
   checkOperands("drop out by keys", [keys], "u32");
   const members = keys.shape[0] ?? 0;
-  if (keys.rank !== 2 || keys.shape[1] !== 2 || !(members === 1 || members === x.shape[0])) {
+  if (keys.ndim !== 2 || keys.shape[1] !== 2 || !(members === 1 || members === x.shape[0])) {
     throw new TypeError(
       `Cannot drop out ${formatShape(x.shape)} by keys ${formatShape(keys.shape)}: expected [1, 2] or [${
         x.shape[0]

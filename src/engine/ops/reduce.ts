@@ -27,7 +27,7 @@ export interface ReduceOptions {
 }
 
 function axesOf(x: Tensor, options: ReduceOptions): number[] {
-  const axes = (options.axes ?? x.shape.map((_, i) => i)).map((axis) => normalizeAxis(axis, x.rank));
+  const axes = (options.axes ?? x.shape.map((_, i) => i)).map((axis) => normalizeAxis(axis, x.ndim));
   if (new Set(axes).size !== axes.length) {
     throw new TypeError(`Cannot reduce axes ${formatShape(axes)}: an axis is named twice`);
   }
@@ -143,7 +143,7 @@ export function logSumExp(x: Tensor, options: ReduceOptions = {}): Tensor {
  */
 export function argmax(x: Tensor, options: { readonly axis?: number } = {}): Tensor {
   checkOperands("take the argmax of", [x]);
-  const axis = normalizeAxis(options.axis ?? -1, x.rank);
+  const axis = normalizeAxis(options.axis ?? -1, x.ndim);
   assertNotEmpty("argmax", x, [axis]);
   const extents = [sizeOf(x.shape.slice(0, axis)), x.shape[axis]!, sizeOf(x.shape.slice(axis + 1))] as const;
   const result = empty(x.gpu, x.shape.filter((_, i) => i !== axis), "u32");

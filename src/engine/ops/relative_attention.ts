@@ -40,7 +40,7 @@ export function relativeAttention(q: Tensor, k: Tensor, options: RelativeAttenti
   const inputs = roles.map((role) => operands[role]!);
   checkOperands("attend over", mask ? [...inputs, mask] : inputs);
   checkOperands("tell rows by", [positions.rows], "u32");
-  if (q.rank < 2 || !sameShape(q.shape, k.shape) || !sameShape(q.shape, v.shape)) {
+  if (q.ndim < 2 || !sameShape(q.shape, k.shape) || !sameShape(q.shape, v.shape)) {
     throw new TypeError(
       `Cannot attend by distance with q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${
         formatShape(v.shape)
@@ -93,7 +93,7 @@ function assertTableFits(table: Tensor, q: Tensor, positions: RelativePositions)
   const width = q.shape.at(-1)!;
   const [height = 0] = table.shape.slice(-2);
   const fits = table.shape.at(-1) === width && height >= positions.size &&
-    (table.rank === 2 || (table.rank === 3 && q.rank > 2 && table.shape[0] === q.shape[0]));
+    (table.ndim === 2 || (table.ndim === 3 && q.ndim > 2 && table.shape[0] === q.shape[0]));
   if (fits) return;
   throw new TypeError(
     `Cannot attend with q ${formatShape(q.shape)} by a table of positions ${

@@ -71,10 +71,10 @@ export interface GatherOptions {
  * @throws {TypeError} when the shapes don't agree.
  */
 export function gather(x: Tensor, index: Tensor, options: GatherOptions = {}): Tensor {
-  const axis = normalizeAxis(options.axis ?? 0, x.rank);
+  const axis = normalizeAxis(options.axis ?? 0, x.ndim);
   checkOperands("gather from", [x]);
   checkOperands("gather by", [index], "u32");
-  if (index.rank !== x.rank || index.shape.some((extent, i) => i !== axis && extent !== x.shape[i])) {
+  if (index.ndim !== x.ndim || index.shape.some((extent, i) => i !== axis && extent !== x.shape[i])) {
     throw new TypeError(
       `Cannot gather from ${formatShape(x.shape)} by ${
         formatShape(index.shape)

@@ -104,8 +104,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 
 /** Reorders axes: axis `i` of the result is axis `order[i]` of `x`. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
-  const axes = order.map((axis) => normalizeAxis(axis, x.rank));
-  if (axes.length !== x.rank || new Set(axes).size !== x.rank) {
+  const axes = order.map((axis) => normalizeAxis(axis, x.ndim));
+  if (axes.length !== x.ndim || new Set(axes).size !== x.ndim) {
     throw new TypeError(
       `Cannot permute ${formatShape(x.shape)} by ${formatShape(order)}: expected each axis once`,
     );
@@ -122,7 +122,7 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
 /** Swaps the last two axes. */
 export function transpose(x: Tensor): Tensor {
   const axes = x.shape.map((_, i) => i);
-  return permute(x, [...axes.slice(0, -2), x.rank - 1, x.rank - 2]);
+  return permute(x, [...axes.slice(0, -2), x.ndim - 1, x.ndim - 2]);
 }
 
 /** Options of {@linkcode slice}. */
@@ -147,7 +147,7 @@ export interface SliceOptions {
  * @throws {RangeError} when the bounds leave the axis.
  */
 export function slice(x: Tensor, options: SliceOptions): Tensor {
-  const axis = normalizeAxis(options.axis ?? 0, x.rank);
+  const axis = normalizeAxis(options.axis ?? 0, x.ndim);
   const { start, end } = options;
   const extent = x.shape[axis]!;
   if (!(Number.isInteger(start) && Number.isInteger(end) && 0 <= start && start <= end && end <= extent)) {
@@ -186,9 +186,9 @@ export interface ConcatOptions {
 export function concat(parts: readonly Tensor[], options: ConcatOptions = {}): Tensor {
   const first = parts[0];
   if (first === undefined) throw new TypeError("Cannot concat no tensors: expected at least one");
-  const axis = normalizeAxis(options.axis ?? 0, first.rank);
+  const axis = normalizeAxis(options.axis ?? 0, first.ndim);
   for (const part of parts) {
-    const fits = part.dtype === first.dtype && part.rank === first.rank &&
+    const fits = part.dtype === first.dtype && part.ndim === first.ndim &&
       part.shape.every((extent, i) => i === axis || extent === first.shape[i]);
     if (!fits) {
       throw new TypeError(

@@ -34,7 +34,7 @@ export function accumulate(target: Tensor, x: Tensor): void {
  */
 export function assign(target: Tensor, source: Tensor): void {
   const { shape, dtype } = target;
-  const missing = shape.length - source.rank;
+  const missing = shape.length - source.ndim;
   const fits = missing >= 0 &&
     source.shape.every((extent, i) => extent === 1 || extent === shape[missing + i]);
   if (source.dtype !== dtype || !fits) {

@@ -134,7 +134,7 @@ function checkOwnParameters(model: TaskModel, pretrained: TaskModel): void {
         `Cannot export an adapter of ${name}: the head is stored whole; merge the model instead`,
       );
     }
-    if (loraA.rank !== 2 || loraB.rank !== 2) {
+    if (loraA.ndim !== 2 || loraB.ndim !== 2) {
       throw new TypeError(
         `Cannot export the adapter of ${name}: expected A [r, in] and B [out, r], got ${
           formatShape(loraA.shape)

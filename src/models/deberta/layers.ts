@@ -152,7 +152,7 @@ function distanceStates({ layer, rel_embeddings, LayerNorm: norm }: DebertaStack
 
 /** A table [R, D] that layers with parameters of several members go over: [C, R, D]. */
 function spread(table: Tensor, layers: readonly (Linear | LayerNorm)[]): Tensor {
-  const members = table.rank === 2 ? layers.map(membersOf).find((each) => each !== undefined) : undefined;
+  const members = table.ndim === 2 ? layers.map(membersOf).find((each) => each !== undefined) : undefined;
   return members === undefined ? table : broadcastTo(table, [members, ...table.shape]);
 }
 

@@ -65,7 +65,7 @@ export function floatTable({ weight }: Embedding): Tensor {
 export function firstRows(table: Embedding, count: number): Tensor {
   const weight = floatTable(table);
   const rows = slice(weight, { axis: -2, start: 0, end: count });
-  return weight.rank === 2 ? rows : reshape(rows, [weight.shape[0]!, 1, ...rows.shape.slice(1)]);
+  return weight.ndim === 2 ? rows : reshape(rows, [weight.shape[0]!, 1, ...rows.shape.slice(1)]);
 }
 
 /** A linear layer and its activation, in one kernel where there is one. */

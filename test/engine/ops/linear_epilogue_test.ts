@@ -79,8 +79,8 @@ function inputsOf({ members, m, n, k, r, weight, bias, a, b, end, seed }: Case):
 }
 
 /** Matrix `member` of a weight that is shared or a member's own. */
-function own(x: F64Array, member: number, rank = 2): F64Array {
-  if (x.shape.length === rank) return x;
+function own(x: F64Array, member: number, ndim = 2): F64Array {
+  if (x.shape.length === ndim) return x;
   const size = x.size / x.shape[0]!;
   return F64Array.from(x.shape.slice(1), x.data.subarray(member * size, (member + 1) * size));
 }
@@ -138,12 +138,12 @@ async function check(problem: Case): Promise<void> {
   }, { inputs: Object.values(named), ownOrder: [roles.indexOf("bias")] });
   const sums = Object.fromEntries(roles.map((role) => [role, F64Array.full(named[role]!.shape)]));
   const bounds = Object.fromEntries(roles.map((role) => [role, F64Array.full(named[role]!.shape)]));
-  const place = (into: F64Array, part: F64Array, member: number, rank: number) => {
-    const start = into.shape.length === rank ? 0 : member * part.size;
+  const place = (into: F64Array, part: F64Array, member: number, ndim: number) => {
+    const start = into.shape.length === ndim ? 0 : member * part.size;
     part.data.forEach((value, i) => into.data[start + i]! += value);
   };
   for (let member = 0; member < members; member++) {
-    const part = (role: string, rank = 2) => named[role] && own(named[role], member, rank);
+    const part = (role: string, ndim = 2) => named[role] && own(named[role], member, ndim);
     const [x, w, bias, a, b] = [part("x")!, part("weight")!, part("bias", 1), part("a"), part("b")];
     const weff = effective(w, a, b);
     const magnitude = effective(absolute(w), a && absolute(a), b && absolute(b));
@@ -187,19 +187,19 @@ async function check(problem: Case): Promise<void> {
       dz: dzError,
     });
     for (const role of roles) {
-      const rank = role === "bias" ? 1 : role === "x" || role === "residual" ? -1 : 2;
+      const ndim = role === "bias" ? 1 : role === "x" || role === "residual" ? -1 : 2;
       if (role === "residual") {
-        place(sums[role]!, dyOwn, member, rank);
+        place(sums[role]!, dyOwn, member, ndim);
         continue;
       }
-      place(sums[role]!, exact[role]!, member, rank);
+      place(sums[role]!, exact[role]!, member, ndim);
       place(
         bounds[role]!,
         size[role]!.map((value, i) =>
           gamma * value + spread[role]!.data[i]! + (n + r + rows) * F32_MIN_NORMAL
         ),
         member,
-        rank,
+        ndim,
       );
     }
   }

@@ -191,9 +191,9 @@ test("concat() keeps integers, and refuses nothing, mixed types and shapes that 
 
 test("broadcastTo() repeats, and its gradient sums", async () => {
   await holds(broadcastPairs({ maxSize: 1000 }), async ([small, other]) => {
-    const rank = Math.max(small.length, other.length);
-    const shape = Array.from({ length: rank }, (_, i) => {
-      const [p, q] = [small, other].map((each) => each[i - rank + each.length] ?? 1);
+    const ndim = Math.max(small.length, other.length);
+    const shape = Array.from({ length: ndim }, (_, i) => {
+      const [p, q] = [small, other].map((each) => each[i - ndim + each.length] ?? 1);
       return p === 1 ? q! : p!;
     });
     const x = F64Array.fromF32(small, Float64Array.from({ length: sizeOf(small) }, (_, i) => Math.sin(i)));

@@ -72,7 +72,7 @@ async function outputsReader(tensors: ReadonlyMap<string, StoredTensor>) {
   return async (model: TaskModel) => {
     using outputs: Tensor = model.forward(tokens);
     const data = await outputs.floats();
-    if (outputs.rank === 2) return { shape: outputs.shape, data };
+    if (outputs.ndim === 2) return { shape: outputs.shape, data };
     const width = outputs.shape.at(-1)!;
     return { shape: outputs.shape, data: data.map((value, i) => value * mask[Math.floor(i / width)]!) };
   };
