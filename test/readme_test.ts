@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import process from "node:process";
 import { after, before, test, type TestContext } from "node:test";
 import { promisify } from "node:util";
-import { parseConfig } from "../src/cli/config/parse_config.ts";
+import { parseConfig } from "../src/experiment/config/parse_config.ts";
 import { cacheFolder, fetchNpmPackage, loadSpamAssassin } from "../src/data/mod.ts";
 import { readSafetensors, USE_LITE_PACKAGE } from "../src/models/mod.ts";
 import { fetchOrSkip } from "./data/fetch_or_skip.ts";

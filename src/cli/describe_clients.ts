@@ -1,4 +1,4 @@
-import type { Experiment } from "./experiment.ts";
+import type { Experiment } from "../experiment/run/experiment.ts";
 
 /** The number and sizes of the clients, and how uneven their classes are. */
 export function describeClients(

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { printableLines } from "../data/printable.ts";
 import { methods } from "../fl/mod.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
-import { parseConfig, readConfig } from "./config/parse_config.ts";
+import { parseConfig, readConfig } from "../experiment/config/parse_config.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./profile_table.ts";
 import { watchOutput } from "./output.ts";
@@ -14,7 +14,7 @@ import { parseCount, parsePath, start } from "./start.ts";
 import { formatTable } from "./table.ts";
 import { addTrainedCommands } from "./trained/trained_commands.ts";
 import { tune } from "./tune.ts";
-import { versions } from "./version.ts";
+import { versions } from "../experiment/run/versions.ts";
 
 const exitCodes = `Exit codes:
   0    done

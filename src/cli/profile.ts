@@ -1,8 +1,8 @@
-import type { Config } from "./config/config.ts";
-import { prepareExperiment } from "./experiment.ts";
-import type { LoadOptions } from "./load_data.ts";
-import { openTunedGpu } from "./open_tuned_gpu.ts";
-import { profileSteps, type StepProfile } from "./profile_steps.ts";
+import type { Config } from "../experiment/config/config.ts";
+import { prepareExperiment } from "../experiment/run/experiment.ts";
+import type { LoadOptions } from "../experiment/data/load_data.ts";
+import { openTunedGpu } from "../experiment/gpu/open_tuned_gpu.ts";
+import { profileSteps, type StepProfile } from "../experiment/run/profile_steps.ts";
 
 /**
  * Measures what a local training step of the first method of a configuration costs, for its first cohort, and where the

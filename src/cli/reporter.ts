@@ -1,31 +1,10 @@
 import type { Writable } from "node:stream";
 import { Presets, SingleBar } from "cli-progress";
 import { printable, printableLines } from "../data/printable.ts";
-import { cut } from "./cut.ts";
+import { cut } from "../experiment/text/cut.ts";
 import { describeTimeLeft, TimeLeft } from "./time_left.ts";
-import type { ModelFileProgress, NpmPackage, NpmPackageProgress } from "../data/mod.ts";
-
-/** What {@linkcode Reporter.progress} may say beside numbers. */
-export interface ProgressDetails {
-  /** What is counted, such as `steps`; `bytes` are shown as megabytes. */
-  readonly unit?: string;
-  /** Seconds that are left; by default estimated from the pace of this task. */
-  readonly secondsLeft?: number | undefined;
-}
-
-/** Tells a person what is going on. */
-export interface Reporter {
-  /** Prints a line or several, above the progress bar where there is one; what a terminal would obey is escaped. */
-  line(text: string): void;
-  /**
-   * Shows how far a task is, and how long it still takes; the bar of another task gives way.
-   *
-   * @param total 0 if it isn't known.
-   */
-  progress(task: string, done: number, total: number, details?: ProgressDetails): void;
-  /** Takes the bar away. */
-  endProgress(): void;
-}
+import { megabytes } from "../experiment/text/megabytes.ts";
+import type { ProgressDetails, Reporter } from "../experiment/report/reporter.ts";
 
 /** A stream that may be a terminal. */
 export type ReporterStream = Writable & { readonly isTTY?: boolean };
@@ -123,37 +102,4 @@ function describeAmount(done: number, total: number, unit: string | undefined): 
   if (unit === "bytes") return `${megabytes(done)} of ${megabytes(total)} MB`;
   const count = (value: number) => value.toLocaleString("en");
   return `${count(done)} of ${count(total)}${unit === undefined ? "" : ` ${unit}`}`;
-}
-
-/** A callback that shows the download of a package with its size and licence; it says nothing of one in the cache. */
-export function showDownload(
-  reporter: Reporter,
-  { size }: NpmPackage,
-  description: string,
-): (progress: NpmPackageProgress) => void {
-  let started = false;
-  return ({ phase, bytes }) => {
-    if (phase === "ready") return reporter.endProgress();
-    if (!started) reporter.line(`Downloading ${description}, ${megabytes(size)} MB`);
-    started = true;
-    reporter.progress("downloading", bytes, size, { unit: "bytes" });
-  };
-}
-
-/** A callback that shows the downloads of a model's files. */
-export function showModelFiles(reporter: Reporter): (progress: ModelFileProgress) => void {
-  let current: string | undefined;
-  return ({ file, phase, bytes, total }) => {
-    if (phase === "ready") return reporter.endProgress();
-    if (file !== current) {
-      current = file;
-      reporter.line(`Downloading ${file}${total === undefined ? "" : `, ${megabytes(total)} MB`}`);
-    }
-    if (total !== undefined) reporter.progress(`downloading ${file}`, bytes, total, { unit: "bytes" });
-  };
-}
-
-/** Bytes in units of 10⁶, one decimal. */
-export function megabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
 }

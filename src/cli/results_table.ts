@@ -1,7 +1,7 @@
 import type { Scores } from "../tasks/mod.ts";
-import { megabytes } from "./reporter.ts";
-import { scoreTitle } from "./score_title.ts";
-import type { Baseline, MethodSummary } from "./summary.ts";
+import { megabytes } from "../experiment/text/megabytes.ts";
+import { scoreTitle } from "../experiment/text/score_title.ts";
+import type { Baseline, MethodSummary } from "../experiment/run/summary.ts";
 import { type Column, formatTable } from "./table.ts";
 
 /** A line of the table; whatever a line has nothing to say of is a dash. */

@@ -3,18 +3,18 @@ import { join } from "node:path";
 import { cut } from "../data/excerpt.ts";
 import { WriteError, writeFileAtomic } from "../data/mod.ts";
 import { DeviceLostError, FederaError } from "../engine/mod.ts";
-import type { Config, MethodConfig } from "./config/config.ts";
-import { type Experiment, prepareExperiment } from "./experiment.ts";
-import type { LoadOptions } from "./load_data.ts";
+import type { Config, MethodConfig } from "../experiment/config/config.ts";
+import { type Experiment, prepareExperiment } from "../experiment/run/experiment.ts";
+import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { describeClients } from "./describe_clients.ts";
-import { describeFailure } from "./failure.ts";
-import { openTunedGpu } from "./open_tuned_gpu.ts";
+import { describeFailure } from "../experiment/run/failure.ts";
+import { openTunedGpu } from "../experiment/gpu/open_tuned_gpu.ts";
 import { resultsTable } from "./results_table.ts";
-import { scoreTitle } from "./score_title.ts";
-import { createRunFolder, writeConfig } from "./run_folder.ts";
+import { scoreTitle } from "../experiment/text/score_title.ts";
+import { createRunFolder, writeConfig } from "../experiment/run/run_folder.ts";
 import { runMethod } from "./run_method.ts";
 import type { Task } from "../tasks/mod.ts";
-import { majorityBaseline, type MethodSummary, summarize } from "./summary.ts";
+import { majorityBaseline, type MethodSummary, summarize } from "../experiment/run/summary.ts";
 
 /**
  * Runs every method of a configuration and prints their scores and costs. The folder of the run gets `config.json`, `summary.json` (anew

@@ -10,16 +10,16 @@ import {
   type RoundReport,
   type SimulationEvent,
 } from "../fl/mod.ts";
-import { type MethodConfig, methodLabel } from "./config/config.ts";
-import { type Experiment, simulateMethod } from "./experiment.ts";
-import type { LoadOptions } from "./load_data.ts";
+import { type MethodConfig, methodLabel } from "../experiment/config/config.ts";
+import { type Experiment, simulateMethod } from "../experiment/run/experiment.ts";
+import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { MethodProgress } from "./method_progress.ts";
-import { megabytes } from "./reporter.ts";
-import { describeScores } from "./score_title.ts";
-import { writeModelFolder } from "./trained/model_folder.ts";
-import { tuneFinished } from "./tune_finished.ts";
-import { type MethodSummary, summarize } from "./summary.ts";
-import { versions } from "./version.ts";
+import { megabytes } from "../experiment/text/megabytes.ts";
+import { describeScores } from "../experiment/text/score_title.ts";
+import { writeModelFolder } from "../experiment/trained/model_folder.ts";
+import { tuneFinished } from "../experiment/run/tune_finished.ts";
+import { type MethodSummary, summarize } from "../experiment/run/summary.ts";
+import { versions } from "../experiment/run/versions.ts";
 
 /** A method's summary, and the error that ended it where one did. */
 export interface MethodOutcome {

@@ -1,11 +1,12 @@
 import process from "node:process";
 import { InvalidArgumentError } from "commander";
 import { printableLines } from "../data/printable.ts";
-import { describeFailure } from "./failure.ts";
+import { describeFailure } from "../experiment/run/failure.ts";
 import { InterruptedError, Interruption } from "./interrupt.ts";
-import type { LoadOptions } from "./load_data.ts";
+import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { whenOutputCloses } from "./output.ts";
-import { createReporter, type Reporter, type ReporterStream } from "./reporter.ts";
+import type { Reporter } from "../experiment/report/reporter.ts";
+import { createReporter, type ReporterStream } from "./reporter.ts";
 
 /** Does what a command is for, and ends the process on a failure: background work on a closed device would hold it up. */
 export async function start(

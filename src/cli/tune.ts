@@ -1,11 +1,11 @@
 import { openGpu, tilesOf, type TunedClass, tuneMatmul } from "../engine/mod.ts";
-import type { Config } from "./config/config.ts";
-import { describeAdapter } from "./describe_adapter.ts";
-import { prepareExperiment } from "./experiment.ts";
-import { trainFirstCohort } from "./first_cohort.ts";
-import type { LoadOptions } from "./load_data.ts";
+import type { Config } from "../experiment/config/config.ts";
+import { describeAdapter } from "../experiment/gpu/describe_adapter.ts";
+import { prepareExperiment } from "../experiment/run/experiment.ts";
+import { trainFirstCohort } from "../experiment/run/first_cohort.ts";
+import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { type Column, formatTable } from "./table.ts";
-import { writeTuning } from "./tuning_file.ts";
+import { writeTuning } from "../experiment/gpu/tuning_file.ts";
 
 /**
  * Measures the tiles of the matrix products that a configuration's first method starts and trains by, and keeps the

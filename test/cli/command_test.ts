@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import type { StepProfile } from "../../src/cli/profile_steps.ts";
+import type { StepProfile } from "../../src/experiment/run/profile_steps.ts";
 import { cacheFolder, fetchNpmPackage } from "../../src/data/mod.ts";
 import { openGpu } from "../../src/engine/mod.ts";
 import { readHistory } from "../../src/fl/history.ts";

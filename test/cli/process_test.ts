@@ -8,7 +8,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { readHistory } from "../../src/fl/history.ts";
 import { ended, federa, root, start } from "./federa_command.ts";
-import { tinyBert, tinyExamples, tinyProject } from "./tiny_project.ts";
+import { tinyBert, tinyExamples, tinyProject } from "../support/tiny_project.ts";
 
 const endless = { ...tinyBert, rounds: 100_000 };
 const command = `"${process.execPath}" --import ./scripts/register.mjs src/cli/main.ts`;

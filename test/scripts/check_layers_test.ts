@@ -12,6 +12,8 @@ test("findLayerViolations() accepts imports that point down or stay in their lay
     const [path, specifier] of [
       ["src/mod.ts", "./fl/mod.ts"],
       ["src/cli/main.ts", "../fl/mod.ts"],
+      ["src/cli/run.ts", "../experiment/run/experiment.ts"],
+      ["src/experiment/run/experiment.ts", "../../fl/mod.ts"],
       ["src/fl/simulation.ts", "../federa/mod.ts"],
       ["src/fl/methods/fedit.ts", "../simulation.ts"],
       ["src/models/use_lite/model.ts", "../../data/mod.ts"],
@@ -37,6 +39,7 @@ test("findLayerViolations() reports imports that point up, sideways or at privat
       ["src/models/use_lite/model.ts", "../../federa/mod.ts", "models stands below it"],
       ["src/data/npm_package.ts", "../models/mod.ts", "data stands below it"],
       ["src/fl/simulation.ts", "../mod.ts", "fl stands below it"],
+      ["src/experiment/run/experiment.ts", "../../cli/run.ts", "experiment stands below it"],
       ["src/engine/ops/matmul.ts", "../nn/linear.ts", "engine/ops does not stand above engine/nn"],
       ["src/engine/gpu/device.ts", "../tensor.ts", "engine/gpu does not stand above engine/core"],
       ["src/engine/tensor.ts", "./ops/matmul.ts", "engine/core does not stand above engine/ops"],

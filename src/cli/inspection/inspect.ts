@@ -9,10 +9,10 @@ import {
 } from "../../federa/mod.ts";
 import { SafetensorsFile } from "../../models/mod.ts";
 import { describeCause } from "../../data/describe_cause.ts";
-import { ConfigError } from "../config/parse_config.ts";
-import { listWithin } from "../list_within.ts";
+import { ConfigError } from "../../experiment/config/parse_config.ts";
+import { listWithin } from "../../experiment/text/list_within.ts";
 import { printable } from "../../data/printable.ts";
-import { cut } from "../cut.ts";
+import { cut } from "../../experiment/text/cut.ts";
 import { barPlot, sparkline } from "./bar_plot.ts";
 import { type Column, formatTable } from "../table.ts";
 

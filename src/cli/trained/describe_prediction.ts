@@ -5,7 +5,7 @@ import type {
   TagPrediction,
 } from "../../tasks/mod.ts";
 import { printable } from "../../data/printable.ts";
-import { cut } from "../cut.ts";
+import { cut } from "../../experiment/text/cut.ts";
 import type { Prediction } from "./predict.ts";
 
 /** A text and its answer in one line, or a line each where the answer has parts. */

@@ -2,18 +2,23 @@ import { resolve } from "node:path";
 import { parseModelSpec } from "../../data/hub/model_spec.ts";
 import { findDataFiles, openModelFiles } from "../../data/mod.ts";
 import { evaluate as evaluateModel, type Evaluation } from "../../fl/mod.ts";
-import { checkLabels } from "../check_labels.ts";
-import type { Example, LoadOptions } from "../load_data.ts";
-import { checkTuning, tuneThreshold, withDefaultThreshold, withThreshold } from "../no_answer.ts";
-import { prepareAnswers } from "../prepare_set.ts";
-import { readExamples, withFileErrors } from "../read_examples.ts";
-import { ConfigError } from "../config/parse_config.ts";
-import { type ModelDescription, writeDescription } from "./model_folder.ts";
-import { openTrained, recordOf, type TrainedModel } from "./open_trained.ts";
-import { openTunedGpu } from "../open_tuned_gpu.ts";
-import type { TrainedSettings } from "./trained_settings.ts";
+import { checkLabels } from "../../experiment/data/check_labels.ts";
+import type { Example, LoadOptions } from "../../experiment/data/load_data.ts";
+import {
+  checkTuning,
+  tuneThreshold,
+  withDefaultThreshold,
+  withThreshold,
+} from "../../experiment/model/no_answer.ts";
+import { prepareAnswers } from "../../experiment/data/prepare_set.ts";
+import { readExamples, withFileErrors } from "../../experiment/data/read_examples.ts";
+import { ConfigError } from "../../experiment/config/parse_config.ts";
+import { type ModelDescription, writeDescription } from "../../experiment/trained/model_folder.ts";
+import { openTrained, recordOf, type TrainedModel } from "../../experiment/trained/open_trained.ts";
+import { openTunedGpu } from "../../experiment/gpu/open_tuned_gpu.ts";
+import type { TrainedSettings } from "../../experiment/trained/trained_settings.ts";
 import { type ReadingFlags, readingOf } from "./reading.ts";
-import { readTaskNote, writeTaskNote } from "./task_note.ts";
+import { readTaskNote, writeTaskNote } from "../../experiment/trained/task_note.ts";
 
 /** Options of {@linkcode evaluate}. */
 export interface EvaluateCommandOptions extends LoadOptions, TrainedSettings, ReadingFlags {

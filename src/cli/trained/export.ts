@@ -1,11 +1,11 @@
 import { baseModelOf, exportPeft, writeCheckpoint, writePeft } from "../../federa/mod.ts";
-import type { LoadOptions } from "../load_data.ts";
-import { openTrained, type TrainedModel } from "./open_trained.ts";
-import { writeModelCard } from "./model_card.ts";
-import { writeTaskNote } from "./task_note.ts";
-import { openTunedGpu } from "../open_tuned_gpu.ts";
-import { ConfigError } from "../config/parse_config.ts";
-import type { TrainedSettings } from "./trained_settings.ts";
+import type { LoadOptions } from "../../experiment/data/load_data.ts";
+import { openTrained, type TrainedModel } from "../../experiment/trained/open_trained.ts";
+import { writeModelCard } from "../../experiment/trained/model_card.ts";
+import { writeTaskNote } from "../../experiment/trained/task_note.ts";
+import { openTunedGpu } from "../../experiment/gpu/open_tuned_gpu.ts";
+import { ConfigError } from "../../experiment/config/parse_config.ts";
+import type { TrainedSettings } from "../../experiment/trained/trained_settings.ts";
 import { join, resolve } from "node:path";
 
 /** Options of {@linkcode exportAdapter}. */

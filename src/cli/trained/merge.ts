@@ -3,12 +3,12 @@ import { join, resolve } from "node:path";
 import { isObject } from "../../data/json_object.ts";
 import { writeCheckpoint } from "../../federa/mod.ts";
 import { checkpointOf } from "./export.ts";
-import { ConfigError } from "../config/parse_config.ts";
-import type { LoadOptions } from "../load_data.ts";
-import { openTrained } from "./open_trained.ts";
-import { openTunedGpu } from "../open_tuned_gpu.ts";
-import type { TrainedSettings } from "./trained_settings.ts";
-import { writeTaskNote } from "./task_note.ts";
+import { ConfigError } from "../../experiment/config/parse_config.ts";
+import type { LoadOptions } from "../../experiment/data/load_data.ts";
+import { openTrained } from "../../experiment/trained/open_trained.ts";
+import { openTunedGpu } from "../../experiment/gpu/open_tuned_gpu.ts";
+import type { TrainedSettings } from "../../experiment/trained/trained_settings.ts";
+import { writeTaskNote } from "../../experiment/trained/task_note.ts";
 
 /** Options of {@linkcode mergeModel}. */
 export interface MergeCommandOptions extends LoadOptions, TrainedSettings {

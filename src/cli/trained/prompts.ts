@@ -2,11 +2,11 @@ import { resolve } from "node:path";
 import { notePlace } from "../../data/example_place.ts";
 import { findDataFiles, placeOf, type PromptKinds, readPrompts as read } from "../../data/mod.ts";
 import type { Task, TaskKind } from "../../tasks/mod.ts";
-import { exampleColumns } from "../config/columns_config.ts";
-import type { ReadingOptions } from "../config/data_config.ts";
-import type { Example, LoadOptions } from "../load_data.ts";
-import { ConfigError } from "../config/parse_config.ts";
-import { stated, withFileErrors } from "../read_examples.ts";
+import { exampleColumns } from "../../experiment/config/columns_config.ts";
+import type { ReadingOptions } from "../../experiment/config/data_config.ts";
+import type { Example, LoadOptions } from "../../experiment/data/load_data.ts";
+import { ConfigError } from "../../experiment/config/parse_config.ts";
+import { stated, withFileErrors } from "../../experiment/data/read_examples.ts";
 
 /** What a person gives beside texts. */
 export interface PromptOptions {

@@ -1,5 +1,5 @@
 import { decodeText } from "../../data/mod.ts";
-import { ConfigError } from "../config/parse_config.ts";
+import { ConfigError } from "../../experiment/config/parse_config.ts";
 
 /**
  * The lines of the standard input, blank ones included, so that each has its answer.

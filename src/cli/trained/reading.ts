@@ -6,13 +6,13 @@ import {
   unusedOptions,
 } from "../../data/mod.ts";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { columnParts, columnProblem, type ColumnsConfig } from "../config/columns_config.ts";
-import { readingConfig, type ReadingOptions } from "../config/data_config.ts";
-import { describeChoice } from "../config/describe_choice.ts";
-import { ConfigError, parseWith } from "../config/parse_config.ts";
+import { columnParts, columnProblem, type ColumnsConfig } from "../../experiment/config/columns_config.ts";
+import { readingConfig, type ReadingOptions } from "../../experiment/config/data_config.ts";
+import { describeChoice } from "../../experiment/config/describe_choice.ts";
+import { ConfigError, parseWith } from "../../experiment/config/parse_config.ts";
 import { parseNames } from "../start.ts";
 import type { TaskKind } from "../../tasks/mod.ts";
-import type { ModelDescription } from "./model_folder.ts";
+import type { ModelDescription } from "../../experiment/trained/model_folder.ts";
 
 /** How the user says that a file is to be read. */
 export interface ReadingFlags {

@@ -3,18 +3,18 @@ import { buffer as readAll } from "node:stream/consumers";
 import { type Command, Option } from "commander";
 import { openGpu } from "../../engine/mod.ts";
 import { taskKinds } from "../../tasks/mod.ts";
-import { ConfigError } from "../config/parse_config.ts";
+import { ConfigError } from "../../experiment/config/parse_config.ts";
 import { evaluate } from "./evaluate.ts";
 import { exportAdapter } from "./export.ts";
 import { checkInspected, inspectFile } from "../inspection/inspect.ts";
 import { mergeModel } from "./merge.ts";
-import type { TrainedSettings } from "./trained_settings.ts";
+import type { TrainedSettings } from "../../experiment/trained/trained_settings.ts";
 import { predict } from "./predict.ts";
 import { describePrediction } from "./describe_prediction.ts";
 import { addReadingOptions, checkReadingFlags, type ReadingFlags } from "./reading.ts";
 import { splitLines } from "./read_lines.ts";
 import { print, printJson } from "../print.ts";
-import { scoreTitle } from "../score_title.ts";
+import { scoreTitle } from "../../experiment/text/score_title.ts";
 import { parseCount, parseNames, parseNumber, parsePath, start } from "../start.ts";
 
 /** Adds the commands that use what a run has trained. */

@@ -3,17 +3,17 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { dataConfig } from "../../../src/cli/config/data_config.ts";
+import { dataConfig } from "../../../src/experiment/config/data_config.ts";
 import { exportAdapter } from "../../../src/cli/trained/export.ts";
 import { mergeModel } from "../../../src/cli/trained/merge.ts";
-import { writeModelFolder } from "../../../src/cli/trained/model_folder.ts";
-import { openTrained } from "../../../src/cli/trained/open_trained.ts";
+import { writeModelFolder } from "../../../src/experiment/trained/model_folder.ts";
+import { openTrained } from "../../../src/experiment/trained/open_trained.ts";
 import { createTask, type Task } from "../../../src/tasks/mod.ts";
 import { modelOutputs } from "../../../src/fl/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { assertClose } from "../../support/compare.ts";
 import { writeTinyCheckpoint } from "../../support/tiny_checkpoint.ts";
-import { adaptedModel, KeepingReporter } from "./adapted_model.ts";
+import { adaptedModel, KeepingReporter } from "../../experiment/trained/adapted_model.ts";
 
 const gpu = await testGpu();
 // As text they would be ordered otherwise.

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { mergeModel } from "../../../src/cli/trained/merge.ts";
-import { KeepingReporter } from "./adapted_model.ts";
+import { KeepingReporter } from "../../experiment/trained/adapted_model.ts";
 
 test("mergeModel() leaves a config.json that is none of a model alone, and says so before anything is opened", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "federa-merge-"));

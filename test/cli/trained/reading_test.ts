@@ -3,14 +3,14 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { parseConfig } from "../../../src/cli/config/parse_config.ts";
+import { parseConfig } from "../../../src/experiment/config/parse_config.ts";
 import { run } from "../../../src/cli/run.ts";
 import { evaluate } from "../../../src/cli/trained/evaluate.ts";
 import { mergeModel } from "../../../src/cli/trained/merge.ts";
 import { predict } from "../../../src/cli/trained/predict.ts";
 import { checkReadingFlags } from "../../../src/cli/trained/reading.ts";
 import { writeTinyCheckpoint } from "../../support/tiny_checkpoint.ts";
-import { KeepingReporter } from "./adapted_model.ts";
+import { KeepingReporter } from "../../experiment/trained/adapted_model.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "federa-reading-"));
 after(() => rm(folder, { recursive: true, force: true }));

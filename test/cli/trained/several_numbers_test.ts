@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Command } from "commander";
-import { parseConfig } from "../../../src/cli/config/parse_config.ts";
+import { parseConfig } from "../../../src/experiment/config/parse_config.ts";
 import { run } from "../../../src/cli/run.ts";
 import { evaluate } from "../../../src/cli/trained/evaluate.ts";
 import { exportAdapter } from "../../../src/cli/trained/export.ts";
@@ -12,7 +12,7 @@ import { mergeModel } from "../../../src/cli/trained/merge.ts";
 import { predict } from "../../../src/cli/trained/predict.ts";
 import { addReadingOptions, type ReadingFlags } from "../../../src/cli/trained/reading.ts";
 import { writeTinyCheckpoint } from "../../support/tiny_checkpoint.ts";
-import { KeepingReporter } from "./adapted_model.ts";
+import { KeepingReporter } from "../../experiment/trained/adapted_model.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "federa-numbers-"));
 after(() => rm(folder, { recursive: true, force: true }));

@@ -1,0 +1,83 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { cacheFolder, CorruptFileError, makeFolder, writeFileAtomic } from "../../data/mod.ts";
+import { excerpt } from "../../data/excerpt.ts";
+import { type AdapterDescription, isTile, type TunedTiles } from "../../engine/mod.ts";
+import { versions } from "../run/versions.ts";
+
+/** The longest tuning that is read. */
+const maxBytes = 1 << 20;
+
+const side = z.number().int().positive().max(1024);
+
+const schema = z.object({
+  adapter: z.string(),
+  federa: z.string(),
+  tiles: z.record(
+    z.string(),
+    z.strictObject({ rows: side, columns: side, depth: side.optional() }),
+  ),
+});
+
+/** Where the tiles are kept that were measured on an adapter: one file for each adapter and version of this program. */
+export function tuningPath(adapter: AdapterDescription): string {
+  const key = createHash("sha256").update(nameOf(adapter)).digest("hex").slice(0, 16);
+  return join(cacheFolder(), "tuning", `${key}-${versions().federa}.json`);
+}
+
+/** Keeps tiles for later runs on the same adapter. */
+export async function writeTuning(adapter: AdapterDescription, tiles: TunedTiles): Promise<string> {
+  const path = tuningPath(adapter);
+  await makeFolder(join(cacheFolder(), "tuning"));
+  const content = { adapter: nameOf(adapter), federa: versions().federa, tiles: Object.fromEntries(tiles) };
+  await writeFileAtomic(path, `${JSON.stringify(content, null, 2)}\n`);
+  return path;
+}
+
+/**
+ * The tiles that were measured on an adapter; none if it never was.
+ *
+ * @throws {CorruptFileError} when the file can't be read, or isn't what {@linkcode writeTuning} writes for the adapter.
+ */
+export async function readTuning(adapter: AdapterDescription): Promise<TunedTiles> {
+  const path = tuningPath(adapter);
+  const refuse = (reason: string, cause?: unknown) =>
+    new CorruptFileError(
+      `Cannot read the tuning in ${path}: ${reason}; delete the file or tune again`,
+      cause === undefined ? undefined : { cause },
+    );
+  const text = await readSmallFile(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined;
+    throw refuse(cause.message, cause);
+  });
+  if (text === undefined) return new Map();
+  let content: z.infer<typeof schema>;
+  try {
+    content = schema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw refuse("it isn't what federa tune writes", cause);
+  }
+  if (content.adapter !== nameOf(adapter)) throw refuse("it was measured on another adapter");
+  const tiles = Object.entries(content.tiles).map(([name, { depth, ...tile }]) =>
+    [name, depth === undefined ? tile : { ...tile, depth }] as const
+  );
+  for (const [name, tile] of tiles) {
+    if (!isTile(tile)) {
+      throw refuse(`no kernel supports the tile of ${tile.rows}×${tile.columns} for ${excerpt(name)}`);
+    }
+  }
+  return new Map(tiles);
+}
+
+async function readSmallFile(path: string): Promise<string> {
+  const info = await stat(path);
+  if (!info.isFile()) throw new Error("it is not a file");
+  if (info.size > maxBytes) throw new Error(`it has ${info.size} bytes, more than ${maxBytes}`);
+  return await readFile(path, "utf8");
+}
+
+function nameOf({ vendor, device, description }: AdapterDescription): string {
+  return [vendor, device, description].join(" | ");
+}

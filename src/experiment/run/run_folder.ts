@@ -1,0 +1,54 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { makeFolder, WriteError, writeFileAtomic } from "../../data/mod.ts";
+import { describeCause } from "../../data/describe_cause.ts";
+import type { Config } from "../config/config.ts";
+import { FederaError } from "../../engine/errors.ts";
+
+/** The folder of a run cannot be made or written. */
+export class RunFolderError extends FederaError {
+  override name = "RunFolderError";
+}
+
+/**
+ * Makes the folder of a run, `<output>/<name>-001` or with the next free number, and leaves the whole configuration in it,
+ * which also proves that the folder can be written. Two processes never get the same folder.
+ *
+ * @throws {RunFolderError} naming the folder and the reason.
+ */
+export async function createRunFolder(config: Config): Promise<string> {
+  const { output, name } = config;
+  try {
+    await makeFolder(output);
+    for (let number = 1;; number++) {
+      const folder = join(output, `${name}-${String(number).padStart(3, "0")}`);
+      if (!await isMade(folder)) continue;
+      await writeConfig(folder, config);
+      return folder;
+    }
+  } catch (cause) {
+    const reason = describeCause(cause instanceof WriteError ? cause.cause : cause);
+    throw new RunFolderError(
+      `Cannot write a run into folder ${output}: ${reason}; set "output" to a folder that can be written`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Leaves a configuration in the folder of its run. */
+export async function writeConfig(folder: string, config: Config): Promise<void> {
+  await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+}
+
+/** Makes a folder; false if it was there. */
+async function isMade(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+import type { Evaluation, RoundReport, SimulationEvent } from "../../fl/mod.ts";
+import type { Scores, Task, TaskSet } from "../../tasks/mod.ts";
+import { type MethodConfig, methodLabel } from "../config/config.ts";
+import type { Experiment } from "./experiment.ts";
+
+/**
+ * How a method ended: after its last round, by an error, because the run was interrupted, or not run, because the error
+ * that ended an earlier method would end this one too.
+ */
+export type MethodStatus = "finished" | "failed" | "interrupted" | "not run";
+
+/** What a method achieved and cost; of a method that didn't finish, in its completed rounds. */
+export interface MethodSummary {
+  readonly label: string;
+  readonly method: string;
+  readonly status: MethodStatus;
+  /** Why it didn't finish, or wasn't run. */
+  readonly error?: string;
+  readonly learningRate: number;
+  /** Values that a client trains and uploads; null if it failed before they were counted. */
+  readonly trainableParameters: number | null;
+  /** Completed rounds. */
+  readonly rounds: number;
+  /** The global model before the first round, and after the last, with what was tuned then. */
+  readonly before: Evaluation | null;
+  readonly after: Evaluation | null;
+  /** The first evaluated round that reached the target; null if none did, or none was set. */
+  readonly roundsToTarget: number | null;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** Wall-clock seconds from initialisation to the last evaluation. */
+  readonly seconds: number;
+  /** Mean over the rounds of what averaging factors apart loses, ‖E‖/‖ΔW‖; null without adapters. */
+  readonly aggregationError: number | null;
+  /** Mean over the rounds of what the global weights lost in the end; null without adapters. */
+  readonly appliedError: number | null;
+}
+
+/** What {@linkcode summarize} sums up. */
+export interface MethodEvents {
+  readonly started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
+  readonly reports: readonly RoundReport[];
+  /** Scores after the last round with what was tuned then; by default those of the last round. */
+  readonly after?: Evaluation | undefined;
+  /** `finished` by default. */
+  readonly status?: MethodStatus;
+  readonly error?: string | undefined;
+}
+
+/** Sums up a method from its events. */
+export function summarize(
+  method: MethodConfig,
+  target: Experiment["target"],
+  { started, reports, after, status = "finished", error }: MethodEvents,
+): MethodSummary {
+  const reached = target &&
+    reports.find(({ test }) => (test?.scores[target.metric] ?? -Infinity) >= target.value);
+  return {
+    label: methodLabel(method),
+    method: method.method,
+    status,
+    ...(error !== undefined && { error }),
+    learningRate: method.learningRate,
+    trainableParameters: started?.trainableParameters ?? null,
+    rounds: reports.length,
+    before: started?.test ?? null,
+    after: after ?? reports.at(-1)?.test ?? null,
+    roundsToTarget: reached?.round ?? null,
+    bytesUp: total(reports.map(({ bytesUp }) => bytesUp)),
+    bytesDown: total(reports.map(({ bytesDown }) => bytesDown)),
+    seconds: (started?.seconds ?? 0) + total(reports.map(({ seconds }) => total(Object.values(seconds)))),
+    aggregationError: mean(reports.map(({ aggregationError }) => aggregationError)),
+    appliedError: mean(reports.map(({ appliedError }) => appliedError)),
+  };
+}
+
+/** Mean of the values there are. */
+function mean(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length > 0 ? total(known) / known.length : null;
+}
+
+/** Scores that need no model. */
+export interface Baseline {
+  readonly name: string;
+  readonly scores: Scores;
+}
+
+/** Always answering with the class that is the most frequent in training; null where an example has more than one target. */
+export function majorityBaseline(
+  task: Task,
+  { train, test }: { readonly train: TaskSet; readonly test: TaskSet },
+): Baseline | null {
+  const { targets, targetsPerRow } = train;
+  if (!(targets instanceof Int32Array) || targetsPerRow !== 1) return null;
+  const counts = new Uint32Array(task.labels.length);
+  for (const target of targets) counts[target]!++;
+  const majority = counts.indexOf(counts.reduce((most, count) => Math.max(most, count), 0));
+  const outputs = new Float32Array(test.size * counts.length);
+  for (let row = 0; row < test.size; row++) outputs[row * counts.length + majority] = 1;
+  return { name: `always "${task.labels[majority]}"`, scores: task.score(test, outputs) };
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}

@@ -1,0 +1,42 @@
+import { evaluate, type Evaluation } from "../../fl/mod.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
+import type { TaskConfig } from "../config/task_config.ts";
+import type { Experiment } from "./experiment.ts";
+import { tuneThreshold } from "../model/no_answer.ts";
+import type { Reporter } from "../report/reporter.ts";
+import { describeScores } from "../text/score_title.ts";
+
+/** A model at the end of its rounds. */
+export interface FinishedModel {
+  readonly model: TaskModel;
+  readonly task: TaskConfig;
+  /** What was tuned, if anything. */
+  readonly tuned?: {
+    readonly noAnswerThreshold: number;
+    readonly validation: Evaluation;
+    readonly test: Evaluation;
+  };
+}
+
+/** Tunes on the validation part what the configuration wants tuned after training, and reports the scores with it. */
+export async function tuneFinished(
+  { config: { task, evaluateOn }, tuning, test }: Pick<Experiment, "config" | "tuning" | "test">,
+  model: TaskModel,
+  { reporter }: { readonly reporter: Reporter },
+): Promise<FinishedModel> {
+  if (tuning === undefined) return { model, task };
+  const { threshold, evaluation, ...tuned } = await tuneThreshold(model, tuning, { task, reporter });
+  const after = await evaluate(tuned.model, test, {
+    onProgress: (done, total) => reporter.progress("evaluating", done, total),
+  });
+  reporter.endProgress();
+  reporter.line(
+    `  noAnswerThreshold ${
+      threshold.toFixed(3)
+    }, tuned on ${tuning.numExamples} questions of the validation part (f1 ${
+      evaluation.scores["f1"]!.toFixed(3)
+    })`,
+  );
+  reporter.line(`  with it, on ${evaluateOn}:${describeScores(after.scores)}`);
+  return { ...tuned, tuned: { noAnswerThreshold: threshold, validation: evaluation, test: after } };
+}

@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { demoConfig } from "../../../src/cli/demo.ts";
+import { parseConfig } from "../../../src/experiment/config/parse_config.ts";
+import { createRunFolder } from "../../../src/experiment/run/run_folder.ts";
+
+test("createRunFolder() numbers folders, also for two runs at once", async (t) => {
+  const output = await mkdtemp(join(tmpdir(), "federa-runs-"));
+  t.after(() => rm(output, { recursive: true }));
+  const config = { ...parseConfig(demoConfig()), output };
+  const folders = await Promise.all([
+    createRunFolder(config),
+    createRunFolder(config),
+    createRunFolder(config),
+  ]);
+  assert.deepEqual(folders.sort(), ["demo-001", "demo-002", "demo-003"].map((name) => join(output, name)));
+  assert.deepEqual(JSON.parse(await readFile(join(folders[0]!, "config.json"), "utf8")), config);
+});
+
+test("createRunFolder() says which folder cannot be written", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "federa-runs-"));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, "file"), "");
+  const output = join(folder, "file", "runs");
+  await assert.rejects(createRunFolder({ ...parseConfig(demoConfig()), output }), {
+    name: "RunFolderError",
+    message:
+      /^Cannot write a run into folder .*file\/runs: ENOTDIR.*; set "output" to a folder that can be written$/,
+  });
+});
