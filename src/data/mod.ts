@@ -1,5 +1,5 @@
 /**
- * Examples to learn from, the files of models, and pinned npm packages. What touches files, the hub or npm needs Node.
+ * Examples to learn from, ways to share them out among clients, the files of models, and pinned npm packages. What touches files, the hub or npm needs Node.
  *
  * @module
  */
@@ -18,6 +18,7 @@ export * from "./files.ts";
 export { htmlToText, type MailText, readMailText } from "./mail_text.ts";
 export * from "./label_order.ts";
 export * from "./npm_package.ts";
+export * from "./partition/mod.ts";
 export * from "./rows/decode_text.ts";
 export * from "./rows/example_columns.ts";
 export * from "./rows/read_examples.ts";

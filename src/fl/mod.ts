@@ -1,5 +1,5 @@
 /**
- * Federated learning: partitions, methods, simulation, evaluation, and what crosses the wire.
+ * Federated learning: methods, simulation, evaluation, and what crosses the wire.
  *
  * @module
  */
@@ -23,7 +23,6 @@ export { type MemoryPlan, planMemory } from "./memory.ts";
 export * from "./method.ts";
 export * from "./methods/mod.ts";
 export * from "./own_parameters.ts";
-export * from "./partition/mod.ts";
 export { simulate } from "./simulation.ts";
 export { type SimulationOptions } from "./simulation_options.ts";
 export * from "./traffic.ts";

@@ -1,14 +1,6 @@
+import { partitionByKey, partitionDirichlet, partitionIid } from "../../data/mod.ts";
 import { clone, type Gpu } from "../../engine/mod.ts";
-import {
-  isHead,
-  methods,
-  partitionByKey,
-  partitionDirichlet,
-  partitionIid,
-  simulate,
-  type SimulationEvent,
-  type SimulationOptions,
-} from "../../fl/mod.ts";
+import { isHead, methods, simulate, type SimulationEvent, type SimulationOptions } from "../../fl/mod.ts";
 import type { TextEncoder } from "../../models/mod.ts";
 import { matchLinears } from "../../federa/mod.ts";
 import { rowsOf, type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { partitionDirichlet } from "../../../src/fl/partition/mod.ts";
+import { partitionDirichlet } from "../../../src/data/partition/mod.ts";
 
 const cycle = (length: number, numClasses: number): number[] =>
   Array.from({ length }, (_, i) => i % numClasses);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { partitionIid } from "../../../src/fl/partition/mod.ts";
+import { partitionIid } from "../../../src/data/partition/mod.ts";
 
 describe("partitionIid()", () => {
   it("partitionIid() uses every example once, in sizes that differ by at most one", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { partitionByKey } from "../../../src/fl/partition/mod.ts";
+import { partitionByKey } from "../../../src/data/partition/mod.ts";
 
 describe("partitionByKey()", () => {
   it("partitionByKey() gives each key one client, in order of first appearance", () => {
