@@ -10,3 +10,13 @@ export function freeMemory(): number | undefined {
 
 /** What a user without an adapter should do. */
 export const adapterAdvice = "use a browser with WebGPU enabled, over https or on localhost";
+
+/** Runs `body` as a part of `task`. */
+export function runAs<T>(_task: object, body: () => T): T {
+  return body();
+}
+
+/** Whether the caller is a part of `task`, also after an `await`. Browsers can't tell, and say that it is. */
+export function belongsTo(_task: object): boolean {
+  return true;
+}

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { freemem } from "node:os";
 import process from "node:process";
 import { create, globals } from "webgpu";
@@ -5,6 +6,7 @@ import { spaceOutPolls } from "./_poll_node.ts";
 import { withoutNoise } from "./_quiet_node.ts";
 
 let gpu: GPU | undefined;
+const currentTask = new AsyncLocalStorage<object>();
 
 /** Dawn's WebGPU implementation, created once per process. */
 export function webgpu(): GPU | undefined {
@@ -33,3 +35,13 @@ export function freeMemory(): number | undefined {
 export const adapterAdvice =
   "install a Vulkan driver (on Debian or Ubuntu: libvulkan1 and mesa-vulkan-drivers 23 or newer, which include a software driver), " +
   "or run `npm run setup:gpu` in a checkout of federa";
+
+/** Runs `body` as a part of `task`. */
+export function runAs<T>(task: object, body: () => T): T {
+  return currentTask.run(task, body);
+}
+
+/** Whether the caller is a part of `task`, also after an `await`. */
+export function belongsTo(task: object): boolean {
+  return currentTask.getStore() === task;
+}

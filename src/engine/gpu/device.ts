@@ -5,8 +5,9 @@ import { BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts"
 import { CommandStream, maxDispatches, type Workgroups } from "./command_stream.ts";
 import type { Kernel, KernelConstant } from "./kernel.ts";
 import { PipelineCache } from "./pipeline_cache.ts";
-import { Tuning } from "./tuning.ts";
 import { Profiler } from "./profiler.ts";
+import { type PeakBytes, Rehearsal } from "./rehearsal.ts";
+import { Tuning } from "./tuning.ts";
 
 /** Whether kernels run on a CPU (Mesa's llvmpipe, SwiftShader) or on a graphics processor. */
 export type AdapterClass = "cpu" | "gpu";
@@ -75,8 +76,7 @@ export class Gpu {
   readonly #pipelines: PipelineCache;
   readonly #bindGroups: BindGroupCache;
   readonly #maxIdleBytes: number;
-  /** Stands in for the pool during {@linkcode Gpu.rehearse}. */
-  #rehearsal: BufferPool | null = null;
+  #rehearsal: Rehearsal | null = null;
   #lost: string | null = null;
   #errors: GPUError[] = [];
 
@@ -128,8 +128,8 @@ export class Gpu {
    * @throws {OutOfMemoryError} over the adapter's binding limit; the message names `describe()` and the limit.
    */
   acquire(bytes: number, describe: () => string): PooledBuffer {
-    this.#assertUsable();
-    return (this.#rehearsal ?? this.#pool).acquire(bytes, describe);
+    const { pool } = this.#enter() ?? { pool: this.#pool };
+    return pool.acquire(bytes, describe);
   }
 
   /** Gives a buffer back to the pool. */
@@ -152,32 +152,44 @@ export class Gpu {
     this.#pool.trim();
   }
 
+  /** Whether a {@linkcode Gpu.rehearse} is under way. */
+  get isRehearsing(): boolean {
+    return this.#rehearsal !== null;
+  }
+
   /**
-   * Runs `body` without the device and tells what memory it would take: buffers are counted, not made, and commands are
-   * dropped. Whoever records the same commands afterwards takes the same. Tensors made in `body` must not leave it.
+   * Runs `body` without the device and returns the memory that it would take: buffers are counted, not made, commands are
+   * dropped, and readbacks give zeros at once. Whoever records the same commands afterwards takes the same. Tensors made
+   * in `body` must not leave it.
+   *
+   * `body` may be asynchronous. Until it ends, anyone else who uses the device gets a `TypeError`: their commands would be
+   * dropped too. A readback that was asked for before goes on. Browsers can't tell who calls, so there nothing else may
+   * use the device during an asynchronous rehearsal.
    *
    * @returns the most bytes in use at once, beside those in use before.
    * @throws {OutOfMemoryError} when a tensor is over the adapter's binding limit.
+   * @throws {TypeError} when another rehearsal is under way.
+   * @example
+   * ```ts
+   * const peakBytes = await gpu.rehearse(async () => {
+   *   using x = tensor(gpu, new Float32Array(1024));
+   *   await x.data(); // zeros
+   * });
+   * ```
    */
-  rehearse(body: () => void): number {
+  rehearse<Result extends void | Promise<void>>(body: () => Result): PeakBytes<Result> {
     this.#assertUsable();
-    if (this.#rehearsal !== null) throw new TypeError("Cannot rehearse inside of a rehearsal");
-    const { limits } = this.device;
-    const createBuffer = ({ size }: GPUBufferDescriptor) => ({ size, destroy() {} }) as unknown as GPUBuffer;
-    const pool = new BufferPool({ limits, createBuffer }, () => {}, this.#maxIdleBytes);
-    this.#rehearsal = pool;
-    try {
-      body();
-    } finally {
-      this.#rehearsal = null;
+    if (this.#rehearsal !== null) {
+      throw new TypeError("Cannot rehearse during another rehearsal: await it first");
     }
-    return pool.stats().peakBytes;
+    this.#rehearsal = new Rehearsal(this.device, this.#maxIdleBytes);
+    return this.#rehearsal.run(body, () => this.#rehearsal = null);
   }
 
   /** Records one launch of `kernel`. */
   dispatch(kernel: Kernel, launch: Launch): void {
-    this.#assertUsable();
-    if (this.#rehearsal !== null) return;
+    if (this.#enter() !== null) return;
+    for (const { buffer } of launch.buffers) this.#assertMade(buffer);
     const pipeline = this.#pipelines.get(kernel, launch.constants);
     this.#stream.dispatch(pipeline, this.#bindGroups.get(pipeline, launch.buffers), launch);
     this.#stream.profiler?.note(kernel, launch);
@@ -206,8 +218,9 @@ export class Gpu {
 
   /** Writes host data into a buffer, after every command recorded so far. */
   write(target: PooledBuffer, offset: number, data: Float32Array | Int32Array | Uint32Array): void {
-    this.#assertUsable();
-    if (this.#rehearsal === null) this.#stream.write(target, offset, data);
+    if (this.#enter() !== null) return;
+    this.#assertMade(target);
+    this.#stream.write(target, offset, data);
   }
 
   /** Submits what was recorded, without waiting. */
@@ -222,7 +235,7 @@ export class Gpu {
    * @returns the number of calls whose work is unfinished, not counting calls that had nothing to submit.
    */
   async throttle(ahead = 2): Promise<number> {
-    this.#assertUsable();
+    if (this.#enter() !== null) return 0;
     const unfinished = await this.#stream.throttle(ahead);
     this.#assertUsable();
     return unfinished;
@@ -236,8 +249,8 @@ export class Gpu {
    * @throws {GpuValidationError} when a command since the last readback was rejected.
    */
   async read(source: PooledBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
-    this.#assertUsable();
-    if (this.#rehearsal !== null) throw new TypeError("Cannot read back in a rehearsal: nothing is computed");
+    if (this.#enter() !== null) return new ArrayBuffer(bytes);
+    this.#assertMade(source);
     const padded = Math.ceil(bytes / 4) * 4;
     const staging = this.device.createBuffer({ size: Math.max(4, padded), usage: 0x01 | 0x08 });
     try {
@@ -271,6 +284,17 @@ export class Gpu {
   /** As {@linkcode Gpu.close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** The rehearsal that the caller takes part in; null where commands are for the device. */
+  #enter(): Rehearsal | null {
+    this.#assertUsable();
+    if (this.#rehearsal === null || this.#rehearsal.includesCaller) return this.#rehearsal;
+    throw new TypeError("Cannot use the GPU device while others rehearse on it: await their rehearsal first");
+  }
+
+  #assertMade({ pool }: PooledBuffer): void {
+    if (pool !== this.#pool) throw new TypeError("Cannot use a tensor made in a rehearsal: it has no memory");
   }
 
   #assertUsable(): void {
