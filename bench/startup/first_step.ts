@@ -5,7 +5,7 @@
  * @module
  */
 import { openGpu } from "../../src/engine/mod.ts";
-import { packBatches, planBatches, trainCohort } from "../../src/fl/mod.ts";
+import { packBatches, planBatches, trainCohort } from "../../src/tasks/mod.ts";
 import { createEncoder, createModel, randomTexts } from "../model.ts";
 
 const batchSize = 4;

@@ -1,4 +1,4 @@
-import { packBatches, planBatches, trainCohort } from "../../src/fl/mod.ts";
+import { packBatches, planBatches, trainCohort } from "../../src/tasks/mod.ts";
 import type { BenchContext, Row, Suite } from "../contender.ts";
 import { measure } from "../measure.ts";
 import { type BenchModel, createEncoder, createModel, randomTexts } from "../model.ts";

@@ -4,12 +4,12 @@ import { WriteError } from "../data/mod.ts";
 import { describeCause } from "../data/describe_cause.ts";
 import {
   disposeOwn,
-  type Evaluation,
   HistoryWriter,
   type MemoryPlan,
   type RoundReport,
   type SimulationEvent,
 } from "../fl/mod.ts";
+import type { Evaluation } from "../tasks/mod.ts";
 import { type MethodConfig, methodLabel } from "../experiment/config/config.ts";
 import { type Experiment, simulateMethod } from "../experiment/run/experiment.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";

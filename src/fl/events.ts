@@ -1,6 +1,5 @@
-import type { TaskModel } from "../tasks/mod.ts";
+import type { Evaluation, TaskModel } from "../tasks/mod.ts";
 import type { RoundDynamics } from "./dynamics.ts";
-import type { Evaluation } from "./evaluate.ts";
 import type { MemoryPlan } from "./memory.ts";
 
 /** Everything that is known of a finished round. */

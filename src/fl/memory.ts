@@ -1,12 +1,10 @@
 import { disposeAll, emptyPacked, type Gpu, OutOfMemoryError, type Tensor, tensor } from "../engine/mod.ts";
 import { matchLinears } from "../federa/mod.ts";
-import type { TaskModel } from "../tasks/mod.ts";
-import { packBatches } from "./batches.ts";
+import { CohortTraining, packBatches, type TaskModel } from "../tasks/mod.ts";
 import { effectiveWeights, recordDynamics } from "./dynamics.ts";
-import { evaluationBatch } from "./evaluate.ts";
-import { planEvaluation } from "./_evaluation_plan.ts";
+import { evaluationBatch } from "../tasks/inference/evaluate.ts";
+import { planEvaluation } from "../tasks/inference/evaluation_plan.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
-import { CohortTraining } from "./local_training.ts";
 import { type ServerState, trainableParameters } from "./method.ts";
 import type { SimulationOptions } from "./simulation_options.ts";
 

@@ -6,9 +6,8 @@ import {
   RandomStream,
   tensor,
 } from "../engine/mod.ts";
-import { packBatches, planBatches } from "./batches.ts";
+import { packBatches, planBatches, trainCohort } from "../tasks/mod.ts";
 import type { FactorCovariance } from "./factor_covariance.ts";
-import { trainCohort } from "./local_training.ts";
 import { type ServerState, trainableParameters } from "./method.ts";
 import type { PhaseTimer } from "./_phase_timer.ts";
 import type { SimulationOptions } from "./simulation_options.ts";

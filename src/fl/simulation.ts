@@ -1,10 +1,9 @@
 import { disposeAll, type Tensor } from "../engine/mod.ts";
 import { matchLinears } from "../federa/mod.ts";
-import type { TaskModel } from "../tasks/mod.ts";
+import { evaluate, type Evaluation, type TaskModel } from "../tasks/mod.ts";
 import { EventQueue } from "./_event_queue.ts";
 import { PhaseTimer } from "./_phase_timer.ts";
 import { effectiveWeights, measureDynamics } from "./dynamics.ts";
-import { evaluate, type Evaluation } from "./evaluate.ts";
 import type { RoundReport, SimulationEvent } from "./events.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
 import { planMemory } from "./memory.ts";

@@ -1,7 +1,5 @@
 import type { Schedule } from "../engine/mod.ts";
-import type { LocalWork } from "./batches.ts";
-import type { TaskSet } from "../tasks/mod.ts";
-import type { LocalOptimizer } from "./local_training.ts";
+import type { LocalOptimizer, LocalWork, TaskSet } from "../tasks/mod.ts";
 import type { FederatedMethod } from "./method.ts";
 
 /** Options of {@linkcode simulate}. */

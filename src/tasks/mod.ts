@@ -1,11 +1,12 @@
 /**
- * What models learn: tasks, heads, losses, scores.
+ * What models learn: tasks, heads, losses, scores; inference and training of one model.
  *
  * @module
  */
 export * from "./classification.ts";
 export * from "./create_task.ts";
 export * from "./head.ts";
+export * from "./inference/mod.ts";
 export * from "./metrics/mod.ts";
 export * from "./multi_label.ts";
 export * from "./open_task_model.ts";
@@ -23,5 +24,6 @@ export {
 export * from "./task_model.ts";
 export * from "./task_set.ts";
 export * from "./token_classification.ts";
+export * from "./training/mod.ts";
 export * from "./transformers_names.ts";
 export * from "./tune_no_answer.ts";

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Gpu, OutOfMemoryError } from "../../src/engine/mod.ts";
-import { methods, packBatches, planMemory, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
-import { CohortTraining } from "../../src/fl/local_training.ts";
+import { methods, planMemory, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
+import { classification, CohortTraining, packBatches, TaskModel } from "../../src/tasks/mod.ts";
 import {
   Bert,
   type BertConfig,
@@ -11,7 +11,6 @@ import {
   randomParameters,
   uploadParameters,
 } from "../../src/models/mod.ts";
-import { classification, TaskModel } from "../../src/tasks/mod.ts";
 import { holds, testGpu } from "../engine/harness.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
 

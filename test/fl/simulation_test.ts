@@ -4,7 +4,6 @@ import fc from "fast-check";
 import { type Tensor } from "../../src/engine/mod.ts";
 import { decodeAdapter, encodeAdapter } from "../../src/federa/mod.ts";
 import {
-  evaluate,
   type FederatedMethod,
   methods,
   type RoundReport,
@@ -13,6 +12,7 @@ import {
   type SimulationOptions,
   trainableParameters,
 } from "../../src/fl/mod.ts";
+import { evaluate } from "../../src/tasks/mod.ts";
 import { createTaskSet, type TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu } from "../engine/harness.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { disposeAll, reshape } from "../../src/engine/mod.ts";
-import { evaluate, packBatches, trainCohort } from "../../src/fl/mod.ts";
+import { evaluate, packBatches, trainCohort } from "../../src/tasks/mod.ts";
 import {
   classification,
   multiLabelClassification,

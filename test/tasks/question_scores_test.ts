@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { evaluationBatch } from "../../src/fl/evaluate.ts";
-import { evaluate, modelOutputs } from "../../src/fl/mod.ts";
+import { evaluationBatch } from "../../src/tasks/inference/evaluate.ts";
 import { loadTokenizer } from "../../src/models/mod.ts";
 import {
+  evaluate,
+  modelOutputs,
   openTaskModel,
   questionAnswering,
   type QuestionSet,

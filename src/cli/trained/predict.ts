@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { findDataFiles } from "../../data/mod.ts";
-import type { AnswerPrediction } from "../../tasks/mod.ts";
-import { modelOutputs } from "../../fl/mod.ts";
+import { type AnswerPrediction, modelOutputs } from "../../tasks/mod.ts";
 import type { LoadOptions } from "../../experiment/data/load_data.ts";
 import { withThreshold } from "../../experiment/model/no_answer.ts";
 import { prepareAnswers } from "../../experiment/data/prepare_set.ts";

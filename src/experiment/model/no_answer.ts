@@ -1,5 +1,5 @@
 import type { QuestionExample } from "../../data/mod.ts";
-import { type Evaluation, modelOutputs, scoreOutputs } from "../../fl/mod.ts";
+import { type Evaluation, modelOutputs, scoreOutputs } from "../../tasks/mod.ts";
 import {
   type AnswerPrediction,
   type QuestionSet,

@@ -1,5 +1,6 @@
 import { disposeAll, randomKey, RandomStream } from "../../engine/mod.ts";
-import { packBatches, planBatches, planMemory, trainableParameters, trainCohort } from "../../fl/mod.ts";
+import { planMemory, trainableParameters } from "../../fl/mod.ts";
+import { packBatches, planBatches, trainCohort } from "../../tasks/mod.ts";
 import type { MethodConfig } from "../config/config.ts";
 import { type Experiment, simulationOptions, startingModel } from "./experiment.ts";
 

@@ -4,8 +4,7 @@ import process from "node:process";
 import { add, mul, openGpu, type Tensor, tensor } from "../../../src/engine/mod.ts";
 import { attachAdapters, exportPeft, federa, writeCheckpoint, writePeft } from "../../../src/federa/mod.ts";
 import { loadTokenizer, openPretrained, readSentencePooling } from "../../../src/models/mod.ts";
-import { classification, TaskModel } from "../../../src/tasks/mod.ts";
-import { modelOutputs } from "../../../src/fl/mod.ts";
+import { classification, modelOutputs, TaskModel } from "../../../src/tasks/mod.ts";
 import { folderFiles } from "../../support/folder_files.ts";
 import { Random } from "../../support/random.ts";
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assign, tensor } from "../../src/engine/mod.ts";
-import { evaluate, modelOutputs } from "../../src/fl/mod.ts";
-import { classification, createTaskSet, regression, type Task, TaskModel } from "../../src/tasks/mod.ts";
-import { testGpu } from "../engine/harness.ts";
-import { assertClose } from "../support/compare.ts";
-import { tinyClassifier, TinyEncoder, tinyTask } from "../support/tiny_encoder.ts";
-import { tinyLogits, tinyLoss, tinyParameters } from "../support/tiny_oracle.ts";
+import { assign, tensor } from "../../../src/engine/mod.ts";
+import { evaluate, modelOutputs } from "../../../src/tasks/mod.ts";
+import { classification, createTaskSet, regression, type Task, TaskModel } from "../../../src/tasks/mod.ts";
+import { testGpu } from "../../engine/harness.ts";
+import { assertClose } from "../../support/compare.ts";
+import { tinyClassifier, TinyEncoder, tinyTask } from "../../support/tiny_encoder.ts";
+import { tinyLogits, tinyLoss, tinyParameters } from "../../support/tiny_oracle.ts";
 
 const gpu = await testGpu();
 const model = tinyClassifier(gpu, { classes: 3, seed: 4 });

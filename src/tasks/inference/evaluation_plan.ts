@@ -1,4 +1,4 @@
-import type { TaskSet } from "../tasks/mod.ts";
+import type { TaskSet } from "../mod.ts";
 
 /** Rows of a set that are evaluated at once. */
 export interface EvaluationRows {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { planEvaluation } from "../../src/fl/_evaluation_plan.ts";
-import { createTaskSet } from "../../src/tasks/mod.ts";
+import { planEvaluation } from "../../../src/tasks/inference/evaluation_plan.ts";
+import { createTaskSet } from "../../../src/tasks/mod.ts";
 
 /** Rows of so many tokens, padded to one length. */
 function setOf(lengths: readonly number[], length: number) {

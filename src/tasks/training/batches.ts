@@ -1,5 +1,5 @@
-import { randomKey, RandomStream } from "../engine/mod.ts";
-import { countTargets, type TaskSet } from "../tasks/mod.ts";
+import { randomKey, RandomStream } from "../../engine/mod.ts";
+import { countTargets, type TaskSet } from "../mod.ts";
 
 /** How much a client trains each round: whole passes over its rows of tokens, or a number of steps. */
 export type LocalWork = { readonly epochs: number } | { readonly steps: number };

@@ -19,8 +19,8 @@ import {
   tensor,
   tidy,
   zeros,
-} from "../engine/mod.ts";
-import type { TaskModel } from "../tasks/mod.ts";
+} from "../../engine/mod.ts";
+import type { TaskModel } from "../mod.ts";
 import type { CohortBatches } from "./batches.ts";
 
 /** The optimiser of local training; its state starts anew each round. */

@@ -1,17 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { disposeAll, tensor } from "../../src/engine/mod.ts";
-import {
-  evaluate,
-  FedAvg,
-  methods,
-  modelOutputs,
-  packBatches,
-  simulate,
-  trainableParameters,
-  trainCohort,
-} from "../../src/fl/mod.ts";
+import { disposeAll, tensor } from "../../../src/engine/mod.ts";
+import { FedAvg, methods, simulate, trainableParameters } from "../../../src/fl/mod.ts";
+import { evaluate, modelOutputs, packBatches, trainCohort } from "../../../src/tasks/mod.ts";
 import {
   classification,
   createTaskSet,
@@ -20,11 +12,11 @@ import {
   regression,
   type Task,
   tokenClassification,
-} from "../../src/tasks/mod.ts";
-import { testGpu } from "../engine/harness.ts";
-import { assertClose } from "../support/compare.ts";
-import { folderFiles } from "../support/folder_files.ts";
-import { goldenLosses, lossesFolder } from "../support/golden_losses.ts";
+} from "../../../src/tasks/mod.ts";
+import { testGpu } from "../../engine/harness.ts";
+import { assertClose } from "../../support/compare.ts";
+import { folderFiles } from "../../support/folder_files.ts";
+import { goldenLosses, lossesFolder } from "../../support/golden_losses.ts";
 
 const gpu = await testGpu();
 const { rate, plans, clients, ids, mask } = goldenLosses;

@@ -1,24 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { adaptersOf, attachAdapters, federa, lora } from "../../src/federa/mod.ts";
+import { adaptersOf, attachAdapters, federa, lora } from "../../../src/federa/mod.ts";
+import { methods, trainableParameters } from "../../../src/fl/mod.ts";
 import {
   type CohortResult,
   CohortTraining,
   evaluate,
   type LocalOptimizer,
-  methods,
   packBatches,
-  trainableParameters,
   trainCohort,
-} from "../../src/fl/mod.ts";
-import { createTaskSet, type TaskModel } from "../../src/tasks/mod.ts";
-import { bitsOf, holds, testGpu, upload } from "../engine/harness.ts";
-import { relativeError } from "../support/compare.ts";
-import { gaussian } from "../support/matrices.ts";
-import { Random } from "../support/random.ts";
-import { tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
-import { tinyGradient, tinyLoss, tinyParameters } from "../support/tiny_oracle.ts";
+} from "../../../src/tasks/mod.ts";
+import { createTaskSet, type TaskModel } from "../../../src/tasks/mod.ts";
+import { bitsOf, holds, testGpu, upload } from "../../engine/harness.ts";
+import { relativeError } from "../../support/compare.ts";
+import { gaussian } from "../../support/matrices.ts";
+import { Random } from "../../support/random.ts";
+import { tinyClassifier, tinyTask } from "../../support/tiny_encoder.ts";
+import { tinyGradient, tinyLoss, tinyParameters } from "../../support/tiny_oracle.ts";
 
 const gpu = await testGpu();
 const data = tinyTask({ size: 40, length: 4 });

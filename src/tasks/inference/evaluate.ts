@@ -1,6 +1,6 @@
-import { disposeAll, noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../engine/mod.ts";
-import { type EvaluationRows, planEvaluation } from "./_evaluation_plan.ts";
-import { countTargets, type Scores, type Task, type TaskModel, type TaskSet } from "../tasks/mod.ts";
+import { disposeAll, noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import { type EvaluationRows, planEvaluation } from "./evaluation_plan.ts";
+import { countTargets, type Scores, type Task, type TaskModel, type TaskSet } from "../mod.ts";
 
 /** How well a model does on a set of examples. */
 export interface Evaluation {
