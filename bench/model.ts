@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { npmPackageFolder } from "../src/data/npm_package.ts";
+import { npmPackageFolder } from "../src/hub/npm/npm_package.ts";
 import { type Gpu, randomKey, RandomStream, type Tensor } from "../src/engine/mod.ts";
 import { fedIt, trainableParameters } from "../src/fl/mod.ts";
 import { loadUseLite, USE_LITE_PACKAGE, UseLite } from "../src/models/mod.ts";

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { writeFileAtomic } from "../src/data/files.ts";
+import { writeFileAtomic } from "../src/data/files/write_file.ts";
 import { openGpu } from "../src/engine/mod.ts";
 import type { BenchContext, Suite } from "./contender.ts";
 import { describeEnvironment, formatEnvironment } from "./environment.ts";

@@ -13,6 +13,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FACES: Record<string, string> = {
   index: "src/mod.ts",
   data: "src/data/mod.ts",
+  hub: "src/hub/mod.ts",
   engine: "src/engine/mod.ts",
   models: "src/models/mod.ts",
   tasks: "src/tasks/mod.ts",

@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import process from "node:process";
 
 /** The layers of `src`, each allowed to import itself and what stands below it. */
-const LAYERS = ["shaders", "engine", "data", "models", "tasks", "federa", "fl", "experiment", "cli"];
+const LAYERS = ["shaders", "engine", "data", "hub", "models", "tasks", "federa", "fl", "experiment", "cli"];
 
 /**
  * The storeys of `src/engine`, by folder or by file; the other files right in it are the core. Neighbours on one

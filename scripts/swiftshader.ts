@@ -3,13 +3,13 @@ import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
 import { unpackTar } from "modern-tar";
-import { cacheFolder } from "../src/data/cache_folder.ts";
+import { cacheFolder } from "../src/hub/cache_folder.ts";
 import {
   type NpmPackage,
   npmPackageFolder,
   type NpmPackageOptions,
   readNpmPackage,
-} from "../src/data/npm_package.ts";
+} from "../src/hub/npm/npm_package.ts";
 
 /** A package that carries SwiftShader for Linux on x64, built for a browser without a GPU. */
 const PACKAGE: NpmPackage = {

@@ -1,6 +1,6 @@
 /**
  * Federated low-rank fine-tuning of pretrained encoders on WebGPU: everything of `federa/engine`, `federa/data`,
- * `federa/models`, `federa/tasks`, `federa/federa` and `federa/fl`.
+ * `federa/hub`, `federa/models`, `federa/tasks`, `federa/federa` and `federa/fl`.
  *
  * @module
  */
@@ -8,5 +8,6 @@ export * from "./data/mod.ts";
 export * from "./engine/mod.ts";
 export * from "./federa/mod.ts";
 export * from "./fl/mod.ts";
+export * from "./hub/mod.ts";
 export * from "./models/mod.ts";
 export * from "./tasks/mod.ts";

@@ -13,6 +13,7 @@ const FACES = [
   "federa",
   "federa/engine",
   "federa/data",
+  "federa/hub",
   "federa/models",
   "federa/tasks",
   "federa/federa",

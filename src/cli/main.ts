@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import process from "node:process";
 import { Command } from "commander";
-import { printableLines } from "../data/printable.ts";
+import { printableLines } from "../data/text/printable.ts";
 import { methods } from "../fl/mod.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
 import { parseConfig, readConfig } from "../experiment/config/parse_config.ts";

@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 import { Presets, SingleBar } from "cli-progress";
-import { printable, printableLines } from "../data/printable.ts";
+import { printable, printableLines } from "../data/text/printable.ts";
 import { cut } from "../experiment/text/cut.ts";
 import { describeTimeLeft, TimeLeft } from "./time_left.ts";
 import { megabytes } from "../experiment/text/megabytes.ts";

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { cut } from "../data/excerpt.ts";
+import { cut } from "../data/text/excerpt.ts";
 import { WriteError, writeFileAtomic } from "../data/mod.ts";
 import { DeviceLostError, FederaError } from "../engine/mod.ts";
 import type { Config, MethodConfig } from "../experiment/config/config.ts";

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { WriteError } from "../data/mod.ts";
-import { describeCause } from "../data/describe_cause.ts";
+import { describeCause } from "../data/files/describe_cause.ts";
 import {
   disposeOwn,
   HistoryWriter,

@@ -1,6 +1,6 @@
 import process from "node:process";
 import { InvalidArgumentError } from "commander";
-import { printableLines } from "../data/printable.ts";
+import { printableLines } from "../data/text/printable.ts";
 import { describeFailure } from "../experiment/run/failure.ts";
 import { InterruptedError, Interruption } from "./interrupt.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";

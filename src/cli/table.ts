@@ -1,4 +1,4 @@
-import { printable } from "../data/printable.ts";
+import { printable } from "../data/text/printable.ts";
 import { cut } from "../experiment/text/cut.ts";
 
 /** One column of a table. */

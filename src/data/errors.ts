@@ -1,43 +1,8 @@
 import { FederaError } from "../engine/errors.ts";
+
 /** A file's bytes contradict its format or its pinned checksum; the message names the file and both values. */
 export class CorruptFileError extends FederaError {
   override name = "CorruptFileError";
-}
-
-/** A package isn't available from the npm registry; `reason` says why. */
-export class PackageUnavailableError extends FederaError {
-  override name = "PackageUnavailableError";
-  /** `offline`: the registry did not answer; `not-found`: no such version; `npm`: npm is missing or failed. */
-  readonly reason: "offline" | "not-found" | "npm";
-
-  constructor(message: string, reason: PackageUnavailableError["reason"], options?: ErrorOptions) {
-    super(message, options);
-    this.reason = reason;
-  }
-}
-
-/**
- * Why a model's files cannot be had. `invalid`: the spec, a file name or a setting is malformed; `not-found`: no such
- * model, revision or folder; `unauthorized`: private or gated, or the token is refused; `rate-limited`: the hub wants
- * fewer requests; `offline`: the hub does not answer, or may not be asked; `server`: the hub fails, or what answers is
- * no hub.
- */
-export type HubErrorReason = "invalid" | "not-found" | "unauthorized" | "rate-limited" | "offline" | "server";
-
-/** A model's files aren't available from where its spec points to; `reason` says why. */
-export class HubError extends FederaError {
-  override name = "HubError";
-  readonly reason: HubErrorReason;
-
-  constructor(message: string, reason: HubErrorReason, options?: ErrorOptions) {
-    super(message, options);
-    this.reason = reason;
-  }
-}
-
-/** A cache of files cannot be read or written. */
-export class CacheError extends FederaError {
-  override name = "CacheError";
 }
 
 /** A data file is larger, or takes more memory or time to read, than it may; the message names the limit. */

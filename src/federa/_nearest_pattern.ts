@@ -1,4 +1,4 @@
-import { editDistance } from "../data/nearest_key.ts";
+import { editDistance } from "../data/text/nearest_key.ts";
 import { LONGEST_PATTERN, matchesPattern } from "./_glob.ts";
 
 /** Most names that are compared; a large encoder has 150 linear layers. */

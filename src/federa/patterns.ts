@@ -1,4 +1,4 @@
-import { excerpt } from "../data/excerpt.ts";
+import { excerpt } from "../data/text/excerpt.ts";
 import { Linear, type Module } from "../engine/mod.ts";
 import { nearestPattern, shapeOf } from "./_nearest_pattern.ts";
 import { LONGEST_PATTERN, matchesPattern } from "./_glob.ts";

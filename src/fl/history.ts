@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { appendFileSync, closeSync, fstatSync, ftruncateSync, openSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { CorruptFileError, WriteError } from "../data/errors.ts";
-import { describeCause } from "../data/describe_cause.ts";
+import { describeCause } from "../data/files/describe_cause.ts";
 
 /** What a history file holds. */
 export interface History {

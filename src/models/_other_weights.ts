@@ -1,4 +1,4 @@
-import type { ModelFiles } from "../data/hub/model_files.ts";
+import type { ModelFiles } from "../hub/files/model_files.ts";
 import { WeightsUnavailableError } from "./errors.ts";
 
 /** Weight files that aren't read, by what they are. */

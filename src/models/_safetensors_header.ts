@@ -1,4 +1,4 @@
-import { excerpt } from "../data/excerpt.ts";
+import { excerpt } from "../data/text/excerpt.ts";
 import { ARRAY_CLASSES, type Dtype, type DtypeArrayClass } from "./dtype.ts";
 import { CorruptFileError } from "./errors.ts";
 

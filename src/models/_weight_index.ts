@@ -1,5 +1,5 @@
-import { excerpt } from "../data/excerpt.ts";
-import { isObject } from "../data/json_object.ts";
+import { excerpt } from "../data/text/excerpt.ts";
+import { isObject } from "../data/rows/json/is_object.ts";
 import { CorruptFileError } from "./errors.ts";
 
 /** The most shards that an index may name. */

@@ -1,7 +1,7 @@
-import type { ModelFiles } from "../data/hub/model_files.ts";
-import { excerpt } from "../data/excerpt.ts";
-import { readJsonObject } from "../data/json_object.ts";
-import { nearestKey } from "../data/nearest_key.ts";
+import type { ModelFiles } from "../hub/files/model_files.ts";
+import { excerpt } from "../data/text/excerpt.ts";
+import { readJsonObject } from "../hub/files/read_json_object.ts";
+import { nearestKey } from "../data/text/nearest_key.ts";
 import { ModelConfigError } from "./errors.ts";
 import { encoderFamilies } from "./families.ts";
 import type { EncoderFamily } from "./family.ts";

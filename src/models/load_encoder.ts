@@ -8,7 +8,7 @@ import {
   tensor,
 } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
-import { excerptOfNames } from "../data/excerpt.ts";
+import { excerptOfNames } from "../data/text/excerpt.ts";
 import { type Dtype, toFloat32 } from "./dtype.ts";
 import type { TextEncoder } from "./encoder.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "./family.ts";

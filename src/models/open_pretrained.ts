@@ -1,4 +1,4 @@
-import type { ModelFiles } from "../data/hub/model_files.ts";
+import type { ModelFiles } from "../hub/files/model_files.ts";
 import type { Gpu } from "../engine/mod.ts";
 import { type EncoderConfig, readEncoderConfig } from "./encoder_config.ts";
 import type { EncoderOptions } from "./family.ts";

@@ -1,6 +1,6 @@
-import type { ModelFiles } from "../data/hub/model_files.ts";
-import { excerpt } from "../data/excerpt.ts";
-import { readJsonObject } from "../data/json_object.ts";
+import type { ModelFiles } from "../hub/files/model_files.ts";
+import { excerpt } from "../data/text/excerpt.ts";
+import { readJsonObject } from "../hub/files/read_json_object.ts";
 import { readWeightIndex } from "./_weight_index.ts";
 import type { StoredTensor } from "./dtype.ts";
 import { CorruptFileError } from "./errors.ts";

@@ -1,4 +1,4 @@
-import { type ModelFile, openLocalFile } from "../data/hub/model_file.ts";
+import { type ModelFile, openLocalFile } from "../hub/files/model_file.ts";
 import {
   type Header,
   type HeaderEntry,

@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../data/files.ts";
+import { writeFileAtomic } from "../data/files/write_file.ts";
 import { byteLengthOf } from "./_safetensors_layout.ts";
 import type { WeightEntry } from "./weight_source.ts";
 import { type TensorProducer, writeSafetensors, type WriteSafetensorsOptions } from "./write_safetensors.ts";

@@ -1,6 +1,6 @@
-import { excerpt } from "../data/excerpt.ts";
-import type { ModelFiles } from "../data/hub/model_files.ts";
-import { readJsonObject, readJsonObjects } from "../data/json_object.ts";
+import { excerpt } from "../data/text/excerpt.ts";
+import type { ModelFiles } from "../hub/files/model_files.ts";
+import { readJsonObject, readJsonObjects } from "../hub/files/read_json_object.ts";
 import { ModelConfigError } from "./errors.ts";
 import type { Pooling } from "./pooling.ts";
 

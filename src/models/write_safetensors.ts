@@ -1,4 +1,4 @@
-import { writeStreamAtomic } from "../data/files.ts";
+import { writeStreamAtomic } from "../data/files/write_file.ts";
 import { bytesOf, layOut } from "./_safetensors_layout.ts";
 import type { StoredTensor } from "./dtype.ts";
 import type { WeightSource } from "./weight_source.ts";

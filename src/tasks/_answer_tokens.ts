@@ -1,4 +1,4 @@
-import type { Answer } from "../data/examples.ts";
+import type { Answer } from "../data/examples/examples.ts";
 import type { PairWindow } from "../models/mod.ts";
 
 /** First and last token of an answer in a row. */

@@ -1,4 +1,4 @@
-import { placeOf } from "../data/example_place.ts";
+import { placeOf } from "../data/examples/example_place.ts";
 import type { TokenBatch, Tokenizer } from "../models/mod.ts";
 import type { PrepareOptions } from "./task.ts";
 

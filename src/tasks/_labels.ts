@@ -1,4 +1,4 @@
-import { excerpt, excerptOfNames } from "../data/excerpt.ts";
+import { excerpt, excerptOfNames } from "../data/text/excerpt.ts";
 
 /**
  * Numbers the outputs of a head by their names.

@@ -1,5 +1,5 @@
-import { placeOf } from "../data/example_place.ts";
-import type { QuestionExample } from "../data/examples.ts";
+import { placeOf } from "../data/examples/example_place.ts";
+import type { QuestionExample } from "../data/examples/examples.ts";
 import type { PairWindow, Tokenizer } from "../models/mod.ts";
 import { padBatch } from "../models/tokenizer/pad_batch.ts";
 import { answerTokens, nowhere } from "./_answer_tokens.ts";

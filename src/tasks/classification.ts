@@ -1,5 +1,5 @@
-import { placeOf } from "../data/example_place.ts";
-import type { TextExample } from "../data/text_example.ts";
+import { placeOf } from "../data/examples/example_place.ts";
+import type { TextExample } from "../data/examples/text_example.ts";
 import { crossEntropy, reshape } from "../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";

@@ -4,8 +4,8 @@ import type {
   RegressionExample,
   TaggedExample,
   TextExample,
-} from "../data/examples.ts";
-import { labelsOf } from "../data/text_example.ts";
+} from "../data/examples/examples.ts";
+import { labelsOf } from "../data/examples/text_example.ts";
 import { classification, type ClassificationOptions } from "./classification.ts";
 import {
   multiLabelClassification,

@@ -1,6 +1,6 @@
-import type { MultiLabelExample } from "../data/examples.ts";
-import { placeOf } from "../data/example_place.ts";
-import { sortLabels } from "../data/label_order.ts";
+import type { MultiLabelExample } from "../data/examples/examples.ts";
+import { placeOf } from "../data/examples/example_place.ts";
+import { sortLabels } from "../data/examples/label_order.ts";
 import { binaryCrossEntropy } from "../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";

@@ -1,4 +1,4 @@
-import type { ModelFiles } from "../data/hub/model_files.ts";
+import type { ModelFiles } from "../hub/files/model_files.ts";
 import { disposeAll, type Gpu, type Tensor } from "../engine/mod.ts";
 import {
   describeSkipped,

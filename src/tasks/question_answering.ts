@@ -1,4 +1,4 @@
-import type { QuestionExample } from "../data/examples.ts";
+import type { QuestionExample } from "../data/examples/examples.ts";
 import { add, crossEntropy, mul, reshape, sub, transpose } from "../engine/mod.ts";
 import type { PairWindow } from "../models/mod.ts";
 import { prepareQuestions } from "./_prepare_questions.ts";

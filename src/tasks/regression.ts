@@ -1,6 +1,6 @@
-import { excerptOfNames } from "../data/excerpt.ts";
-import type { RegressionExample } from "../data/examples.ts";
-import { placeOf } from "../data/example_place.ts";
+import { excerptOfNames } from "../data/text/excerpt.ts";
+import type { RegressionExample } from "../data/examples/examples.ts";
+import { placeOf } from "../data/examples/example_place.ts";
 import { square, sub } from "../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { numberLabels } from "./_labels.ts";

@@ -1,5 +1,5 @@
-import type { ModelFiles } from "../data/hub/model_files.ts";
-import { readJsonObject } from "../data/json_object.ts";
+import type { ModelFiles } from "../hub/files/model_files.ts";
+import { readJsonObject } from "../hub/files/read_json_object.ts";
 import { type Pooling, readSentenceModules, SafetensorsFile } from "../models/mod.ts";
 import type { HeadSource } from "./open_task_model.ts";
 

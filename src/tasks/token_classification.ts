@@ -1,6 +1,6 @@
-import type { TaggedExample } from "../data/examples.ts";
-import { placeOf } from "../data/example_place.ts";
-import { sortLabels } from "../data/label_order.ts";
+import type { TaggedExample } from "../data/examples/examples.ts";
+import { placeOf } from "../data/examples/example_place.ts";
+import { sortLabels } from "../data/examples/label_order.ts";
 import { crossEntropy, ignoredLabel } from "../engine/mod.ts";
 import type { Tokenizer } from "../models/mod.ts";
 import { padBatch } from "../models/tokenizer/pad_batch.ts";

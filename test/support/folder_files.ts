@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type LocalModelFiles, localModelFiles } from "../../src/data/mod.ts";
+import { type LocalModelFiles, localModelFiles } from "../../src/hub/mod.ts";
 
 /** The files of a folder, as a model's. */
 export function folderFiles(folder: string): LocalModelFiles {

@@ -1,4 +1,4 @@
-import type { LocalModelFiles } from "../../src/data/mod.ts";
+import type { LocalModelFiles } from "../../src/hub/mod.ts";
 import type { Gpu } from "../../src/engine/mod.ts";
 import { type OpenedTaskModel, openTaskModel, type Task } from "../../src/tasks/mod.ts";
 import { folderFiles } from "./folder_files.ts";

@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after } from "node:test";
-import { makeFolder } from "../../src/data/files.ts";
-import type { LocalModelFiles } from "../../src/data/mod.ts";
+import { makeFolder } from "../../src/data/files/write_file.ts";
+import type { LocalModelFiles } from "../../src/hub/mod.ts";
 import { folderFiles } from "./folder_files.ts";
 
 /** The files of a model, in a folder that goes with the tests of this file; objects are written as JSON. */

@@ -8,10 +8,10 @@ import {
   type Spectrum,
 } from "../../federa/mod.ts";
 import { SafetensorsFile } from "../../models/mod.ts";
-import { describeCause } from "../../data/describe_cause.ts";
+import { describeCause } from "../../data/files/describe_cause.ts";
 import { ConfigError } from "../../experiment/config/parse_config.ts";
 import { listWithin } from "../../experiment/text/list_within.ts";
-import { printable } from "../../data/printable.ts";
+import { printable } from "../../data/text/printable.ts";
 import { cut } from "../../experiment/text/cut.ts";
 import { barPlot, sparkline } from "./bar_plot.ts";
 import { type Column, formatTable } from "../table.ts";

@@ -4,7 +4,7 @@ import type {
   MultiLabelPrediction,
   TagPrediction,
 } from "../../tasks/mod.ts";
-import { printable } from "../../data/printable.ts";
+import { printable } from "../../data/text/printable.ts";
 import { cut } from "../../experiment/text/cut.ts";
 import type { Prediction } from "./predict.ts";
 

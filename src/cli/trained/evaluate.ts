@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
-import { parseModelSpec } from "../../data/hub/model_spec.ts";
-import { findDataFiles, openModelFiles } from "../../data/mod.ts";
+import { parseModelSpec } from "../../hub/model_spec.ts";
+import { findDataFiles } from "../../data/mod.ts";
+import { openModelFiles } from "../../hub/mod.ts";
 import { evaluate as evaluateModel, type Evaluation } from "../../tasks/mod.ts";
 import { checkLabels } from "../../experiment/data/check_labels.ts";
 import type { Example, LoadOptions } from "../../experiment/data/load_data.ts";

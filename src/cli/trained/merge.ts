@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { isObject } from "../../data/json_object.ts";
+import { isObject } from "../../data/rows/json/is_object.ts";
 import { writeCheckpoint } from "../../federa/mod.ts";
 import { checkpointOf } from "./export.ts";
 import { ConfigError } from "../../experiment/config/parse_config.ts";

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { notePlace } from "../../data/example_place.ts";
+import { notePlace } from "../../data/examples/example_place.ts";
 import { findDataFiles, placeOf, type PromptKinds, readPrompts as read } from "../../data/mod.ts";
 import type { Task, TaskKind } from "../../tasks/mod.ts";
 import { exampleColumns } from "../../experiment/config/columns_config.ts";

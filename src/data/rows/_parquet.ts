@@ -1,5 +1,5 @@
 import { readParquet } from "../parquet/read_parquet.ts";
-import type { ReadInto } from "./_read_into.ts";
+import type { ReadInto } from "./read_into.ts";
 
 /** Rows of a Parquet file, with the names of classes that it has. */
 export const readParquetInto: ReadInto = async (path, rows, options) => {

@@ -1,9 +1,9 @@
-import { encodingOf } from "../encoding.ts";
-import { RowCollector } from "./_collector.ts";
-import { readConllInto } from "./_conll.ts";
-import { readJsonInto } from "./_json.ts";
-import { readJsonlInto } from "./_jsonl.ts";
-import type { ReadInto } from "./_read_into.ts";
+import { encodingOf } from "./text/encoding.ts";
+import { RowCollector } from "./collector.ts";
+import { readConllInto } from "./conll/conll.ts";
+import { readJsonInto } from "./json/json.ts";
+import { readJsonlInto } from "./json/jsonl.ts";
+import type { ReadInto } from "./read_into.ts";
 import type { RowSet } from "./row_set.ts";
 
 /** A format of data files. */
@@ -54,12 +54,12 @@ const readers: Readonly<Record<DataFormat, Reader>> = {
   csv: {
     extensions: [".csv"],
     takes: ["header", "delimiter", "encoding"],
-    readInto: async (...call) => (await import("./_csv.ts")).readCsvInto(...call),
+    readInto: async (...call) => (await import("./csv/csv.ts")).readCsvInto(...call),
   },
   tsv: {
     extensions: [".tsv"],
     takes: ["header", "delimiter", "encoding"],
-    readInto: async (...call) => (await import("./_csv.ts")).readTsvInto(...call),
+    readInto: async (...call) => (await import("./csv/csv.ts")).readTsvInto(...call),
   },
   parquet: {
     extensions: [".parquet"],

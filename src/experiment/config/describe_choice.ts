@@ -1,5 +1,5 @@
-import { printableJson } from "../../data/printable.ts";
-import { nearestKey } from "../../data/nearest_key.ts";
+import { printableJson } from "../../data/text/printable.ts";
+import { nearestKey } from "../../data/text/nearest_key.ts";
 
 /** What was expected of a choice, what was found, and what was meant perhaps. */
 export function describeChoice(options: readonly string[], input: unknown): string {

@@ -1,7 +1,7 @@
-import { labelsIn } from "../../data/class_counts.ts";
+import { labelsIn } from "../../data/examples/class_counts.ts";
 import { placeOf } from "../../data/mod.ts";
-import { cut, excerpt } from "../../data/excerpt.ts";
-import { nearestKey } from "../../data/nearest_key.ts";
+import { cut, excerpt } from "../../data/text/excerpt.ts";
+import { nearestKey } from "../../data/text/nearest_key.ts";
 import type { TaskKind } from "../../tasks/mod.ts";
 import type { Example } from "./load_data.ts";
 import { ConfigError } from "../config/parse_config.ts";

@@ -1,4 +1,5 @@
-import { findDataFiles, loadSpamAssassin, SPAM_ASSASSIN_PACKAGE, stratifiedSplit } from "../../data/mod.ts";
+import { findDataFiles, stratifiedSplit } from "../../data/mod.ts";
+import { loadSpamAssassin, SPAM_ASSASSIN_PACKAGE } from "../../hub/mod.ts";
 import { randomKey, RandomStream } from "../../engine/mod.ts";
 import { labelsFor, type TaskExamples, type TaskKind } from "../../tasks/mod.ts";
 import { checkLabels } from "./check_labels.ts";

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { cacheFolder, CorruptFileError, makeFolder, writeFileAtomic } from "../../data/mod.ts";
-import { excerpt } from "../../data/excerpt.ts";
+import { cacheFolder } from "../../hub/mod.ts";
+import { CorruptFileError, makeFolder, writeFileAtomic } from "../../data/mod.ts";
+import { excerpt } from "../../data/text/excerpt.ts";
 import { type AdapterDescription, isTile, type TunedTiles } from "../../engine/mod.ts";
 import { versions } from "../run/versions.ts";
 

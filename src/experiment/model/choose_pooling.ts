@@ -1,5 +1,5 @@
-import { excerpt } from "../../data/excerpt.ts";
-import { type ModelFiles, readJsonObject } from "../../data/mod.ts";
+import { excerpt } from "../../data/text/excerpt.ts";
+import { type ModelFiles, readJsonObject } from "../../hub/mod.ts";
 import { type EncoderFamily, ModelConfigError, type Pooling, readSentenceModules } from "../../models/mod.ts";
 
 /** How a text is pooled for a head on the whole of it. */

@@ -1,4 +1,4 @@
-import { type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
+import { type LocalModelFiles, openModelFiles } from "../../hub/mod.ts";
 import { disposeAll, type Gpu, sizeOf, zeros } from "../../engine/mod.ts";
 import {
   describeSkipped,

@@ -1,4 +1,4 @@
-import type { ModelFileProgress, NpmPackage, NpmPackageProgress } from "../../data/mod.ts";
+import type { ModelFileProgress, NpmPackage, NpmPackageProgress } from "../../hub/mod.ts";
 import { megabytes } from "../text/megabytes.ts";
 import type { Reporter } from "./reporter.ts";
 

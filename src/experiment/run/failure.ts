@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { FederaError } from "../../engine/mod.ts";
-import { describeCause } from "../../data/describe_cause.ts";
+import { describeCause } from "../../data/files/describe_cause.ts";
 
 /** How JavaScript's engine begins type errors of its own, which are faults of the program. */
 const ENGINE =

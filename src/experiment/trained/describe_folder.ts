@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { errorCode } from "../../data/cache_folder.ts";
-import { statIfPresent } from "../../data/absence.ts";
+import { errorCode } from "../../data/files/error_code.ts";
+import { statIfPresent } from "../../data/files/absence.ts";
 import { DESCRIPTION } from "./model_folder.ts";
 
 const WEIGHTS = ["adapter_model.safetensors", "adapter_model.bin"];

@@ -1,9 +1,9 @@
 import { isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
-import { statIfPresent } from "../../data/absence.ts";
-import { isRepoName, parseModelSpec } from "../../data/hub/model_spec.ts";
-import { printableJson } from "../../data/printable.ts";
-import { HubError, type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
+import { statIfPresent } from "../../data/files/absence.ts";
+import { isRepoName, parseModelSpec } from "../../hub/model_spec.ts";
+import { printableJson } from "../../data/text/printable.ts";
+import { HubError, type LocalModelFiles, openModelFiles } from "../../hub/mod.ts";
 import type { PeftAdapter } from "../../federa/mod.ts";
 import { USE_LITE } from "../config/model_config.ts";
 import { ConfigError } from "../config/parse_config.ts";

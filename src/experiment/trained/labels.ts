@@ -1,4 +1,4 @@
-import { excerpt } from "../../data/excerpt.ts";
+import { excerpt } from "../../data/text/excerpt.ts";
 import { ConfigError } from "../config/parse_config.ts";
 
 /** Options of {@linkcode checkOutputNames}. */

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { errorCode } from "../../data/cache_folder.ts";
+import { errorCode } from "../../data/files/error_code.ts";
 import { writeFileAtomic } from "../../data/mod.ts";
 import { type PeftExport, problemTypeOf } from "../../federa/mod.ts";
 import type { Task } from "../../tasks/mod.ts";

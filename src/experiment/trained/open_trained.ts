@@ -1,5 +1,5 @@
-import { parseModelSpec } from "../../data/hub/model_spec.ts";
-import { type LocalModelFiles, openModelFiles } from "../../data/mod.ts";
+import { parseModelSpec } from "../../hub/model_spec.ts";
+import { type LocalModelFiles, openModelFiles } from "../../hub/mod.ts";
 import type { Gpu } from "../../engine/mod.ts";
 import { importPeft, openPeftAdapter, wholeParameters, withTokenizerOf } from "../../federa/mod.ts";
 import { loadTokenizer, type Tokenizer } from "../../models/mod.ts";

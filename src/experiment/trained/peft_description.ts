@@ -1,6 +1,6 @@
 import type { TrainedSettings } from "./trained_settings.ts";
-import { excerpt } from "../../data/excerpt.ts";
-import { type LocalModelFiles, type ModelFiles, readJsonObject } from "../../data/mod.ts";
+import { excerpt } from "../../data/text/excerpt.ts";
+import { type LocalModelFiles, type ModelFiles, readJsonObject } from "../../hub/mod.ts";
 import type { PeftAdapter } from "../../federa/mod.ts";
 import { openWeights, type WeightSource } from "../../models/mod.ts";
 import {

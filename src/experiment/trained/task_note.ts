@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { type ModelFiles, readModelFile, writeFileAtomic } from "../../data/mod.ts";
+import { type ModelFiles, readModelFile } from "../../hub/mod.ts";
+import { writeFileAtomic } from "../../data/mod.ts";
 import { readingConfig } from "../config/data_config.ts";
 import { parseJson, parseWith } from "../config/parse_config.ts";
 import { taskConfig } from "../config/task_config.ts";

@@ -1,5 +1,5 @@
-import { readJsonObject } from "../../data/json_object.ts";
-import type { ModelFiles } from "../../data/hub/model_files.ts";
+import { readJsonObject } from "../../hub/files/read_json_object.ts";
+import type { ModelFiles } from "../../hub/files/model_files.ts";
 import type { Task } from "../../tasks/mod.ts";
 import { problemTypeOf } from "./problem_type.ts";
 

@@ -1,4 +1,4 @@
-import { excerpt } from "../../data/excerpt.ts";
+import { excerpt } from "../../data/text/excerpt.ts";
 import { compilePattern, type PythonPattern } from "./_python_pattern.ts";
 
 /** Most keys, and most that are patterns rather than names: each takes time to compile and to match. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { makeFolder, writeFileAtomic } from "../../data/files.ts";
+import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
 import { NonFiniteError, type Tensor, tidy, toFloat } from "../../engine/mod.ts";
 import { encodeSafetensors } from "../../models/safetensors.ts";
 import type { TaskModel, TransformersNames } from "../../tasks/mod.ts";

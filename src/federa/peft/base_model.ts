@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { LocalModelFiles } from "../../data/hub/model_files.ts";
+import type { LocalModelFiles } from "../../hub/files/model_files.ts";
 
 /** A model as `transformers` is told which to load. */
 export interface BaseModel {

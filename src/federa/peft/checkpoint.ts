@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
-import { makeFolder, writeFileAtomic } from "../../data/files.ts";
-import type { LocalModelFiles } from "../../data/hub/model_files.ts";
+import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
+import type { LocalModelFiles } from "../../hub/files/model_files.ts";
 import { toFloat } from "../../engine/mod.ts";
 import type { EncoderFamily } from "../../models/family.ts";
 import type { WeightEntry } from "../../models/weight_source.ts";

@@ -1,6 +1,6 @@
-import { describeIssue } from "../../data/describe_issue.ts";
+import { describeIssue } from "../../data/text/describe_issue.ts";
 import { z } from "zod";
-import { excerpt } from "../../data/excerpt.ts";
+import { excerpt } from "../../data/text/excerpt.ts";
 import { readPatternMap } from "./_pattern_map.ts";
 import { readTargets, type Targets } from "./_targets.ts";
 import { UnsupportedAdapterError } from "./errors.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { makeFolder, writeFileAtomic } from "../../data/files.ts";
-import type { LocalModelFiles, ModelFiles } from "../../data/hub/model_files.ts";
-import { readJsonObject } from "../../data/json_object.ts";
+import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
+import type { LocalModelFiles, ModelFiles } from "../../hub/files/model_files.ts";
+import { readJsonObject } from "../../hub/files/read_json_object.ts";
 import { WeightsUnavailableError } from "../../models/errors.ts";
 import { encodeSafetensors } from "../../models/safetensors.ts";
 import { SafetensorsFile } from "../../models/safetensors_file.ts";

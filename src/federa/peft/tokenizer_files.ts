@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../data/files.ts";
-import type { LocalModelFiles } from "../../data/hub/model_files.ts";
+import { writeFileAtomic } from "../../data/files/write_file.ts";
+import type { LocalModelFiles } from "../../hub/files/model_files.ts";
 
 /** Files that a tokenizer may be made of. */
 const tokenizerFiles = [

@@ -1,5 +1,5 @@
-import type { ModelFiles } from "../../data/hub/model_files.ts";
-import { readModelFile } from "../../data/hub/read_model_file.ts";
+import type { ModelFiles } from "../../hub/files/model_files.ts";
+import { readModelFile } from "../../hub/files/read_model_file.ts";
 import { fromBertVocabulary } from "./checkpoint/bert_vocabulary.ts";
 import { asConfig, type Config, refuse } from "./read_config.ts";
 import { SAVE_FILE, tokenizerScheme } from "./checkpoint/tokenizer_class.ts";

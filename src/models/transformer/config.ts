@@ -1,4 +1,4 @@
-import { describeIssue } from "../../data/describe_issue.ts";
+import { describeIssue } from "../../data/text/describe_issue.ts";
 import { z } from "zod";
 import { ModelConfigError } from "../errors.ts";
 

@@ -1,4 +1,4 @@
-import { type NpmPackageOptions, readNpmPackage } from "../../data/npm_package.ts";
+import { type NpmPackageOptions, readNpmPackage } from "../../hub/npm/npm_package.ts";
 import type { Gpu } from "../../engine/mod.ts";
 import { CorruptFileError } from "../../data/errors.ts";
 import { UseLite } from "./model.ts";

@@ -1,5 +1,5 @@
 import { CorruptFileError } from "../../data/errors.ts";
-import type { NpmPackage } from "../../data/npm_package.ts";
+import type { NpmPackage } from "../../hub/npm/npm_package.ts";
 
 /**
  * Universal Sentence Encoder lite in English (Apache-2.0): `dist/model.json`, `dist/group1-shard{1..7}of7` and

@@ -1,4 +1,4 @@
-import { readNpmPackage } from "../../../src/data/npm_package.ts";
+import { readNpmPackage } from "../../../src/hub/npm/npm_package.ts";
 import {
   readGraphWeights,
   readUseLiteParameters,

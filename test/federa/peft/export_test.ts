@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { localModelFiles } from "../../../src/data/mod.ts";
+import { localModelFiles } from "../../../src/hub/mod.ts";
 import { add, assign, type Module, mul, tensor } from "../../../src/engine/mod.ts";
 import {
   adaptersOf,

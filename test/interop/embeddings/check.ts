@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import process from "node:process";
-import { openModelFiles } from "../../../src/data/mod.ts";
+import { openModelFiles } from "../../../src/hub/mod.ts";
 import { noGrad, openGpu, tensor, tidy } from "../../../src/engine/mod.ts";
 import { loadTokenizer, openPretrained, readSentencePooling } from "../../../src/models/mod.ts";
 

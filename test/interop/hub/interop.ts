@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
-import { openModelFiles } from "../../../src/data/hub/mod.ts";
+import { openModelFiles } from "../../../src/hub/mod.ts";
 import { HubServer } from "../../support/hub_server.ts";
 
 type Digests = Record<string, string | null>;

