@@ -5,7 +5,7 @@
  * @module
  */
 import { openGpu } from "../../src/engine/mod.ts";
-import { packBatches, planBatches, trainCohort } from "../../src/tasks/mod.ts";
+import { packBatches, planBatches, trainBlock } from "../../src/tasks/mod.ts";
 import { createEncoder, createModel, randomTexts } from "../model.ts";
 
 const batchSize = 4;
@@ -16,7 +16,7 @@ const { encoder } = await createEncoder(gpu);
 const { model, trainable } = await createModel(gpu, encoder);
 const examples = Array.from({ length: batchSize }, (_, i) => i);
 const plan = planBatches(examples, { work: { steps: 1 }, batchSize, seed: 0, round: 1, client: 0 });
-const { losses } = await trainCohort(model, trainable, {
+const { losses } = await trainBlock(model, trainable, {
   batches: packBatches(randomTexts(batchSize, length), [plan], batchSize),
   optimizer: { name: "sgd" },
   learningRate: 0.1,

@@ -1,4 +1,4 @@
-import { packBatches, planBatches, trainCohort } from "../../src/tasks/mod.ts";
+import { packBatches, planBatches, trainBlock } from "../../src/tasks/mod.ts";
 import type { BenchContext, Row, Suite } from "../contender.ts";
 import { measure } from "../measure.ts";
 import { type BenchModel, createEncoder, createModel, randomTexts } from "../model.ts";
@@ -53,7 +53,7 @@ async function measureCohort(
     });
   });
   const train = (members: typeof plans) =>
-    trainCohort(model, trainable, {
+    trainBlock(model, trainable, {
       batches: packBatches(texts, members, batchSize),
       optimizer: { name: "adamw" },
       learningRate: 1e-3,
@@ -96,7 +96,7 @@ async function measureCohort(
   };
 }
 
-type Trained = Awaited<ReturnType<typeof trainCohort>>;
+type Trained = Awaited<ReturnType<typeof trainBlock>>;
 
 /** Largest |difference| between what member `client` of a cohort has learnt and what it has learnt alone. */
 async function largestDifference(

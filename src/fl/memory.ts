@@ -1,6 +1,6 @@
 import { disposeAll, emptyPacked, type Gpu, OutOfMemoryError, type Tensor, tensor } from "../engine/mod.ts";
 import { matchLinears } from "../federa/mod.ts";
-import { CohortTraining, packBatches, type TaskModel } from "../tasks/mod.ts";
+import { BlockTraining, packBatches, type TaskModel } from "../tasks/mod.ts";
 import { effectiveWeights, recordDynamics } from "./dynamics.ts";
 import { evaluationBatch } from "../tasks/inference/evaluate.ts";
 import { planEvaluation } from "../tasks/inference/evaluation_plan.ts";
@@ -157,7 +157,7 @@ function rehearseRound(
     }
     for (const size of rest === 0 ? [cohortSize] : [cohortSize, rest]) {
       const batches = batchesOf(size);
-      const training = new CohortTraining(model, start, { ...options, learningRate: 0, batches });
+      const training = new BlockTraining(model, start, { ...options, learningRate: 0, batches });
       for (let step = 0; step < Math.min(steps, rehearsedSteps); step++) training.step();
       const { values, losses } = training.finish();
       training[Symbol.dispose]();

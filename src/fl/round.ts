@@ -6,7 +6,7 @@ import {
   RandomStream,
   tensor,
 } from "../engine/mod.ts";
-import { packBatches, planBatches, trainCohort } from "../tasks/mod.ts";
+import { packBatches, planBatches, trainBlock } from "../tasks/mod.ts";
 import type { FactorCovariance } from "./factor_covariance.ts";
 import { type ServerState, trainableParameters } from "./method.ts";
 import type { PhaseTimer } from "./_phase_timer.ts";
@@ -62,7 +62,7 @@ export async function trainRound(state: ServerState, options: RoundOptions) {
   try {
     for (const cohort of cohorts) {
       const batches = packBatches(train, cohort.map(({ plan }) => plan), options.batchSize);
-      const result = await trainCohort(state.model, start, {
+      const result = await trainBlock(state.model, start, {
         ...options,
         batches,
         learningRate: rate(round - 1),

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Gpu, OutOfMemoryError } from "../../src/engine/mod.ts";
 import { methods, planMemory, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
-import { classification, CohortTraining, packBatches, TaskModel } from "../../src/tasks/mod.ts";
+import { BlockTraining, classification, packBatches, TaskModel } from "../../src/tasks/mod.ts";
 import {
   Bert,
   type BertConfig,
@@ -23,7 +23,7 @@ const openFresh = (adapterClass = adapter.class) =>
 /** Large enough that buffers of every size class come up. */
 const build = (gpu: Gpu) => tinyClassifier(gpu, { width: 48, inner: 96, vocabulary: 40, seed: 1 });
 
-test("CohortTraining takes exactly the memory of its rehearsal", async () => {
+test("BlockTraining takes exactly the memory of its rehearsal", async () => {
   const cases = fc.record({
     members: fc.integer({ min: 1, max: 33 }),
     batchSize: fc.constantFrom(1, 3, 8),
@@ -41,7 +41,7 @@ test("CohortTraining takes exactly the memory of its rehearsal", async () => {
     const data = tinyTask({ size: 40, length, vocabulary: 40 });
     const plans = Array.from({ length: members }, () => Array.from({ length: steps }, (_, i) => [i]));
     const train = (count: number) => {
-      using training = new CohortTraining(model, start, {
+      using training = new BlockTraining(model, start, {
         batches: packBatches(data, plans, batchSize),
         optimizer: { name: "adamw" },
         learningRate: 0.1,

@@ -88,7 +88,7 @@ for (const file of files) {
   test(`${file}: twenty steps of AdamW on LoRA and the head lose what they do with peft`, async () => {
     const { rank, alpha, learningRate, weightDecay } = golden.lora;
     const plain = await golden.load(gpu);
-    // With the client axis, as in a cohort of one.
+    // With the client axis, as in a block of one.
     const upload = (data: Float32Array, shape: readonly number[]) =>
       tensor(gpu, data, { shape: [1, ...shape] });
     const adapted = plain.mapModules((name, module) => {

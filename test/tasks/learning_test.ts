@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { disposeAll, reshape } from "../../src/engine/mod.ts";
-import { evaluate, packBatches, trainCohort } from "../../src/tasks/mod.ts";
+import { evaluate, packBatches, trainBlock } from "../../src/tasks/mod.ts";
 import {
   classification,
   multiLabelClassification,
@@ -32,7 +32,7 @@ async function learn<Example>(task: Task<Example>, examples: readonly Example[])
   const model = TaskModel.create(gpu, encoder, { task, seed: 1 });
   const rows = Array.from({ length: set.size }, (_, row) => row);
   const steps = 60;
-  const { values, losses } = await trainCohort(model, new Map(model.namedParameters()), {
+  const { values, losses } = await trainBlock(model, new Map(model.namedParameters()), {
     optimizer: { name: "adamw" },
     learningRate: 0.05,
     batches: packBatches(set, [Array.from({ length: steps }, () => rows)], set.size),

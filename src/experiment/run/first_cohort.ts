@@ -1,6 +1,6 @@
 import { disposeAll, randomKey, RandomStream } from "../../engine/mod.ts";
 import { planMemory, trainableParameters } from "../../fl/mod.ts";
-import { packBatches, planBatches, trainCohort } from "../../tasks/mod.ts";
+import { packBatches, planBatches, trainBlock } from "../../tasks/mod.ts";
 import type { MethodConfig } from "../config/config.ts";
 import { type Experiment, simulationOptions, startingModel } from "./experiment.ts";
 
@@ -34,7 +34,7 @@ export async function trainFirstCohort(
   const learningRate = typeof options.learningRate === "number"
     ? options.learningRate
     : options.learningRate(0);
-  const { losses, values } = await trainCohort(
+  const { losses, values } = await trainBlock(
     state.model,
     trainableParameters(state.model, options.method.trainable),
     { ...options, learningRate, batches: packBatches(train, plans, batchSize), onStep },

@@ -31,8 +31,8 @@ export function planBatches(rows: readonly number[], options: BatchPlanOptions):
   return batches;
 }
 
-/** The batches of a cohort's local steps on the host, ready for upload. */
-export interface CohortBatches {
+/** The batches of a block's local steps on the host, ready for upload. */
+export interface BlockBatches {
   readonly members: number;
   readonly steps: number;
   readonly batchSize: number;
@@ -60,7 +60,7 @@ export function packBatches(
   data: TaskSet,
   plans: readonly (readonly (readonly number[])[])[],
   batchSize: number,
-): CohortBatches {
+): BlockBatches {
   const { length, targetsPerRow } = data;
   const members = plans.length;
   const steps = plans.reduce((most, plan) => Math.max(most, plan.length), 0);

@@ -1,2 +1,2 @@
 export * from "./batches.ts";
-export * from "./local_training.ts";
+export * from "./block_training.ts";

@@ -249,7 +249,7 @@ test("linear() of odd rows, which are padded from 64 on each side, agrees with t
   }
 });
 
-test("linear() with a low-rank term gives a member the same bits in a cohort as alone", async () => {
+test("linear() with a low-rank term gives a member the same bits in a block as alone", async () => {
   await holds(cases, async (problem) => {
     const named = inputsOf({ ...problem, b: "own", a: "own", weight: "shared", bias: "shared" });
     const member = problem.seed % problem.members;

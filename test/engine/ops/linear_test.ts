@@ -59,7 +59,7 @@ test("linear() with weight and bias shared or per member agrees with the oracle,
   }, 30);
 });
 
-test("linear() of a member and its gradients have the same bits in a cohort as alone", async () => {
+test("linear() of a member and its gradients have the same bits in a block as alone", async () => {
   const sizes = fc.record({
     members: fc.integer({ min: 2, max: 5 }),
     rows: fc.constantFrom(1, 7, 16, 40),

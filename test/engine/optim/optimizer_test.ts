@@ -156,7 +156,7 @@ const optimizers: Record<string, (parameters: Tensor[]) => Optimizer> = {
 };
 
 for (const [name, make] of Object.entries(optimizers)) {
-  test(`${name}.step() trains a member in a cohort as it does alone, bit for bit`, async () => {
+  test(`${name}.step() trains a member in a block as it does alone, bit for bit`, async () => {
     await holds(
       problems.filter(({ members }) => members > 1),
       async ({ members, rest, steps, seed, scale }) => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { disposeAll, tensor } from "../../../src/engine/mod.ts";
 import { FedAvg, methods, simulate, trainableParameters } from "../../../src/fl/mod.ts";
-import { evaluate, modelOutputs, packBatches, trainCohort } from "../../../src/tasks/mod.ts";
+import { evaluate, modelOutputs, packBatches, trainBlock } from "../../../src/tasks/mod.ts";
 import {
   classification,
   createTaskSet,
@@ -57,10 +57,10 @@ for (const [kind, task] of Object.entries(tasks)) {
     }
   });
 
-  test(`trainCohort() and FedAvg give the losses of ${kind} that torch does, on unequal batches`, async () => {
+  test(`trainBlock() and FedAvg give the losses of ${kind} that torch does, on unequal batches`, async () => {
     const { local } = golden;
     const start = trainableParameters(model, () => true);
-    const { values, losses } = await trainCohort(model, start, {
+    const { values, losses } = await trainBlock(model, start, {
       batches: packBatches(set, plans, 3),
       optimizer: { name: "sgd" },
       learningRate: rate,

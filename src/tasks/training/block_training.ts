@@ -21,14 +21,14 @@ import {
   zeros,
 } from "../../engine/mod.ts";
 import type { TaskModel } from "../mod.ts";
-import type { CohortBatches } from "./batches.ts";
+import type { BlockBatches } from "./batches.ts";
 
 /** The optimiser of local training; its state starts anew each round. */
 export type LocalOptimizer =
   | ({ readonly name: "adamw" } & AdamWOptions)
   | ({ readonly name: "sgd" } & SgdOptions);
 
-/** Options of {@linkcode trainCohort}. */
+/** Options of {@linkcode trainBlock}. */
 export interface LocalTrainingOptions {
   readonly optimizer: LocalOptimizer;
   readonly learningRate: number;
@@ -42,8 +42,8 @@ export interface LocalTrainingOptions {
   readonly onProgress?: ((done: number, steps: number) => void) | undefined;
 }
 
-/** What a cohort has learnt. Its maker disposes the tensors. */
-export interface CohortResult {
+/** What a block has learnt. Its maker disposes the tensors. */
+export interface BlockResult {
   /** Trained parameters [C, ...] by name. */
   readonly values: ReadonlyMap<string, Tensor>;
   /** Mean training loss of each member over its steps, f32 [C]. */
@@ -51,17 +51,17 @@ export interface CohortResult {
 }
 
 /**
- * Trains a cohort of C clients from the same starting point in one stream of kernels. What is trained gets a leading client
+ * Trains a block of C clients from the same starting point in one stream of kernels. What is trained gets a leading client
  * axis; frozen weights are shared and see the rows of all clients at once. The loss is the sum over clients of each one's
  * mean, so every gradient is a client's own; a client that has done its steps no longer moves.
  */
-export async function trainCohort(
+export async function trainBlock(
   model: TaskModel,
   start: ReadonlyMap<string, Tensor>,
-  options: LocalTrainingOptions & { readonly batches: CohortBatches },
-): Promise<CohortResult> {
+  options: LocalTrainingOptions & { readonly batches: BlockBatches },
+): Promise<BlockResult> {
   const { batches: { steps }, onStep, onProgress } = options;
-  using training = new CohortTraining(model, start, options);
+  using training = new BlockTraining(model, start, options);
   const { gpu } = training;
   let done = 0;
   const report = (now: number) => {
@@ -76,10 +76,10 @@ export async function trainCohort(
   return training.finish();
 }
 
-/** The training of one cohort, step by step. */
-export class CohortTraining {
+/** The training of one block, step by step. */
+export class BlockTraining {
   readonly gpu: Gpu;
-  readonly #options: LocalTrainingOptions & { readonly batches: CohortBatches };
+  readonly #options: LocalTrainingOptions & { readonly batches: BlockBatches };
   readonly #model: TaskModel;
   readonly #values: ReadonlyMap<string, Tensor>;
   readonly #parameters: readonly Tensor[];
@@ -94,7 +94,7 @@ export class CohortTraining {
   constructor(
     model: TaskModel,
     start: ReadonlyMap<string, Tensor>,
-    options: LocalTrainingOptions & { readonly batches: CohortBatches },
+    options: LocalTrainingOptions & { readonly batches: BlockBatches },
   ) {
     const { batches, optimizer, checkpointing = model.encoder.checkpointing } = options;
     const gpu = start.values().next().value!.gpu;
@@ -132,14 +132,14 @@ export class CohortTraining {
   }
 
   /** What was learnt; its taker disposes the tensors. */
-  finish(): CohortResult {
+  finish(): BlockResult {
     const { stepsOf } = this.#options.batches;
     const losses = keep(tidy(() => mul(this.#losses, tensor(this.gpu, stepsOf.map((count) => 1 / count)))));
     this.#finished = true;
     return { values: this.#values, losses };
   }
 
-  /** Frees all but what {@linkcode CohortTraining.finish} gave. */
+  /** Frees all but what {@linkcode BlockTraining.finish} gave. */
   [Symbol.dispose](): void {
     this.#optimizer.dispose();
     disposeAll([this.#losses, ...this.#gradients, ...Object.values<Tensor>({ ...this.#inputs })]);
@@ -152,7 +152,7 @@ function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer)
   return name === "adamw" ? new AdamW(parameters, rest) : new Sgd(parameters, rest);
 }
 
-/** What all steps of a cohort read, by the step along the first axis. */
+/** What all steps of a block read, by the step along the first axis. */
 interface Inputs {
   readonly ids: Tensor;
   readonly mask: Tensor;
@@ -162,7 +162,7 @@ interface Inputs {
   readonly active: Tensor;
 }
 
-function upload(gpu: Gpu, batches: CohortBatches): Inputs {
+function upload(gpu: Gpu, batches: BlockBatches): Inputs {
   const { steps, members, batchSize, length, targetsPerRow, ids, mask, types, targets, weights, active } =
     batches;
   const rows = [steps, members, batchSize];

@@ -4,14 +4,15 @@ import fc from "fast-check";
 import { adaptersOf, attachAdapters, federa, lora } from "../../../src/federa/mod.ts";
 import { methods, trainableParameters } from "../../../src/fl/mod.ts";
 import {
-  type CohortResult,
-  CohortTraining,
+  type BlockResult,
+  BlockTraining,
+  createTaskSet,
   evaluate,
   type LocalOptimizer,
   packBatches,
-  trainCohort,
+  type TaskModel,
+  trainBlock,
 } from "../../../src/tasks/mod.ts";
-import { createTaskSet, type TaskModel } from "../../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu, upload } from "../../engine/harness.ts";
 import { relativeError } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
@@ -45,13 +46,13 @@ async function train(
 ): Promise<Member[]> {
   const { trainable, ...rest } = options;
   const start = trainableParameters(model, trainable);
-  const result = await trainCohort(model, start, { ...rest, batches: packBatches(data, plans, batchSize) });
+  const result = await trainBlock(model, start, { ...rest, batches: packBatches(data, plans, batchSize) });
   const members = await membersOf(result, plans.length);
   for (const each of [...result.values.values(), result.losses]) each.dispose();
   return members;
 }
 
-async function membersOf({ values, losses }: CohortResult, count: number): Promise<Member[]> {
+async function membersOf({ values, losses }: BlockResult, count: number): Promise<Member[]> {
   const lossOf = await losses.floats();
   const host = await Promise.all(
     [...values].map(async ([name, each]) => [name, bitsOf(await each.floats())] as const),
@@ -95,7 +96,7 @@ function prepare({ method, ...rest }: { method: string } & Omit<TrainOptions, "t
   return { model: models.get(method)!, train: { ...rest, trainable: methods.get(method)!.trainable } };
 }
 
-test("trainCohort() gives each member the bits it has alone, with any numbers of steps, and frees all else", async () => {
+test("trainBlock() gives each member the bits it has alone, with any numbers of steps, and frees all else", async () => {
   const before = gpu.stats().liveBytes;
   await holds(fc.tuple(fc.array(plan, { minLength: 1, maxLength: 5 }), options), async ([plans, each]) => {
     const { model, train: settings } = prepare(each);
@@ -107,7 +108,7 @@ test("trainCohort() gives each member the bits it has alone, with any numbers of
   assert.equal(gpu.stats().liveBytes, before);
 });
 
-test("trainCohort() lets no neighbour's data, place or work change a bit of a member", async () => {
+test("trainBlock() lets no neighbour's data, place or work change a bit of a member", async () => {
   const cases = fc.tuple(
     plan,
     fc.array(plan, { minLength: 1, maxLength: 3 }),
@@ -121,7 +122,7 @@ test("trainCohort() lets no neighbour's data, place or work change a bit of a me
   }, 25);
 });
 
-test("trainCohort() gives the same bits with checkpointing", async () => {
+test("trainBlock() gives the same bits with checkpointing", async () => {
   await holds(fc.tuple(fc.array(plan, { minLength: 1, maxLength: 3 }), options), async ([plans, each]) => {
     const { model, train: settings } = prepare(each);
     assert.deepEqual(
@@ -131,13 +132,13 @@ test("trainCohort() gives the same bits with checkpointing", async () => {
   }, 15);
 });
 
-test("trainCohort() reads nothing back, and submits once a step", async () => {
+test("trainBlock() reads nothing back, and submits once a step", async () => {
   const { read } = gpu;
   gpu.read = () => assert.fail("a readback");
   try {
     const plans = [[[1, 2], [3], [4, 5], [6]], [[7], [8, 9]]];
     const before = gpu.stats().submits;
-    const { values, losses } = await trainCohort(
+    const { values, losses } = await trainBlock(
       adapted,
       trainableParameters(adapted, methods.get("fedit")!.trainable),
       {
@@ -154,7 +155,7 @@ test("trainCohort() reads nothing back, and submits once a step", async () => {
   }
 });
 
-test("trainCohort() runs no backward kernel below the lowest trained layer", async () => {
+test("trainBlock() runs no backward kernel below the lowest trained layer", async () => {
   const dispatches = async (trained: (name: string) => boolean) => {
     const before = gpu.stats().dispatches;
     await train(adapted, [[[1, 2], [3, 4]]], {
@@ -175,7 +176,7 @@ test("trainCohort() runs no backward kernel below the lowest trained layer", asy
   );
 });
 
-test("trainCohort() moves a member by its own steps only: a finished one rests while others go on", async () => {
+test("trainBlock() moves a member by its own steps only: a finished one rests while others go on", async () => {
   const settings = {
     trainable: methods.get("fft")!.trainable,
     optimizer: { name: "adamw", weightDecay: 0.1 } as const,
@@ -194,7 +195,7 @@ function floats(bits: Uint32Array): Float32Array {
   return new Float32Array(bits.buffer, bits.byteOffset, bits.length);
 }
 
-test("trainCohort() steps along the float64 gradient of each member's own mean loss", async () => {
+test("trainBlock() steps along the float64 gradient of each member's own mean loss", async () => {
   const random = new Random(5);
   const model = adapted.mapParameters((name, each) =>
     name.endsWith("loraB") || name === "head.output.weight" ? upload(gpu, gaussian(each.shape, random)) : each
@@ -234,7 +235,7 @@ test("trainCohort() steps along the float64 gradient of each member's own mean l
   }
 });
 
-test("trainCohort() starts from a loss that is evaluate()'s on the same examples", async () => {
+test("trainBlock() starts from a loss that is evaluate()'s on the same examples", async () => {
   const examples = [3, 1, 4, 15];
   const pick = (source: Uint32Array | Float32Array) =>
     examples.flatMap((i) => [...source.slice(i * 4, i * 4 + 4)]);
@@ -255,7 +256,7 @@ test("trainCohort() starts from a loss that is evaluate()'s on the same examples
   assert.ok(Math.abs(member!.loss - loss) <= 1e-6, `${member!.loss}, ${loss}`);
 });
 
-test("trainCohort() clips each member by its own gradient's norm over all that it trains", async () => {
+test("trainBlock() clips each member by its own gradient's norm over all that it trains", async () => {
   const plans = [[[0, 1, 2, 3]], [[4, 5]], [[6]]];
   const trainable = methods.get("fft")!.trainable;
   const start = new Map(
@@ -288,7 +289,7 @@ test("trainCohort() clips each member by its own gradient's norm over all that i
   assert.ok(most > limit);
 });
 
-test("trainCohort() leaves the model's own tensors as they are", async () => {
+test("trainBlock() leaves the model's own tensors as they are", async () => {
   const before = await Promise.all([...adapted.namedParameters()].map(([, each]) => each.floats()));
   await train(adapted, [[[1, 2]], [[3]]], {
     trainable: () => true,
@@ -302,9 +303,9 @@ test("trainCohort() leaves the model's own tensors as they are", async () => {
   assert.equal(adaptersOf(adapted).size, 2);
 });
 
-test("trainCohort() reports the steps that the device has done, not those that are recorded ahead of it", async () => {
+test("trainBlock() reports the steps that the device has done, not those that are recorded ahead of it", async () => {
   const told: string[] = [];
-  const result = await trainCohort(plain, trainableParameters(plain, () => true), {
+  const result = await trainBlock(plain, trainableParameters(plain, () => true), {
     optimizer: { name: "sgd" },
     learningRate: 0.01,
     batches: packBatches(data, [Array.from({ length: 5 }, (_, step) => [step])], batchSize),
@@ -326,7 +327,7 @@ test("trainCohort() reports the steps that the device has done, not those that a
   for (const each of [...result.values.values(), result.losses]) each.dispose();
 });
 
-test("CohortTraining.step() creates no buffer, bind group or pipeline once it is warm, and submits at most thrice", async () => {
+test("BlockTraining.step() creates no buffer, bind group or pipeline once it is warm, and submits at most thrice", async () => {
   const model = await attachAdapters(tinyClassifier(gpu, { width: 7, inner: 5, seed: 3 }), {
     targets: ["encoder.inner"],
     rank: 2,
@@ -337,7 +338,7 @@ test("CohortTraining.step() creates no buffer, bind group or pipeline once it is
   const plans = [5, 3].map((first) =>
     Array.from({ length: 12 }, (_, step) => [first + step, first + step + 1])
   );
-  using training = new CohortTraining(model, trainableParameters(model, () => true), {
+  using training = new BlockTraining(model, trainableParameters(model, () => true), {
     optimizer: { name: "adamw" },
     learningRate: 0.01,
     clipNorm: 1,
