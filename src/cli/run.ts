@@ -7,12 +7,13 @@ import type { Config, MethodConfig } from "../experiment/config/config.ts";
 import { type Experiment, prepareExperiment } from "../experiment/run/experiment.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { describeClients } from "./describe_clients.ts";
+import { printMethod } from "./method_printer.ts";
 import { describeFailure } from "../experiment/run/failure.ts";
 import { openTunedGpu } from "../experiment/gpu/open_tuned_gpu.ts";
 import { resultsTable } from "./results_table.ts";
 import { scoreTitle } from "../experiment/text/score_title.ts";
 import { createRunFolder, writeConfig } from "../experiment/run/run_folder.ts";
-import { runMethod } from "./run_method.ts";
+import { runMethod } from "../experiment/run/run_method.ts";
 import type { Task } from "../tasks/mod.ts";
 import { majorityBaseline, type MethodSummary, summarize } from "../experiment/run/summary.ts";
 
@@ -52,7 +53,11 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
   let unwritten: string | undefined;
   for (const method of config.methods) {
     if (end === undefined) {
-      const { summary, error } = await runMethod(experiment, method, { ...options, folder });
+      const { summary, error } = await runMethod(experiment, method, {
+        ...options,
+        folder,
+        onEvent: printMethod(experiment, method, reporter),
+      });
       summaries.push(summary);
       if (summary.status === "failed") {
         failures.push(`${summary.label}: ${describeFailure(error)}`);

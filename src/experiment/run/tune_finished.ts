@@ -4,7 +4,6 @@ import type { TaskConfig } from "../config/task_config.ts";
 import type { Experiment } from "./experiment.ts";
 import { tuneThreshold } from "../model/no_answer.ts";
 import type { Reporter } from "../report/reporter.ts";
-import { describeScores } from "../text/score_title.ts";
 
 /** A model at the end of its rounds. */
 export interface FinishedModel {
@@ -18,9 +17,9 @@ export interface FinishedModel {
   };
 }
 
-/** Tunes on the validation part what the configuration wants tuned after training, and reports the scores with it. */
+/** Tunes on the validation part what the configuration wants tuned after training. */
 export async function tuneFinished(
-  { config: { task, evaluateOn }, tuning, test }: Pick<Experiment, "config" | "tuning" | "test">,
+  { config: { task }, tuning, test }: Pick<Experiment, "config" | "tuning" | "test">,
   model: TaskModel,
   { reporter }: { readonly reporter: Reporter },
 ): Promise<FinishedModel> {
@@ -30,13 +29,5 @@ export async function tuneFinished(
     onProgress: (done, total) => reporter.progress("evaluating", done, total),
   });
   reporter.endProgress();
-  reporter.line(
-    `  noAnswerThreshold ${
-      threshold.toFixed(3)
-    }, tuned on ${tuning.numExamples} questions of the validation part (f1 ${
-      evaluation.scores["f1"]!.toFixed(3)
-    })`,
-  );
-  reporter.line(`  with it, on ${evaluateOn}:${describeScores(after.scores)}`);
   return { ...tuned, tuned: { noAnswerThreshold: threshold, validation: evaluation, test: after } };
 }

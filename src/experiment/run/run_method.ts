@@ -1,25 +1,29 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { WriteError } from "../data/mod.ts";
-import { describeCause } from "../data/files/describe_cause.ts";
-import {
-  disposeOwn,
-  HistoryWriter,
-  type MemoryPlan,
-  type RoundReport,
-  type SimulationEvent,
-} from "../fl/mod.ts";
-import type { Evaluation } from "../tasks/mod.ts";
-import { type MethodConfig, methodLabel } from "../experiment/config/config.ts";
-import { type Experiment, simulateMethod } from "../experiment/run/experiment.ts";
-import type { LoadOptions } from "../experiment/data/load_data.ts";
-import { MethodProgress } from "./method_progress.ts";
-import { megabytes } from "../experiment/text/megabytes.ts";
-import { describeScores } from "../experiment/text/score_title.ts";
-import { writeModelFolder } from "../experiment/trained/model_folder.ts";
-import { tuneFinished } from "../experiment/run/tune_finished.ts";
-import { type MethodSummary, summarize } from "../experiment/run/summary.ts";
-import { versions } from "../experiment/run/versions.ts";
+import { WriteError } from "../../data/mod.ts";
+import { describeCause } from "../../data/files/describe_cause.ts";
+import { disposeOwn, HistoryWriter, type RoundReport, type SimulationEvent } from "../../fl/mod.ts";
+import type { Evaluation } from "../../tasks/mod.ts";
+import { type MethodConfig, methodLabel } from "../config/config.ts";
+import { type Experiment, simulateMethod } from "./experiment.ts";
+import type { LoadOptions } from "../data/load_data.ts";
+import { writeModelFolder } from "../trained/model_folder.ts";
+import { type FinishedModel, tuneFinished } from "./tune_finished.ts";
+import { type MethodSummary, summarize } from "./summary.ts";
+import { versions } from "./versions.ts";
+
+/** What a method does: the events of its simulation, and what was tuned after the last round. */
+export type MethodEvent =
+  | Exclude<SimulationEvent, { type: "finished" }>
+  | { readonly type: "tuned" } & NonNullable<FinishedModel["tuned"]>;
+
+/** Options of {@linkcode runMethod}. */
+export interface RunMethodOptions extends LoadOptions {
+  /** The folder of the run. */
+  readonly folder: string;
+  /** Called with each event, after it is in the history. */
+  readonly onEvent?: ((event: MethodEvent) => void) | undefined;
+}
 
 /** A method's summary, and the error that ended it where one did. */
 export interface MethodOutcome {
@@ -36,7 +40,7 @@ export interface MethodOutcome {
 export async function runMethod(
   experiment: Experiment,
   method: MethodConfig,
-  { folder, reporter, signal }: LoadOptions & { readonly folder: string },
+  { folder, reporter, signal, onEvent }: RunMethodOptions,
 ): Promise<MethodOutcome> {
   const label = methodLabel(method);
   const own = join(folder, label);
@@ -44,8 +48,6 @@ export async function runMethod(
   using history = new HistoryWriter(join(own, "history.jsonl"));
   history.append(header(experiment, method));
   const reports: RoundReport[] = [];
-  const progress = new MethodProgress(label, experiment.config.rounds);
-  reporter.progress(`${label}: initialization`, 0, 0);
   let after: Evaluation | undefined;
   let started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
   try {
@@ -55,26 +57,17 @@ export async function runMethod(
         case "initialized":
           started = event;
           history.append({ ...event });
-          reporter.line(
-            `\n${label}: ${event.trainableParameters.toLocaleString("en")} of ` +
-              `${
-                event.totalParameters.toLocaleString("en")
-              } values trained, learning rate ${method.learningRate}`,
-          );
-          reporter.line(`  ${describeMemory(event.memory)}`);
-          break;
-        case "progress":
-          progress.show(event, reporter);
           break;
         case "round":
           reports.push(event.report);
-          progress.learn(event.report);
           history.append({ type: "round", ...event.report });
-          reporter.line(describeRound(event.report, experiment.config.rounds));
           break;
         case "finished": {
           const { model, task, tuned } = await tuneFinished(experiment, event.model, { reporter });
-          if (tuned !== undefined) history.append({ type: "tuned", ...tuned });
+          if (tuned !== undefined) {
+            history.append({ type: "tuned", ...tuned });
+            onEvent?.({ type: "tuned", ...tuned });
+          }
           after = tuned?.test;
           await writeModelFolder(own, model, {
             pretrained: experiment.pretrained,
@@ -84,6 +77,7 @@ export async function runMethod(
           history.append({ type: "finished" });
         }
       }
+      if (event.type !== "finished") onEvent?.(event);
     }
   } catch (error) {
     const [round, message] = [reports.length, error instanceof Error ? error.message : String(error)];
@@ -136,18 +130,4 @@ function header(
 /** The configuration of the model with its source made exact. */
 function describeModel({ config, model: { source } }: Experiment) {
   return { ...config.model, source };
-}
-
-function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): string {
-  const budget = budgetBytes === null ? "" : ` of at most ${megabytes(budgetBytes)}`;
-  return `cohorts of ${cohortSize}; a round will take ${megabytes(peakBytes)} MB${budget}`;
-}
-
-function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
-  const scores = test ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}` : "";
-  const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);
-  return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
-    trainLoss.toFixed(3)
-  }${scores}  ` +
-    `${time.toFixed(1)} s`;
 }

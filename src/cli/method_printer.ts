@@ -1,0 +1,65 @@
+import { type MethodConfig, methodLabel } from "../experiment/config/config.ts";
+import type { Reporter } from "../experiment/report/reporter.ts";
+import type { Experiment } from "../experiment/run/experiment.ts";
+import type { MethodEvent } from "../experiment/run/run_method.ts";
+import { megabytes } from "../experiment/text/megabytes.ts";
+import { describeScores } from "../experiment/text/score_title.ts";
+import type { MemoryPlan, RoundReport } from "../fl/mod.ts";
+import { MethodProgress } from "./method_progress.ts";
+
+/**
+ * A callback that prints what a method does: what it trains, a line for each round, its progress in between, and what was
+ * tuned in the end.
+ */
+export function printMethod(
+  { config, tuning }: Pick<Experiment, "config" | "tuning">,
+  method: MethodConfig,
+  reporter: Reporter,
+): (event: MethodEvent) => void {
+  const label = methodLabel(method);
+  const { rounds, evaluateOn } = config;
+  const progress = new MethodProgress(label, rounds);
+  reporter.progress(`${label}: initialization`, 0, 0);
+  return (event) => {
+    switch (event.type) {
+      case "initialized": {
+        const { trainableParameters: trained, totalParameters: total, memory } = event;
+        const counts = `${trained.toLocaleString("en")} of ${total.toLocaleString("en")}`;
+        reporter.line(`\n${label}: ${counts} values trained, learning rate ${method.learningRate}`);
+        reporter.line(`  ${describeMemory(memory)}`);
+        break;
+      }
+      case "progress":
+        progress.show(event, reporter);
+        break;
+      case "round":
+        progress.learn(event.report);
+        reporter.line(describeRound(event.report, rounds));
+        break;
+      case "tuned": {
+        const { noAnswerThreshold, validation, test } = event;
+        reporter.line(
+          `  noAnswerThreshold ${noAnswerThreshold.toFixed(3)}, tuned on ${
+            tuning!.numExamples
+          } questions of the ` +
+            `validation part (f1 ${validation.scores["f1"]!.toFixed(3)})`,
+        );
+        reporter.line(`  with it, on ${evaluateOn}:${describeScores(test.scores)}`);
+      }
+    }
+  };
+}
+
+function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): string {
+  const budget = budgetBytes === null ? "" : ` of at most ${megabytes(budgetBytes)}`;
+  return `cohorts of ${cohortSize}; a round will take ${megabytes(peakBytes)} MB${budget}`;
+}
+
+function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
+  const scores = test ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}` : "";
+  const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);
+  return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
+    trainLoss.toFixed(3)
+  }${scores}  ` +
+    `${time.toFixed(1)} s`;
+}
