@@ -1,7 +1,7 @@
 import { formatShape, sameShape } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
-import type { StoredTensor } from "../models/dtype.ts";
-import { readSafetensors } from "../models/safetensors.ts";
+import type { StoredTensor } from "../models/weights/dtype.ts";
+import { readSafetensors } from "../models/weights/safetensors.ts";
 
 /** The metadata key `format` of adapter files, and the version this code writes. */
 export const format = { format: "federa-adapter", version: "1" } as const;

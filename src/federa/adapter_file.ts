@@ -8,7 +8,7 @@ import {
   type Tensor,
   tensor,
 } from "../engine/mod.ts";
-import { encodeSafetensors } from "../models/safetensors.ts";
+import { encodeSafetensors } from "../models/weights/safetensors.ts";
 import {
   type AdapterContents,
   fingerprint,

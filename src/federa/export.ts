@@ -1,5 +1,5 @@
 import { concat, type Module, neg, tidy } from "../engine/mod.ts";
-import type { StoredTensor } from "../models/dtype.ts";
+import type { StoredTensor } from "../models/weights/dtype.ts";
 import { isResidual, linearWeights, pretrainedWeight } from "./_pretrained.ts";
 import { adaptersOf } from "./adapters.ts";
 import { AdapterMismatchError } from "./errors.ts";

@@ -1,6 +1,6 @@
 import { concat, formatShape, type Gpu, neg, type Tensor, tensor, tidy } from "../engine/mod.ts";
-import { type Dtype, type StoredTensor, toFloat32 } from "../models/dtype.ts";
-import type { WeightEntry, WeightSource } from "../models/weight_source.ts";
+import { type Dtype, type StoredTensor, toFloat32 } from "../models/weights/dtype.ts";
+import type { WeightEntry, WeightSource } from "../models/weights/weight_source.ts";
 import { productSpectrum, type Spectrum, weightSpectrum, type WeightSpectrumOptions } from "./spectrum.ts";
 
 /** Options of {@linkcode inspectTensors}. */

@@ -9,12 +9,12 @@ import {
 } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
 import { excerptOfNames } from "../data/text/excerpt.ts";
-import { type Dtype, toFloat32 } from "./dtype.ts";
+import { type Dtype, toFloat32 } from "./weights/dtype.ts";
 import type { TextEncoder } from "./encoder.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "./family.ts";
 import { ParameterMismatchError } from "./errors.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
-import type { WeightEntry, WeightSource } from "./weight_source.ts";
+import type { WeightEntry, WeightSource } from "./weights/weight_source.ts";
 
 /** Options of {@linkcode loadEncoder}. */
 export interface LoadEncoderOptions<Config extends TransformerConfig> extends EncoderOptions {

@@ -3,7 +3,7 @@ import type { Gpu } from "../engine/mod.ts";
 import { type EncoderConfig, readEncoderConfig } from "./encoder_config.ts";
 import type { EncoderOptions } from "./family.ts";
 import { type LoadedEncoder, loadEncoder } from "./load_encoder.ts";
-import { openWeights } from "./open_weights.ts";
+import { openWeights } from "./weights/open_weights.ts";
 
 /** Options of {@linkcode openPretrained}. */
 export interface OpenPretrainedOptions extends EncoderOptions {

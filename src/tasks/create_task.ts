@@ -6,16 +6,20 @@ import type {
   TextExample,
 } from "../data/examples/examples.ts";
 import { labelsOf } from "../data/examples/text_example.ts";
-import { classification, type ClassificationOptions } from "./classification.ts";
+import { classification, type ClassificationOptions } from "./kinds/classification.ts";
 import {
   multiLabelClassification,
   type MultiLabelClassificationOptions,
   multiLabelsOf,
-} from "./multi_label.ts";
-import { questionAnswering, type QuestionAnsweringOptions } from "./question_answering.ts";
-import { regression, type RegressionOptions, valuesOf } from "./regression.ts";
+} from "./kinds/multi_label.ts";
+import { questionAnswering, type QuestionAnsweringOptions } from "./kinds/question_answering.ts";
+import { regression, type RegressionOptions, valuesOf } from "./kinds/regression.ts";
 import type { Task } from "./task.ts";
-import { tagsOf, tokenClassification, type TokenClassificationOptions } from "./token_classification.ts";
+import {
+  tagsOf,
+  tokenClassification,
+  type TokenClassificationOptions,
+} from "./kinds/token_classification.ts";
 
 /** The example of each kind of task. */
 export interface TaskExamples {

@@ -10,11 +10,11 @@ import {
   readEncoderConfig,
   type WeightSource,
 } from "../models/mod.ts";
-import { architectureFor, type HeadPart, headPartsOf, partProblems, readParts } from "./head_parts.ts";
-import { withHeadParts } from "./_head_weights.ts";
+import { architectureFor, type HeadPart, headPartsOf, partProblems, readParts } from "./heads/head_parts.ts";
+import { withHeadParts } from "./heads/head_weights.ts";
 import type { Task } from "./task.ts";
 import { TaskModel } from "./task_model.ts";
-import { openSentenceHead } from "./sentence_head.ts";
+import { openSentenceHead } from "./heads/sentence_head.ts";
 import { isSentenceModel, numOutputsOf, taskOfConfig } from "./task_of_config.ts";
 
 /** Options of {@linkcode openTaskModel}. */

@@ -1,6 +1,6 @@
 import { type Gpu, Module, type Tensor } from "../engine/mod.ts";
 import type { TextEncoder, TokenTensors } from "../models/mod.ts";
-import { createHead, type Head, PooledHead } from "./head.ts";
+import { createHead, type Head, PooledHead } from "./heads/head.ts";
 import type { Task } from "./task.ts";
 
 /** Options of {@linkcode TaskModel.create}. */

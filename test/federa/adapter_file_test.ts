@@ -23,7 +23,7 @@ import {
   lora,
 } from "../../src/federa/mod.ts";
 import { CorruptFileError } from "../../src/data/errors.ts";
-import { encodeSafetensors, readSafetensors } from "../../src/models/safetensors.ts";
+import { encodeSafetensors, readSafetensors } from "../../src/models/weights/safetensors.ts";
 import { bitsOf, holds, testGpu } from "../engine/harness.ts";
 import { linearStack } from "../support/linear_stack.ts";
 import { Random } from "../support/random.ts";

@@ -12,8 +12,7 @@ import {
   type SimulationOptions,
   trainableParameters,
 } from "../../src/fl/mod.ts";
-import { evaluate } from "../../src/tasks/mod.ts";
-import { createTaskSet, type TaskModel } from "../../src/tasks/mod.ts";
+import { createTaskSet, evaluate, type TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu } from "../engine/harness.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
 

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { decodePayload, encodePayload, type WireTensor } from "../../src/fl/wire.ts";
 import { CorruptFileError } from "../../src/models/errors.ts";
-import { encodeSafetensors } from "../../src/models/safetensors.ts";
+import { encodeSafetensors } from "../../src/models/weights/safetensors.ts";
 
 const word = fc.oneof(
   fc.nat(0xffffffff),

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { disposeAll, reshape } from "../../src/engine/mod.ts";
-import { evaluate, packBatches, trainBlock } from "../../src/tasks/mod.ts";
 import {
   classification,
+  evaluate,
   multiLabelClassification,
+  packBatches,
   questionAnswering,
   regression,
   type Task,
   TaskModel,
   tokenClassification,
+  trainBlock,
 } from "../../src/tasks/mod.ts";
 import { testGpu } from "../engine/harness.ts";
 import { FakeTokenizer } from "../support/fake_tokenizer.ts";

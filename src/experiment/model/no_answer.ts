@@ -1,8 +1,10 @@
 import type { QuestionExample } from "../../data/mod.ts";
-import { type Evaluation, modelOutputs, scoreOutputs } from "../../tasks/mod.ts";
 import {
   type AnswerPrediction,
+  type Evaluation,
+  modelOutputs,
   type QuestionSet,
+  scoreOutputs,
   TaskModel,
   type TaskSet,
   tuneNoAnswerThreshold,

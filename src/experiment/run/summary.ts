@@ -1,6 +1,5 @@
 import type { RoundReport, SimulationEvent } from "../../fl/mod.ts";
-import type { Evaluation } from "../../tasks/mod.ts";
-import type { Scores, Task, TaskSet } from "../../tasks/mod.ts";
+import type { Evaluation, Scores, Task, TaskSet } from "../../tasks/mod.ts";
 import { type MethodConfig, methodLabel } from "../config/config.ts";
 import type { Experiment } from "./experiment.ts";
 

@@ -1,5 +1,4 @@
-import { evaluate, type Evaluation } from "../../tasks/mod.ts";
-import type { TaskModel } from "../../tasks/mod.ts";
+import { evaluate, type Evaluation, type TaskModel } from "../../tasks/mod.ts";
 import type { TaskConfig } from "../config/task_config.ts";
 import type { Experiment } from "./experiment.ts";
 import { tuneThreshold } from "../model/no_answer.ts";

@@ -1,5 +1,5 @@
 import { formatShape, type Linear, sameShape } from "../../engine/mod.ts";
-import type { WeightEntry, WeightSource } from "../../models/weight_source.ts";
+import type { WeightEntry, WeightSource } from "../../models/weights/weight_source.ts";
 import type { TaskModel, TransformersNames } from "../../tasks/mod.ts";
 import { isTaskType, taskTypeOf } from "./_task_type.ts";
 import { PREFIX, showName, type SortedTensors } from "./_tensor_names.ts";

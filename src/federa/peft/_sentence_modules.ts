@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
 import { NonFiniteError, type Tensor, tidy, toFloat } from "../../engine/mod.ts";
-import { encodeSafetensors } from "../../models/safetensors.ts";
+import { encodeSafetensors } from "../../models/weights/safetensors.ts";
 import type { TaskModel, TransformersNames } from "../../tasks/mod.ts";
 import { adaptersOf } from "../adapters.ts";
 

@@ -1,5 +1,5 @@
 import { formatShape, NonFiniteError } from "../../engine/mod.ts";
-import type { StoredTensor } from "../../models/dtype.ts";
+import type { StoredTensor } from "../../models/weights/dtype.ts";
 import type { EncoderFamily } from "../../models/family.ts";
 import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
 import { adaptersOf } from "../adapters.ts";

@@ -1,8 +1,8 @@
 import { disposeAll, type Layer, Linear, type Tensor, tensor } from "../../engine/mod.ts";
-import { toFloat32 } from "../../models/dtype.ts";
+import { toFloat32 } from "../../models/weights/dtype.ts";
 import { CorruptFileError } from "../../models/errors.ts";
 import type { EncoderFamily } from "../../models/family.ts";
-import type { WeightSource } from "../../models/weight_source.ts";
+import type { WeightSource } from "../../models/weights/weight_source.ts";
 import { type TaskModel, transformersNames } from "../../tasks/mod.ts";
 import { AdapterMismatchError } from "../errors.ts";
 import { adaptLinear } from "./_adapt_linear.ts";

@@ -1,4 +1,4 @@
-import type { WeightSource } from "../../models/weight_source.ts";
+import type { WeightSource } from "../../models/weights/weight_source.ts";
 import { sortTensors } from "./_tensor_names.ts";
 import type { PeftAdapter } from "./import.ts";
 

@@ -1,9 +1,9 @@
 import { AddedTokenSplitter } from "./added_tokens.ts";
-import { AlignedText } from "./_aligned_text.ts";
-import { type Normalizer, readNormalizer } from "./_normalizer.ts";
+import { AlignedText } from "./text/aligned_text.ts";
+import { type Normalizer, readNormalizer } from "./text/normalizer.ts";
 import { type PostProcessor, readPostProcessor } from "./_post_processor.ts";
-import { type PreTokenizer, type PreTokenizerOptions, readPreTokenizer } from "./_pre_tokenizer.ts";
-import type { TokenModel, WordToken } from "./token_model.ts";
+import { type PreTokenizer, type PreTokenizerOptions, readPreTokenizer } from "./text/pre_tokenizer.ts";
+import type { TokenModel, WordToken } from "./model/token_model.ts";
 import type { TokenizerSetup } from "./checkpoint/setup.ts";
 
 /** A token of a text and where it stands in it, in UTF-16 units. */

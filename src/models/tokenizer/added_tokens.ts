@@ -1,6 +1,6 @@
-import { AlignedText } from "./_aligned_text.ts";
-import type { Normalizer } from "./_normalizer.ts";
-import { PieceTrie } from "./_piece_trie.ts";
+import { AlignedText } from "./text/aligned_text.ts";
+import type { Normalizer } from "./text/normalizer.ts";
+import { PieceTrie } from "./model/piece_trie.ts";
 
 /** A token that is looked for in texts before they are cut into words. */
 export interface AddedToken {

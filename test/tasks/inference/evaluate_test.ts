@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assign, tensor } from "../../../src/engine/mod.ts";
-import { evaluate, modelOutputs } from "../../../src/tasks/mod.ts";
-import { classification, createTaskSet, regression, type Task, TaskModel } from "../../../src/tasks/mod.ts";
+import {
+  classification,
+  createTaskSet,
+  evaluate,
+  modelOutputs,
+  regression,
+  type Task,
+  TaskModel,
+} from "../../../src/tasks/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { assertClose } from "../../support/compare.ts";
 import { tinyClassifier, TinyEncoder, tinyTask } from "../../support/tiny_encoder.ts";

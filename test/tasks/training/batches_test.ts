@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { packBatches, planBatches } from "../../../src/tasks/mod.ts";
-import { createTaskSet } from "../../../src/tasks/mod.ts";
+import { createTaskSet, packBatches, planBatches } from "../../../src/tasks/mod.ts";
 import { tinyTask } from "../../support/tiny_encoder.ts";
 
 const clients = fc.array(fc.nat({ max: 99 }), { minLength: 1, maxLength: 40 });

@@ -3,15 +3,18 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { disposeAll, tensor } from "../../../src/engine/mod.ts";
 import { FedAvg, methods, simulate, trainableParameters } from "../../../src/fl/mod.ts";
-import { evaluate, modelOutputs, packBatches, trainBlock } from "../../../src/tasks/mod.ts";
 import {
   classification,
   createTaskSet,
+  evaluate,
+  modelOutputs,
   multiLabelClassification,
   openTaskModel,
+  packBatches,
   regression,
   type Task,
   tokenClassification,
+  trainBlock,
 } from "../../../src/tasks/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { assertClose } from "../../support/compare.ts";

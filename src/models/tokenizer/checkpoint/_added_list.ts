@@ -1,6 +1,6 @@
 import type { AddedToken } from "../added_tokens.ts";
 import { refuse, show } from "../read_config.ts";
-import type { TokenModel } from "../token_model.ts";
+import type { TokenModel } from "../model/token_model.ts";
 import type { TokenEntry } from "./_token_entry.ts";
 
 /** Tokens in the order in which they were added, each with its id. */

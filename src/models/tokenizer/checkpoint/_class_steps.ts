@@ -1,5 +1,5 @@
 import { asConfig, asFlag, asId, type Config, refuse, show } from "../read_config.ts";
-import { modelType } from "../read_model.ts";
+import { modelType } from "../model/read_model.ts";
 import { DEFAULT_TOKENS, textOf } from "./_class_tokens.ts";
 import type { TokenizerScheme } from "./tokenizer_class.ts";
 

@@ -1,6 +1,6 @@
 import type { AddedToken } from "../added_tokens.ts";
 import { refuse, show } from "../read_config.ts";
-import type { TokenModel } from "../token_model.ts";
+import type { TokenModel } from "../model/token_model.ts";
 import { AddedList } from "./_added_list.ts";
 import type { SpecialTokens } from "./_class_tokens.ts";
 import { NamedEntries, type TokenFiles } from "./_named_entries.ts";

@@ -5,9 +5,9 @@ import { DEFAULT_TOKENS, type SpecialTokens, tellsParts } from "./_class_tokens.
 import { readNamedTokens } from "./_named_tokens.ts";
 import { describeOverruled } from "./_overruled_steps.ts";
 import { asConfig, asFlag, type Config } from "../read_config.ts";
-import { readModel } from "../read_model.ts";
+import { readModel } from "../model/read_model.ts";
 import { tokenizerClass, tokenizerScheme } from "./tokenizer_class.ts";
-import type { TokenModel } from "../token_model.ts";
+import type { TokenModel } from "../model/token_model.ts";
 
 /** The files of a checkpoint that say how texts become tokens, parsed, but for tokenizer.json. */
 export interface TokenizerSettings {

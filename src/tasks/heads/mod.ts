@@ -1,0 +1,2 @@
+export * from "./head.ts";
+export * from "./sentence_head.ts";

@@ -1,0 +1,6 @@
+export * from "./classification.ts";
+export * from "./multi_label.ts";
+export * from "./question_answering.ts";
+export * from "./regression.ts";
+export * from "./token_classification.ts";
+export * from "./tune_no_answer.ts";
