@@ -1,4 +1,5 @@
-import source from "../../shaders/dropout.wgsl";
+import dropoutSource from "../../shaders/dropout.wgsl";
+import philoxSource from "../../shaders/philox.wgsl";
 import { record } from "../autograd.ts";
 import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
@@ -7,7 +8,11 @@ import { empty, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
 import { reshape } from "./shape.ts";
 
-const dropoutKernel = new Kernel({ name: "dropout", source, bindings: ["read", "read", "write"] });
+const dropoutKernel = new Kernel({
+  name: "dropout",
+  source: philoxSource + dropoutSource,
+  bindings: ["read", "read", "write"],
+});
 
 /** Options of {@linkcode dropout}. */
 export interface DropoutOptions {
