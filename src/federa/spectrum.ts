@@ -1,5 +1,5 @@
-import { disposeAll, matmul, permute, Tensor, tidy } from "../engine/mod.ts";
-import { jacobiSvd, qr, randomizedSvd } from "../engine/linalg/mod.ts";
+import { disposeAll, Tensor } from "../engine/mod.ts";
+import { jacobiSvd, lowRankSvd, randomizedSvd } from "../engine/linalg/mod.ts";
 import type { LowRankFactors } from "./low_rank_linear.ts";
 
 /** Singular values of a matrix. */
@@ -39,17 +39,12 @@ export async function weightSpectrum(weight: Tensor, options: WeightSpectrumOpti
 }
 
 /**
- * Singular values of a product B·A [out, in] of rank r, min(r, out, in) of them, without forming it: with B = Q₁·R₁ and
- * Aᵀ = Q₂·R₂ they are those of R₁·R₂ᵀ, which has at most r rows and columns.
+ * Singular values of a product B·A [out, in] of rank r, min(r, out, in) of them, without forming it.
  *
  * @throws {NonFiniteError} when an element is NaN or infinite.
  */
 export async function productSpectrum({ loraA, loraB }: LowRankFactors): Promise<Spectrum> {
-  using transposed = tidy(() => permute(loraA, [1, 0]));
-  using left = disposable(await qr(loraB));
-  using right = disposable(await qr(transposed));
-  using core = tidy(() => matmul(left.r, right.r, { transposeB: true }));
-  using svd = disposable(await jacobiSvd(core));
+  using svd = disposable(await lowRankSvd({ b: loraB, a: loraA }));
   return { values: await svd.s.floats(), complete: true };
 }
 

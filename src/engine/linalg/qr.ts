@@ -1,10 +1,9 @@
 import { full, zeros } from "../ops/create.ts";
 import { add, less, mul } from "../ops/elementwise.ts";
 import { reshape } from "../ops/shape.ts";
-import type { Shape } from "../shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import { basisOf, householder } from "./_householder.ts";
+import { basisOf, householder, type Reflectors } from "./_householder.ts";
 import { exponentsOf, matrixExtents, pack, powersOfTwo, type Rows, strideOf, unpack } from "./_rows.ts";
 
 /** A thin QR decomposition a = q·r, k = min(m, n); the caller disposes its tensors. */
@@ -34,17 +33,9 @@ export interface Qr {
 export async function qr(a: Tensor): Promise<Qr> {
   const exponents = await exponentsOf("factor", a);
   return tidy(() => {
-    const { batch, m, n, leading } = matrixExtents("factor", a);
-    const k = Math.min(m, n);
-    const { basis, signs, rows } = factor(a, powersOfTwo(a, exponents.map((exponent) => -exponent)));
-    const scales = mul(signs, reshape(powersOfTwo(a, exponents), [batch, 1]));
-    return {
-      q: columnsOf(basis, { factor: signs, m, shape: [...leading, m, k] }),
-      r: unpack(rows, { count: k, length: n, rowStep: n, step: 1 }, {
-        factor: scales,
-        shape: [...leading, k, n],
-      }),
-    };
+    const factored = factor(a, powersOfTwo(a, exponents.map((exponent) => -exponent)));
+    const scale = reshape(powersOfTwo(a, exponents), [exponents.length, 1]);
+    return { q: orthonormalFactor(a, factored), r: triangularFactor(a, factored, scale) };
   });
 }
 
@@ -53,26 +44,52 @@ export async function qr(a: Tensor): Promise<Qr> {
  * or a check, for elements of ordinary size.
  */
 export function orthonormalize(a: Tensor): Tensor {
+  return tidy(() => orthonormalFactor(a, factor(a)));
+}
+
+/** The r of {@linkcode qr} alone, recorded without a wait or a check, for elements of ordinary size. */
+export function triangularize(a: Tensor): Tensor {
+  return tidy(() => triangularFactor(a, factor(a)));
+}
+
+/** As {@linkcode qr}, but recorded without a wait or a check, for elements of ordinary size. */
+export function ordinaryQr(a: Tensor): Qr {
   return tidy(() => {
-    const { batch, m, n, leading } = matrixExtents("orthonormalise", a);
-    const { basis, signs } = factor(a, full(a.gpu, [batch], 1));
-    return columnsOf(basis, { factor: signs, m, shape: [...leading, m, Math.min(m, n)] });
+    const factored = factor(a);
+    return { q: orthonormalFactor(a, factored), r: triangularFactor(a, factored) };
   });
 }
 
-/** Columns of Q as rows, rows of R, and the signs that make R's diagonal positive. */
-function factor(a: Tensor, scale: Tensor): { basis: Rows; rows: Rows; signs: Tensor } {
-  const { batch, m, n } = matrixExtents("factor", a);
-  const k = Math.min(m, n);
-  const columns = pack(a, { count: n, length: m, rowStep: 1, step: n }, scale);
-  const rows = zeros(a.gpu, [batch, k, strideOf(n)]);
-  const reflectors = householder(columns, { length: m, r: rows });
-  const basis = basisOf(reflectors, k);
-  const isNegative = less(reflectors.diagonal, zeros(a.gpu, [1]));
-  return { basis, rows, signs: add(mul(isNegative, -2), 1) };
+interface Factored {
+  readonly reflectors: Reflectors;
+  /** Rows of R. */
+  readonly rows: Rows;
+  /** What makes R's diagonal positive, [N, k]. */
+  readonly signs: Tensor;
 }
 
-function columnsOf(basis: Rows, { factor, m, shape }: { factor: Tensor; m: number; shape: Shape }): Tensor {
-  const k = basis.shape[1]!;
-  return unpack(basis, { count: k, length: m, rowStep: 1, step: k }, { factor, shape });
+function factor(a: Tensor, scale?: Tensor): Factored {
+  const { batch, m, n } = matrixExtents("factor", a);
+  const layout = { count: n, length: m, rowStep: 1, step: n };
+  const rows = zeros(a.gpu, [batch, Math.min(m, n), strideOf(n)]);
+  const reflectors = householder(pack(a, layout, scale ?? full(a.gpu, [batch], 1)), { length: m, r: rows });
+  const isNegative = less(reflectors.diagonal, zeros(a.gpu, [1]));
+  return { reflectors, rows, signs: add(mul(isNegative, -2), 1) };
+}
+
+function orthonormalFactor(a: Tensor, { reflectors, signs }: Factored): Tensor {
+  const { m, n, leading } = matrixExtents("factor", a);
+  const k = Math.min(m, n);
+  const layout = { count: k, length: m, rowStep: 1, step: k };
+  return unpack(basisOf(reflectors, k), layout, { factor: signs, shape: [...leading, m, k] });
+}
+
+/** R, times `scale` [N, 1]. */
+function triangularFactor(a: Tensor, { rows, signs }: Factored, scale?: Tensor): Tensor {
+  const { m, n, leading } = matrixExtents("factor", a);
+  const k = Math.min(m, n);
+  return unpack(rows, { count: k, length: n, rowStep: n, step: 1 }, {
+    factor: scale ? mul(signs, scale) : signs,
+    shape: [...leading, k, n],
+  });
 }
