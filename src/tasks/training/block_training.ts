@@ -6,13 +6,17 @@ import {
   backward,
   disposeAll,
   emptyPacked,
+  formatShape,
   type Gpu,
   keep,
   mul,
+  noGrad,
   type Optimizer,
   reshape,
+  sameShape,
   Sgd,
   type SgdOptions,
+  type Shape,
   slice,
   sum,
   type Tensor,
@@ -28,12 +32,32 @@ export type LocalOptimizer =
   | ({ readonly name: "adamw" } & AdamWOptions)
   | ({ readonly name: "sgd" } & SgdOptions);
 
+/**
+ * Changes the gradients [C, ...] of a step in place, by name, given the values [C, ...] that they were taken at, before they
+ * are clipped and the optimiser sees them: proximal terms, control variates, masks. What it makes on the way is freed.
+ *
+ * @example FedProx (Li et al. 2020, arXiv:1812.06127, equation 2)
+ * ```ts no-run
+ * const correct: CorrectGradients = (gradients, values) => {
+ *   for (const [name, gradient] of gradients) {
+ *     accumulate(gradient, mul(sub(values.get(name)!, start.get(name)!), mu));
+ *   }
+ * };
+ * ```
+ */
+export type CorrectGradients = (
+  gradients: ReadonlyMap<string, Tensor>,
+  values: ReadonlyMap<string, Tensor>,
+) => void;
+
 /** Options of {@linkcode trainBlock}. */
 export interface LocalTrainingOptions {
   readonly optimizer: LocalOptimizer;
   readonly learningRate: number;
   /** Longest gradient of one client, over all it trains; unclipped by default. */
   readonly clipNorm?: number | undefined;
+  /** Changes each step's gradients; left as they are by default. */
+  readonly correct?: CorrectGradients | undefined;
   /** Runs each layer again in the backward pass instead of keeping its activations; off by default. */
   readonly checkpointing?: boolean | undefined;
   /** Called after each step is recorded; the device may be some steps behind. */
@@ -42,7 +66,7 @@ export interface LocalTrainingOptions {
   readonly onProgress?: ((done: number, steps: number) => void) | undefined;
 }
 
-/** What a block has learnt. Its maker disposes the tensors. */
+/** What a block has learnt. The caller disposes the tensors. */
 export interface BlockResult {
   /** Trained parameters [C, ...] by name. */
   readonly values: ReadonlyMap<string, Tensor>;
@@ -51,9 +75,13 @@ export interface BlockResult {
 }
 
 /**
- * Trains a block of C clients from the same starting point in one stream of kernels. What is trained gets a leading client
- * axis; frozen weights are shared and see the rows of all clients at once. The loss is the sum over clients of each one's
- * mean, so every gradient is a client's own; a client that has done its steps no longer moves.
+ * Trains a block of C clients in one stream of kernels. What is trained gets a leading client axis; frozen weights are shared
+ * and see the rows of all clients at once. The loss is the sum over clients of each one's mean, so every gradient is a client's
+ * own; a client that has done its steps no longer moves.
+ *
+ * @param start values of the parameters to train by name: [...] as the model has it, where all clients start alike, or
+ *   [C, ...] of each client's own.
+ * @throws {TypeError} naming a parameter that the model lacks, or one of another shape.
  */
 export async function trainBlock(
   model: TaskModel,
@@ -83,27 +111,33 @@ export class BlockTraining {
   readonly #model: TaskModel;
   readonly #values: ReadonlyMap<string, Tensor>;
   readonly #parameters: readonly Tensor[];
-  readonly #gradients: readonly Tensor[];
+  readonly #gradients: ReadonlyMap<string, Tensor>;
   readonly #optimizer: Optimizer;
   readonly #inputs: Inputs;
   readonly #losses: Tensor;
   #steps = 0;
   #finished = false;
 
-  /** Copies the starting values for every member, and uploads all batches. */
+  /**
+   * Copies the starting values for every member, and uploads all batches.
+   *
+   * @param start as {@linkcode trainBlock} takes it.
+   * @throws {TypeError} naming a parameter that the model lacks, or one of another shape.
+   */
   constructor(
     model: TaskModel,
     start: ReadonlyMap<string, Tensor>,
     options: LocalTrainingOptions & { readonly batches: BlockBatches },
   ) {
     const { batches, optimizer, checkpointing = model.encoder.checkpointing } = options;
-    const gpu = start.values().next().value!.gpu;
-    const shapes = [...start.values()].map(({ shape }) => [batches.members, ...shape]);
+    const { gpu } = model;
+    const names = [...start.keys()];
+    const shapes = memberShapes(model, start, batches.members);
     this.gpu = gpu;
     this.#options = options;
     this.#parameters = emptyPacked(gpu, shapes).map((each) => keep(each).requireGrad());
-    this.#gradients = emptyPacked(gpu, shapes).map(keep);
-    const values = new Map([...start.keys()].map((name, i) => [name, this.#parameters[i]!]));
+    this.#gradients = new Map(emptyPacked(gpu, shapes).map((each, i) => [names[i]!, keep(each)]));
+    const values = new Map(names.map((name, i) => [name, this.#parameters[i]!]));
     for (const [name, value] of start) assign(values.get(name)!, value);
     this.#values = values;
     this.#model = model.withCheckpointing(checkpointing)
@@ -115,7 +149,8 @@ export class BlockTraining {
 
   /** Records the next step of every member. */
   step(): void {
-    const { learningRate, clipNorm } = this.#options;
+    const { learningRate, clipNorm, correct } = this.#options;
+    const gradients = [...this.#gradients.values()];
     const step = this.#steps++;
     const { ids, mask, types, targets, weights, active } = this.#inputs;
     tidy(() => {
@@ -125,13 +160,14 @@ export class BlockTraining {
       const outputs = this.#model.forward(tokens);
       const losses = this.#model.task.losses(outputs, { targets: at(targets), mask: tokens.mask });
       const perClient = sum(mul(losses, at(weights)), { axes: [1, 2] });
-      backward(sum(perClient), this.#parameters, { into: this.#gradients });
-      this.#optimizer.step(this.#gradients, { learningRate, active: at(active), clipNorm });
+      backward(sum(perClient), this.#parameters, { into: gradients });
+      if (correct) noGrad(() => correct(this.#gradients, this.#values));
+      this.#optimizer.step(gradients, { learningRate, active: at(active), clipNorm });
       accumulate(this.#losses, perClient);
     });
   }
 
-  /** What was learnt; its taker disposes the tensors. */
+  /** What was learnt; the caller disposes the tensors. */
   finish(): BlockResult {
     const { stepsOf } = this.#options.batches;
     const losses = keep(tidy(() => mul(this.#losses, tensor(this.gpu, stepsOf.map((count) => 1 / count)))));
@@ -142,9 +178,27 @@ export class BlockTraining {
   /** Frees all but what {@linkcode BlockTraining.finish} gave. */
   [Symbol.dispose](): void {
     this.#optimizer.dispose();
-    disposeAll([this.#losses, ...this.#gradients, ...Object.values<Tensor>({ ...this.#inputs })]);
+    disposeAll([this.#losses, ...this.#gradients.values(), ...Object.values<Tensor>({ ...this.#inputs })]);
     if (!this.#finished) disposeAll(this.#parameters);
   }
+}
+
+/** The shapes [C, ...] of what is trained. */
+function memberShapes(model: TaskModel, start: ReadonlyMap<string, Tensor>, members: number): Shape[] {
+  const parameters = new Map(model.namedParameters());
+  return [...start].map(([name, value]) => {
+    const parameter = parameters.get(name);
+    if (parameter === undefined) {
+      throw new TypeError(`Cannot train ${name}: the model has no such parameter`);
+    }
+    const shape = [members, ...parameter.shape];
+    if (sameShape(value.shape, parameter.shape) || sameShape(value.shape, shape)) return shape;
+    throw new TypeError(
+      `Cannot train ${name} from shape ${formatShape(value.shape)}: expected ${
+        formatShape(parameter.shape)
+      } for all members alike, or ${formatShape(shape)}`,
+    );
+  });
 }
 
 function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer): Optimizer {
