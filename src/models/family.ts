@@ -1,5 +1,5 @@
 import type { Shape } from "../engine/mod.ts";
-import type { TextEncoder } from "./encoder.ts";
+import type { Backbone } from "./backbone.ts";
 import { checkParameters, type EncoderParameters } from "./parameters.ts";
 import type { Pooling } from "./pooling.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
@@ -62,7 +62,7 @@ export interface EncoderFamily<Config extends TransformerConfig = TransformerCon
    * @throws {ParameterMismatchError} listing all that are missing, too many or of another shape.
    * @throws {TypeError} when it should pool by a dense layer that the parameters don't have.
    */
-  create(parameters: EncoderParameters, config: Config, options?: EncoderOptions): TextEncoder;
+  create(parameters: EncoderParameters, config: Config, options?: EncoderOptions): Backbone;
 }
 
 /** What {@linkcode checkEncoderParameters} needs of a family. */

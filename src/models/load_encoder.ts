@@ -10,7 +10,7 @@ import {
 import { CorruptFileError } from "../data/errors.ts";
 import { excerptOfNames } from "../data/text/excerpt.ts";
 import { type Dtype, toFloat32 } from "./weights/dtype.ts";
-import type { TextEncoder } from "./encoder.ts";
+import type { Backbone } from "./backbone.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "./family.ts";
 import { ParameterMismatchError } from "./errors.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
@@ -26,7 +26,7 @@ export interface LoadEncoderOptions<Config extends TransformerConfig> extends En
 
 /** What {@linkcode loadEncoder} gives. */
 export interface LoadedEncoder {
-  readonly encoder: TextEncoder;
+  readonly encoder: Backbone;
   /**
    * Tensors of the files, by their names there, that aren't part of the encoder: heads of pretraining and tasks, buffers and
    * others; `transformers` ignores them too.

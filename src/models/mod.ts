@@ -7,7 +7,7 @@ export * from "./bert/mod.ts";
 export * from "./deberta/mod.ts";
 export * from "./distilbert/mod.ts";
 export * from "./electra/mod.ts";
-export * from "./encoder.ts";
+export * from "./backbone.ts";
 export * from "./encoder_config.ts";
 export * from "./errors.ts";
 export * from "./families.ts";

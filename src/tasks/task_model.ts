@@ -1,5 +1,5 @@
 import { type Gpu, Module, type Tensor } from "../engine/mod.ts";
-import type { TextEncoder, TokenTensors } from "../models/mod.ts";
+import type { Backbone, TokenTensors } from "../models/mod.ts";
 import { createHead, type Head, PooledHead } from "./heads/head.ts";
 import type { Task } from "./task.ts";
 
@@ -12,11 +12,11 @@ export interface TaskModelOptions {
 
 /** An encoder with a head for a task. Parameters are named `encoder.…` and `head.…`. */
 export class TaskModel extends Module {
-  readonly encoder: TextEncoder;
+  readonly encoder: Backbone;
   readonly head: Head;
   readonly task: Task;
 
-  constructor(encoder: TextEncoder, head: Head, options: { readonly task: Task }) {
+  constructor(encoder: Backbone, head: Head, options: { readonly task: Task }) {
     super();
     this.encoder = encoder;
     this.head = head;
@@ -24,7 +24,7 @@ export class TaskModel extends Module {
   }
 
   /** Puts a new head on an encoder, without a pooler where the head doesn't pool; see {@linkcode createHead}. */
-  static create(gpu: Gpu, encoder: TextEncoder, options: TaskModelOptions): TaskModel {
+  static create(gpu: Gpu, encoder: Backbone, options: TaskModelOptions): TaskModel {
     const { task, seed } = options;
     const { perToken, labels } = task;
     const head = createHead(gpu, encoder, { size: labels.length, perToken, seed });

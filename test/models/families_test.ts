@@ -2,12 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sizeOf } from "../../src/engine/mod.ts";
 import { matchLinears } from "../../src/federa/mod.ts";
-import {
-  encoderFamilies,
-  randomParameters,
-  type TextEncoder,
-  uploadParameters,
-} from "../../src/models/mod.ts";
+import { type Backbone, encoderFamilies, randomParameters, uploadParameters } from "../../src/models/mod.ts";
 import { bitsOf, run, testGpu, upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
 import { drawParameters, drawTexts, uploadTexts } from "../support/bert.ts";
@@ -118,7 +113,7 @@ for (const [modelType, json] of Object.entries(configs)) {
   const config = family.parseConfig(json);
   const shapes = family.parameterShapes(config);
   const parameters = drawParameters(shapes, { seed: 3 });
-  const vectors = (encoder: TextEncoder, tokens: ReturnType<typeof uploadTexts>) =>
+  const vectors = (encoder: Backbone, tokens: ReturnType<typeof uploadTexts>) =>
     run(gpu, () => encoder.pool(encoder.encode(tokens), tokens.mask));
   const texts = drawTexts({ vocabSize: 23, typeVocabSize: 2 }, [5, 9, 1, 7], 4);
 

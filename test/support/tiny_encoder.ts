@@ -13,7 +13,7 @@ import {
   tanh,
   type Tensor,
 } from "../../src/engine/mod.ts";
-import { TextEncoder, type TokenTensors } from "../../src/models/encoder.ts";
+import { Backbone, type TokenTensors } from "../../src/models/backbone.ts";
 import { classification, createTaskSet, TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
@@ -29,7 +29,7 @@ export interface TinyEncoderOptions {
 }
 
 /** An encoder of a few dimensions with one layer of each kind: h = norm(embedding), h + outer(tanh(inner(h))), mean pool. */
-export class TinyEncoder extends TextEncoder {
+export class TinyEncoder extends Backbone {
   override readonly hiddenSize: number;
   override readonly maxTokens = 16;
   override readonly adapterTargets = ["**.attention.*"];

@@ -1,6 +1,7 @@
 import { type LocalModelFiles, openModelFiles } from "../../hub/mod.ts";
 import { disposeAll, type Gpu, sizeOf, zeros } from "../../engine/mod.ts";
 import {
+  type Backbone,
   describeSkipped,
   type EncoderFamily,
   halfPrecision,
@@ -9,7 +10,6 @@ import {
   type Pooling,
   readEncoderConfig,
   readUseLite,
-  type TextEncoder,
   type Tokenizer,
   TransformerEncoder,
   USE_LITE_PACKAGE,
@@ -24,7 +24,7 @@ import { showDownload, showModelFiles } from "../report/show_downloads.ts";
 
 /** A pretrained encoder and what goes with it. */
 export interface LoadedModel {
-  readonly encoder: TextEncoder;
+  readonly encoder: Backbone;
   readonly tokenizer: Tokenizer;
   /** Its source, with the commit if it is from the hub, so that the same is loaded again. */
   readonly source: string;
@@ -39,7 +39,7 @@ export interface OpenedModel {
   /** As {@linkcode LoadedModel.source}. */
   readonly source: string;
   /** The encoder with parameters of the right shapes that hold nothing, for `Gpu.rehearse`. */
-  skeleton(): TextEncoder;
+  skeleton(): Backbone;
   /** Loads the tokenizer, once. */
   tokenizer(): Promise<Tokenizer>;
   /** Loads the weights. */
@@ -77,7 +77,7 @@ export async function openModel(
   { model: { source, pooling: configured }, precision }: ModelChoice,
   options: OpenModelOptions,
 ): Promise<OpenedModel> {
-  const inPrecision = (encoder: TextEncoder) => precision === "f16" ? halve(encoder) : encoder;
+  const inPrecision = (encoder: Backbone) => precision === "f16" ? halve(encoder) : encoder;
   if (source === USE_LITE) return openUseLite(gpu, inPrecision, options);
   const { reporter, signal, choosesPooling = false } = options;
   const files = await openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
@@ -121,7 +121,7 @@ export async function openModel(
 /** The encoder whose shapes are known, and whose weights and tokenizer come in one package. */
 function openUseLite(
   gpu: Gpu,
-  inPrecision: (encoder: TextEncoder) => TextEncoder,
+  inPrecision: (encoder: Backbone) => Backbone,
   { reporter, signal }: LoadOptions,
 ): OpenedModel {
   const read = once(() =>
@@ -153,13 +153,13 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
 }
 
 /** How an encoder pools for a head of one layer. */
-function poolingOf(encoder: TextEncoder): Pooling | undefined {
+function poolingOf(encoder: Backbone): Pooling | undefined {
   if (!(encoder instanceof TransformerEncoder) || encoder.headActivation !== undefined) return undefined;
   return encoder.pooling;
 }
 
 /** The encoder in half precision; what it has replaced is freed. */
-function halve(encoder: TextEncoder): TextEncoder {
+function halve(encoder: Backbone): Backbone {
   const half = halfPrecision(encoder);
   const kept = new Set([...half.namedParameters()].map(([, parameter]) => parameter));
   disposeAll([...encoder.namedParameters()].flatMap(([, each]) => kept.has(each) ? [] : [each]));

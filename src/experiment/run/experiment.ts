@@ -1,7 +1,7 @@
 import { partitionByKey, partitionDirichlet, partitionIid } from "../../data/mod.ts";
 import { clone, type Gpu } from "../../engine/mod.ts";
 import { isHead, methods, simulate, type SimulationEvent, type SimulationOptions } from "../../fl/mod.ts";
-import type { TextEncoder } from "../../models/mod.ts";
+import type { Backbone } from "../../models/mod.ts";
 import { matchLinears } from "../../federa/mod.ts";
 import { rowsOf, type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";
 import { type Config, type MethodConfig, methodLabel } from "../config/config.ts";
@@ -86,7 +86,7 @@ export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOp
   return { config: resolved, gpu, model, pretrained, train: rows, test: testRows, tuning, clients, target };
 }
 
-function checkLength({ maxLength }: Config, source: string, { maxTokens }: TextEncoder): void {
+function checkLength({ maxLength }: Config, source: string, { maxTokens }: Backbone): void {
   if (maxLength <= maxTokens) return;
   throw new ConfigError(
     `Cannot use texts of ${maxLength} tokens with ${source}: it reads at most ${maxTokens}; lower maxLength`,

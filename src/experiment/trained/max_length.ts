@@ -1,4 +1,4 @@
-import type { TextEncoder, Tokenizer } from "../../models/mod.ts";
+import type { Backbone, Tokenizer } from "../../models/mod.ts";
 import { ConfigError } from "../config/parse_config.ts";
 
 /** Options of {@linkcode maxLengthFor}. */
@@ -15,7 +15,7 @@ export interface MaxLengthOptions {
  * @throws {ConfigError} when more are asked for than it reads.
  */
 export function maxLengthFor(
-  { encoder: { maxTokens }, tokenizer }: { readonly encoder: TextEncoder; readonly tokenizer: Tokenizer },
+  { encoder: { maxTokens }, tokenizer }: { readonly encoder: Backbone; readonly tokenizer: Tokenizer },
   { given, recorded }: MaxLengthOptions,
 ): number {
   if (given !== undefined && given > maxTokens) {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { HeadActivation } from "../encoder.ts";
+import type { HeadActivation } from "../backbone.ts";
 import {
   activationField,
   epsilonField,

@@ -13,7 +13,7 @@ import {
   type Tensor,
   zeros,
 } from "../../engine/mod.ts";
-import type { HeadActivation } from "../encoder.ts";
+import type { HeadActivation } from "../backbone.ts";
 import type { Parts } from "../transformer/parts.ts";
 import type { ConvolutionConfig } from "./config.ts";
 

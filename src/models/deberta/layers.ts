@@ -10,7 +10,7 @@ import {
   reshape,
   type Tensor,
 } from "../../engine/mod.ts";
-import type { TextEncoder } from "../encoder.ts";
+import type { Backbone } from "../backbone.ts";
 import { floatTable, Intermediate, type Parts, ResidualOutput } from "../transformer/parts.ts";
 import type { DebertaV2Config } from "./config.ts";
 import { ConvolutionLayer } from "./convolution.ts";
@@ -128,7 +128,7 @@ export class DebertaStack extends Module {
   }
 
   /** Token states [..., T, hiddenSize], of embeddings that are 0 where there's padding; `run` applies each layer. */
-  forward(x: Tensor, mask: Tensor, run: TextEncoder["through"] = (layer, states) => layer(states)): Tensor {
+  forward(x: Tensor, mask: Tensor, run: Backbone["through"] = (layer, states) => layer(states)): Tensor {
     const table = distanceStates(this);
     return this.layer.reduce((states, layer, i) =>
       run((input) => {

@@ -1,5 +1,5 @@
 import { add, formatShape, mul, type Tensor } from "../../engine/mod.ts";
-import { type HeadActivation, TextEncoder, type TokenRows, type TokenTensors } from "../encoder.ts";
+import { Backbone, type HeadActivation, type TokenRows, type TokenTensors } from "../backbone.ts";
 import { firstToken, meanPool, type Pooling } from "../pooling.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { LayerStack } from "./layers.ts";
@@ -22,13 +22,13 @@ const hidden = 1e30;
 
 /** An encoder that embeds tokens and then runs a stack of layers, in which each token attends to all that aren't padding. */
 export abstract class TransformerEncoder<Config extends TransformerConfig = TransformerConfig>
-  extends TextEncoder {
+  extends Backbone {
   override readonly hiddenSize: number;
   override readonly maxTokens: number;
   override readonly headActivation: HeadActivation | undefined;
   override readonly adapterTargets: readonly string[] = ["**.encoder.layer.**"];
   readonly config: Config;
-  /** How {@linkcode TextEncoder.pool} makes one vector of a text's token states. */
+  /** How {@linkcode Backbone.pool} makes one vector of a text's token states. */
   readonly pooling: Pooling;
 
   /** @throws {TypeError} when it should pool by a pooler that it doesn't have. */
@@ -75,7 +75,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   /**
    * Token states [..., T, hiddenSize].
    *
-   * @throws {RangeError} when texts have no tokens, or more than {@linkcode TextEncoder.maxTokens}.
+   * @throws {RangeError} when texts have no tokens, or more than {@linkcode Backbone.maxTokens}.
    */
   override encode({ ids, mask, types }: TokenTensors): Tensor {
     checkLength(ids, this.maxTokens);

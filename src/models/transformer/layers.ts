@@ -1,5 +1,5 @@
 import { type Linear, Module, scaledDotProductAttention, type Tensor } from "../../engine/mod.ts";
-import type { TextEncoder } from "../encoder.ts";
+import type { Backbone } from "../backbone.ts";
 import type { TransformerConfig } from "./config.ts";
 import { Intermediate, type Parts, ResidualOutput } from "./parts.ts";
 
@@ -19,7 +19,7 @@ export class LayerStack extends Module {
   }
 
   /** Token states [..., T, hiddenSize]; `run` applies each layer. */
-  forward(x: Tensor, mask: Tensor, run: TextEncoder["through"] = (layer, states) => layer(states)): Tensor {
+  forward(x: Tensor, mask: Tensor, run: Backbone["through"] = (layer, states) => layer(states)): Tensor {
     return this.layer.reduce((states, layer) => run((input) => layer.forward(input, mask), states), x);
   }
 }

@@ -21,7 +21,7 @@ import {
   type Tensor,
   tensor,
 } from "../../engine/mod.ts";
-import { TextEncoder, type TokenTensors } from "../encoder.ts";
+import { Backbone, type TokenTensors } from "../backbone.ts";
 import type { UseLiteParameters } from "./weights.ts";
 
 const heads = 4;
@@ -95,7 +95,7 @@ class TransformerLayer extends Module {
  * Universal Sentence Encoder lite (Cer et al., arXiv 1803.11175): 8,002 pieces, two pre-norm transformer layers with 4
  * heads, 512 features, at most 128 tokens a text.
  */
-export class UseLite extends TextEncoder {
+export class UseLite extends Backbone {
   override readonly hiddenSize = 512;
   override readonly maxTokens = maxTokens;
   override readonly adapterTargets = ["**.attention.*", "**.feedForward.*"];

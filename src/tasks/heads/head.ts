@@ -13,7 +13,7 @@ import {
   tensor,
   zeros,
 } from "../../engine/mod.ts";
-import type { HeadActivation, TextEncoder } from "../../models/mod.ts";
+import type { Backbone, HeadActivation } from "../../models/mod.ts";
 
 /** Options of {@linkcode createHead}. */
 export interface CreateHeadOptions {
@@ -34,7 +34,7 @@ export abstract class Head extends Module {
   abstract readonly output: Linear;
 
   /** Outputs of states [..., T, D] and mask [..., T]. */
-  abstract forward(states: Tensor, mask: Tensor, encoder: TextEncoder): Tensor;
+  abstract forward(states: Tensor, mask: Tensor, encoder: Backbone): Tensor;
 }
 
 /** A linear layer on every token's state: [..., T, K]. */
@@ -60,7 +60,7 @@ export class PooledHead extends Head {
     this.output = output;
   }
 
-  override forward(states: Tensor, mask: Tensor, encoder: TextEncoder): Tensor {
+  override forward(states: Tensor, mask: Tensor, encoder: Backbone): Tensor {
     return this.output.forward(encoder.pool(states, mask));
   }
 }
@@ -90,7 +90,7 @@ export class DenseHead extends Head {
 const activate: Readonly<Record<HeadActivation, (x: Tensor) => Tensor>> = { gelu, relu, tanh };
 
 /** A new head that suits an encoder: normal weights of deviation 0.02, zero biases. */
-export function createHead(gpu: Gpu, encoder: TextEncoder, options: CreateHeadOptions): Head {
+export function createHead(gpu: Gpu, encoder: Backbone, options: CreateHeadOptions): Head {
   const { size, perToken, seed } = options;
   const { hiddenSize, headActivation } = encoder;
   const linear = (name: string, out: number) => {

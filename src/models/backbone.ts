@@ -22,19 +22,19 @@ export type HeadActivation = "tanh" | "gelu" | "relu";
 /**
  * A pretrained encoder of texts. Leading axes are free: [B, T], or [C, B, T] where parameters carry the client axis C.
  */
-export abstract class TextEncoder extends Module {
+export abstract class Backbone extends Module {
   /** Width of token states and pooled features. */
   abstract readonly hiddenSize: number;
   /** The most tokens a text may have. */
   abstract readonly maxTokens: number;
   /**
    * The activation of the family's own two-layer classification head on the first token; undefined where the head is one layer on
-   * {@linkcode TextEncoder.pool}, as it is when a pooling is given.
+   * {@linkcode Backbone.pool}, as it is when a pooling is given.
    */
   readonly headActivation: HeadActivation | undefined = undefined;
   /** Name patterns of the linear layers that low-rank methods adapt where nobody says otherwise. */
   abstract readonly adapterTargets: readonly string[];
-  /** The layer that {@linkcode TextEncoder.pool} alone reads, where there is one. */
+  /** The layer that {@linkcode Backbone.pool} alone reads, where there is one. */
   declare readonly pooler?: Module | undefined;
   /** Number of token types that have embeddings; undefined if types aren't used. */
   get numTypes(): number | undefined {
