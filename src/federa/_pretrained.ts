@@ -39,7 +39,7 @@ export function pretrainedWeight(
 
 /** Whether the frozen weight of an adapter is, bit for bit, what its initialisation left of the pretrained one. */
 export async function isResidual(adapter: LowRankLinear, pretrained: Tensor): Promise<boolean> {
-  const { weight, initial, scaling } = adapter;
+  const { weight, initial, sharedScaling: scaling } = adapter;
   if (weight === pretrained) return true;
   const expected = tidy(() =>
     initial ? residualWeight(pretrained, { ...initial, scaling }) : pretrained.detach()

@@ -55,7 +55,7 @@ export async function encodeAdapter(
       );
     }
     const pretrained = pretrainedWeight(name, adapter, weights);
-    metadata[`${name}.scaling`] = String(adapter.scaling);
+    metadata[`${name}.scaling`] = String(adapter.sharedScaling);
     metadata[`${name}.fingerprint`] = await fingerprint(await floatsOf(pretrained));
     if (adapter.initial) {
       own.set(`${name}.initialA`, adapter.initial.loraA);

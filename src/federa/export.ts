@@ -41,7 +41,7 @@ export async function exportLora(model: Module, options: ExportLoraOptions): Pro
         `Cannot export ${name} as LoRA: its frozen weight is not what the initialisation left of the pretrained one; merge the model, or export it on a base converted with it`,
       );
     }
-    const { loraA, loraB, initial, scaling } = adapter;
+    const { loraA, loraB, initial, sharedScaling: scaling } = adapter;
     const { a, b } = tidy(() => ({
       a: initial ? concat([loraA, initial.loraA]) : loraA.detach(),
       b: initial ? concat([loraB, neg(initial.loraB)], { axis: 1 }) : loraB.detach(),

@@ -21,8 +21,8 @@ export interface LowRankLinearOptions {
   readonly loraA: Tensor;
   /** B [out, r], or [C, out, r]. */
   readonly loraB: Tensor;
-  /** s = alpha / r. */
-  readonly scaling: number;
+  /** s = alpha / r: one number, or f32 [C] with one for each client of a block. */
+  readonly scaling: number | Tensor;
   /** A₀ and B₀ that were taken out of the pretrained weight; none where it was left alone. */
   readonly initial?: LowRankFactors | undefined;
 }
@@ -42,8 +42,9 @@ export class LowRankLinear extends Layer {
   readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
-  readonly scaling: number;
   readonly initial: LowRankFactors | undefined;
+  /** In an object of its own, as a tensor among the fields would be a parameter. */
+  readonly scale: { readonly value: number | Tensor };
 
   constructor(options: LowRankLinearOptions) {
     super();
@@ -51,7 +52,7 @@ export class LowRankLinear extends Layer {
     this.bias = options.bias;
     this.loraA = options.loraA;
     this.loraB = options.loraB;
-    this.scaling = options.scaling;
+    this.scale = { value: options.scaling };
     this.initial = options.initial;
     const [out, width] = this.weight.shape;
     const rank = this.loraA.shape.at(-2);
@@ -72,6 +73,32 @@ export class LowRankLinear extends Layer {
     return this.loraA.shape.at(-2)!;
   }
 
+  /** s: one number, or f32 [C] with one for each client of a block. */
+  get scaling(): number | Tensor {
+    return this.scale.value;
+  }
+
+  /**
+   * s, where it is one number.
+   *
+   * @throws {TypeError} when each client of a block has its own, as such layers can't be saved or merged as one.
+   */
+  get sharedScaling(): number {
+    const { scaling } = this;
+    if (typeof scaling === "number") return scaling;
+    throw new TypeError(
+      `Cannot save or merge an adapter whose scaling is ${
+        formatShape(scaling.shape)
+      }, one for each client: ` +
+        `expected one number; take a client's factors and give the layer its own s by withScaling()`,
+    );
+  }
+
+  /** The same layer with another s; it shares every tensor with this one. */
+  withScaling(scaling: number | Tensor): LowRankLinear {
+    return new LowRankLinear({ ...this, scaling });
+  }
+
   override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
     const { weight, bias, loraA: a, loraB: b, scaling } = this;
     return linear(x, { weight, bias, lowRank: { a, b, scaling }, ...epilogue });
@@ -79,7 +106,7 @@ export class LowRankLinear extends Layer {
 
   /** W + s·B·A as one matrix, [out, in]. */
   effectiveWeight(): Tensor {
-    return add(toFloat(this.weight), mul(matmul(this.loraB, this.loraA), this.scaling));
+    return add(toFloat(this.weight), mul(matmul(this.loraB, this.loraA), this.sharedScaling));
   }
 
   /** The same function as an ordinary linear layer. */

@@ -38,9 +38,18 @@ fn bias_of(at: u32) -> f32 {
   return 0.0;
 }
 
+// With SCALED, alpha is one number for each outer matrix, bound in place of the bias, which is then none.
+fn alpha_of(outer: u32) -> f32 {
+//@if SCALED
+  return bias[outer];
+//@else
+  return params.alpha;
+//@end
+}
+
 // An explicit fma: whether an adapter rounds it once or twice, it then does so in every variant.
-fn finish(sum: f32, shift: f32, at: u32) {
-  var value = fma(params.alpha, sum, shift);
+fn finish(sum: f32, alpha: f32, shift: f32, at: u32) {
+  var value = fma(alpha, sum, shift);
 //@if RESIDUAL
   value += residual[at];
 //@end

@@ -14,7 +14,8 @@
 //             which offset and strides are multiples of 4, and what follows a row's extent up to one may be read (A: 0, B: -0). HALF_B: B is of pairs
 //             of f16 (B1 is not)
 //   c         m x n
-//   bias      where params.hasBias is 1; residual with RESIDUAL, slope with SLOPE: placed as C
+//   bias      where params.hasBias is 1; with SCALED, alpha of each outer matrix instead; residual with RESIDUAL, slope with
+//             SLOPE: placed as C
 //
 // Layout: a workgroup is LANES threads in a row and makes (A_LOADS * SHARE) x (COLUMNS * WIDTH * LANES) elements of C. Lane l has,
 // of each of COLUMNS groups of WIDTH * LANES columns, the WIDTH neighbours from l * WIDTH on: 4 where rows of B run along n and
@@ -247,6 +248,7 @@ fn main(
 //@end
 
   let biasBase = params.biasOuter * outer + params.biasInner * inner;
+  let alpha = alpha_of(outer);
 //@for g in 0..COLUMNS
 //@for w in 0..WIDTH
   if (column + {g}u * WIDTH * LANES + {w}u < params.n) {
@@ -256,7 +258,7 @@ fn main(
 //@for q in 0..A_LOADS
 //@for s in 0..SHARE
     if (row + {q}u * SHARE + {s}u < params.m) {
-      finish(acc{q}_{s}_{g}_{w}, shift, at + ({q}u * SHARE + {s}u) * params.cRow);
+      finish(acc{q}_{s}_{g}_{w}, alpha, shift, at + ({q}u * SHARE + {s}u) * params.cRow);
     }
 //@end
 //@end

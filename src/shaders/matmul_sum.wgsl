@@ -20,7 +20,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let outer = z / params.batchInner;
   let inner = z % params.batchInner;
   let at = params.cOffset + outer * params.cOuter + inner * params.cInner + row * params.cRow + column;
-  finish(total, bias_of(outer * params.biasOuter + inner * params.biasInner + column), at);
+  let shift = bias_of(outer * params.biasOuter + inner * params.biasInner + column);
+  finish(total, alpha_of(outer), shift, at);
 //@if ACTIVATION
   let activated = activate(vec4f(c[at]));
   store_activated(activated.value.x, activated.slope.x, at);

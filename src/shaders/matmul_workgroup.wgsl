@@ -102,13 +102,14 @@ fn main(
 //@end
 
   let biasBase = params.biasOuter * outer + params.biasInner * inner;
+  let alpha = alpha_of(outer);
 //@for j in 0..COLUMNS
   if (column + {j}u * THREADS < params.n) {
     let shift = bias_of(biasBase + column + {j}u * THREADS);
     let at = cBase + row * params.cRow + column + {j}u * THREADS;
 //@for i in 0..ROWS
     if (row + {i}u * THREADS < params.m) {
-      finish(acc{i}_{j}, shift, at + {i}u * THREADS * params.cRow);
+      finish(acc{i}_{j}, alpha, shift, at + {i}u * THREADS * params.cRow);
     }
 //@end
   }

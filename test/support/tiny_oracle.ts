@@ -17,7 +17,7 @@ export async function tinyParameters(model: Module): Promise<TinyParameters> {
   const values = await Promise.all(
     all.map(async ([name, each]) => [name, F64Array.from(each.shape, await each.floats())] as const),
   );
-  return { values: new Map(values), scaling: [...adaptersOf(model).values()][0]?.scaling ?? 0 };
+  return { values: new Map(values), scaling: [...adaptersOf(model).values()][0]?.sharedScaling ?? 0 };
 }
 
 /** Logits of one text, in float64, straight from the formulas of `TinyEncoder` and `LowRankLinear`. */

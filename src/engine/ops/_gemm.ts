@@ -57,7 +57,8 @@ export interface GemmOptions extends Epilogue {
   readonly transposeB?: boolean;
   /** A second product of the same layout, whose terms each sum goes on with; alpha is 1. */
   readonly second?: { readonly a: MatrixView; readonly b: MatrixView; readonly k: number } | undefined;
-  readonly alpha?: number;
+  /** One number, or f32 with one for each outer entry of the batch; then there is no bias. */
+  readonly alpha?: number | Tensor;
   /** The sums start from C, so that a sum over k in two launches has the bits of one; alpha is 1. */
   readonly accumulate?: boolean;
   /** Keeps each sum one chain on every adapter; for products without a weight, where m and n change with padding. */
@@ -166,7 +167,7 @@ interface Run {
 }
 
 function run(shader: keyof typeof sources, options: GemmOptions, settings: Run): void {
-  const { bias, residual, activation, slope, c, m, n, batch = [1, 1] } = options;
+  const { bias, residual, activation, slope, c, m, n, batch = [1, 1], alpha = 1 } = options;
   const { params, operands, flops, constants, workgroups } = settings;
   const [[a, b = a!], ...rest] = operands as [Tensor[], ...Tensor[][]];
   launch(kernelFor(shader, { terms: operands.length, residual, activation, slope }), {
@@ -174,7 +175,7 @@ function run(shader: keyof typeof sources, options: GemmOptions, settings: Run):
       a!,
       b,
       c.tensor,
-      bias?.tensor ?? a!,
+      typeof alpha === "number" ? bias?.tensor ?? a! : alpha,
       ...rest.flat(),
       ...(residual ? [residual] : []),
       ...(slope ? [slope] : []),
@@ -185,6 +186,7 @@ function run(shader: keyof typeof sources, options: GemmOptions, settings: Run):
     ...(workgroups ? { workgroups } : { threads: batch[0] * batch[1] * m * n }),
     constants: {
       ...constants,
+      SCALED: typeof alpha !== "number",
       RESIDUAL: residual !== undefined,
       ACTIVATION: activation !== undefined,
       GELU: activation === "gelu",
@@ -234,7 +236,7 @@ function shared({ m, n, c, bias, batch = [1, 1], alpha = 1 }: GemmOptions, split
     ...placement(c),
     bias?.outer ?? 0,
     bias?.inner ?? 0,
-    f32Bits(alpha),
+    f32Bits(typeof alpha === "number" ? alpha : 1),
     splits,
     bias ? 1 : 0,
     0,

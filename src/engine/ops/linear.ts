@@ -15,8 +15,8 @@ export interface LowRankTerm {
   readonly a: Tensor;
   /** [out, r], or [C, out, r]. */
   readonly b: Tensor;
-  /** s. */
-  readonly scaling: number;
+  /** s: one number, or f32 [C] with one for each member. Not trained. */
+  readonly scaling: number | Tensor;
 }
 
 /** What {@linkcode linear} does to its result before that is stored. */
@@ -33,7 +33,7 @@ export interface LinearOptions extends LinearEpilogue {
   readonly weight: Tensor;
   /** [out] or [C, out]; none by default. */
   readonly bias?: Tensor | undefined;
-  /** Adds s·B·A to the weight. */
+  /** Adds s·B·A to the weight; each of weight, A and B is shared or a member's own, whatever the others are. */
   readonly lowRank?: LowRankTerm | undefined;
 }
 
@@ -112,30 +112,40 @@ class Extent {
   readonly r: number;
 
   constructor(x: Tensor, { weight, bias, lowRank, activation, residual }: LinearOptions) {
-    const floats = [x, bias, lowRank?.a, lowRank?.b, residual].filter((each) => each !== undefined);
+    const scaling = typeof lowRank?.scaling === "number" ? undefined : lowRank?.scaling;
+    const floats = [x, bias, lowRank?.a, lowRank?.b, scaling, residual].filter((each) => each !== undefined);
     checkOperands("apply a linear layer to", weight.dtype === "f16" ? floats : [...floats, weight]);
     const [n = 0, k = 0] = weight.shape.slice(-2);
     const matrices = [weight, ...(lowRank ? [lowRank.a, lowRank.b] : [])];
-    const own = [...matrices.filter(({ ndim }) => ndim === 3), ...(bias?.ndim === 2 ? [bias] : [])];
+    const own = [
+      ...matrices.filter(({ ndim }) => ndim === 3),
+      ...(bias?.ndim === 2 ? [bias] : []),
+      ...(scaling ? [scaling] : []),
+    ];
     const members = own[0]?.shape[0] ?? 1;
     const r = lowRank?.a.shape.at(-2) ?? 0;
-    const fits = x.ndim >= 1 && x.shape.at(-1) === k && (own.length === 0 || x.shape[0] === members) &&
+    const fits = x.ndim >= 1 && x.shape.at(-1) === k &&
+      (own.length === 0 || (x.ndim > 1 && x.shape[0] === members)) &&
       own.every((each) => each.shape[0] === members) &&
       matrices.every(({ ndim }) => ndim === 2 || ndim === 3) &&
+      (scaling === undefined || scaling.ndim === 1) &&
       (bias === undefined || (bias.shape.at(-1) === n && (bias.ndim === 1 || bias.ndim === 2))) &&
       (lowRank === undefined ||
         (sameShape(lowRank.a.shape.slice(-2), [r, k]) && sameShape(lowRank.b.shape.slice(-2), [n, r])));
     if (!fits) {
-      const parts = Object.entries({ bias, A: lowRank?.a, B: lowRank?.b })
+      const parts = Object.entries({ bias, A: lowRank?.a, B: lowRank?.b, scaling })
         .flatMap(([name, each]) => each ? [` and ${name} ${formatShape(each.shape)}`] : []);
       throw new TypeError(
         `Cannot apply a linear layer of weight ${formatShape(weight.shape)}${parts.join("")} to ` +
           `${
             formatShape(x.shape)
           }: expected x [..., in], weight [out, in] or [C, out, in], bias [out] or [C, out]${
-            lowRank ? ", A [r, in] or [C, r, in], B [out, r] or [C, out, r]" : ""
+            lowRank ? ", A [r, in] or [C, r, in], B [out, r] or [C, out, r], scaling a number or [C]" : ""
           }`,
       );
+    }
+    if (scaling?.tracked) {
+      throw new TypeError("Cannot train the scaling of a low-rank term: detach it, and train A or B instead");
     }
     const shape = [...x.shape.slice(0, -1), n];
     if (residual && (activation || !sameShape(residual.shape, shape))) {
@@ -168,7 +178,7 @@ interface ProductOptions {
   readonly b: Tensor;
   /** Columns of a, and of the result. */
   readonly width: readonly [number, number];
-  readonly alpha: number;
+  readonly alpha: number | Tensor;
   readonly transposeB?: boolean;
 }
 
@@ -176,7 +186,7 @@ interface ProductOptions {
 function product({ members, m }: Extent, options: ProductOptions): Tensor {
   const { a, b, width: [k, n], alpha, transposeB = true } = options;
   const c = empty(a.gpu, [...a.shape.slice(0, -1), n]);
-  const isShared = b.ndim === 2;
+  const isShared = b.ndim === 2 && typeof alpha === "number";
   const height = isShared ? m * members : m;
   gemm({
     a: rows(a, height, k),

@@ -167,7 +167,7 @@ function checkOwnParameters(model: TaskModel, pretrained: TaskModel): void {
 async function factorsAsTheyAre(model: TaskModel): Promise<LoraExport> {
   const tensors = new Map<string, StoredTensor>();
   const layers = new Map<string, { rank: number; alpha: number }>();
-  for (const [name, { loraA, loraB, scaling, rank }] of adaptersOf(model)) {
+  for (const [name, { loraA, loraB, sharedScaling, rank }] of adaptersOf(model)) {
     for (const [part, factor] of [["lora_A", loraA], ["lora_B", loraB]] as const) {
       tensors.set(`${name}.${part}.weight`, {
         dtype: "F32",
@@ -175,7 +175,7 @@ async function factorsAsTheyAre(model: TaskModel): Promise<LoraExport> {
         data: await factor.floats(),
       });
     }
-    layers.set(name, { rank, alpha: scaling * rank });
+    layers.set(name, { rank, alpha: sharedScaling * rank });
   }
   return { tensors, layers };
 }

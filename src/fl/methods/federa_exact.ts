@@ -111,12 +111,15 @@ class ExactAggregation implements Aggregation {
 }
 
 /** s·E of one layer as a product of stacks; the clients in their order, however they were grouped. */
-function correctionOf({ weight, scaling }: LowRankLinear, updates: readonly Updates[]): Correction<Tensor> {
+function correctionOf(
+  { weight, sharedScaling }: LowRankLinear,
+  updates: readonly Updates[],
+): Correction<Tensor> {
   const [out, width] = weight.shape as [number, number];
   const meanB = zeros(weight.gpu, updates[0]!.dB.shape.slice(1));
   for (const { dB, weights } of updates) addWeighted(meanB, dB, weights);
   const columns = updates.map(({ dB, weights }) => {
-    const weighted = mul(sub(dB, meanB), mul(reshape(weights, [-1, 1, 1]), scaling));
+    const weighted = mul(sub(dB, meanB), mul(reshape(weights, [-1, 1, 1]), sharedScaling));
     return reshape(permute(weighted, [1, 0, 2]), [out, -1]);
   });
   return {

@@ -9,7 +9,7 @@ import { type Activation, linear } from "../../../src/engine/ops/linear.ts";
 import { mul } from "../../../src/engine/ops/elementwise.ts";
 import { sum } from "../../../src/engine/ops/reduce.ts";
 import { slice } from "../../../src/engine/ops/shape.ts";
-import { tensor } from "../../../src/engine/tensor.ts";
+import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
 import { tidy } from "../../../src/engine/tidy.ts";
 import { F64Array } from "../../reference/array.ts";
 import { UNARY } from "../../reference/elementwise.ts";
@@ -37,6 +37,7 @@ interface Case {
   readonly bias: Ownership;
   readonly a: Ownership;
   readonly b: Ownership;
+  readonly scaling: "shared" | "own";
   readonly end: "none" | "residual" | Activation;
   readonly seed: number;
 }
@@ -58,12 +59,16 @@ const cases: fc.Arbitrary<Case> = fc.record({
   bias: fc.constantFrom<Ownership>("none", "shared", "own"),
   a: fc.constantFrom<Ownership>("shared", "own"),
   b: fc.constantFrom<Ownership>("shared", "own"),
+  scaling: fc.constantFrom("shared", "own"),
   seed: fc.nat(),
 }).map(({ size: { lowRank, ...size }, b, ...rest }) =>
   ({ ...rest, ...size, b: lowRank ? b : "none" }) as Case
 );
 
-const scaling = 0.75;
+/** s of each member, which no power of two hides the rounding of; the first where they share one. */
+const scalings = [0.75, 1.7, Math.fround(0.3)] as const;
+const scalingFor = (gpu: Gpu, { scaling, members }: Pick<Case, "scaling" | "members">) =>
+  scaling === "own" ? tensor(gpu, scalings.slice(0, members)) : scalings[0];
 
 /** The layer's tensors in the order x, weight, bias, A, B, residual, those that the case has. */
 function inputsOf({ members, m, n, k, r, weight, bias, a, b, end, seed }: Case): Record<string, F64Array> {
@@ -86,7 +91,11 @@ function own(x: F64Array, member: number, ndim = 2): F64Array {
 }
 
 /** W + s·B·A of one member by the schoolbook. */
-function effective(weight: F64Array, a: F64Array | undefined, b: F64Array | undefined): F64Array {
+function effective(
+  weight: F64Array,
+  a: F64Array | undefined,
+  { b, scaling }: { b: F64Array | undefined; scaling: number },
+): F64Array {
   if (!a || !b) return weight;
   const [n, k] = weight.shape as [number, number];
   const r = a.shape[0]!;
@@ -124,7 +133,7 @@ async function check(problem: Case): Promise<void> {
   const { members, m, n, k, r, end } = problem;
   const named = inputsOf(problem);
   const roles = Object.keys(named);
-  const { y, dy, gradients } = await evaluateEverywhere(families, (_, tensors) => {
+  const { y, dy, gradients } = await evaluateEverywhere(families, (gpu, tensors) => {
     const { x, weight, bias, a, b, residual } = Object.fromEntries(
       roles.map((role, i) => [role, tensors[i]]),
     );
@@ -132,7 +141,7 @@ async function check(problem: Case): Promise<void> {
       weight: weight!,
       bias,
       residual,
-      ...(a && { lowRank: { a, b: b!, scaling } }),
+      ...(a && { lowRank: { a, b: b!, scaling: scalingFor(gpu, problem) } }),
       ...((end === "gelu" || end === "relu") && { activation: end }),
     });
   }, { inputs: Object.values(named), ownOrder: [roles.indexOf("bias")] });
@@ -145,8 +154,9 @@ async function check(problem: Case): Promise<void> {
   for (let member = 0; member < members; member++) {
     const part = (role: string, ndim = 2) => named[role] && own(named[role], member, ndim);
     const [x, w, bias, a, b] = [part("x")!, part("weight")!, part("bias", 1), part("a"), part("b")];
-    const weff = effective(w, a, b);
-    const magnitude = effective(absolute(w), a && absolute(a), b && absolute(b));
+    const scaling = scalings[problem.scaling === "own" ? member : 0]!;
+    const weff = effective(w, a, { b, scaling });
+    const magnitude = effective(absolute(w), a && absolute(a), { b: b && absolute(b), scaling });
     const z = reference(x, weff, bias);
     const zError = reference(absolute(x), magnitude, bias && absolute(bias))
       .map((value) => gammaN(k + r + 4) * value + (k + r) * F32_MIN_NORMAL);
@@ -173,18 +183,20 @@ async function check(problem: Case): Promise<void> {
     });
     const rows = named["weight"]!.shape.length === 3 ? m : m * members;
     const gamma = gammaN(n + r + rows + k + 8);
-    const exact = gradientsOf(x, { w: weff, a, b, dz });
+    const exact = gradientsOf(x, { w: weff, a, b, dz, scaling });
     const size = gradientsOf(absolute(x), {
       w: magnitude,
       a: a && absolute(a),
       b: b && absolute(b),
       dz: absolute(dz),
+      scaling,
     });
     const spread = gradientsOf(absolute(x), {
       w: magnitude,
       a: a && absolute(a),
       b: b && absolute(b),
       dz: dzError,
+      scaling,
     });
     for (const role of roles) {
       const ndim = role === "bias" ? 1 : role === "x" || role === "residual" ? -1 : 2;
@@ -211,7 +223,13 @@ async function check(problem: Case): Promise<void> {
 /** Gradients of one member by the chain rule on W + s·B·A. */
 function gradientsOf(
   x: F64Array,
-  { w, a, b, dz }: { w: F64Array; a: F64Array | undefined; b: F64Array | undefined; dz: F64Array },
+  { w, a, b, dz, scaling }: {
+    w: F64Array;
+    a: F64Array | undefined;
+    b: F64Array | undefined;
+    dz: F64Array;
+    scaling: number;
+  },
 ): Record<string, F64Array> {
   const zero = F64Array.full([w.shape[0]!]);
   const found = linearGradient(x, w, dz, zero);
@@ -229,6 +247,20 @@ test("linear() with a low-rank term, an activation or a residual agrees with the
   await holds(cases, check, 40);
 });
 
+test("linear() takes weights, A and B that are shared or a member's own in every combination", async () => {
+  const sides = ["shared", "own"] as const;
+  for (const weight of sides) {
+    for (const a of sides) {
+      for (const b of sides) {
+        for (const scaling of sides) {
+          const size = { members: 3, m: 17, n: 24, k: 12, r: 3 };
+          await check({ ...size, weight, bias: "shared", a, b, scaling, end: "none", seed: 7 });
+        }
+      }
+    }
+  }
+});
+
 test("linear() of odd rows, which are padded from 64 on each side, agrees with the oracle", async () => {
   for (const [m, n, k] of [[65, 67, 69], [67, 70, 64], [64, 64, 65]] as const) {
     for (const [end, b] of [["none", "shared"], ["gelu", "none"]] as const) {
@@ -242,6 +274,7 @@ test("linear() of odd rows, which are padded from 64 on each side, agrees with t
         bias: "shared",
         a: "shared",
         b,
+        scaling: "shared",
         end,
         seed: m,
       });
@@ -254,7 +287,7 @@ test("linear() with a low-rank term gives a member the same bits in a block as a
     const named = inputsOf({ ...problem, b: "own", a: "own", weight: "shared", bias: "shared" });
     const member = problem.seed % problem.members;
     for (const gpu of Object.values(families)) {
-      const apply = (pick: (x: F64Array) => F64Array) => {
+      const apply = (pick: (x: F64Array) => F64Array, scaling: Tensor | number) => {
         const of = (role: string) => named[role] && upload(gpu, pick(named[role]));
         return linear(of("x")!, {
           weight: upload(gpu, named["weight"]!),
@@ -264,8 +297,9 @@ test("linear() with a low-rank term gives a member the same bits in a block as a
       };
       const alone = (x: F64Array) =>
         x.shape.length === 3 ? F64Array.from([1, ...x.shape.slice(1)], own(x, member).data) : x;
-      const together = await run(gpu, () => apply((x) => x));
-      const single = await run(gpu, () => apply(alone));
+      const s = problem.scaling === "own" ? scalings[member]! : scalings[0];
+      const together = await run(gpu, () => apply((x) => x, scalingFor(gpu, problem)));
+      const single = await run(gpu, () => apply(alone, s));
       assert.deepEqual(
         bitsOf(together.slice(member * single.length, (member + 1) * single.length)),
         bitsOf(single),
@@ -320,7 +354,7 @@ test("linear() without recording leaves nothing behind but its result", async ()
       upload(gpu, random(shape, i))
     );
     const y = noGrad(() =>
-      linear(x!, { weight: weight!, lowRank: { a: a!, b: b!, scaling }, activation: "gelu" })
+      linear(x!, { weight: weight!, lowRank: { a: a!, b: b!, scaling: 0.75 }, activation: "gelu" })
     );
     for (const each of [x!, weight!, a!, b!, y]) each.dispose();
     assert.equal(gpu.stats().liveBytes, before);
@@ -406,4 +440,29 @@ test("tensors in half precision are for weights alone: anything else names what 
   assert.throws(() => linear(x, { weight: x, residual: x, activation: "relu" }), {
     message: /no activation/,
   });
+});
+
+test("linear() refuses scalings that are not one for each member, and such as want a gradient", () => {
+  const gpu = families["cpu"]!;
+  using x = upload(gpu, random([3, 2, 4], 1));
+  using weight = upload(gpu, random([5, 4], 2));
+  using a = upload(gpu, random([2, 4], 3));
+  using b = upload(gpu, random([5, 2], 4));
+  const apply = (scaling: Tensor) => linear(x, { weight, lowRank: { a, b, scaling } });
+  for (const shape of [[2], [4], [], [3, 1]]) {
+    using scaling = tensor(gpu, new Float32Array(shape.reduce((size, each) => size * each, 1)), { shape });
+    assert.throws(() => apply(scaling), {
+      name: "TypeError",
+      message: /and scaling \[.*\] to \[3, 2, 4\]: .* scaling a number or \[C\]/,
+    });
+  }
+  using trained = tensor(gpu, [1, 2, 3]).requireGrad();
+  assert.throws(() => apply(trained), { name: "TypeError", message: /Cannot train the scaling/ });
+});
+
+test("linear() refuses a vector of inputs where members have weights of their own", () => {
+  const gpu = families["cpu"]!;
+  using x = upload(gpu, random([3], 1));
+  using weight = upload(gpu, random([3, 5, 3], 2));
+  assert.throws(() => linear(x, { weight }), { name: "TypeError", message: /to \[3\]: expected x/ });
 });

@@ -98,7 +98,7 @@ describe("exportPeft(), writePeft() and writeCheckpoint()", () => {
         const { config, tensors } = await exportPeft(model, options(form));
         const doubled = name === "federa" && form === "original" ? 2 : 1;
         assert.deepEqual([config.r, config.lora_alpha], [2 * doubled, 5 * doubled]);
-        for (const [ours, { weight, loraA, loraB, initial, scaling }] of adaptersOf(model)) {
+        for (const [ours, { weight, loraA, loraB, initial, sharedScaling }] of adaptersOf(model)) {
           const layer = ours.replace(/^encoder\./, "bert.");
           assert.ok(config.target_modules.includes(layer));
           const found = effective(await bases[form].read(`${layer}.weight`), tensors, {
@@ -109,7 +109,7 @@ describe("exportPeft(), writePeft() and writeCheckpoint()", () => {
             [weight, loraA, loraB].map(async (each) => F64Array.from(each.shape, await each.floats())),
           ) as [F64Array, F64Array, F64Array];
           const product = matmul(b, a).data;
-          const expected = w.data.map((value, i) => value + scaling * product[i]!);
+          const expected = w.data.map((value, i) => value + sharedScaling * product[i]!);
           assert.equal(initial !== undefined, name === "federa");
           assertClose(found.data, expected, tolerance);
           assertClose(toFloat32(await merged.read(`${layer}.weight`)), expected, tolerance);

@@ -80,7 +80,7 @@ test("feDeRaExact makes the global weight the mean of the clients' effective wei
       const mean = Float64Array.from(residual);
       clients.forEach((own, k) => {
         const product = matmulF64(own.get(`${layer}.loraB`)!, own.get(`${layer}.loraA`)!);
-        product.data.forEach((value, i) => mean[i]! += shares[k]! * adapter.scaling * value);
+        product.data.forEach((value, i) => mean[i]! += shares[k]! * adapter.sharedScaling * value);
       });
       const found = tidy(() => adapter.effectiveWeight());
       const error = relativeError(await found.floats(), mean);
