@@ -83,7 +83,7 @@ export function randomTexts(
   const tokens = {
     batchSize: size,
     length,
-    ids: Uint32Array.from(
+    inputIds: Uint32Array.from(
       { length: size * length },
       () => Math.floor(stream.uniform(24) * vocabularySize),
     ),

@@ -6,7 +6,7 @@ export type { TokenBatch, Tokenizer } from "./tokenizer/tokenizer.ts";
 /** A padded batch of texts on the GPU. */
 export interface TokenTensors {
   /** Token ids, u32 [..., T]. */
-  readonly ids: Tensor;
+  readonly inputIds: Tensor;
   /** 1 for a token, 0 for padding, f32 [..., T]. */
   readonly mask: Tensor;
   /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
@@ -14,7 +14,7 @@ export interface TokenTensors {
 }
 
 /** Rows of tokens on the host. */
-export type TokenRows = Pick<TokenBatch, "ids" | "types" | "length">;
+export type TokenRows = Pick<TokenBatch, "inputIds" | "types" | "length">;
 
 /** What stands between the two layers of a classification head. */
 export type HeadActivation = "tanh" | "gelu" | "relu";

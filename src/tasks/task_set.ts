@@ -13,7 +13,7 @@ export interface TaskSet {
   /** Tokens a row T. */
   readonly length: number;
   /** [N, T]. */
-  readonly ids: Uint32Array;
+  readonly inputIds: Uint32Array;
   /** [N, T]: 1 for a token, 0 for padding. */
   readonly mask: Float32Array;
   /** [N, T]: which part of its text a token is in, for encoders that tell parts apart. */
@@ -42,7 +42,7 @@ export interface CreateTaskSetOptions {
  * @throws {TypeError} when there are not as many targets for each row.
  */
 export function createTaskSet(
-  { ids, mask, types, batchSize: size, length, numTruncated = 0 }: TokenBatch,
+  { inputIds, mask, types, batchSize: size, length, numTruncated = 0 }: TokenBatch,
   options: CreateTaskSetOptions,
 ): TaskSet {
   const { targets, firstRows = Uint32Array.from({ length: size + 1 }, (_, i) => i) } = options;
@@ -54,7 +54,7 @@ export function createTaskSet(
     numExamples: firstRows.length - 1,
     size,
     length,
-    ids,
+    inputIds,
     mask,
     ...(types && { types }),
     targets,

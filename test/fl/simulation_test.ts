@@ -303,7 +303,7 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
     {
       batchSize: size,
       length: 4,
-      ids: train.ids.slice(0, size * 4),
+      inputIds: train.inputIds.slice(0, size * 4),
       mask: train.mask.slice(0, size * 4),
     },
     { targets: train.targets.slice(0, size) },
@@ -317,7 +317,7 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
 });
 
 test("simulate() learns a task that its model can express, with every method", async () => {
-  const easy = { ...train, targets: train.targets.map((_, i) => train.ids[i * 4]! < 5 ? 0 : 1) };
+  const easy = { ...train, targets: train.targets.map((_, i) => train.inputIds[i * 4]! < 5 ? 0 : 1) };
   for (const [name, method] of methods) {
     const { reports } = await run({
       method,

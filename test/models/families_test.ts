@@ -187,9 +187,9 @@ for (const [modelType, json] of Object.entries(configs)) {
       uploadParameters(gpu, randomParameters(shapes, { seed: 1, name: modelType })),
       config,
     );
-    const rows = { ids: Uint32Array.of(1, 2, 22, 0), types: Uint32Array.of(0, 1, 1, 0), length: 2 };
+    const rows = { inputIds: Uint32Array.of(1, 2, 22, 0), types: Uint32Array.of(0, 1, 1, 0), length: 2 };
     encoder.checkTokens(rows);
-    assert.throws(() => encoder.checkTokens({ ...rows, ids: Uint32Array.of(1, 2, 3, 23) }), {
+    assert.throws(() => encoder.checkTokens({ ...rows, inputIds: Uint32Array.of(1, 2, 3, 23) }), {
       name: "RangeError",
       message: /^Cannot encode row 1: token 1 has the id 23, and the encoder has embeddings for 0 to 22; /,
     });

@@ -89,7 +89,7 @@ export function uploadTexts(
   const mask = fill(({ ids }, t) => t < ids.length ? 1 : 0);
   const types = fill(({ types }, t) => types?.[t] ?? 0);
   return {
-    ids: tensor(gpu, Uint32Array.from(ids), { shape }),
+    inputIds: tensor(gpu, Uint32Array.from(ids), { shape }),
     mask: tensor(gpu, mask, { shape }),
     ...(texts.some(({ types }) => types) && { types: tensor(gpu, Uint32Array.from(types), { shape }) }),
   };

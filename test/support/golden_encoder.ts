@@ -69,7 +69,7 @@ export class GoldenEncoder {
     const integers = (name: string) =>
       tensor(gpu, Uint32Array.from(this.#golden.get(name)!.data as Int32Array), { shape });
     return {
-      ids: integers("ids"),
+      inputIds: integers("ids"),
       mask: tensor(gpu, this.values("mask"), { shape }),
       ...this.#golden.has("types") && { types: integers("types") },
     };

@@ -40,7 +40,7 @@ test("TaskModel.forward() gives the oracle's logits, the same bits with and with
       gpu,
       () =>
         model.forward({
-          ids: tensor(gpu, data.ids, { shape: [...leading, 5] }),
+          inputIds: tensor(gpu, data.inputIds, { shape: [...leading, 5] }),
           mask: tensor(gpu, data.mask, { shape: [...leading, 5] }),
         }),
     );

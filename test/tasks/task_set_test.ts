@@ -5,7 +5,7 @@ import { countTargets, createTaskSet, rowsOf } from "../../src/tasks/mod.ts";
 const batch = (batchSize: number) => ({
   batchSize,
   length: 1,
-  ids: new Uint32Array(batchSize),
+  inputIds: new Uint32Array(batchSize),
   mask: new Float32Array(batchSize).fill(1),
 });
 

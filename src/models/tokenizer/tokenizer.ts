@@ -1,7 +1,7 @@
 /** A padded batch of texts on the host, row-major `[batchSize, length]`. */
 export interface TokenBatch {
   /** Token ids; the tokenizer's `padId` where padded. */
-  readonly ids: Uint32Array;
+  readonly inputIds: Uint32Array;
   /** Which part of its text a token is in, for tokenizers that tell parts apart; 0 where padded. */
   readonly types?: Uint32Array;
   /** 1 for a token, 0 for padding. */
@@ -36,7 +36,7 @@ export interface EncodePairOptions {
 
 /** The tokens of a text given word by word, row by row of equal length. */
 export interface WordTokens {
-  readonly ids: number[];
+  readonly inputIds: number[];
   /** Which part of its text a token is in, as the model counts parts. */
   readonly types: number[];
   /** The index of the word a token is from, -1 for special tokens. */
@@ -63,7 +63,7 @@ export interface TextToken {
 
 /** The tokens of a text, and where each stands in it. */
 export interface TextTokens {
-  readonly ids: number[];
+  readonly inputIds: number[];
   /** Which part of its text a token is in, as the model counts parts. */
   readonly types: number[];
   /** The tokens of the text in order, including those that were cut off, but no special ones. */
@@ -72,7 +72,7 @@ export interface TextTokens {
 
 /** A pair of texts of which the second is seen through a window. */
 export interface PairWindow {
-  readonly ids: number[];
+  readonly inputIds: number[];
   /** Which text a token is in, as the model counts them (some models count only one). */
   readonly types: number[];
   /** Where a token of the second text stands in it; undefined for special tokens and the first text. */

@@ -28,11 +28,13 @@ export class BertEmbeddings extends Module {
   }
 
   /** [..., T, D] of ids [..., T]. */
-  forward(ids: Tensor, { types, positions }: BertEmbeddingsInput = {}): Tensor {
+  forward(inputIds: Tensor, { types, positions }: BertEmbeddingsInput = {}): Tensor {
     const { position_embeddings: places, token_type_embeddings: kinds } = this;
-    let sum = this.word_embeddings.forward(ids);
+    let sum = this.word_embeddings.forward(inputIds);
     if (kinds) sum = add(sum, types ? kinds.forward(types) : firstRows(kinds, 1));
-    if (places) sum = add(sum, positions ? places.forward(positions) : firstRows(places, ids.shape.at(-1)!));
+    if (places) {
+      sum = add(sum, positions ? places.forward(positions) : firstRows(places, inputIds.shape.at(-1)!));
+    }
     return this.LayerNorm.forward(sum);
   }
 }

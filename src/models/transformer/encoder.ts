@@ -51,9 +51,9 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   protected abstract get layers(): Pick<LayerStack, "forward">;
 
   /** The states that the layers start from, [..., T, hiddenSize]. */
-  protected abstract embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
+  protected abstract embed(inputIds: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
 
-  override checkTokens({ ids, types, length }: TokenRows): void {
+  override checkTokens({ inputIds, types, length }: TokenRows): void {
     const { vocabSize } = this.config;
     const beyond = (values: Uint32Array | undefined, limit: number, what: string) => {
       const at = values?.findIndex((value) => value >= limit) ?? -1;
@@ -68,7 +68,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
           "resizing the embeddings",
       );
     };
-    beyond(ids, vocabSize, "id");
+    beyond(inputIds, vocabSize, "id");
     if (this.numTypes !== undefined) beyond(types, this.numTypes, "type");
   }
 
@@ -77,10 +77,10 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
    *
    * @throws {RangeError} when texts have no tokens, or more than {@linkcode Backbone.maxTokens}.
    */
-  override encode({ ids, mask, types }: TokenTensors): Tensor {
-    checkLength(ids, this.maxTokens);
+  override encode({ inputIds, mask, types }: TokenTensors): Tensor {
+    checkLength(inputIds, this.maxTokens);
     const run = this.through.bind(this);
-    return this.layers.forward(this.embed(ids, types, mask), keyMask(mask), run);
+    return this.layers.forward(this.embed(inputIds, types, mask), keyMask(mask), run);
   }
 
   /** One vector a text, [..., hiddenSize]. */
@@ -94,11 +94,11 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
  *
  * @throws {RangeError} when it's 0, or more than `maxTokens`.
  */
-export function checkLength(ids: Tensor, maxTokens: number): void {
-  const length = ids.shape.at(-1) ?? 0;
+export function checkLength(inputIds: Tensor, maxTokens: number): void {
+  const length = inputIds.shape.at(-1) ?? 0;
   if (length < 1 || length > maxTokens) {
     throw new RangeError(
-      `Cannot encode texts of shape ${formatShape(ids.shape)}: expected 1 to ${maxTokens} tokens`,
+      `Cannot encode texts of shape ${formatShape(inputIds.shape)}: expected 1 to ${maxTokens} tokens`,
     );
   }
 }

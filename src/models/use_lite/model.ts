@@ -116,15 +116,15 @@ export class UseLite extends Backbone {
   }
 
   /** Token states [..., T, 512]. */
-  override encode({ ids, mask }: TokenTensors): Tensor {
-    const length = ids.shape.at(-1) ?? 0;
+  override encode({ inputIds, mask }: TokenTensors): Tensor {
+    const length = inputIds.shape.at(-1) ?? 0;
     if (length < 1 || length > maxTokens) {
       throw new RangeError(
-        `Cannot encode texts of shape ${formatShape(ids.shape)}: expected 1 to ${maxTokens} tokens`,
+        `Cannot encode texts of shape ${formatShape(inputIds.shape)}: expected 1 to ${maxTokens} tokens`,
       );
     }
     const positions = slice(this.timing.table, { start: 0, end: length });
-    let x = add(mul(this.embedding.forward(ids), 2), positions);
+    let x = add(mul(this.embedding.forward(inputIds), 2), positions);
     const bias = mul(add(mask, -1), 1e9);
     for (const layer of this.layers) x = this.through((states) => layer.forward(states, bias), x);
     return x;

@@ -162,7 +162,7 @@ function prepareTags(
 
 /** A row of tokens, and where its words are in it. */
 interface TagRow {
-  readonly ids: readonly number[];
+  readonly inputIds: readonly number[];
   readonly types: readonly number[];
   readonly isTruncated: boolean;
   readonly tags: readonly string[];
@@ -186,10 +186,10 @@ function rowOfText(
   tokenizer: Tokenizer,
   { maxLength, tag }: { readonly maxLength: number; readonly tag: string },
 ): TagRow {
-  const { ids, types, tokens } = tokenizer.encodeText(text, { maxLength });
+  const { inputIds, types, tokens } = tokenizer.encodeText(text, { maxLength });
   const found = findWords(text, tokens);
   return {
-    ids,
+    inputIds,
     types,
     isTruncated: tokens.some(({ place }) => place < 0),
     tags: found.map(() => tag),

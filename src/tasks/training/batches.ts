@@ -39,7 +39,7 @@ export interface BlockBatches {
   readonly length: number;
   readonly targetsPerRow: number;
   /** [steps, members, batchSize, length]. */
-  readonly ids: Uint32Array;
+  readonly inputIds: Uint32Array;
   readonly mask: Float32Array;
   readonly types?: Uint32Array;
   /** [steps, members, batchSize, targetsPerRow]. */
@@ -65,7 +65,7 @@ export function packBatches(
   const members = plans.length;
   const steps = plans.reduce((most, plan) => Math.max(most, plan.length), 0);
   const rows = steps * members * batchSize;
-  const ids = new Uint32Array(rows * length);
+  const inputIds = new Uint32Array(rows * length);
   const mask = new Float32Array(rows * length);
   const types = data.types && new Uint32Array(rows * length);
   const Targets = data.targets instanceof Int32Array ? Int32Array : Float32Array;
@@ -79,7 +79,7 @@ export function packBatches(
       batch.forEach((source, i) => {
         const row = (step * members + member) * batchSize + i;
         const tokens = [source * length, (source + 1) * length] as const;
-        ids.set(data.ids.subarray(...tokens), row * length);
+        inputIds.set(data.inputIds.subarray(...tokens), row * length);
         mask.set(data.mask.subarray(...tokens), row * length);
         if (types) types.set(data.types!.subarray(...tokens), row * length);
         for (let t = 0; t < targetsPerRow; t++) {
@@ -95,7 +95,7 @@ export function packBatches(
     batchSize,
     length,
     targetsPerRow,
-    ids,
+    inputIds,
     mask,
     ...(types && { types }),
     targets,

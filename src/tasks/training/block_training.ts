@@ -152,11 +152,11 @@ export class BlockTraining {
     const { learningRate, clipNorm, correct } = this.#options;
     const gradients = [...this.#gradients.values()];
     const step = this.#steps++;
-    const { ids, mask, types, targets, weights, active } = this.#inputs;
+    const { inputIds, mask, types, targets, weights, active } = this.#inputs;
     tidy(() => {
       const at = (x: Tensor) =>
         reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
-      const tokens = { ids: at(ids), mask: at(mask), ...(types && { types: at(types) }) };
+      const tokens = { inputIds: at(inputIds), mask: at(mask), ...(types && { types: at(types) }) };
       const outputs = this.#model.forward(tokens);
       const losses = this.#model.task.losses(outputs, { targets: at(targets), mask: tokens.mask });
       const perClient = sum(mul(losses, at(weights)), { axes: [1, 2] });
@@ -208,7 +208,7 @@ function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer)
 
 /** What all steps of a block read, by the step along the first axis. */
 interface Inputs {
-  readonly ids: Tensor;
+  readonly inputIds: Tensor;
   readonly mask: Tensor;
   readonly types?: Tensor;
   readonly targets: Tensor;
@@ -217,12 +217,23 @@ interface Inputs {
 }
 
 function upload(gpu: Gpu, batches: BlockBatches): Inputs {
-  const { steps, members, batchSize, length, targetsPerRow, ids, mask, types, targets, weights, active } =
-    batches;
+  const {
+    steps,
+    members,
+    batchSize,
+    length,
+    targetsPerRow,
+    inputIds,
+    mask,
+    types,
+    targets,
+    weights,
+    active,
+  } = batches;
   const rows = [steps, members, batchSize];
   const [tokens, answers] = [{ shape: [...rows, length] }, { shape: [...rows, targetsPerRow] }];
   return {
-    ids: tensor(gpu, ids, tokens),
+    inputIds: tensor(gpu, inputIds, tokens),
     mask: tensor(gpu, mask, tokens),
     ...(types && { types: tensor(gpu, types, tokens) }),
     targets: tensor(gpu, targets, answers),

@@ -24,12 +24,12 @@ const tokenizer = await loadTokenizer(files);
 let worst = 0;
 for (const { text, vector } of wanted) {
   // What the encoder's authors cut texts to.
-  const { ids, mask, types, batchSize, length } = tokenizer.encodeBatch([text], { maxLength: 256 });
+  const { inputIds, mask, types, batchSize, length } = tokenizer.encodeBatch([text], { maxLength: 256 });
   const shape = [batchSize, length];
   const pooled = tidy(() =>
     noGrad(() => {
       const tokens = {
-        ids: tensor(gpu, ids, { shape }),
+        inputIds: tensor(gpu, inputIds, { shape }),
         mask: tensor(gpu, mask, { shape }),
         ...(types && { types: tensor(gpu, types, { shape }) }),
       };

@@ -61,12 +61,12 @@ console.log(process.exitCode ? "failed" : `every difference is at most ${limit}`
 
 /** Reads a model's outputs of the tokens, those of padding 0. */
 async function outputsReader(tensors: ReadonlyMap<string, StoredTensor>) {
-  const [ids, mask] = ["ids", "mask"].map((name) =>
+  const [inputIds, mask] = ["ids", "mask"].map((name) =>
     Array.from(tensors.get(name)!.data as BigInt64Array, Number)
   ) as [number[], number[]];
   const { shape } = tensors.get("ids")!;
   const tokens = {
-    ids: tensor(gpu, Uint32Array.from(ids), { shape }),
+    inputIds: tensor(gpu, Uint32Array.from(inputIds), { shape }),
     mask: tensor(gpu, Float32Array.from(mask), { shape }),
   };
   return async (model: TaskModel) => {

@@ -8,8 +8,8 @@ function setOf(lengths: readonly number[], length: number) {
   const mask = Float32Array.from(
     lengths.flatMap((tokens) => Array.from({ length }, (_, t) => t < tokens ? 1 : 0)),
   );
-  const ids = new Uint32Array(mask.length);
-  return createTaskSet({ ids, mask, batchSize: lengths.length, length }, {
+  const inputIds = new Uint32Array(mask.length);
+  return createTaskSet({ inputIds, mask, batchSize: lengths.length, length }, {
     targets: new Int32Array(lengths.length),
   });
 }

@@ -17,7 +17,7 @@ test("classification() pads and cuts every row to one length and numbers labels 
     label: "eggs",
   }];
   const set = task.prepare(examples, tokenizer, { maxLength: 4 });
-  assert.equal(tokenizer.spell(set.ids), "[ ab ] _ [ ] _ _ [ abc d ]");
+  assert.equal(tokenizer.spell(set.inputIds), "[ ab ] _ [ ] _ _ [ abc d ]");
   assert.deepEqual([...set.mask], [1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1]);
   assert.deepEqual(set.targets, Int32Array.of(1, 0, 2));
   const { numExamples, size, length, targetsPerRow, firstRows, numTruncated } = set;
@@ -39,7 +39,7 @@ test("classification() takes pairs of texts", () => {
     label: "ham",
   }];
   const set = task.prepare(examples, tokenizer, { maxLength: 7 });
-  assert.equal(tokenizer.spell(set.ids), "[ ab ] c d ] _ [ e ] ] _ _ _");
+  assert.equal(tokenizer.spell(set.inputIds), "[ ab ] c d ] _ [ e ] ] _ _ _");
   assert.deepEqual([...set.types!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
 });
 
@@ -49,7 +49,7 @@ test("classification() asks of a text or a pair, and tells two classes apart", (
   assert.deepEqual(two.ask("a", ""), { text: "a", textPair: "", label: "no" });
   const tokenizer = new FakeTokenizer();
   const set = two.prepare([two.ask("a", "b")], tokenizer, { maxLength: 5 });
-  assert.equal(tokenizer.spell(set.ids), "[ a ] b ]");
+  assert.equal(tokenizer.spell(set.inputIds), "[ a ] b ]");
   assert.deepEqual(two.predict(set, Float32Array.of(0, 1))[0]!.label, "yes");
 });
 

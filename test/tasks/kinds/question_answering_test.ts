@@ -39,7 +39,7 @@ test("questionAnswering() sees a long context through windows that share a strid
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([ask("dog"), { ...ask(), context: "no" }], tokenizer, options);
   assert.equal(
-    tokenizer.spell(set.ids),
+    tokenizer.spell(set.inputIds),
     "[ who ran ] The old dog ran ] [ who ran ] ran far awa y ] [ who ran ] no ] _ _ _",
   );
   assert.deepEqual([...set.types!.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
@@ -50,12 +50,12 @@ test("questionAnswering() sees a long context through windows that share a strid
   const [first, second] = [questionAnswering(), questionAnswering({ stride: 3 })].map((each) =>
     each.prepare([ask("dog")], tokenizer, options)
   );
-  assert.deepEqual(first!.ids, second!.ids);
-  assert.notDeepEqual(first!.ids, set.ids.subarray(0, 18));
+  assert.deepEqual(first!.inputIds, second!.inputIds);
+  assert.notDeepEqual(first!.inputIds, set.inputIds.subarray(0, 18));
   const [rounded, whole] = [questionAnswering(), questionAnswering({ stride: 3 })].map((each) =>
     each.prepare([ask("dog")], tokenizer, { maxLength: 11 })
   );
-  assert.deepEqual(rounded!.ids, whole!.ids);
+  assert.deepEqual(rounded!.inputIds, whole!.inputIds);
 });
 
 test("questionAnswering() targets the first and last token of the first answer, or the first token of the row", () => {
@@ -79,7 +79,7 @@ test("questionAnswering() counts characters in UTF-16 units", () => {
   const question = { id: "1", question: "x", context, answers: [{ text: "🙂 dog", start: 8 }] };
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([question], tokenizer, options);
-  assert.equal(tokenizer.spell(set.ids), "[ x ] a 🙂🙂🙂 🙂 dog ] _");
+  assert.equal(tokenizer.spell(set.inputIds), "[ x ] a 🙂🙂🙂 🙂 dog ] _");
   assert.deepEqual([...set.targets], [5, 6]);
   const [prediction] = task.predict(set, outputsOf(set, [[0, 4, 1, 0], [0, 5, 0, 1]]));
   assert.equal(prediction!.text, "🙂🙂🙂🙂");

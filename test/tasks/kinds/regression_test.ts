@@ -14,7 +14,7 @@ const examples = [1.5, -2, 0].map((value) => ({ text: "a b", textPair: "c", valu
 test("regression() predicts the number of a text or a pair", () => {
   const tokenizer = new FakeTokenizer();
   const set = task.prepare(examples, tokenizer, { maxLength: 6 });
-  assert.equal(tokenizer.spell(set.ids.subarray(0, 6)), "[ a b ] c ]");
+  assert.equal(tokenizer.spell(set.inputIds.subarray(0, 6)), "[ a b ] c ]");
   assert.deepEqual(set.targets, Float32Array.of(1.5, -2, 0));
   assert.deepEqual(task.predict(set, Float32Array.of(1, 2, 3)), [{ value: 1 }, { value: 2 }, { value: 3 }]);
   assert.throws(

@@ -242,7 +242,7 @@ test("trainBlock() starts from a loss that is evaluate()'s on the same examples"
   const tokens = {
     batchSize: 4,
     length: 4,
-    ids: Uint32Array.from(pick(data.ids)),
+    inputIds: Uint32Array.from(pick(data.inputIds)),
     mask: Float32Array.from(pick(data.mask)),
   };
   const targets = Int32Array.from(examples, (i) => data.targets[i]!);

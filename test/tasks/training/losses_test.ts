@@ -43,7 +43,7 @@ for (const [kind, task] of Object.entries(tasks)) {
   const set = createTaskSet({
     batchSize,
     length,
-    ids: Uint32Array.from(ids.flat()),
+    inputIds: Uint32Array.from(ids.flat()),
     mask: Float32Array.from(mask.flat()),
   }, { targets: /regression|multi/.test(kind) ? Float32Array.from(targets) : Int32Array.from(targets) });
 
@@ -131,7 +131,7 @@ test("evaluate() refuses rows of which no target counts", async () => {
   const cut = createTaskSet({
     batchSize: 2,
     length: 1,
-    ids: Uint32Array.of(1, 2),
+    inputIds: Uint32Array.of(1, 2),
     mask: Float32Array.of(1, 1),
   }, { targets: Int32Array.of(-100, -100) });
   await assert.rejects(evaluate(model, cut), {
@@ -144,7 +144,7 @@ test("evaluate() refuses rows of which no target counts", async () => {
 test("evaluate() refuses a token that the encoder has no embedding for", async () => {
   const task = tasks["sequence-classification"]!;
   const { model } = await openTaskModel(gpu, folderFiles(join(lossesFolder, task.kind)), { task });
-  const rows = { batchSize: 1, length: 2, ids: Uint32Array.of(1, 1000), mask: Float32Array.of(1, 1) };
+  const rows = { batchSize: 1, length: 2, inputIds: Uint32Array.of(1, 1000), mask: Float32Array.of(1, 1) };
   const set = createTaskSet(rows, { targets: Int32Array.of(0) });
   await assert.rejects(evaluate(model, set), { name: "RangeError", message: /1000/ });
 });
