@@ -87,7 +87,7 @@ export function randomTexts(
       { length: size * length },
       () => Math.floor(stream.uniform(24) * vocabularySize),
     ),
-    mask: new Float32Array(size * length).fill(1),
+    attentionMask: new Float32Array(size * length).fill(1),
   };
   return createTaskSet(tokens, { targets: Int32Array.from({ length: size }, (_, i) => i % 2) });
 }

@@ -48,7 +48,7 @@ export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): LoraStep {
   const optimizer = new AdamW(parameters);
   const tokens = {
     inputIds: tensor(gpu, problem.ids, { shape: [1, batch, length] }),
-    mask: tensor(gpu, problem.mask, { shape: [1, batch, length] }),
+    attentionMask: tensor(gpu, problem.mask, { shape: [1, batch, length] }),
   };
   const labels = tensor(gpu, problem.labels, { shape: [1, batch] });
   const step = () =>

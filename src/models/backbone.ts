@@ -8,7 +8,7 @@ export interface TokenTensors {
   /** Token ids, u32 [..., T]. */
   readonly inputIds: Tensor;
   /** 1 for a token, 0 for padding, f32 [..., T]. */
-  readonly mask: Tensor;
+  readonly attentionMask: Tensor;
   /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
   readonly types?: Tensor;
 }
@@ -70,5 +70,5 @@ export abstract class Backbone extends Module {
   /** Token states [..., T, hiddenSize]. */
   abstract encode(tokens: TokenTensors): Tensor;
   /** One feature vector a text, [..., hiddenSize], for a classification head. */
-  abstract pool(states: Tensor, mask: Tensor): Tensor;
+  abstract pool(states: Tensor, attentionMask: Tensor): Tensor;
 }

@@ -15,7 +15,7 @@ export interface TaskSet {
   /** [N, T]. */
   readonly inputIds: Uint32Array;
   /** [N, T]: 1 for a token, 0 for padding. */
-  readonly mask: Float32Array;
+  readonly attentionMask: Float32Array;
   /** [N, T]: which part of its text a token is in, for encoders that tell parts apart. */
   readonly types?: Uint32Array;
   /** [N, targetsPerRow]: class numbers, of which those that are `ignoredLabel` don't count, or numbers to foretell. */
@@ -42,7 +42,7 @@ export interface CreateTaskSetOptions {
  * @throws {TypeError} when there are not as many targets for each row.
  */
 export function createTaskSet(
-  { inputIds, mask, types, batchSize: size, length, numTruncated = 0 }: TokenBatch,
+  { inputIds, attentionMask, types, batchSize: size, length, numTruncated = 0 }: TokenBatch,
   options: CreateTaskSetOptions,
 ): TaskSet {
   const { targets, firstRows = Uint32Array.from({ length: size + 1 }, (_, i) => i) } = options;
@@ -55,7 +55,7 @@ export function createTaskSet(
     size,
     length,
     inputIds,
-    mask,
+    attentionMask,
     ...(types && { types }),
     targets,
     targetsPerRow,

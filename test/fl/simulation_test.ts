@@ -304,7 +304,7 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
       batchSize: size,
       length: 4,
       inputIds: train.inputIds.slice(0, size * 4),
-      mask: train.mask.slice(0, size * 4),
+      attentionMask: train.attentionMask.slice(0, size * 4),
     },
     { targets: train.targets.slice(0, size) },
   );

@@ -114,7 +114,7 @@ for (const [modelType, json] of Object.entries(configs)) {
   const shapes = family.parameterShapes(config);
   const parameters = drawParameters(shapes, { seed: 3 });
   const vectors = (encoder: Backbone, tokens: ReturnType<typeof uploadTexts>) =>
-    run(gpu, () => encoder.pool(encoder.encode(tokens), tokens.mask));
+    run(gpu, () => encoder.pool(encoder.encode(tokens), tokens.attentionMask));
   const texts = drawTexts({ vocabSize: 23, typeVocabSize: 2 }, [5, 9, 1, 7], 4);
 
   test(`${modelType}: an encoder has its family's parameters in order, and refuses others`, async () => {

@@ -56,10 +56,10 @@ export class TinyEncoder extends Backbone {
     return this.through((x) => add(x, this.outer.forward(tanh(this.inner.forward(x)))), h);
   }
 
-  override pool(states: Tensor, mask: Tensor): Tensor {
+  override pool(states: Tensor, attentionMask: Tensor): Tensor {
     const [length, width] = states.shape.slice(-2) as [number, number];
-    const counts = maximum(sum(mask, { axes: [-1], keepDims: true }), ones(mask.gpu, [1]));
-    const weights = reshape(div(mask, counts), [-1, 1, length]);
+    const counts = maximum(sum(attentionMask, { axes: [-1], keepDims: true }), ones(attentionMask.gpu, [1]));
+    const weights = reshape(div(attentionMask, counts), [-1, 1, length]);
     return reshape(matmul(weights, reshape(states, [-1, length, width])), [
       ...states.shape.slice(0, -2),
       width,
@@ -91,17 +91,17 @@ export function tinyTask(options: TinyTaskOptions): TaskSet {
   const { size, length = 4, vocabulary = 11, classes = 3, seed = 1 } = options;
   const random = new Random(seed);
   const inputIds = new Uint32Array(size * length);
-  const mask = new Float32Array(size * length);
+  const attentionMask = new Float32Array(size * length);
   const labels = new Int32Array(size);
   for (let i = 0; i < size; i++) {
     const tokens = 1 + random.integer(length);
     for (let t = 0; t < tokens; t++) {
       inputIds[i * length + t] = random.integer(vocabulary);
-      mask[i * length + t] = 1;
+      attentionMask[i * length + t] = 1;
     }
     labels[i] = inputIds[i * length]! % classes;
   }
-  return createTaskSet({ batchSize: size, length, inputIds, mask }, { targets: labels });
+  return createTaskSet({ batchSize: size, length, inputIds, attentionMask }, { targets: labels });
 }
 
 /** Splits examples 0 to size among clients of random sizes, each at least 1. */

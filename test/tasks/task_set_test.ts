@@ -6,7 +6,7 @@ const batch = (batchSize: number) => ({
   batchSize,
   length: 1,
   inputIds: new Uint32Array(batchSize),
-  mask: new Float32Array(batchSize).fill(1),
+  attentionMask: new Float32Array(batchSize).fill(1),
 });
 
 test("rowsOf() gives an example's windows, in the order of the examples", () => {

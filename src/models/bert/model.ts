@@ -38,7 +38,7 @@ class BertPooler extends Module {
  * const config = parseBertConfig(JSON.parse(text));
  * const parameters = randomParameters(bertFamily.parameterShapes(config), { seed: 0, name: "bert" });
  * const bert = new Bert(uploadParameters(gpu, parameters), { config });
- * const states = bert.encode({ inputIds, mask });
+ * const states = bert.encode({ inputIds, attentionMask });
  * ```
  */
 export class Bert extends TransformerEncoder<BertConfig> {
@@ -83,8 +83,8 @@ export class Bert extends TransformerEncoder<BertConfig> {
     return this.embeddings.forward(inputIds, { types });
   }
 
-  override pool(states: Tensor, mask: Tensor): Tensor {
-    return this.pooling === "pooler" ? this.pooler!.forward(states) : super.pool(states, mask);
+  override pool(states: Tensor, attentionMask: Tensor): Tensor {
+    return this.pooling === "pooler" ? this.pooler!.forward(states) : super.pool(states, attentionMask);
   }
 }
 

@@ -57,9 +57,12 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(inputIds: Tensor, types: Tensor | undefined, mask: Tensor): Tensor {
+  protected override embed(inputIds: Tensor, types: Tensor | undefined, attentionMask: Tensor): Tensor {
     const kinds = this.numTypes === undefined ? undefined : types;
-    return mul(this.embeddings.forward(inputIds, { types: kinds }), reshape(mask, [...mask.shape, 1]));
+    return mul(
+      this.embeddings.forward(inputIds, { types: kinds }),
+      reshape(attentionMask, [...attentionMask.shape, 1]),
+    );
   }
 }
 

@@ -31,17 +31,17 @@ export function padBatch(rows: readonly TokenRow[], { padTo, padId }: PadBatchOp
     );
   }
   const inputIds = new Uint32Array(rows.length * length).fill(padId);
-  const mask = new Float32Array(rows.length * length);
+  const attentionMask = new Float32Array(rows.length * length);
   const types = rows.some((row) => row.types !== undefined)
     ? new Uint32Array(rows.length * length)
     : undefined;
   for (const [index, row] of rows.entries()) {
     inputIds.set(row.inputIds, index * length);
-    mask.fill(1, index * length, index * length + row.inputIds.length);
+    attentionMask.fill(1, index * length, index * length + row.inputIds.length);
     types?.set(row.types ?? [], index * length);
   }
   const numTruncated = rows.filter(({ isTruncated }) => isTruncated).length;
-  return { inputIds, mask, batchSize: rows.length, length, numTruncated, ...(types && { types }) };
+  return { inputIds, attentionMask, batchSize: rows.length, length, numTruncated, ...(types && { types }) };
 }
 
 /**

@@ -5,7 +5,7 @@ export interface TokenBatch {
   /** Which part of its text a token is in, for tokenizers that tell parts apart; 0 where padded. */
   readonly types?: Uint32Array;
   /** 1 for a token, 0 for padding. */
-  readonly mask: Float32Array;
+  readonly attentionMask: Float32Array;
   readonly batchSize: number;
   readonly length: number;
   /** Rows that had more tokens than `maxLength`, so that some are missing; 0 if left out. */

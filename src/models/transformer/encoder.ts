@@ -51,7 +51,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   protected abstract get layers(): Pick<LayerStack, "forward">;
 
   /** The states that the layers start from, [..., T, hiddenSize]. */
-  protected abstract embed(inputIds: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
+  protected abstract embed(inputIds: Tensor, types: Tensor | undefined, attentionMask: Tensor): Tensor;
 
   override checkTokens({ inputIds, types, length }: TokenRows): void {
     const { vocabSize } = this.config;
@@ -77,15 +77,15 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
    *
    * @throws {RangeError} when texts have no tokens, or more than {@linkcode Backbone.maxTokens}.
    */
-  override encode({ inputIds, mask, types }: TokenTensors): Tensor {
+  override encode({ inputIds, attentionMask, types }: TokenTensors): Tensor {
     checkLength(inputIds, this.maxTokens);
     const run = this.through.bind(this);
-    return this.layers.forward(this.embed(inputIds, types, mask), keyMask(mask), run);
+    return this.layers.forward(this.embed(inputIds, types, attentionMask), keyMask(attentionMask), run);
   }
 
   /** One vector a text, [..., hiddenSize]. */
-  override pool(states: Tensor, mask: Tensor): Tensor {
-    return this.pooling === "mean" ? meanPool(states, mask) : firstToken(states);
+  override pool(states: Tensor, attentionMask: Tensor): Tensor {
+    return this.pooling === "mean" ? meanPool(states, attentionMask) : firstToken(states);
   }
 }
 
@@ -104,6 +104,6 @@ export function checkLength(inputIds: Tensor, maxTokens: number): void {
 }
 
 /** What hides padding, for a mask [..., T] that is 1 for a token and 0 for padding: to be added to the scores of keys. */
-export function keyMask(mask: Tensor): Tensor {
-  return mul(add(mask, -1), hidden);
+export function keyMask(attentionMask: Tensor): Tensor {
+  return mul(add(attentionMask, -1), hidden);
 }

@@ -40,7 +40,7 @@ export interface BlockBatches {
   readonly targetsPerRow: number;
   /** [steps, members, batchSize, length]. */
   readonly inputIds: Uint32Array;
-  readonly mask: Float32Array;
+  readonly attentionMask: Float32Array;
   readonly types?: Uint32Array;
   /** [steps, members, batchSize, targetsPerRow]. */
   readonly targets: Int32Array | Float32Array;
@@ -66,7 +66,7 @@ export function packBatches(
   const steps = plans.reduce((most, plan) => Math.max(most, plan.length), 0);
   const rows = steps * members * batchSize;
   const inputIds = new Uint32Array(rows * length);
-  const mask = new Float32Array(rows * length);
+  const attentionMask = new Float32Array(rows * length);
   const types = data.types && new Uint32Array(rows * length);
   const Targets = data.targets instanceof Int32Array ? Int32Array : Float32Array;
   const targets = new Targets(rows * targetsPerRow);
@@ -80,7 +80,7 @@ export function packBatches(
         const row = (step * members + member) * batchSize + i;
         const tokens = [source * length, (source + 1) * length] as const;
         inputIds.set(data.inputIds.subarray(...tokens), row * length);
-        mask.set(data.mask.subarray(...tokens), row * length);
+        attentionMask.set(data.attentionMask.subarray(...tokens), row * length);
         if (types) types.set(data.types!.subarray(...tokens), row * length);
         for (let t = 0; t < targetsPerRow; t++) {
           targets[row * targetsPerRow + t] = data.targets[source * targetsPerRow + t]!;
@@ -96,7 +96,7 @@ export function packBatches(
     length,
     targetsPerRow,
     inputIds,
-    mask,
+    attentionMask,
     ...(types && { types }),
     targets,
     weights,

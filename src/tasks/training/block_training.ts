@@ -152,13 +152,20 @@ export class BlockTraining {
     const { learningRate, clipNorm, correct } = this.#options;
     const gradients = [...this.#gradients.values()];
     const step = this.#steps++;
-    const { inputIds, mask, types, targets, weights, active } = this.#inputs;
+    const { inputIds, attentionMask, types, targets, weights, active } = this.#inputs;
     tidy(() => {
       const at = (x: Tensor) =>
         reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
-      const tokens = { inputIds: at(inputIds), mask: at(mask), ...(types && { types: at(types) }) };
+      const tokens = {
+        inputIds: at(inputIds),
+        attentionMask: at(attentionMask),
+        ...(types && { types: at(types) }),
+      };
       const outputs = this.#model.forward(tokens);
-      const losses = this.#model.task.losses(outputs, { targets: at(targets), mask: tokens.mask });
+      const losses = this.#model.task.losses(outputs, {
+        targets: at(targets),
+        attentionMask: tokens.attentionMask,
+      });
       const perClient = sum(mul(losses, at(weights)), { axes: [1, 2] });
       backward(sum(perClient), this.#parameters, { into: gradients });
       if (correct) noGrad(() => correct(this.#gradients, this.#values));
@@ -209,7 +216,7 @@ function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer)
 /** What all steps of a block read, by the step along the first axis. */
 interface Inputs {
   readonly inputIds: Tensor;
-  readonly mask: Tensor;
+  readonly attentionMask: Tensor;
   readonly types?: Tensor;
   readonly targets: Tensor;
   readonly weights: Tensor;
@@ -224,7 +231,7 @@ function upload(gpu: Gpu, batches: BlockBatches): Inputs {
     length,
     targetsPerRow,
     inputIds,
-    mask,
+    attentionMask,
     types,
     targets,
     weights,
@@ -234,7 +241,7 @@ function upload(gpu: Gpu, batches: BlockBatches): Inputs {
   const [tokens, answers] = [{ shape: [...rows, length] }, { shape: [...rows, targetsPerRow] }];
   return {
     inputIds: tensor(gpu, inputIds, tokens),
-    mask: tensor(gpu, mask, tokens),
+    attentionMask: tensor(gpu, attentionMask, tokens),
     ...(types && { types: tensor(gpu, types, tokens) }),
     targets: tensor(gpu, targets, answers),
     weights: tensor(gpu, weights, answers),

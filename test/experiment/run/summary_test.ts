@@ -48,7 +48,7 @@ function labelled(labels: readonly number[]): TaskSet {
     batchSize: labels.length,
     length: 0,
     inputIds: new Uint32Array(),
-    mask: new Float32Array(),
+    attentionMask: new Float32Array(),
   };
   return createTaskSet(tokens, { targets: Int32Array.from(labels) });
 }

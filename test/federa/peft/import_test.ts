@@ -25,7 +25,9 @@ const tokens = {
   inputIds: tensor(gpu, Uint32Array.from(outputs.get("ids")!.data as BigInt64Array, Number), {
     shape: [3, 7],
   }),
-  mask: tensor(gpu, Float32Array.from(outputs.get("mask")!.data as BigInt64Array, Number), { shape: [3, 7] }),
+  attentionMask: tensor(gpu, Float32Array.from(outputs.get("mask")!.data as BigInt64Array, Number), {
+    shape: [3, 7],
+  }),
 };
 
 async function logitsOf(model: typeof pretrained): Promise<Float32Array> {

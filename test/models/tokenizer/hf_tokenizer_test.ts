@@ -32,11 +32,11 @@ const anyText = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "graph
 test("HfTokenizer gives hand-worked tokens", () => {
   assert.deepEqual(letters.encode("ab d"), [2, 4, 5, 7, 3]);
   assert.deepEqual(letters.encodeWithSpans("ab d!").spans, [undefined, [0, 1], [1, 2], [3, 5], undefined]);
-  const { inputIds, types, mask, length } = letters.encodeBatch(["a", "b"], { pairs: ["cd", ""] });
+  const { inputIds, types, attentionMask, length } = letters.encodeBatch(["a", "b"], { pairs: ["cd", ""] });
   assert.equal(length, 6);
   assert.deepEqual([...inputIds], [2, 4, 3, 6, 7, 3, 2, 5, 3, 3, 0, 0]);
   assert.deepEqual([...types!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0]);
-  assert.deepEqual([...mask], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+  assert.deepEqual([...attentionMask], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
   assert.deepEqual(letters.encodeWords(["ab", "", "?", "c d"], { maxLength: 6 }), {
     inputIds: [2, 4, 5, 1, 6, 3],
     types: [0, 0, 0, 0, 0, 0],

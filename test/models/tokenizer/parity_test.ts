@@ -46,7 +46,7 @@ for (const [name, tokenizer] of tokenizers) {
     for (let i = 0, at = strings.length; i < 990; i += 10) {
       const [first, second, third, fourth] = strings.slice(i, i + 4) as [string, string, string, string];
       const batch = tokenizer.encodeBatch([first], { pairs: [second], maxLength: 8 + i % 37 });
-      const count = batch.mask.indexOf(0) < 0 ? batch.length : batch.mask.indexOf(0);
+      const count = batch.attentionMask.indexOf(0) < 0 ? batch.length : batch.attentionMask.indexOf(0);
       const pair = {
         inputIds: [...batch.inputIds.slice(0, count)],
         types: [...batch.types!.slice(0, count)],

@@ -20,12 +20,15 @@ async function load(t: TestContext): Promise<LoadedUseLite | undefined> {
 }
 
 function upload({ tokenizer }: LoadedUseLite, texts: readonly string[], padTo?: number): TokenTensors {
-  const { inputIds, mask, batchSize, length } = tokenizer.encodeBatch(
+  const { inputIds, attentionMask, batchSize, length } = tokenizer.encodeBatch(
     texts,
     padTo === undefined ? {} : { padTo },
   );
   const shape = [batchSize, length];
-  return { inputIds: tensor(gpu, Uint32Array.from(inputIds), { shape }), mask: tensor(gpu, mask, { shape }) };
+  return {
+    inputIds: tensor(gpu, Uint32Array.from(inputIds), { shape }),
+    attentionMask: tensor(gpu, attentionMask, { shape }),
+  };
 }
 
 test("UseLite gives the package's own sentence vectors to 1e-5", async (t) => {

@@ -118,7 +118,7 @@ test("UseLiteTokenizer.encodeBatch() pads with zeros and masks", () => {
   const tokenizer = makeTokenizer([["▁", -1], ["a", -1]]);
   assert.deepEqual(tokenizer.encodeBatch(["aaa", "", "a"], { maxLength: 3 }), {
     inputIds: Uint32Array.of(6, 7, 7, 0, 0, 0, 6, 7, 0),
-    mask: Float32Array.of(1, 1, 1, 0, 0, 0, 1, 1, 0),
+    attentionMask: Float32Array.of(1, 1, 1, 0, 0, 0, 1, 1, 0),
     batchSize: 3,
     length: 3,
     numTruncated: 1,
@@ -127,7 +127,7 @@ test("UseLiteTokenizer.encodeBatch() pads with zeros and masks", () => {
   assert.equal(tokenizer.encodeBatch(["", ""]).length, 1);
   assert.deepEqual(tokenizer.encodeBatch([]), {
     inputIds: new Uint32Array(0),
-    mask: new Float32Array(0),
+    attentionMask: new Float32Array(0),
     batchSize: 0,
     length: 1,
     numTruncated: 0,

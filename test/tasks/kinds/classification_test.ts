@@ -18,7 +18,7 @@ test("classification() pads and cuts every row to one length and numbers labels 
   }];
   const set = task.prepare(examples, tokenizer, { maxLength: 4 });
   assert.equal(tokenizer.spell(set.inputIds), "[ ab ] _ [ ] _ _ [ abc d ]");
-  assert.deepEqual([...set.mask], [1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1]);
+  assert.deepEqual([...set.attentionMask], [1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1]);
   assert.deepEqual(set.targets, Int32Array.of(1, 0, 2));
   const { numExamples, size, length, targetsPerRow, firstRows, numTruncated } = set;
   assert.deepEqual({ numExamples, size, length, targetsPerRow }, {
@@ -83,11 +83,14 @@ test("classification() refuses labels that aren't classes", () => {
 test("classification()'s losses and their gradients are the oracle's cross-entropy", async () => {
   const logits = F64Array.fromF32([2, 2, 3], [3, -1, 2, 0, 0, 0, 1, 2, 3, -4, 4, 0.5]);
   const targets = F64Array.from([2, 2, 1], [0, 2, 1, 1]);
-  const mask = F64Array.full([2, 2, 5], 1);
+  const attentionMask = F64Array.full([2, 2, 5], 1);
   const { shape, y, dy, gradients: [dx] } = await evaluate(
     gpu,
     (outputs) =>
-      task.losses(outputs, { targets: uploadIntegers(gpu, targets, "i32"), mask: upload(gpu, mask) }),
+      task.losses(outputs, {
+        targets: uploadIntegers(gpu, targets, "i32"),
+        attentionMask: upload(gpu, attentionMask),
+      }),
     { inputs: [logits] },
   );
   assert.deepEqual(shape, [2, 2, 1]);

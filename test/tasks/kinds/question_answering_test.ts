@@ -43,7 +43,7 @@ test("questionAnswering() sees a long context through windows that share a strid
     "[ who ran ] The old dog ran ] [ who ran ] ran far awa y ] [ who ran ] no ] _ _ _",
   );
   assert.deepEqual([...set.types!.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
-  assert.deepEqual([...set.mask.subarray(18)], [1, 1, 1, 1, 1, 1, 0, 0, 0]);
+  assert.deepEqual([...set.attentionMask.subarray(18)], [1, 1, 1, 1, 1, 1, 0, 0, 0]);
   assert.deepEqual([set.numExamples, set.size, set.targetsPerRow], [2, 3, 2]);
   assert.deepEqual(set.firstRows, Uint32Array.of(0, 2, 3));
   // A third of the length of rows by default.
@@ -102,21 +102,24 @@ test("questionAnswering()'s losses and their gradients are the oracle's, and pad
   for (const length of [4, 5, 140]) {
     const at = (row: number, token: number) => [starts, ends].map((of) => of[row]![token] ?? 50 + token);
     const cells = [0, 1].flatMap((row) => Array.from({ length }, (_, token) => at(row, token)));
-    const mask = F64Array.from(
+    const attentionMask = F64Array.from(
       [1, 2, length],
       [4, 3].flatMap((n) => cells.slice(0, length).map((_, t) => t < n ? 1 : 0)),
     );
     const { y, shape, dy, gradients: [dx] } = await evaluate(
       gpu,
       (outputs: Tensor) =>
-        task.losses(outputs, { targets: uploadIntegers(gpu, targets, "i32"), mask: upload(gpu, mask) }),
+        task.losses(outputs, {
+          targets: uploadIntegers(gpu, targets, "i32"),
+          attentionMask: upload(gpu, attentionMask),
+        }),
       { inputs: [F64Array.fromF32([1, 2, length, 2], cells.flat())] },
     );
     assert.deepEqual(shape, [1, 2, 2]);
     // Losses below 7 from some ten roundings of 6e-8, and exponentials off by 2e-7.
     assertClose(y, wanted.flatMap(({ data }) => [...data]), { absolute: 3e-6 });
     const kept: number[] = [];
-    dx!.forEach((value, i) => mask.data[i >> 1] === 1 ? kept.push(value) : assert.ok(value === 0));
+    dx!.forEach((value, i) => attentionMask.data[i >> 1] === 1 ? kept.push(value) : assert.ok(value === 0));
     const gradient = [0, 1].flatMap((row) => {
       const n = starts[row]!.length;
       const { data } = reference.crossEntropyGradient(

@@ -31,7 +31,7 @@ test("regression()'s losses and their gradients are the oracle's squares", async
   const targets = F64Array.fromF32([2, 2, 1], [1, -1, 0.5, -100]);
   const { y, dy, gradients: [dx] } = await evaluate(
     gpu,
-    (x) => task.losses(x, { targets: upload(gpu, targets), mask: upload(gpu, targets) }),
+    (x) => task.losses(x, { targets: upload(gpu, targets), attentionMask: upload(gpu, targets) }),
     { inputs: [outputs] },
   );
   const options = { reduction: "none" } as const;
@@ -92,7 +92,7 @@ test("regression()'s loss of several numbers is the mean over all, as PyTorch's 
   const targets = F64Array.fromF32([2, 3], [1, -1, 0.5, -100, 0, 1]);
   const { y } = await evaluate(
     gpu,
-    (x) => several.losses(x, { targets: upload(gpu, targets), mask: upload(gpu, targets) }),
+    (x) => several.losses(x, { targets: upload(gpu, targets), attentionMask: upload(gpu, targets) }),
     { inputs: [outputs] },
   );
   // torch.nn.functional.mse_loss of the two.

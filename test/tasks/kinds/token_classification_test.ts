@@ -97,7 +97,10 @@ test("tokenClassification()'s losses and their gradients are the oracle's, 0 whe
   const { shape, y, dy, gradients: [dx] } = await evaluate(
     gpu,
     (outputs) =>
-      task.losses(outputs, { targets: uploadIntegers(gpu, targets, "i32"), mask: upload(gpu, targets) }),
+      task.losses(outputs, {
+        targets: uploadIntegers(gpu, targets, "i32"),
+        attentionMask: upload(gpu, targets),
+      }),
     { inputs: [logits] },
   );
   assert.deepEqual(shape, [1, 2, 3]);
@@ -129,7 +132,7 @@ test("tokenClassification() aligns any words: each is seen at most once, in orde
       places.forEach((place, word) => {
         if (place < 0) return;
         const piece = tokenizer.spell([set.inputIds[at(place)]!]);
-        assert.ok(tokens[word]!.startsWith(piece) && set.mask[at(place)] === 1);
+        assert.ok(tokens[word]!.startsWith(piece) && set.attentionMask[at(place)] === 1);
         assert.equal(labels[set.targets[at(place)]!], tags[word]);
       });
       const counted = set.targets.subarray(at(0), at(maxLength)).filter((target) => target !== -100);

@@ -243,7 +243,7 @@ test("trainBlock() starts from a loss that is evaluate()'s on the same examples"
     batchSize: 4,
     length: 4,
     inputIds: Uint32Array.from(pick(data.inputIds)),
-    mask: Float32Array.from(pick(data.mask)),
+    attentionMask: Float32Array.from(pick(data.attentionMask)),
   };
   const targets = Int32Array.from(examples, (i) => data.targets[i]!);
   const { loss } = await evaluate(decomposed, createTaskSet(tokens, { targets }));
