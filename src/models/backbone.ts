@@ -10,11 +10,11 @@ export interface TokenTensors {
   /** 1 for a token, 0 for padding, f32 [..., T]. */
   readonly attentionMask: Tensor;
   /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
-  readonly types?: Tensor;
+  readonly tokenTypeIds?: Tensor;
 }
 
 /** Rows of tokens on the host. */
-export type TokenRows = Pick<TokenBatch, "inputIds" | "types" | "length">;
+export type TokenRows = Pick<TokenBatch, "inputIds" | "tokenTypeIds" | "length">;
 
 /** What stands between the two layers of a classification head. */
 export type HeadActivation = "tanh" | "gelu" | "relu";

@@ -91,6 +91,7 @@ export function uploadTexts(
   return {
     inputIds: tensor(gpu, Uint32Array.from(ids), { shape }),
     attentionMask: tensor(gpu, attentionMask, { shape }),
-    ...(texts.some(({ types }) => types) && { types: tensor(gpu, Uint32Array.from(types), { shape }) }),
+    ...(texts.some(({ types }) => types) &&
+      { tokenTypeIds: tensor(gpu, Uint32Array.from(types), { shape }) }),
   };
 }

@@ -40,7 +40,7 @@ export class FakeTokenizer implements Tokenizer {
     const { maxLength = Infinity, padTo, pairs } = options;
     const rows = texts.map((text, i) => {
       if (!pairs) {
-        return { ...this.encodeWords(words(text).map(({ word }) => word), { maxLength }), types: [] };
+        return { ...this.encodeWords(words(text).map(({ word }) => word), { maxLength }), tokenTypeIds: [] };
       }
       const [first, second] = [this.#pieces(text), this.#pieces(pairs[i]!)].map((all) =>
         all.map(({ id }) => id)
@@ -60,7 +60,7 @@ export class FakeTokenizer implements Tokenizer {
     const inputIds = [START, ...pieces.map(({ id }) => id), END];
     return {
       inputIds,
-      types: inputIds.map(() => 0),
+      tokenTypeIds: inputIds.map(() => 0),
       words: [-1, ...pieces.map(({ owner }) => owner), -1],
       isTruncated: all.length > pieces.length,
     };
@@ -74,7 +74,7 @@ export class FakeTokenizer implements Tokenizer {
       if (i > 0 && pieces[i - 1]!.span[1] < start) word++;
       return { start, end, word, isSpace: false, place: i + 1 < inputIds.length - 1 ? i + 1 : -1 };
     });
-    return { inputIds, types: inputIds.map(() => 0), tokens };
+    return { inputIds, tokenTypeIds: inputIds.map(() => 0), tokens };
   }
 
   encodePair(first: string, second: string, { maxLength, stride }: EncodePairOptions): PairWindow[] {
@@ -122,9 +122,12 @@ function words(text: string): { word: string; start: number }[] {
 function joined(
   first: readonly number[],
   second: readonly number[],
-): { inputIds: number[]; types: number[] } {
+): { inputIds: number[]; tokenTypeIds: number[] } {
   return {
     inputIds: [START, ...first, END, ...second, END],
-    types: [...new Array<number>(first.length + 2).fill(0), ...new Array<number>(second.length + 1).fill(1)],
+    tokenTypeIds: [
+      ...new Array<number>(first.length + 2).fill(0),
+      ...new Array<number>(second.length + 1).fill(1),
+    ],
   };
 }

@@ -71,7 +71,7 @@ export class GoldenEncoder {
     return {
       inputIds: integers("ids"),
       attentionMask: tensor(gpu, this.values("mask"), { shape }),
-      ...this.#golden.has("types") && { types: integers("types") },
+      ...this.#golden.has("types") && { tokenTypeIds: integers("types") },
     };
   }
 

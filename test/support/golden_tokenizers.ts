@@ -13,7 +13,7 @@ export interface GoldenTokens {
 /** Columns of numbers by token, as our tokenizers name them. */
 interface TokenColumns {
   readonly inputIds: readonly number[];
-  readonly types: readonly number[];
+  readonly tokenTypeIds: readonly number[];
   readonly spans?: readonly (readonly [start: number, end: number] | undefined)[];
   readonly words?: readonly number[];
 }
@@ -43,6 +43,6 @@ export function readGoldenTokenizers(): GoldenTokenizers {
 }
 
 /** The hash that the golden files have of tokens. */
-export function hashTokens({ inputIds, types, spans = [], words = [] }: TokenColumns): number {
-  return fnv([...inputIds, ...types, ...spans.flatMap((span) => span ?? [-1]), ...words]);
+export function hashTokens({ inputIds, tokenTypeIds, spans = [], words = [] }: TokenColumns): number {
+  return fnv([...inputIds, ...tokenTypeIds, ...spans.flatMap((span) => span ?? [-1]), ...words]);
 }

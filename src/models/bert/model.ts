@@ -79,8 +79,8 @@ export class Bert extends TransformerEncoder<BertConfig> {
     return this.config.typeVocabSize;
   }
 
-  protected override embed(inputIds: Tensor, types: Tensor | undefined): Tensor {
-    return this.embeddings.forward(inputIds, { types });
+  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
+    return this.embeddings.forward(inputIds, { tokenTypeIds });
   }
 
   override pool(states: Tensor, attentionMask: Tensor): Tensor {

@@ -57,10 +57,14 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(inputIds: Tensor, types: Tensor | undefined, attentionMask: Tensor): Tensor {
-    const kinds = this.numTypes === undefined ? undefined : types;
+  protected override embed(
+    inputIds: Tensor,
+    tokenTypeIds: Tensor | undefined,
+    attentionMask: Tensor,
+  ): Tensor {
+    const kinds = this.numTypes === undefined ? undefined : tokenTypeIds;
     return mul(
-      this.embeddings.forward(inputIds, { types: kinds }),
+      this.embeddings.forward(inputIds, { tokenTypeIds: kinds }),
       reshape(attentionMask, [...attentionMask.shape, 1]),
     );
   }

@@ -3,7 +3,7 @@ import type { TokenBatch } from "./tokenizer.ts";
 /** One text's tokens. */
 export interface TokenRow {
   readonly inputIds: readonly number[];
-  readonly types?: readonly number[];
+  readonly tokenTypeIds?: readonly number[];
   /** Whether tokens were cut off. */
   readonly isTruncated?: boolean;
 }
@@ -32,16 +32,23 @@ export function padBatch(rows: readonly TokenRow[], { padTo, padId }: PadBatchOp
   }
   const inputIds = new Uint32Array(rows.length * length).fill(padId);
   const attentionMask = new Float32Array(rows.length * length);
-  const types = rows.some((row) => row.types !== undefined)
+  const tokenTypeIds = rows.some((row) => row.tokenTypeIds !== undefined)
     ? new Uint32Array(rows.length * length)
     : undefined;
   for (const [index, row] of rows.entries()) {
     inputIds.set(row.inputIds, index * length);
     attentionMask.fill(1, index * length, index * length + row.inputIds.length);
-    types?.set(row.types ?? [], index * length);
+    tokenTypeIds?.set(row.tokenTypeIds ?? [], index * length);
   }
   const numTruncated = rows.filter(({ isTruncated }) => isTruncated).length;
-  return { inputIds, attentionMask, batchSize: rows.length, length, numTruncated, ...(types && { types }) };
+  return {
+    inputIds,
+    attentionMask,
+    batchSize: rows.length,
+    length,
+    numTruncated,
+    ...(tokenTypeIds && { tokenTypeIds }),
+  };
 }
 
 /**

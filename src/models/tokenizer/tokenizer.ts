@@ -3,7 +3,7 @@ export interface TokenBatch {
   /** Token ids; the tokenizer's `padId` where padded. */
   readonly inputIds: Uint32Array;
   /** Which part of its text a token is in, for tokenizers that tell parts apart; 0 where padded. */
-  readonly types?: Uint32Array;
+  readonly tokenTypeIds?: Uint32Array;
   /** 1 for a token, 0 for padding. */
   readonly attentionMask: Float32Array;
   readonly batchSize: number;
@@ -38,7 +38,7 @@ export interface EncodePairOptions {
 export interface WordTokens {
   readonly inputIds: number[];
   /** Which part of its text a token is in, as the model counts parts. */
-  readonly types: number[];
+  readonly tokenTypeIds: number[];
   /** The index of the word a token is from, -1 for special tokens. */
   readonly words: number[];
   /** Whether there were more tokens than `maxLength`, so that some are missing. */
@@ -65,7 +65,7 @@ export interface TextToken {
 export interface TextTokens {
   readonly inputIds: number[];
   /** Which part of its text a token is in, as the model counts parts. */
-  readonly types: number[];
+  readonly tokenTypeIds: number[];
   /** The tokens of the text in order, including those that were cut off, but no special ones. */
   readonly tokens: TextToken[];
 }
@@ -74,7 +74,7 @@ export interface TextTokens {
 export interface PairWindow {
   readonly inputIds: number[];
   /** Which text a token is in, as the model counts them (some models count only one). */
-  readonly types: number[];
+  readonly tokenTypeIds: number[];
   /** Where a token of the second text stands in it; undefined for special tokens and the first text. */
   readonly spans: (TokenSpan | undefined)[];
 }

@@ -51,9 +51,9 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   protected abstract get layers(): Pick<LayerStack, "forward">;
 
   /** The states that the layers start from, [..., T, hiddenSize]. */
-  protected abstract embed(inputIds: Tensor, types: Tensor | undefined, attentionMask: Tensor): Tensor;
+  protected abstract embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined, attentionMask: Tensor): Tensor;
 
-  override checkTokens({ inputIds, types, length }: TokenRows): void {
+  override checkTokens({ inputIds, tokenTypeIds, length }: TokenRows): void {
     const { vocabSize } = this.config;
     const beyond = (values: Uint32Array | undefined, limit: number, what: string) => {
       const at = values?.findIndex((value) => value >= limit) ?? -1;
@@ -69,7 +69,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
       );
     };
     beyond(inputIds, vocabSize, "id");
-    if (this.numTypes !== undefined) beyond(types, this.numTypes, "type");
+    if (this.numTypes !== undefined) beyond(tokenTypeIds, this.numTypes, "type");
   }
 
   /**
@@ -77,10 +77,14 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
    *
    * @throws {RangeError} when texts have no tokens, or more than {@linkcode Backbone.maxTokens}.
    */
-  override encode({ inputIds, attentionMask, types }: TokenTensors): Tensor {
+  override encode({ inputIds, attentionMask, tokenTypeIds }: TokenTensors): Tensor {
     checkLength(inputIds, this.maxTokens);
     const run = this.through.bind(this);
-    return this.layers.forward(this.embed(inputIds, types, attentionMask), keyMask(attentionMask), run);
+    return this.layers.forward(
+      this.embed(inputIds, tokenTypeIds, attentionMask),
+      keyMask(attentionMask),
+      run,
+    );
   }
 
   /** One vector a text, [..., hiddenSize]. */

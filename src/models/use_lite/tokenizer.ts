@@ -176,7 +176,7 @@ export class UseLiteTokenizer implements Tokenizer {
     const inputIds = all.inputIds.slice(0, maxLength);
     return {
       inputIds,
-      types: inputIds.map(() => 0),
+      tokenTypeIds: inputIds.map(() => 0),
       tokens: all.words.map((word, place) => ({
         start: words[word]!.index,
         end: words[word]!.index + words[word]![0].length,
@@ -207,7 +207,7 @@ export class UseLiteTokenizer implements Tokenizer {
       inputIds.pop();
       owners.pop();
     }
-    return { inputIds, types: inputIds.map(() => 0), words: owners, isTruncated };
+    return { inputIds, tokenTypeIds: inputIds.map(() => 0), words: owners, isTruncated };
   }
 
   /**

@@ -163,7 +163,7 @@ function prepareTags(
 /** A row of tokens, and where its words are in it. */
 interface TagRow {
   readonly inputIds: readonly number[];
-  readonly types: readonly number[];
+  readonly tokenTypeIds: readonly number[];
   readonly isTruncated: boolean;
   readonly tags: readonly string[];
   readonly firstTokens: Int32Array;
@@ -186,11 +186,11 @@ function rowOfText(
   tokenizer: Tokenizer,
   { maxLength, tag }: { readonly maxLength: number; readonly tag: string },
 ): TagRow {
-  const { inputIds, types, tokens } = tokenizer.encodeText(text, { maxLength });
+  const { inputIds, tokenTypeIds, tokens } = tokenizer.encodeText(text, { maxLength });
   const found = findWords(text, tokens);
   return {
     inputIds,
-    types,
+    tokenTypeIds,
     isTruncated: tokens.some(({ place }) => place < 0),
     tags: found.map(() => tag),
     firstTokens: Int32Array.from(found, ({ firstToken }) => firstToken),

@@ -41,7 +41,7 @@ export interface BlockBatches {
   /** [steps, members, batchSize, length]. */
   readonly inputIds: Uint32Array;
   readonly attentionMask: Float32Array;
-  readonly types?: Uint32Array;
+  readonly tokenTypeIds?: Uint32Array;
   /** [steps, members, batchSize, targetsPerRow]. */
   readonly targets: Int32Array | Float32Array;
   /**
@@ -67,7 +67,7 @@ export function packBatches(
   const rows = steps * members * batchSize;
   const inputIds = new Uint32Array(rows * length);
   const attentionMask = new Float32Array(rows * length);
-  const types = data.types && new Uint32Array(rows * length);
+  const tokenTypeIds = data.tokenTypeIds && new Uint32Array(rows * length);
   const Targets = data.targets instanceof Int32Array ? Int32Array : Float32Array;
   const targets = new Targets(rows * targetsPerRow);
   const weights = new Float32Array(rows * targetsPerRow);
@@ -81,7 +81,7 @@ export function packBatches(
         const tokens = [source * length, (source + 1) * length] as const;
         inputIds.set(data.inputIds.subarray(...tokens), row * length);
         attentionMask.set(data.attentionMask.subarray(...tokens), row * length);
-        if (types) types.set(data.types!.subarray(...tokens), row * length);
+        if (tokenTypeIds) tokenTypeIds.set(data.tokenTypeIds!.subarray(...tokens), row * length);
         for (let t = 0; t < targetsPerRow; t++) {
           targets[row * targetsPerRow + t] = data.targets[source * targetsPerRow + t]!;
           if (counted > 0) weights[row * targetsPerRow + t] = 1 / counted;
@@ -97,7 +97,7 @@ export function packBatches(
     targetsPerRow,
     inputIds,
     attentionMask,
-    ...(types && { types }),
+    ...(tokenTypeIds && { tokenTypeIds }),
     targets,
     weights,
     active,

@@ -152,14 +152,14 @@ export class BlockTraining {
     const { learningRate, clipNorm, correct } = this.#options;
     const gradients = [...this.#gradients.values()];
     const step = this.#steps++;
-    const { inputIds, attentionMask, types, targets, weights, active } = this.#inputs;
+    const { inputIds, attentionMask, tokenTypeIds, targets, weights, active } = this.#inputs;
     tidy(() => {
       const at = (x: Tensor) =>
         reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
       const tokens = {
         inputIds: at(inputIds),
         attentionMask: at(attentionMask),
-        ...(types && { types: at(types) }),
+        ...(tokenTypeIds && { tokenTypeIds: at(tokenTypeIds) }),
       };
       const outputs = this.#model.forward(tokens);
       const losses = this.#model.task.losses(outputs, {
@@ -217,7 +217,7 @@ function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer)
 interface Inputs {
   readonly inputIds: Tensor;
   readonly attentionMask: Tensor;
-  readonly types?: Tensor;
+  readonly tokenTypeIds?: Tensor;
   readonly targets: Tensor;
   readonly weights: Tensor;
   readonly active: Tensor;
@@ -232,7 +232,7 @@ function upload(gpu: Gpu, batches: BlockBatches): Inputs {
     targetsPerRow,
     inputIds,
     attentionMask,
-    types,
+    tokenTypeIds,
     targets,
     weights,
     active,
@@ -242,7 +242,7 @@ function upload(gpu: Gpu, batches: BlockBatches): Inputs {
   return {
     inputIds: tensor(gpu, inputIds, tokens),
     attentionMask: tensor(gpu, attentionMask, tokens),
-    ...(types && { types: tensor(gpu, types, tokens) }),
+    ...(tokenTypeIds && { tokenTypeIds: tensor(gpu, tokenTypeIds, tokens) }),
     targets: tensor(gpu, targets, answers),
     weights: tensor(gpu, weights, answers),
     active: tensor(gpu, active, { shape: [steps, members] }),

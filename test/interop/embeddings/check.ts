@@ -24,7 +24,7 @@ const tokenizer = await loadTokenizer(files);
 let worst = 0;
 for (const { text, vector } of wanted) {
   // What the encoder's authors cut texts to.
-  const { inputIds, attentionMask, types, batchSize, length } = tokenizer.encodeBatch([text], {
+  const { inputIds, attentionMask, tokenTypeIds, batchSize, length } = tokenizer.encodeBatch([text], {
     maxLength: 256,
   });
   const shape = [batchSize, length];
@@ -33,7 +33,7 @@ for (const { text, vector } of wanted) {
       const tokens = {
         inputIds: tensor(gpu, inputIds, { shape }),
         attentionMask: tensor(gpu, attentionMask, { shape }),
-        ...(types && { types: tensor(gpu, types, { shape }) }),
+        ...(tokenTypeIds && { tokenTypeIds: tensor(gpu, tokenTypeIds, { shape }) }),
       };
       return encoder.pool(encoder.encode(tokens), tokens.attentionMask);
     })

@@ -69,7 +69,7 @@ for (const each of golden.cases) {
     for (const [i, [first, second]] of golden.pairs.entries()) {
       const batch = tokenizer.encodeBatch([first], { pairs: [second], maxLength: limit });
       assert.deepEqual([...batch.inputIds], expected.pairs[i]);
-      assert.deepEqual(batch.types === undefined ? null : [...batch.types], expected.types[i]);
+      assert.deepEqual(batch.tokenTypeIds === undefined ? null : [...batch.tokenTypeIds], expected.types[i]);
     }
     const words = golden.words.map((each) => tokenizer.encodeWords(each, { maxLength: limit }));
     if (expected.words.length > 0) {

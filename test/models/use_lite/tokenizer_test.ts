@@ -164,7 +164,7 @@ test("UseLiteTokenizer.encodeWords() names each token's word and encodePair() re
   const tokenizer = makeTokenizer([["▁", -1], ["a", -1], ["▁a", -1.5]]);
   assert.deepEqual(tokenizer.encodeWords(["a", "", "☃", "aa"]), {
     inputIds: [8, 6, 0, 8, 7],
-    types: [0, 0, 0, 0, 0],
+    tokenTypeIds: [0, 0, 0, 0, 0],
     words: [0, 2, 2, 3, 3],
     isTruncated: false,
   });

@@ -7,7 +7,7 @@ import { answerTokens } from "../../../src/tasks/kinds/_answer_tokens.ts";
 const context = "~~dog~ran~~~far~~";
 const windows = [[[2, 5], [6, 9]], [[6, 9], [12, 15]]].map((spans) => ({
   inputIds: [],
-  types: [],
+  tokenTypeIds: [],
   spans: [undefined, undefined, ...spans, undefined],
 })) as readonly (Pick<PairWindow, "spans">)[] as readonly PairWindow[];
 

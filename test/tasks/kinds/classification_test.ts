@@ -40,7 +40,7 @@ test("classification() takes pairs of texts", () => {
   }];
   const set = task.prepare(examples, tokenizer, { maxLength: 7 });
   assert.equal(tokenizer.spell(set.inputIds), "[ ab ] c d ] _ [ e ] ] _ _ _");
-  assert.deepEqual([...set.types!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
+  assert.deepEqual([...set.tokenTypeIds!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
 });
 
 test("classification() asks of a text or a pair, and tells two classes apart", () => {

@@ -42,7 +42,7 @@ test("questionAnswering() sees a long context through windows that share a strid
     tokenizer.spell(set.inputIds),
     "[ who ran ] The old dog ran ] [ who ran ] ran far awa y ] [ who ran ] no ] _ _ _",
   );
-  assert.deepEqual([...set.types!.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
+  assert.deepEqual([...set.tokenTypeIds!.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
   assert.deepEqual([...set.attentionMask.subarray(18)], [1, 1, 1, 1, 1, 1, 0, 0, 0]);
   assert.deepEqual([set.numExamples, set.size, set.targetsPerRow], [2, 3, 2]);
   assert.deepEqual(set.firstRows, Uint32Array.of(0, 2, 3));

@@ -200,22 +200,22 @@ test("tagsOf() puts O first and the others in code unit order", () => {
 /** A tokenizer that puts nothing before and behind a text, so that a word's first token may be a row's first. */
 class BareTokenizer extends FakeTokenizer {
   override encodeWords(words: readonly string[], { maxLength = Infinity }: EncodeOptions = {}): WordTokens {
-    const { inputIds, types, words: owners, isTruncated } = super.encodeWords(words, {
+    const { inputIds, tokenTypeIds, words: owners, isTruncated } = super.encodeWords(words, {
       maxLength: maxLength + 2,
     });
     return {
       inputIds: inputIds.slice(1, -1),
-      types: types.slice(1, -1),
+      tokenTypeIds: tokenTypeIds.slice(1, -1),
       words: owners.slice(1, -1),
       isTruncated,
     };
   }
 
   override encodeText(text: string, { maxLength = Infinity }: EncodeOptions = {}): TextTokens {
-    const { inputIds, types, tokens } = super.encodeText(text, { maxLength: maxLength + 2 });
+    const { inputIds, tokenTypeIds, tokens } = super.encodeText(text, { maxLength: maxLength + 2 });
     return {
       inputIds: inputIds.slice(1, -1),
-      types: types.slice(1, -1),
+      tokenTypeIds: tokenTypeIds.slice(1, -1),
       tokens: tokens.map(({ place, ...token }) => ({ ...token, place: place < 0 ? -1 : place - 1 })),
     };
   }

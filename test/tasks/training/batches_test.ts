@@ -86,12 +86,12 @@ test("packBatches() lays out types, several targets a row, and their weights by 
     length: 2,
     inputIds: Uint32Array.of(1, 2, 3, 4, 5, 6),
     attentionMask: Float32Array.of(1, 1, 1, 0, 1, 1),
-    types: Uint32Array.of(0, 1, 0, 0, 1, 0),
+    tokenTypeIds: Uint32Array.of(0, 1, 0, 0, 1, 0),
   }, { targets: Int32Array.of(7, x, 8, 9, x, x) });
   // Two members, of which the second has no second step; its batch has no target that counts.
   const packed = packBatches(data, [[[0, 1], [1]], [[2]]], 2);
   const third = Math.fround(1 / 3);
-  assert.deepEqual(packed.types, Uint32Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(packed.tokenTypeIds, Uint32Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
   assert.deepEqual(packed.inputIds, Uint32Array.of(1, 2, 3, 4, 5, 6, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0));
   assert.deepEqual(packed.attentionMask, Float32Array.of(1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
   assert.deepEqual(packed.targets, Int32Array.of(7, x, 8, 9, x, x, 0, 0, 8, 9, 0, 0, 0, 0, 0, 0));
