@@ -12,7 +12,6 @@ export { type AdapterClass, type AdapterDescription, Gpu, type GpuStats } from "
 export { openGpu, type OpenGpuOptions } from "./gpu/open_gpu.ts";
 export type { MatmulProblem } from "./gpu/matmul_plan.ts";
 export { isTile, type MatmulTile, shapeClass } from "./gpu/matmul_tile.ts";
-export type { ObservedProblem, TunedTiles, Tuning } from "./gpu/tuning.ts";
 export type { KernelProfile, Profile, Profiler } from "./gpu/profiler.ts";
 export * from "./linalg/mod.ts";
 export * from "./nn/mod.ts";

@@ -9,6 +9,7 @@ import type { MatmulProblem } from "../gpu/matmul_plan.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 import { padRows } from "./_pad_rows.ts";
+import { tuningOf } from "./tuning.ts";
 
 /** A batch of matrices inside a tensor: strides and offset in elements. */
 export interface MatrixView {
@@ -127,7 +128,7 @@ function runGemm(options: GemmOptions): void {
     adapterClass,
     ...(subgroupSize !== undefined && { subgroupSize }),
   };
-  const plan = gpu.tuning.plan(problem);
+  const plan = tuningOf(gpu).plan(problem);
   const params = [...shared(options, plan.splits), ...terms.flatMap(termWords)];
   const operands = terms.map((term) => [term.a.tensor, term.b.tensor]);
   const flops = 2 * count * m * n * (k + (second?.k ?? 0));

@@ -27,5 +27,6 @@ export {
 } from "./shape.ts";
 export { logSoftmax, softmax } from "./softmax.ts";
 export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./tune_matmul.ts";
+export { type ObservedProblem, type TunedTiles, type Tuning, tuningOf } from "./tuning.ts";
 export * from "./token_positions.ts";
 export * from "./update.ts";

@@ -1,10 +1,10 @@
 import type { Gpu } from "../gpu/device.ts";
 import type { MatmulProblem } from "../gpu/matmul_plan.ts";
 import { candidateTiles, defaultTile, type MatmulTile, shapeClass } from "../gpu/matmul_tile.ts";
-import type { ObservedProblem, TunedTiles } from "../gpu/tuning.ts";
 import { gemm } from "./_gemm.ts";
 import { full } from "./create.ts";
 import { toHalf } from "./half.ts";
+import { type ObservedProblem, type TunedTiles, tuningOf } from "./tuning.ts";
 import type { Tensor } from "../tensor.ts";
 import { disposeAll } from "../tidy.ts";
 
@@ -37,12 +37,12 @@ const worthwhile = 0.97;
 
 /**
  * Measures the tiles of every shape class among `problems`, in turn, and gives the fastest. The tiles in use are left as they
- * were: give {@linkcode tilesOf} the result, and that to `gpu.tuning.use`.
+ * were: give {@linkcode tilesOf} the result, and that to `tuningOf(gpu).use`.
  *
  * @example
  * ```ts no-run
- * const problems = await gpu.tuning.observe(async () => await trainOneStep());
- * gpu.tuning.use(tilesOf(await tuneMatmul(gpu, problems, { seconds: 30 })));
+ * const problems = await tuningOf(gpu).observe(async () => await trainOneStep());
+ * tuningOf(gpu).use(tilesOf(await tuneMatmul(gpu, problems, { seconds: 30 })));
  * ```
  */
 export async function tuneMatmul(
@@ -53,7 +53,7 @@ export async function tuneMatmul(
   const { seconds = 60, onProgress, signal } = options;
   const deadline = performance.now() + 1000 * seconds;
   const classes = costliestOfEachClass(problems.map(shortened));
-  const before = gpu.tuning.tiles;
+  const before = tuningOf(gpu).tiles;
   const result: TunedClass[] = [];
   try {
     for (const [name, problem] of classes) {
@@ -72,7 +72,7 @@ export async function tuneMatmul(
     }
     return result;
   } finally {
-    gpu.tuning.use(before);
+    tuningOf(gpu).use(before);
   }
 }
 
@@ -126,7 +126,7 @@ async function measureTiles(gpu: Gpu, { name, problem, tiles, deadline }: Measur
   const product = new Product(gpu, problem);
   try {
     const time = async (tile: MatmulTile, repeats: number) => {
-      gpu.tuning.use(new Map([[name, tile]]));
+      tuningOf(gpu).use(new Map([[name, tile]]));
       const start = performance.now();
       for (let i = 0; i < repeats; i++) product.record();
       await gpu.throttle(0);

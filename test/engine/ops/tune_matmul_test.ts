@@ -6,6 +6,7 @@ import { linear } from "../../../src/engine/ops/linear.ts";
 import { matmul } from "../../../src/engine/ops/matmul.ts";
 import { full } from "../../../src/engine/ops/create.ts";
 import { tilesOf, tuneMatmul } from "../../../src/engine/ops/tune_matmul.ts";
+import { tuningOf } from "../../../src/engine/ops/tuning.ts";
 import { tidy } from "../../../src/engine/tidy.ts";
 import { F64Array } from "../../reference/array.ts";
 import { gaussian } from "../../support/matrices.ts";
@@ -22,7 +23,7 @@ test("Tuning.observe() counts the distinct products of what it is given, and not
     tidy(() => {
       matmul(full(gpu, [m, 4], 1), full(gpu, [4, 8], 1));
     });
-  const seen = await gpu.tuning.observe(() => {
+  const seen = await tuningOf(gpu).observe(() => {
     product(3);
     product(5);
     product(3);
@@ -39,7 +40,7 @@ test("Tuning.observe() counts the distinct products of what it is given, and not
 
 test("tuneMatmul() measures every tile of each class, picks the fastest, and leaves what was in use", async () => {
   const gpu = families["cpu"]!;
-  const seen = await gpu.tuning.observe(() => {
+  const seen = await tuningOf(gpu).observe(() => {
     tidy(() => {
       linear(full(gpu, [40, 12], 1), { weight: full(gpu, [48, 12], 1) });
     });
@@ -50,7 +51,7 @@ test("tuneMatmul() measures every tile of each class, picks the fastest, and lea
     seconds: 20,
     onProgress: (done) => steps.push(done),
   });
-  assert.deepEqual([rest.length, steps, gpu.tuning.tiles.size], [0, [1], 0]);
+  assert.deepEqual([rest.length, steps, tuningOf(gpu).tiles.size], [0, [1], 0]);
   const key = ({ rows, columns, depth }: { rows: number; columns: number; depth?: number }) =>
     [rows, columns, depth].join();
   assert.deepEqual(
@@ -78,13 +79,13 @@ test("Tuning.use() takes tiles in use without changing a bit", async () => {
     const inputs = [random([40, 12], 1), random([48, 12], 2)] as const;
     const product = () => run(gpu, () => linear(upload(gpu, inputs[0]), { weight: upload(gpu, inputs[1]) }));
     const usual = await product();
-    const seen = await gpu.tuning.observe(async () => void await product());
+    const seen = await tuningOf(gpu).observe(async () => void await product());
     const { problem } = seen[0]!;
     for (const tile of candidateTiles(problem).slice(0, 3)) {
-      gpu.tuning.use(new Map([[shapeClass(problem), tile]]));
-      assert.deepEqual(gpu.tuning.plan(problem), planMatmul(problem, tile));
+      tuningOf(gpu).use(new Map([[shapeClass(problem), tile]]));
+      assert.deepEqual(tuningOf(gpu).plan(problem), planMatmul(problem, tile));
       assert.deepEqual(bitsOf(await product()), bitsOf(usual));
     }
-    gpu.tuning.use(new Map());
+    tuningOf(gpu).use(new Map());
   }
 });

@@ -1,5 +1,6 @@
-import { type MatmulPlan, type MatmulProblem, planMatmul } from "./matmul_plan.ts";
-import { isCandidate, type MatmulTile, shapeClass } from "./matmul_tile.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { type MatmulPlan, type MatmulProblem, planMatmul } from "../gpu/matmul_plan.ts";
+import { isCandidate, type MatmulTile, shapeClass } from "../gpu/matmul_tile.ts";
 
 /** Tiles by shape class, as {@linkcode shapeClass} names it. */
 export type TunedTiles = ReadonlyMap<string, MatmulTile>;
@@ -12,7 +13,8 @@ export interface ObservedProblem {
 
 /**
  * What matrix products on one device are planned by: tiles that were measured to be fast there, where they suit the
- * product, else the default table. All tiles give the same bits, so tuning changes times and nothing else; nothing is ever measured unasked.
+ * product, else the default table. All tiles give the same bits, so tuning changes times and nothing else; nothing is
+ * measured unless {@linkcode tuneMatmul} is called.
  */
 export class Tuning {
   #tiles: TunedTiles = new Map();
@@ -54,4 +56,20 @@ export class Tuning {
     if (before === undefined) this.#seen!.set(key, { problem, calls: 1 });
     else before.calls++;
   }
+}
+
+const tunings = new WeakMap<Gpu, Tuning>();
+
+/**
+ * What matrix products on a device are planned by.
+ *
+ * @example
+ * ```ts no-run
+ * tuningOf(gpu).use(tiles);
+ * ```
+ */
+export function tuningOf(gpu: Gpu): Tuning {
+  let tuning = tunings.get(gpu);
+  if (tuning === undefined) tunings.set(gpu, tuning = new Tuning());
+  return tuning;
 }
