@@ -1,5 +1,5 @@
 import binarySource from "../../shaders/binary.wgsl";
-import mathSource from "../../shaders/math.wgsl";
+import mathSource from "../../shaders/common/math.wgsl";
 import unarySource from "../../shaders/unary.wgsl";
 import { record } from "../autograd.ts";
 import { f32Bits } from "../gpu/device.ts";
@@ -8,7 +8,7 @@ import { broadcastShapes, broadcastStrides, collapseAxes, formatShape, sameShape
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
-import { sumTo } from "./_reduction.ts";
+import { sumTo } from "./reduction/reduction.ts";
 
 const unaryKernel = new Kernel({
   name: "unary",

@@ -7,7 +7,7 @@ import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
 import { zeros } from "./create.ts";
-import { sumTo } from "./_reduction.ts";
+import { sumTo } from "./reduction/reduction.ts";
 import { broadcastTo } from "./shape.ts";
 
 const selectKernel = new Kernel({

@@ -15,7 +15,7 @@ import {
 import { empty, Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 import { zeros } from "./create.ts";
-import { sumTo } from "./_reduction.ts";
+import { sumTo } from "./reduction/reduction.ts";
 
 const gatherKernel = new Kernel({
   name: "strided_copy",
