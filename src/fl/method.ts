@@ -1,6 +1,6 @@
 import { clone, type Tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
-import type { WireTensor } from "./wire.ts";
+import type { WireTensor } from "./transport/payload.ts";
 
 /** What every method is given at the start of a run. */
 export interface MethodOptions {

@@ -16,4 +16,4 @@ export * from "./own_parameters.ts";
 export { simulate } from "./simulation.ts";
 export { type SimulationOptions } from "./simulation_options.ts";
 export * from "./traffic.ts";
-export * from "./wire.ts";
+export * from "./transport/payload.ts";

@@ -1,6 +1,6 @@
 import { NonFiniteError, Tensor } from "../engine/mod.ts";
 import type { FederatedMethod, ServerState } from "./method.ts";
-import { encodePayload, type WireTensor } from "./wire.ts";
+import { encodePayload, type WireTensor } from "./transport/payload.ts";
 
 /** Options of {@linkcode downloadBytes}. */
 export interface DownloadOptions {

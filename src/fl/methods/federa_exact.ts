@@ -23,7 +23,7 @@ import {
   type ServerState,
   trainableParameters,
 } from "../method.ts";
-import type { WireTensor } from "../wire.ts";
+import type { WireTensor } from "../transport/payload.ts";
 import { feDeRa } from "./federa.ts";
 
 /** A round's change of one frozen residual, as the product b·a of b [out, K·r] and a [K·r, in]. */

@@ -1,6 +1,6 @@
-import { CorruptFileError } from "../data/errors.ts";
-import type { StoredTensor } from "../models/weights/dtype.ts";
-import { encodeSafetensors, readSafetensors } from "../models/weights/safetensors.ts";
+import { CorruptFileError } from "../../data/errors.ts";
+import type { StoredTensor } from "../../models/weights/dtype.ts";
+import { encodeSafetensors, readSafetensors } from "../../models/weights/safetensors.ts";
 
 /** A tensor as it is before and after the wire: row-major float32. */
 export interface WireTensor {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { decodePayload, encodePayload, type WireTensor } from "../../src/fl/wire.ts";
-import { CorruptFileError } from "../../src/models/errors.ts";
-import { encodeSafetensors } from "../../src/models/weights/safetensors.ts";
+import { decodePayload, encodePayload, type WireTensor } from "../../../src/fl/transport/payload.ts";
+import { CorruptFileError } from "../../../src/models/errors.ts";
+import { encodeSafetensors } from "../../../src/models/weights/safetensors.ts";
 
 const word = fc.oneof(
   fc.nat(0xffffffff),
