@@ -11,8 +11,9 @@ const STRING_TAG = 2;
 const UNIT_TAG = 3;
 const SMALLEST_SHAPE = 1e-300;
 
-/** High word of the 64-bit product. Both partial products stay below 2^48, so float64 holds them exactly. */
-function multiplyHigh(a: number, b: number): number {
+/** High word of the 64-bit product of two 32-bit words. */
+export function multiplyHigh(a: number, b: number): number {
+  // Both partial products stay below 2^48, so float64 holds them exactly.
   return Math.floor((a * (b >>> 16) + Math.floor((a * (b & 0xffff)) / 0x10000)) / 0x10000);
 }
 

@@ -263,10 +263,10 @@ test("simulate() reads back what its reports need and no more, tensors that belo
   } finally {
     gpu.read = read;
   }
-  // Two evaluations of one batch, outputs and losses; what clients download, two cohorts' losses and uploads, and the dynamics.
-  assert.equal(new Set(reads).size, 2 + 1 + 2 * 2 + 1);
+  // Two evaluations of one batch, outputs and losses; two cohorts' losses and uploads, and the dynamics.
+  assert.equal(new Set(reads).size, 2 + 2 * 2 + 1);
   const values = 2 * 2 + 2;
-  assert.equal(reads.length, 2 * 2 + values + 2 * (1 + values) + 1);
+  assert.equal(reads.length, 2 * 2 + 2 * (1 + values) + 1);
 });
 
 test("simulate() tells progress in order, up to each phase's total", async () => {

@@ -1,72 +1,40 @@
-import { CorruptFileError } from "../../data/errors.ts";
-import type { StoredTensor } from "../../models/weights/dtype.ts";
-import { encodeSafetensors, readSafetensors } from "../../models/weights/safetensors.ts";
+import { z } from "zod";
+import { readSafetensors, type Safetensors } from "../../models/weights/safetensors.ts";
+import type { HostTensor } from "../tensors.ts";
+import type { Codec, DecodeOptions } from "./codec.ts";
+import { codecConfig, codecs, createCodec } from "./codecs.ts";
+import { corruptPayload } from "./_make_codec.ts";
 
-/** A tensor as it is before and after the wire: row-major float32. */
-export interface WireTensor {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
-
-/** How tensors are coded on the wire. `f32` sends every bit. */
-export type WireCodec = "f32";
-
-/** Options of {@linkcode encodePayload}. */
-export interface EncodePayloadOptions {
-  /** The coding of every tensor in the payload. */
-  codec: WireCodec;
-}
-
-interface CodecRules {
-  encode(tensor: WireTensor): StoredTensor;
-  decode(stored: StoredTensor, name: string): WireTensor;
-}
-
-const CODECS: ReadonlyMap<string, CodecRules> = new Map<WireCodec, CodecRules>([
-  ["f32", {
-    encode: ({ shape, data }) => ({ dtype: "F32", shape, data }),
-    decode: (stored, name) => {
-      if (stored.dtype !== "F32") {
-        throw new CorruptFileError(`Cannot decode ${name}: codec f32 sends F32, got ${stored.dtype}`);
-      }
-      return { shape: stored.shape, data: stored.data };
-    },
-  }],
-]);
+const optionsSchema = z.record(z.string(), z.unknown());
 
 /**
- * What a client or the server sends: named tensors as one safetensors file that names its codec. Its length is the
- * traffic that is counted, header included. Equal tensors give equal bytes, whatever the order of the map.
+ * The values in a payload, by the codec that it names; they may be views of `payload`. The payload isn't trusted.
  *
- * @throws {TypeError} if a shape disagrees with its data, or the codec is unknown
+ * @throws {CorruptFileError} when it is broken, names no known codec, or holds something else than that codec
+ * writes or than is expected.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
  * const update = new Map([["loraA", { shape: [1, 2], data: Float32Array.of(0.5, -0) }]]);
- * assert.deepEqual(decodePayload(encodePayload(update, { codec: "f32" })), update);
+ * assert.deepEqual(decodePayload(f32Codec.encode(update)), update);
  * ```
  */
-export function encodePayload(
-  tensors: ReadonlyMap<string, WireTensor>,
-  options: EncodePayloadOptions,
-): Uint8Array<ArrayBuffer> {
-  const rules = CODECS.get(options.codec);
-  if (!rules) throw new TypeError(`Cannot encode a payload: codec must be f32, got ${options.codec}`);
-  const stored = new Map([...tensors].map(([name, tensor]) => [name, rules.encode(tensor)]));
-  return encodeSafetensors(stored, { codec: options.codec });
+export function decodePayload(payload: Uint8Array, options: DecodeOptions = {}): Map<string, HostTensor> {
+  const file = readSafetensors(payload);
+  return codecOf(file).decode(file, options);
 }
 
-/**
- * The tensors of a payload, bit for bit as the codec sent them; they may be views of `payload`.
- *
- * @throws {CorruptFileError} if the payload is broken, or names no known codec
- */
-export function decodePayload(payload: Uint8Array): Map<string, WireTensor> {
-  const { tensors, metadata } = readSafetensors(payload);
-  const rules = CODECS.get(metadata["codec"] ?? "");
-  if (!rules) {
-    throw new CorruptFileError(`Cannot decode a payload: codec must be f32, got ${metadata["codec"]}`);
+function codecOf({ metadata }: Safetensors): Codec {
+  const name = metadata["codec"];
+  if (!codecs.some((kind) => kind.name === name)) {
+    const known = codecs.map((kind) => kind.name).join(", ");
+    throw corruptPayload(`its codec must be one of ${known}, got ${name ?? "none"}`);
   }
-  return new Map([...tensors].map(([name, stored]) => [name, rules.decode(stored, name)]));
+  try {
+    const options = optionsSchema.parse(JSON.parse(metadata["options"] ?? "{}"));
+    return createCodec(codecConfig.parse({ ...options, name }));
+  } catch (cause) {
+    throw corruptPayload(`its options don't fit codec ${name}, got ${metadata["options"]}`, { cause });
+  }
 }
