@@ -1,13 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { partitionDirichlet } from "../../../src/data/partition/mod.ts";
+import { dirichletPartitioner } from "../../../../src/data/partition/mod.ts";
+
+const partitionDirichlet = (
+  labels: ArrayLike<number | string>,
+  { seed, ...options }: Parameters<typeof dirichletPartitioner>[0] & { seed: number },
+): readonly (readonly number[])[] =>
+  dirichletPartitioner(options).partition({ numExamples: labels.length, labels }, { seed }).clients;
 
 const cycle = (length: number, numClasses: number): number[] =>
   Array.from({ length }, (_, i) => i % numClasses);
 
 /** The share of the most frequent class in each client, averaged over clients by size. */
-function purity(clients: readonly number[][], labels: readonly number[]): number {
+function purity(clients: readonly (readonly number[])[], labels: readonly number[]): number {
   const largest = clients.map((indices) => {
     const counts = new Map<number, number>();
     for (const i of indices) counts.set(labels[i]!, (counts.get(labels[i]!) ?? 0) + 1);
@@ -16,8 +22,8 @@ function purity(clients: readonly number[][], labels: readonly number[]): number
   return largest.reduce((a, b) => a + b) / labels.length;
 }
 
-describe("partitionDirichlet()", () => {
-  it("partitionDirichlet() uses every example once and keeps the minimum, whatever alpha", () => {
+describe("dirichletPartitioner()", () => {
+  it("dirichletPartitioner() uses every example once and keeps the minimum, whatever alpha", () => {
     const alpha = fc.oneof(
       fc.constantFrom(1e-300, 1e-6, 1e6),
       fc.double({ min: 0.01, max: 100, noNaN: true }),
@@ -41,7 +47,7 @@ describe("partitionDirichlet()", () => {
     }));
   });
 
-  it("partitionDirichlet() lets the first of the largest clients give examples away", () => {
+  it("dirichletPartitioner() lets the first of the largest clients give examples away", () => {
     // As the plain rule gives it, which looks for the largest client before each example is moved.
     assert.deepEqual(
       partitionDirichlet(cycle(16, 2), { numClients: 6, alpha: 0.1, minSize: 2, seed: 3 }),
@@ -49,20 +55,21 @@ describe("partitionDirichlet()", () => {
     );
   });
 
-  it("partitionDirichlet() gives 200,000 clients their minimum", () => {
+  it("dirichletPartitioner() gives 200,000 clients their minimum", () => {
     const clients = partitionDirichlet(cycle(400_000, 4), { numClients: 200_000, alpha: 0.3, seed: 1 });
     assert.equal(clients.length, 200_000);
     assert.ok(clients.every(({ length }) => length >= 1));
     assert.equal(clients.reduce((sum, { length }) => sum + length, 0), 400_000);
   });
 
-  it("partitionDirichlet() depends on the seed", () => {
+  it("dirichletPartitioner() depends on the seed", () => {
     const y = cycle(100, 3);
-    const partition = (seed: number): number[][] => partitionDirichlet(y, { numClients: 5, alpha: 1, seed });
+    const partition = (seed: number): readonly (readonly number[])[] =>
+      partitionDirichlet(y, { numClients: 5, alpha: 1, seed });
     assert.notDeepEqual(partition(1), partition(2));
   });
 
-  it("partitionDirichlet() is near IID for large alpha", () => {
+  it("dirichletPartitioner() is near IID for large alpha", () => {
     const y = cycle(10_000, 4);
     for (const indices of partitionDirichlet(y, { numClients: 10, alpha: 1e6, seed: 3 })) {
       // 250 of each class; a share's standard deviation is sqrt(0.1 · 0.9 / 1e7) < 1e-4, so rounding dominates.
@@ -73,7 +80,7 @@ describe("partitionDirichlet()", () => {
     }
   });
 
-  it("partitionDirichlet() gives whole classes to single clients for tiny alpha", () => {
+  it("dirichletPartitioner() gives whole classes to single clients for tiny alpha", () => {
     const y = cycle(3000, 6);
     const clients = partitionDirichlet(y, { numClients: 3, alpha: 1e-4, seed: 5 });
     for (let c = 0; c < 6; c++) {
@@ -83,7 +90,7 @@ describe("partitionDirichlet()", () => {
     }
   });
 
-  it("partitionDirichlet() spreads a class with the variance of the distribution", () => {
+  it("dirichletPartitioner() spreads a class with the variance of the distribution", () => {
     // One class, 4 clients: the first client's share is Beta(a, 3a), mean 1/4, variance 3/(16(4a + 1)).
     const y = new Uint8Array(2000);
     for (const alpha of [0.3, 2]) {
@@ -102,7 +109,7 @@ describe("partitionDirichlet()", () => {
     }
   });
 
-  it("partitionDirichlet() skews labels more the smaller alpha is", () => {
+  it("dirichletPartitioner() skews labels more the smaller alpha is", () => {
     const y = cycle(5000, 5);
     const averages = [0.05, 0.5, 5, 500].map((alpha) => {
       const runs = Array.from(
@@ -117,7 +124,7 @@ describe("partitionDirichlet()", () => {
     assert.ok(averages.at(-1)! < 0.25, "an even mix of five classes has a purity of 0.2");
   });
 
-  it("partitionDirichlet() refuses clients that cannot have their minimum, and alpha that is none", () => {
+  it("dirichletPartitioner() refuses clients that cannot have their minimum, and alpha that is none", () => {
     const y = cycle(20, 2);
     const options = { numClients: 5, alpha: 1, seed: 0 };
     assert.throws(() => partitionDirichlet(y, { ...options, numClients: 21 }), {
@@ -132,7 +139,7 @@ describe("partitionDirichlet()", () => {
     for (const bad of [0, -1, NaN, Infinity]) {
       assert.throws(() => partitionDirichlet(y, { ...options, alpha: bad }), {
         name: "RangeError",
-        message: new RegExp(`alpha .* got ${bad}`),
+        message: new RegExp(`alpha: .* got ${bad}`),
       });
     }
     for (const bad of [0, 1.5, NaN]) {

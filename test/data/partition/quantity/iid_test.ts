@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { partitionIid } from "../../../src/data/partition/mod.ts";
+import { iidPartitioner } from "../../../../src/data/partition/mod.ts";
 
-describe("partitionIid()", () => {
-  it("partitionIid() uses every example once, in sizes that differ by at most one", () => {
+const partitionIid = (
+  numExamples: number,
+  { seed, ...options }: { numClients: number; seed: number },
+): readonly (readonly number[])[] => iidPartitioner(options).partition({ numExamples }, { seed }).clients;
+
+describe("iidPartitioner()", () => {
+  it("iidPartitioner() uses every example once, in sizes that differ by at most one", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 300 }), fc.nat(), fc.maxSafeNat(), (numExamples, k, seed) => {
         const numClients = 1 + (k % numExamples);
@@ -26,7 +31,7 @@ describe("partitionIid()", () => {
     );
   });
 
-  it("partitionIid() shuffles: each example reaches each client equally often over the seeds", () => {
+  it("iidPartitioner() shuffles: each example reaches each client equally often over the seeds", () => {
     const runs = 3000;
     const counts = Array.from({ length: 6 }, () => [0, 0, 0]);
     for (let seed = 0; seed < runs; seed++) {
@@ -38,7 +43,7 @@ describe("partitionIid()", () => {
     for (const count of counts.flat()) assert.ok(Math.abs(count - runs / 3) < 5 * 25.9, `${counts}`);
   });
 
-  it("partitionIid() refuses more clients than examples and counts that are none", () => {
+  it("iidPartitioner() refuses more clients than examples and counts that are none", () => {
     assert.throws(() => partitionIid(3, { numClients: 4, seed: 0 }), {
       name: "RangeError",
       message: /4 clients .* got 3/,
