@@ -4,7 +4,6 @@ import { empty, type Tensor } from "../../tensor.ts";
 import { gemm, type MatrixView } from "./gemm.ts";
 import { checkOperands } from "../launch.ts";
 import { scoped } from "../scoped.ts";
-import { sumTo } from "../reduction/reduction.ts";
 import { broadcastTo, reshape } from "../shape.ts";
 
 /** Options of {@linkcode matmul}. */
@@ -78,15 +77,8 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   });
   return record(result, [a, b], [
     (dy) =>
-      sumTo(
-        transposeA ? matmul(b, dy, { transposeB: !transposeB }) : matmul(dy, b, { transposeB: !transposeB }),
-        a.shape,
-      ),
-    (dy) =>
-      sumTo(
-        transposeB ? matmul(dy, a, { transposeA: true }) : matmul(a, dy, { transposeA: !transposeA }),
-        b.shape,
-      ),
+      transposeA ? matmul(b, dy, { transposeB: !transposeB }) : matmul(dy, b, { transposeB: !transposeB }),
+    (dy) => transposeB ? matmul(dy, a, { transposeA: true }) : matmul(a, dy, { transposeA: !transposeA }),
   ]);
 }
 
