@@ -123,7 +123,7 @@ for (
     [
       "a partition by a key that examples have not",
       { partition: { kind: "by-key" } },
-      /data\.columns\.key: expected the column of the keys/,
+      /Cannot partition by key: set data\.columns\.key/,
     ],
     [
       "a missing file",

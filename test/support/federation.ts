@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { assign, type Gpu, type Tensor, tensor } from "../../src/engine/mod.ts";
 import { adaptersOf, attachAdapters, lora } from "../../src/federa/mod.ts";
-import type { CohortUpdate } from "../../src/fl/mod.ts";
+import type { MeasuredUploads } from "../../src/fl/measures/measure.ts";
 import type { TaskModel } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
@@ -10,7 +10,7 @@ import { gaussian } from "./matrices.ts";
 import { Random } from "./random.ts";
 import { tinyClassifier } from "./tiny_encoder.ts";
 
-/** The layer [5, 7] that {@link federation} adapts. */
+/** The layer that {@link federation} adapts. */
 export const adaptedLayer = "encoder.inner";
 
 /** One round of a federation. */
@@ -23,6 +23,8 @@ export interface FederationCase {
   readonly trained: "both" | "A" | "B";
   readonly cohortSize: number;
   readonly seed: number;
+  /** Of the weight, [5, 7] by default. */
+  readonly shape?: readonly [out: number, width: number];
 }
 
 /** Rounds of up to nine clients. */
@@ -43,6 +45,8 @@ export interface Factors {
 
 /** A round on the host: where it starts, and what each client made of it. */
 export interface Federation {
+  /** The model without adapters. */
+  readonly pretrained: TaskModel;
   readonly model: TaskModel;
   readonly start: Factors;
   readonly clients: readonly Factors[];
@@ -52,17 +56,18 @@ export interface Federation {
 /** A model of random factors, moved by each client at random. */
 export async function federation(
   gpu: Gpu,
-  { counts, rank, scale, trained, seed }: FederationCase,
+  { counts, rank, scale, trained, seed, shape: [out, width] = [5, 7] }: FederationCase,
 ): Promise<Federation> {
   const random = new Random(seed);
   const draw = (shape: readonly number[]) => F64Array.fromF32(shape, gaussian(shape, random).data);
-  const model = await attachAdapters(tinyClassifier(gpu, { width: 7, inner: 5, seed }), {
+  const pretrained = tinyClassifier(gpu, { width, inner: out, seed });
+  const model = await attachAdapters(pretrained, {
     targets: [adaptedLayer],
     rank,
     alpha: 3 * rank,
     initialization: lora,
   });
-  const start = { a: draw([rank, 7]), b: draw([5, rank]) };
+  const start = { a: draw([rank, width]), b: draw([out, rank]) };
   const { loraA, loraB } = adaptersOf(model).get(adaptedLayer)!;
   assign(loraA, upload(gpu, start.a));
   assign(loraB, upload(gpu, start.b));
@@ -73,15 +78,15 @@ export async function federation(
     b: trained === "A" ? start.b : move(start.b),
   }));
   const total = counts.reduce((sum, count) => sum + count, 0);
-  return { model, start, clients, shares: counts.map((count) => count / total) };
+  return { pretrained, model, start, clients, shares: counts.map((count) => count / total) };
 }
 
-/** The clients' updates, cohort by cohort. */
+/** The clients' updates, block by block. */
 export function* updates(
   gpu: Gpu,
   { clients, shares }: Federation,
   options: FederationCase,
-): Generator<CohortUpdate> {
+): Generator<MeasuredUploads> {
   const { cohortSize, trained } = options;
   for (let from = 0; from < clients.length; from += cohortSize) {
     const members = clients.slice(from, from + cohortSize);
@@ -92,7 +97,8 @@ export function* updates(
       const shape = [members.length, ...members[0]![key].shape];
       values.set(`${adaptedLayer}.${name}`, upload(gpu, F64Array.from(shape, stacked)));
     }
-    yield { values, weights: tensor(gpu, shares.slice(from, from + cohortSize)) };
+    const own = shares.slice(from, from + cohortSize);
+    yield { values, shares: own, weights: tensor(gpu, own) };
   }
 }
 
@@ -113,4 +119,9 @@ export function aggregateOracle(
   const products = mix(clients.map(({ a, b }) => matmul(b, a)), shares);
   const averaged = matmul(mix(clients.map(({ b }) => b), shares), mix(clients.map(({ a }) => a), shares));
   return { error: subtract(products, averaged), change: subtract(products, matmul(start.b, start.a)) };
+}
+
+/** The effective weight W + s·B·A of the adapted layer, in float64. */
+export function effectiveWeight(weight: F64Array, { a, b }: Factors, scaling: number): F64Array {
+  return matmul(b, a).map((value, i) => weight.data[i]! + scaling * value);
 }

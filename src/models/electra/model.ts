@@ -48,8 +48,8 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
     return this.config.typeVocabSize;
   }
 
-  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
-    const embedded = this.embeddings.forward(inputIds, { tokenTypeIds });
+  protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
+    const embedded = this.embeddings.forward(ids, { types });
     return this.embeddings_project?.forward(embedded) ?? embedded;
   }
 }

@@ -1,0 +1,186 @@
+import {
+  accumulate,
+  add,
+  addMatmul,
+  addWeighted,
+  clone,
+  concat,
+  disposeAll,
+  keep,
+  mul,
+  neg,
+  reshape,
+  slice,
+  sub,
+  sumBatch,
+  sumOfSquares,
+  type Tensor,
+  tidy,
+  toFloat,
+  zeros,
+} from "../../engine/mod.ts";
+import { adaptersOf, type LowRankLinear } from "../../federa/mod.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
+import type { Figures, Measure, MeasuredUploads } from "./measure.ts";
+import { ProductSum } from "./_product_sum.ts";
+
+/**
+ * What averaging loses of low-rank updates, over all adapted layers:
+ *
+ * - `aggregationError` is ‖E‖_F / ‖ΔW‖_F. Averaging A and B apart loses E = s·(Σ p_k·B_k·A_k − B̄·Ā) of the exact change
+ *   ΔW = s·(Σ p_k·B_k·A_k − B·A), B·A being the round's start.
+ * - `appliedError` is ‖W′ − W − ΔW‖_F / ‖ΔW‖_F, of the effective weights before and after the round: what the method's own way of
+ *   aggregating, or of starting a round anew, made of the exact change.
+ *
+ * Both are null without adapters, or when nothing moved. E is summed as Σ p_k·(B_k − B₁)·(A_k − A₁) less the product of the means
+ * of these differences from the cohort's first client, an identity for weights that add up to one. So nothing cancels, and equal
+ * clients have an error of exactly zero.
+ *
+ * A factor that isn't uploaded counts as unmoved. Until the round ends there is one sum a layer, which takes no more memory than
+ * the clients' factors or the weight, whichever is less; then two matrices, of one layer at a time.
+ */
+export function aggregationError(): Measure {
+  return new AggregationError();
+}
+
+class AggregationError implements Measure {
+  readonly name = "aggregation-error";
+  #before = new Map<string, LowRankLinear>();
+  #sums = new Map<string, LayerSums>();
+
+  begin(model: TaskModel): void {
+    this.dispose();
+    this.#before = adaptersOf(model);
+  }
+
+  add({ values, shares, weights }: MeasuredUploads): void {
+    for (const [name, adapter] of this.#before) {
+      let sums = this.#sums.get(name);
+      if (sums === undefined) this.#sums.set(name, sums = new LayerSums(adapter));
+      const [a, b] = [values.get(`${name}.loraA`), values.get(`${name}.loraB`)];
+      tidy(() =>
+        sums.add({ a, b, weights, total: shares.reduce((sum, share) => sum + Math.fround(share), 0) })
+      );
+    }
+  }
+
+  async end(model: TaskModel): Promise<Figures> {
+    const after = adaptersOf(model);
+    const found = [...this.#sums].flatMap(([name, sums]) => {
+      const adapter = after.get(name);
+      return adapter
+        ? [{ scaling: adapter.sharedScaling / sums.total, norms: keep(tidy(() => sums.norms(adapter))) }]
+        : [];
+    });
+    if (found.length === 0) return { aggregationError: null, appliedError: null };
+    const rows = keep(tidy(() => concat(found.map(({ norms }) => norms))));
+    disposeAll(found.map(({ norms }) => norms));
+    try {
+      const values = await rows.floats();
+      const [lost, change, gap] = [0, 1, 2].map((column) =>
+        found.reduce((sum, { scaling }, i) => sum + scaling ** 2 * values[3 * i + column]!, 0)
+      ) as [number, number, number];
+      const ratio = (error: number) => change > 0 ? Math.sqrt(error / change) : null;
+      return { aggregationError: ratio(lost), appliedError: ratio(gap) };
+    } finally {
+      rows.dispose();
+    }
+  }
+
+  dispose(): void {
+    for (const sums of this.#sums.values()) sums.dispose();
+    this.#sums = new Map();
+    this.#before = new Map();
+  }
+}
+
+/** One factor of one layer: the first client's, and the sum of the others' differences from it. */
+interface FactorSum {
+  readonly first: Tensor;
+  /** Σ w_k·(x_k − x₁). */
+  readonly difference: Tensor;
+}
+
+/** The sums of one layer's clients. */
+class LayerSums {
+  readonly #before: LowRankLinear;
+  readonly #products: ProductSum;
+  #a: FactorSum | null = null;
+  #b: FactorSum | null = null;
+  /** Σ w_k. */
+  total = 0;
+
+  constructor(before: LowRankLinear) {
+    this.#before = before;
+    this.#products = new ProductSum(before.weight.gpu, before.weight.shape as [number, number]);
+  }
+
+  /** Adds clients by their factors A [C, r, in] and B [C, out, r], those that were sent. */
+  add(
+    { a, b, weights, total }: {
+      a: Tensor | undefined;
+      b: Tensor | undefined;
+      weights: Tensor;
+      total: number;
+    },
+  ): void {
+    this.total += total;
+    const differenceOf = (x: Tensor, sum: FactorSum) => {
+      const difference = sub(x, sum.first);
+      addWeighted(sum.difference, difference, weights);
+      return difference;
+    };
+    const dA = a && differenceOf(a, this.#a ??= startSum(a));
+    const dB = b && differenceOf(b, this.#b ??= startSum(b));
+    if (dA && dB) this.#products.add(sumBatch({ b: dB, a: dA }, weights));
+  }
+
+  /** Squares of (Σ w_k)·‖E‖/s, of (Σ w_k)·‖ΔW‖/s and of (Σ w_k)·‖W′ − W − ΔW‖/s, [3]. */
+  norms(after: LowRankLinear): Tensor {
+    const { total } = this;
+    const before = this.#before;
+    // Both times Σ w_k: how far the mean moved, and how far the method's value is from it.
+    const meanOf = (sum: FactorSum | null, start: Tensor, next: Tensor) => {
+      if (sum === null) {
+        return { mean: start, moved: zeros(start.gpu, start.shape), left: mul(sub(next, start), total) };
+      }
+      const { first, difference } = sum;
+      return {
+        mean: add(first, mul(difference, 1 / total)),
+        moved: add(mul(sub(first, start), total), difference),
+        left: sub(mul(sub(next, first), total), difference),
+      };
+    };
+    const a = meanOf(this.#a, before.loraA, after.loraA);
+    const b = meanOf(this.#b, before.loraB, after.loraB);
+    const error = this.#products.matrix();
+    if (this.#a && this.#b) addMatmul(error, neg(this.#b.difference), mul(this.#a.difference, 1 / total));
+    const squares = [sumOfSquares(error)];
+    const gap = neg(error);
+    // B·A after the round less that of the means.
+    addMatmul(gap, b.left, after.loraA);
+    addMatmul(gap, b.mean, a.left);
+    if (after.weight !== before.weight) {
+      accumulate(gap, mul(sub(toFloat(after.weight), toFloat(before.weight)), total / before.sharedScaling));
+    }
+    // That of the means less that of the start.
+    addMatmul(error, b.moved, a.mean);
+    addMatmul(error, before.loraB, a.moved);
+    squares.push(sumOfSquares(error), sumOfSquares(gap));
+    return concat(squares.map((each) => reshape(each, [1])));
+  }
+
+  dispose(): void {
+    this.#products.dispose();
+    for (const sum of [this.#a, this.#b]) if (sum) disposeAll(Object.values<Tensor>({ ...sum }));
+  }
+}
+
+/** The first member of x [C, ...], and a sum of zero. */
+function startSum(x: Tensor): FactorSum {
+  const shape = x.shape.slice(1);
+  return {
+    first: keep(clone(reshape(slice(x, { start: 0, end: 1 }), shape))),
+    difference: keep(zeros(x.gpu, shape)),
+  };
+}
