@@ -83,11 +83,11 @@ export function randomTexts(
   const tokens = {
     batchSize: size,
     length,
-    ids: Uint32Array.from(
+    inputIds: Uint32Array.from(
       { length: size * length },
       () => Math.floor(stream.uniform(24) * vocabularySize),
     ),
-    mask: new Float32Array(size * length).fill(1),
+    attentionMask: new Float32Array(size * length).fill(1),
   };
   return createTaskSet(tokens, { targets: Int32Array.from({ length: size }, (_, i) => i % 2) });
 }

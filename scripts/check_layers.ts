@@ -23,7 +23,8 @@ const ENGINE_STOREYS: Record<string, number> = {
 
 /**
  * Finds the imports that break the design: imports point down only, a `_name.ts` stays private to its folder, the
- * shaders import nothing, and the engine touches Node only in its `*_node.ts` files.
+ * shaders import nothing, `engine/gpu` knows no operation and no shader, and the engine touches Node only in its
+ * `*_node.ts` files.
  *
  * @param sources Text of each file by its path, such as `src/engine/tensor.ts`.
  * @param aliases What the `#` imports of package.json stand for.
@@ -70,6 +71,12 @@ function judge(path: string, target: string, aliased: boolean): string | null {
   // Files right in src are faces of the whole.
   if (own === -1) return null;
   if (other === -1 || other > own) return `${layer} stands below it`;
+  if (
+    path.startsWith("src/engine/gpu/") &&
+    (target.startsWith("src/shaders/") || target.startsWith("src/engine/ops/"))
+  ) {
+    return "engine/gpu knows no operation";
+  }
   if (layer !== "engine" || other !== own || posix.basename(path) === "mod.ts") return null;
   const [from, to] = [engineGroup(path), engineGroup(target)];
   if (from === to || storey(to) < storey(from)) return null;

@@ -47,8 +47,8 @@ export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): LoraStep {
   const model = adapted.mapParameters((name, each) => values.get(name) ?? each);
   const optimizer = new AdamW(parameters);
   const tokens = {
-    ids: tensor(gpu, problem.ids, { shape: [1, batch, length] }),
-    mask: tensor(gpu, problem.mask, { shape: [1, batch, length] }),
+    inputIds: tensor(gpu, problem.ids, { shape: [1, batch, length] }),
+    attentionMask: tensor(gpu, problem.mask, { shape: [1, batch, length] }),
   };
   const labels = tensor(gpu, problem.labels, { shape: [1, batch] });
   const step = () =>

@@ -9,7 +9,7 @@ import {
   tidy,
 } from "../../src/engine/mod.ts";
 import { record } from "../../src/engine/autograd.ts";
-import { plainAttention } from "../../src/engine/ops/_attention_plain.ts";
+import { plainAttention } from "../../src/engine/ops/attention/_attention_plain.ts";
 import { empty } from "../../src/engine/tensor.ts";
 import type { BenchContext, Contender, Row, Suite } from "../contender.ts";
 import { randomValues } from "../inputs.ts";

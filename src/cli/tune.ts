@@ -1,4 +1,4 @@
-import { openGpu, tilesOf, type TunedClass, tuneMatmul } from "../engine/mod.ts";
+import { openGpu, tilesOf, type TunedClass, tuneMatmul, tuningOf } from "../engine/mod.ts";
 import type { Config } from "../experiment/config/config.ts";
 import { describeAdapter } from "../experiment/gpu/describe_adapter.ts";
 import { prepareExperiment } from "../experiment/run/experiment.ts";
@@ -21,7 +21,7 @@ export async function tune(
   const { reporter, signal, seconds } = options;
   reporter.line(`Adapter: ${describeAdapter(gpu)}`);
   const experiment = await prepareExperiment(config, gpu, options);
-  const problems = await gpu.tuning.observe(async () => {
+  const problems = await tuningOf(gpu).observe(async () => {
     await trainFirstCohort(experiment, config.methods[0]!, { steps: 1 });
   });
   try {

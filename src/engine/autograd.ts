@@ -1,7 +1,8 @@
 import type { Tensor } from "./tensor.ts";
 
 /**
- * Gives the gradient of one input from the gradient `dy` of the output.
+ * Gives the gradient of one input from the gradient `dy` of the output, in the input's shape or in one that the input was
+ * broadcast to: the tape sums over the axes of that, once, where the gradient meets the input.
  *
  * `into`, where it is given, has the input's shape and undefined contents. A rule whose last kernel can write there does
  * so and returns `into` itself, as in `const dw = into ?? empty(gpu, shape)`; any other may ignore it, and its result

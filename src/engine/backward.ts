@@ -1,8 +1,9 @@
 import { noGrad } from "./autograd.ts";
 import { ones } from "./ops/create.ts";
 import { add } from "./ops/elementwise.ts";
+import { sumTo } from "./ops/reduction/reduction.ts";
 import { accumulate, assign } from "./ops/update.ts";
-import { formatShape, sameShape } from "./shape.ts";
+import { canBroadcast, formatShape, sameShape, type Shape } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
 import { tidy } from "./tidy.ts";
 
@@ -154,19 +155,24 @@ function propagate(output: Tensor, gradients: Gradients): void {
       ? rules(dy, wanted, into)
       : wanted.map((i, k) => rules[i]!(dy, into[k]));
     // A rule may pass dy itself on; each holder needs a handle of its own to dispose.
-    return found.map((part, k) => part === into[k] ? part : part.detach());
+    return found.map((part, k) =>
+      part === into[k] ? part : unbroadcast(part, inputs[wanted[k]!]!.shape).detach()
+    );
   });
-  wanted.forEach((i, k) => {
-    const [input, part] = [inputs[i]!, parts[k]!];
-    if (!sameShape(part.shape, input.shape)) {
-      throw new TypeError(
-        `Gradient rule gave shape ${formatShape(part.shape)} for an input of shape ${
-          formatShape(input.shape)
-        }`,
-      );
-    }
-    gradients.add(input, part);
-  });
+  wanted.forEach((i, k) => gradients.add(inputs[i]!, parts[k]!));
+}
+
+/** The gradient of an input from what its rule gave: summed over the axes along which the input was broadcast. */
+function unbroadcast(part: Tensor, shape: Shape): Tensor {
+  if (sameShape(part.shape, shape)) return part;
+  if (!canBroadcast(shape, part.shape)) {
+    throw new TypeError(
+      `Cannot use the gradient of shape ${formatShape(part.shape)} that a rule gave for an input of shape ${
+        formatShape(shape)
+      }: expected that shape, or one that the input broadcasts to`,
+    );
+  }
+  return sumTo(part, shape);
 }
 
 /** Tensors between the wanted leaves and the output, inputs first. */

@@ -11,8 +11,9 @@ const STRING_TAG = 2;
 const UNIT_TAG = 3;
 const SMALLEST_SHAPE = 1e-300;
 
-/** High word of the 64-bit product. Both partial products stay below 2^48, so float64 holds them exactly. */
-function multiplyHigh(a: number, b: number): number {
+/** High word of the 64-bit product of two 32-bit words. */
+export function multiplyHigh(a: number, b: number): number {
+  // Both partial products stay below 2^48, so float64 holds them exactly.
   return Math.floor((a * (b >>> 16) + Math.floor((a * (b & 0xffff)) / 0x10000)) / 0x10000);
 }
 
@@ -182,19 +183,25 @@ export class RandomStream {
   }
 
   /**
-   * A point of the symmetric Dirichlet distribution: `k` shares that are non-negative and sum to 1. Small `alpha`
-   * concentrates the mass on few shares, large `alpha` evens them out.
+   * A point of a Dirichlet distribution: shares that are non-negative and sum to 1. Small `alpha` concentrates the mass on few
+   * shares, large `alpha` evens them out.
    *
-   * @throws {RangeError} if alpha is not a finite number of at least 1e-300, or k not a positive integer
+   * @param alpha one concentration for all shares, or one for each
+   * @param k how many shares; only beside one concentration
+   * @throws {RangeError} if a concentration is not a finite number of at least 1e-300, or k not a positive integer
    */
-  dirichlet(alpha: number, k: number): Float64Array {
-    checkShape(alpha, "Cannot draw from a Dirichlet distribution", "alpha");
-    checkInteger(k, 1, "Cannot draw from a Dirichlet distribution", "k");
+  dirichlet(alpha: number | ArrayLike<number>, k?: number): Float64Array {
+    const action = "Cannot draw from a Dirichlet distribution";
+    const length = typeof alpha === "number" ? k ?? NaN : alpha.length;
+    checkInteger(length, 1, action, "k");
+    const shapes = typeof alpha === "number"
+      ? new Float64Array(length).fill(alpha)
+      : Float64Array.from(alpha);
+    for (const shape of shapes) checkShape(shape, action, "alpha");
     // Normalising in the log domain: for small alpha every gamma draw can underflow, and 0/0 would follow.
-    const shares = new Float64Array(k);
-    for (let i = 0; i < k; i++) shares[i] = this.#logGamma(alpha);
+    const shares = shapes.map((shape) => this.#logGamma(shape));
     const largest = shares.reduce((a, b) => Math.max(a, b));
-    for (let i = 0; i < k; i++) shares[i] = Math.exp(shares[i]! - largest);
+    for (let i = 0; i < length; i++) shares[i] = Math.exp(shares[i]! - largest);
     const total = shares.reduce((a, b) => a + b);
     return shares.map((share) => share / total);
   }

@@ -53,6 +53,12 @@ export function broadcastShapes(...shapes: readonly Shape[]): number[] {
   return result;
 }
 
+/** Whether a shape broadcasts to another: it has no more axes, and extents that are equal or 1. */
+export function canBroadcast(from: Shape, to: Shape): boolean {
+  const missing = to.length - from.length;
+  return missing >= 0 && from.every((extent, i) => extent === 1 || extent === to[missing + i]);
+}
+
 /**
  * An axis counted from the front; negative ones count from the back.
  *

@@ -1,6 +1,6 @@
 import { clone, type Tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
-import type { WireTensor } from "./wire.ts";
+import type { HostTensor } from "./tensors.ts";
 
 /** What every method is given at the start of a run. */
 export interface MethodOptions {
@@ -59,7 +59,7 @@ export interface FederatedMethod<State extends ServerState = ServerState> {
    * What a client downloads that last took part in round `lastRound`; rounds count from 1, and 0 is the state of `init`,
    * which needs no download: it follows from public weights and the seed.
    */
-  broadcast(state: State, lastRound: number): ReadonlyMap<string, Tensor | WireTensor>;
+  broadcast(state: State, lastRound: number): ReadonlyMap<string, Tensor | HostTensor>;
   /** Starts the aggregation of a round. */
   aggregate(state: State): Aggregation;
   /** The model that is evaluated. */

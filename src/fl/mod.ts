@@ -17,4 +17,5 @@ export * from "./own_parameters.ts";
 export { simulate } from "./simulation.ts";
 export { type SimulationOptions } from "./simulation_options.ts";
 export * from "./traffic.ts";
-export * from "./wire.ts";
+export * from "./tensors.ts";
+export * from "./transport/mod.ts";

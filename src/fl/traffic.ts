@@ -1,6 +1,7 @@
-import { NonFiniteError, Tensor } from "../engine/mod.ts";
+import { NonFiniteError, type Tensor } from "../engine/mod.ts";
 import type { FederatedMethod, ServerState } from "./method.ts";
-import { encodePayload, type WireTensor } from "./wire.ts";
+import { shapesOf } from "./tensors.ts";
+import { f32Codec } from "./transport/float_codec.ts";
 
 /** Options of {@linkcode downloadBytes}. */
 export interface DownloadOptions {
@@ -19,8 +20,7 @@ export async function downloadBytes(state: ServerState, options: DownloadOptions
     const lastRound = lastRounds[client]!;
     let size = sizes.get(lastRound);
     if (size === undefined) {
-      const payload = await Promise.all([...method.broadcast(state, lastRound)].map(toHost));
-      sizes.set(lastRound, size = encodePayload(new Map(payload), { codec: "f32" }).byteLength);
+      sizes.set(lastRound, size = f32Codec.payloadBytes(shapesOf(method.broadcast(state, lastRound))));
     }
     bytes += size;
   }
@@ -28,7 +28,7 @@ export async function downloadBytes(state: ServerState, options: DownloadOptions
 }
 
 /**
- * Bytes of what the members of a cohort, `clients` of the federation, upload; each payload is encoded.
+ * Bytes of what the members of a block, `clients` of the federation, upload.
  *
  * @param values trained parameters [C, ...] by name.
  * @throws {NonFiniteError} when a client would upload NaN or infinity.
@@ -37,25 +37,18 @@ export async function uploadBytes(
   values: ReadonlyMap<string, Tensor>,
   clients: readonly number[],
 ): Promise<number> {
-  const host = await Promise.all([...values].map(toHost));
-  let bytes = 0;
+  const host = await Promise.all([...values].map(async ([name, x]) => [name, await x.floats()] as const));
   for (const [member, client] of clients.entries()) {
-    const own = host.map(([name, { shape, data }]): [string, WireTensor] => {
+    for (const [name, data] of host) {
       const size = data.length / clients.length;
-      const part = data.subarray(member * size, (member + 1) * size);
-      const bad = part.find((value) => !Number.isFinite(value));
+      const bad = data.subarray(member * size, (member + 1) * size).find((value) => !Number.isFinite(value));
       if (bad !== undefined) {
         throw new NonFiniteError(
           `Cannot upload ${name} of client ${client}: it holds ${bad}; lower the learning rate or clip gradients`,
         );
       }
-      return [name, { shape: shape.slice(1), data: part }];
-    });
-    bytes += encodePayload(new Map(own), { codec: "f32" }).byteLength;
+    }
   }
-  return bytes;
-}
-
-async function toHost([name, value]: [string, Tensor | WireTensor]): Promise<[string, WireTensor]> {
-  return [name, value instanceof Tensor ? { shape: value.shape, data: await value.floats() } : value];
+  const shapes = new Map([...values].map(([name, { shape }]) => [name, shape.slice(1)]));
+  return clients.length * f32Codec.payloadBytes(shapes);
 }

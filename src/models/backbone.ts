@@ -6,15 +6,15 @@ export type { TokenBatch, Tokenizer } from "./tokenizer/tokenizer.ts";
 /** A padded batch of texts on the GPU. */
 export interface TokenTensors {
   /** Token ids, u32 [..., T]. */
-  readonly ids: Tensor;
+  readonly inputIds: Tensor;
   /** 1 for a token, 0 for padding, f32 [..., T]. */
-  readonly mask: Tensor;
+  readonly attentionMask: Tensor;
   /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
-  readonly types?: Tensor;
+  readonly tokenTypeIds?: Tensor;
 }
 
 /** Rows of tokens on the host. */
-export type TokenRows = Pick<TokenBatch, "ids" | "types" | "length">;
+export type TokenRows = Pick<TokenBatch, "inputIds" | "tokenTypeIds" | "length">;
 
 /** What stands between the two layers of a classification head. */
 export type HeadActivation = "tanh" | "gelu" | "relu";
@@ -70,5 +70,5 @@ export abstract class Backbone extends Module {
   /** Token states [..., T, hiddenSize]. */
   abstract encode(tokens: TokenTensors): Tensor;
   /** One feature vector a text, [..., hiddenSize], for a classification head. */
-  abstract pool(states: Tensor, mask: Tensor): Tensor;
+  abstract pool(states: Tensor, attentionMask: Tensor): Tensor;
 }

@@ -7,10 +7,10 @@ import { div, matmul, maximum, ones, reshape, slice, sum, type Tensor } from "..
 export type Pooling = "mean" | "cls" | "pooler";
 
 /** Mean over the tokens of each text: states [..., T, D] and mask [..., T] → [..., D]. A text without tokens has the mean 0. */
-export function meanPool(states: Tensor, mask: Tensor): Tensor {
+export function meanPool(states: Tensor, attentionMask: Tensor): Tensor {
   const [length, width] = states.shape.slice(-2) as [number, number];
-  const counts = maximum(sum(mask, { axes: [-1], keepDims: true }), ones(mask.gpu, [1]));
-  const weights = reshape(div(mask, counts), [-1, 1, length]);
+  const counts = maximum(sum(attentionMask, { axes: [-1], keepDims: true }), ones(attentionMask.gpu, [1]));
+  const weights = reshape(div(attentionMask, counts), [-1, 1, length]);
   const means = matmul(weights, reshape(states, [-1, length, width]));
   return reshape(means, [...states.shape.slice(0, -2), width]);
 }

@@ -18,7 +18,7 @@ export interface TargetTensors {
   /** [..., targetsPerRow]: i32 classes, or f32 numbers. */
   readonly targets: Tensor;
   /** [..., T]: 1 for a token, 0 for padding. */
-  readonly mask: Tensor;
+  readonly attentionMask: Tensor;
 }
 
 /** Scores by name, such as `accuracy`. */

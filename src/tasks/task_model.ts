@@ -38,7 +38,7 @@ export class TaskModel extends Module {
 
   /** Outputs [..., K] of texts [..., T], or [..., T, K] where the task asks for each token's. */
   forward(tokens: TokenTensors): Tensor {
-    return this.head.forward(this.encoder.encode(tokens), tokens.mask, this.encoder);
+    return this.head.forward(this.encoder.encode(tokens), tokens.attentionMask, this.encoder);
   }
 
   /** The same model with its encoder's checkpointing on or off. */

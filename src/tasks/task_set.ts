@@ -13,11 +13,11 @@ export interface TaskSet {
   /** Tokens a row T. */
   readonly length: number;
   /** [N, T]. */
-  readonly ids: Uint32Array;
+  readonly inputIds: Uint32Array;
   /** [N, T]: 1 for a token, 0 for padding. */
-  readonly mask: Float32Array;
+  readonly attentionMask: Float32Array;
   /** [N, T]: which part of its text a token is in, for encoders that tell parts apart. */
-  readonly types?: Uint32Array;
+  readonly tokenTypeIds?: Uint32Array;
   /** [N, targetsPerRow]: class numbers, of which those that are `ignoredLabel` don't count, or numbers to foretell. */
   readonly targets: Int32Array | Float32Array;
   /** 1 for a text's class, T for a class of every token, 2 for the ends of an answer. */
@@ -42,7 +42,7 @@ export interface CreateTaskSetOptions {
  * @throws {TypeError} when there are not as many targets for each row.
  */
 export function createTaskSet(
-  { ids, mask, types, batchSize: size, length, numTruncated = 0 }: TokenBatch,
+  { inputIds, attentionMask, tokenTypeIds, batchSize: size, length, numTruncated = 0 }: TokenBatch,
   options: CreateTaskSetOptions,
 ): TaskSet {
   const { targets, firstRows = Uint32Array.from({ length: size + 1 }, (_, i) => i) } = options;
@@ -54,9 +54,9 @@ export function createTaskSet(
     numExamples: firstRows.length - 1,
     size,
     length,
-    ids,
-    mask,
-    ...(types && { types }),
+    inputIds,
+    attentionMask,
+    ...(tokenTypeIds && { tokenTypeIds }),
     targets,
     targetsPerRow,
     firstRows,

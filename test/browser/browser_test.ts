@@ -125,20 +125,24 @@ test("README's engine example prints its numbers in a browser", { skip }, async 
 });
 
 test("README's example of a model from bytes runs in a browser", { skip }, async () => {
-  const { labels, ids, mask } = await inPage((page) =>
+  const { labels, inputIds, attentionMask } = await inPage((page) =>
     page.evaluate(async () => {
       const { pretrained, data } = await import("/model_example.js" as string) as {
         pretrained: { task: { labels: readonly string[] } };
-        data: { ids: Uint32Array; mask: Float32Array };
+        data: { inputIds: Uint32Array; attentionMask: Float32Array };
       };
-      return { labels: pretrained.task.labels, ids: [...data.ids], mask: [...data.mask] };
+      return {
+        labels: pretrained.task.labels,
+        inputIds: [...data.inputIds],
+        attentionMask: [...data.attentionMask],
+      };
     })
   );
   assert.deepEqual(labels, ["ham", "spam"]);
   // [CLS] win a free prize [SEP], by their places in the vocabulary.
   const row = (...values: number[]) => Array.from({ length: 32 }, (_, i) => values[i] ?? 0);
-  assert.deepEqual(ids, row(2, 4, 5, 6, 7, 3));
-  assert.deepEqual(mask, row(1, 1, 1, 1, 1, 1));
+  assert.deepEqual(inputIds, row(2, 4, 5, 6, 7, 3));
+  assert.deepEqual(attentionMask, row(1, 1, 1, 1, 1, 1));
 });
 
 test("what needs Node says so by name in a browser", { skip }, async () => {

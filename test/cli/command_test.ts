@@ -123,7 +123,7 @@ for (
     [
       "a partition by a key that examples have not",
       { partition: { kind: "by-key" } },
-      /Cannot partition by key: set data\.columns\.key/,
+      /data\.columns\.key: expected the column of the keys/,
     ],
     [
       "a missing file",

@@ -3,11 +3,11 @@ import { test } from "node:test";
 import { noGrad, record } from "../../src/engine/autograd.ts";
 import { backward } from "../../src/engine/backward.ts";
 import { add, exp, mul, relu, square } from "../../src/engine/ops/elementwise.ts";
-import { layerNorm } from "../../src/engine/ops/layer_norm.ts";
-import { linear } from "../../src/engine/ops/linear.ts";
+import { layerNorm } from "../../src/engine/ops/reduction/layer_norm.ts";
+import { linear } from "../../src/engine/ops/matmul/linear.ts";
 import { assign } from "../../src/engine/ops/update.ts";
 import { emptyPacked } from "../../src/engine/optim/packed.ts";
-import { mean, sum } from "../../src/engine/ops/reduce.ts";
+import { mean, sum } from "../../src/engine/ops/reduction/reduce.ts";
 import { reshape } from "../../src/engine/ops/shape.ts";
 import { type Tensor, tensor } from "../../src/engine/tensor.ts";
 import { tidy } from "../../src/engine/tidy.ts";
@@ -236,13 +236,34 @@ test("backward() refuses a loss that isn't a scalar and leaves it does not depen
   });
 });
 
+test("backward() sums what a rule gives over the axes along which its input was broadcast", async () => {
+  const dy = Float32Array.from({ length: 24 }, (_, i) => i);
+  // Sums of 0 … 23 as [2, 3, 4], by hand.
+  const cases: [number[], number[]][] = [
+    [[], [276]],
+    [[4], [60, 66, 72, 78]],
+    [[3, 1], [60, 92, 124]],
+    [[2, 1, 1], [66, 210]],
+    [[2, 3, 4], [...dy]],
+  ];
+  for (const [shape, expected] of cases) {
+    const [found] = await gradients(() => {
+      const x = leaf(new Array(expected.length).fill(1), shape);
+      const upstream = tensor(gpu, dy, { shape: [2, 3, 4] });
+      const y = record(tensor(gpu, [1]), [x], [() => upstream]);
+      return [sum(y), [x]];
+    });
+    assert.deepEqual(found, expected, `${shape}`);
+  }
+});
+
 test("backward() refuses a rule that gives another shape", () => {
   tidy(() => {
     const x = leaf([1, 2]);
     const y = record(reshape(x.detach(), [2, 1]), [x], [(dy) => dy]);
     assert.throws(() => backward(sum(y), [x]), {
       name: "TypeError",
-      message: /gave shape \[2, 1\] for an input of shape \[2\]/,
+      message: /the gradient of shape \[2, 1\] that a rule gave for an input of shape \[2\]/,
     });
   });
 });

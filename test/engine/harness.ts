@@ -5,7 +5,7 @@ import { backward } from "../../src/engine/backward.ts";
 import { type AdapterClass, Gpu } from "../../src/engine/gpu/device.ts";
 import { openGpu } from "../../src/engine/gpu/open_gpu.ts";
 import { mul } from "../../src/engine/ops/elementwise.ts";
-import { sum } from "../../src/engine/ops/reduce.ts";
+import { sum } from "../../src/engine/ops/reduction/reduce.ts";
 import { type Tensor, tensor } from "../../src/engine/tensor.ts";
 import { tidy } from "../../src/engine/tidy.ts";
 import { F64Array } from "../reference/array.ts";

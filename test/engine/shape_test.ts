@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import {
   broadcastShapes,
+  canBroadcast,
   collapseAxes,
   formatShape,
   normalizeAxis,
@@ -35,6 +36,18 @@ test("broadcastShapes() refuses extents that differ and are not 1", () => {
     message: /got \[2, 3\] and \[2, 4\]/,
   });
   assert.throws(() => broadcastShapes([2], [0]), { name: "TypeError" });
+});
+
+test("canBroadcast() holds where the common shape is the larger one", () => {
+  fc.assert(
+    fc.property(shapes(), shapes(), (from, to) => {
+      let common: number[] | undefined;
+      try {
+        common = broadcastShapes(from, to);
+      } catch { /* they don't agree */ }
+      assert.equal(canBroadcast(from, to), common !== undefined && sameShape(common, to));
+    }),
+  );
 });
 
 test("normalizeAxis() counts from both ends and refuses the rest", () => {

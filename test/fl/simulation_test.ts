@@ -263,10 +263,10 @@ test("simulate() reads back what its reports need and no more, tensors that belo
   } finally {
     gpu.read = read;
   }
-  // Two evaluations of one batch, outputs and losses; what clients download, two cohorts' losses and uploads, and the dynamics.
-  assert.equal(new Set(reads).size, 2 + 1 + 2 * 2 + 1);
+  // Two evaluations of one batch, outputs and losses; two cohorts' losses and uploads, and the dynamics.
+  assert.equal(new Set(reads).size, 2 + 2 * 2 + 1);
   const values = 2 * 2 + 2;
-  assert.equal(reads.length, 2 * 2 + values + 2 * (1 + values) + 1);
+  assert.equal(reads.length, 2 * 2 + 2 * (1 + values) + 1);
 });
 
 test("simulate() tells progress in order, up to each phase's total", async () => {
@@ -303,8 +303,8 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
     {
       batchSize: size,
       length: 4,
-      ids: train.ids.slice(0, size * 4),
-      mask: train.mask.slice(0, size * 4),
+      inputIds: train.inputIds.slice(0, size * 4),
+      attentionMask: train.attentionMask.slice(0, size * 4),
     },
     { targets: train.targets.slice(0, size) },
   );
@@ -317,7 +317,7 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
 });
 
 test("simulate() learns a task that its model can express, with every method", async () => {
-  const easy = { ...train, targets: train.targets.map((_, i) => train.ids[i * 4]! < 5 ? 0 : 1) };
+  const easy = { ...train, targets: train.targets.map((_, i) => train.inputIds[i * 4]! < 5 ? 0 : 1) };
   for (const [name, method] of methods) {
     const { reports } = await run({
       method,

@@ -46,8 +46,11 @@ function useAll(tokenizer: HfTokenizer): void {
 function encodeTexts(tokenizer: HfTokenizer): void {
   assert(Number.isInteger(tokenizer.padId) && tokenizer.padId < tokenizer.vocabularySize);
   for (const text of TEXTS) {
-    const { ids, spans } = tokenizer.encodeWithSpans(text, { maxLength: 5000 });
-    assert(ids.length <= 5000 && ids.every((id) => Number.isInteger(id) && id < tokenizer.vocabularySize));
+    const { inputIds, spans } = tokenizer.encodeWithSpans(text, { maxLength: 5000 });
+    assert(
+      inputIds.length <= 5000 &&
+        inputIds.every((id) => Number.isInteger(id) && id < tokenizer.vocabularySize),
+    );
     for (const span of spans) assert(span === undefined || span[0] >= 0 && span[1] <= text.length);
   }
   tokenizer.encodeBatch(TEXTS, { pairs: TEXTS.toReversed(), maxLength: 100 });

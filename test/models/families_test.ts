@@ -99,10 +99,13 @@ test("RoBERTa with one kind of tokens, and DistilBERT with none, don't tell a te
     const config = family.parseConfig(json);
     const parameters = drawParameters(family.parameterShapes(config), { seed: 3 });
     const encoder = family.create(uploadParameters(gpu, parameters), config);
-    const { types, ...tokens } = uploadTexts(gpu, drawTexts({ vocabSize: 23, typeVocabSize: 2 }, [6], 4));
+    const { tokenTypeIds, ...tokens } = uploadTexts(
+      gpu,
+      drawTexts({ vocabSize: 23, typeVocabSize: 2 }, [6], 4),
+    );
     const plain = await run(gpu, () => encoder.encode(tokens));
     assert.deepEqual(
-      bitsOf(await run(gpu, () => encoder.encode({ ...tokens, types: types! }))),
+      bitsOf(await run(gpu, () => encoder.encode({ ...tokens, tokenTypeIds: tokenTypeIds! }))),
       bitsOf(plain),
     );
   }
@@ -114,7 +117,7 @@ for (const [modelType, json] of Object.entries(configs)) {
   const shapes = family.parameterShapes(config);
   const parameters = drawParameters(shapes, { seed: 3 });
   const vectors = (encoder: Backbone, tokens: ReturnType<typeof uploadTexts>) =>
-    run(gpu, () => encoder.pool(encoder.encode(tokens), tokens.mask));
+    run(gpu, () => encoder.pool(encoder.encode(tokens), tokens.attentionMask));
   const texts = drawTexts({ vocabSize: 23, typeVocabSize: 2 }, [5, 9, 1, 7], 4);
 
   test(`${modelType}: an encoder has its family's parameters in order, and refuses others`, async () => {
@@ -187,16 +190,20 @@ for (const [modelType, json] of Object.entries(configs)) {
       uploadParameters(gpu, randomParameters(shapes, { seed: 1, name: modelType })),
       config,
     );
-    const rows = { ids: Uint32Array.of(1, 2, 22, 0), types: Uint32Array.of(0, 1, 1, 0), length: 2 };
+    const rows = {
+      inputIds: Uint32Array.of(1, 2, 22, 0),
+      tokenTypeIds: Uint32Array.of(0, 1, 1, 0),
+      length: 2,
+    };
     encoder.checkTokens(rows);
-    assert.throws(() => encoder.checkTokens({ ...rows, ids: Uint32Array.of(1, 2, 3, 23) }), {
+    assert.throws(() => encoder.checkTokens({ ...rows, inputIds: Uint32Array.of(1, 2, 3, 23) }), {
       name: "RangeError",
       message: /^Cannot encode row 1: token 1 has the id 23, and the encoder has embeddings for 0 to 22; /,
     });
-    const types = () => encoder.checkTokens({ ...rows, types: Uint32Array.of(0, 2, 0, 0) });
+    const beyond = () => encoder.checkTokens({ ...rows, tokenTypeIds: Uint32Array.of(0, 2, 0, 0) });
     // DistilBERT knows no types.
-    if (modelType === "distilbert") types();
-    else {assert.throws(types, {
+    if (modelType === "distilbert") beyond();
+    else {assert.throws(beyond, {
         message: /row 0: token 1 has the type 2, and the encoder has embeddings for 0 to 1/,
       });}
   });

@@ -15,8 +15,9 @@ const gpu = await testGpu();
 const width = 24;
 const encoder = new TinyEncoder(gpu, { vocabulary: 50, width, inner: 40 });
 const half = halfPrecision(encoder);
-const ids = () => uploadIntegers(gpu, F64Array.full([3, 5]).map((_, i) => (7 * i) % 50));
-const states = (model: TinyEncoder) => run(gpu, () => model.encode({ ids: ids(), mask: ids() }));
+const integers = () => uploadIntegers(gpu, F64Array.full([3, 5]).map((_, i) => (7 * i) % 50));
+const states = (model: TinyEncoder) =>
+  run(gpu, () => model.encode({ inputIds: integers(), attentionMask: integers() }));
 
 // Each of three tables rounds by 2⁻¹¹ of its values, and the norm between them keeps relative errors: a few 2⁻¹¹.
 const tolerance = 4 * 2 ** -11;

@@ -45,6 +45,8 @@ test("findLayerViolations() reports imports that point up, sideways or at privat
       ["src/experiment/run/experiment.ts", "../../cli/run.ts", "experiment stands below it"],
       ["src/engine/ops/matmul.ts", "../nn/linear.ts", "engine/ops does not stand above engine/nn"],
       ["src/engine/gpu/device.ts", "../tensor.ts", "engine/gpu does not stand above engine/core"],
+      ["src/engine/gpu/device.ts", "../ops/matmul/tuning.ts", "engine/gpu knows no operation"],
+      ["src/engine/gpu/kernel.ts", "../../shaders/matmul/matmul.wgsl", "engine/gpu knows no operation"],
       ["src/engine/tensor.ts", "./ops/matmul.ts", "engine/core does not stand above engine/ops"],
       ["src/engine/optim/sgd.ts", "../nn/module.ts", "engine/optim does not stand above engine/nn"],
       ["src/engine/nn/linear.ts", "../ops/_gemm.ts", "the file is private to its folder"],

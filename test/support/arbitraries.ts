@@ -79,6 +79,17 @@ export function f32Arrays(shape: readonly number[], options: F32ArraysOptions = 
   });
 }
 
+/**
+ * Finite float32 numbers evenly over their bits, so of every magnitude; or all of them whole multiples of the smallest denormal.
+ */
+export function anyFloats(size: number): fc.Arbitrary<Float32Array> {
+  return fc.tuple(fc.nat(), fc.constantFrom(0xffffffff, 0x800000ff)).map(([seed, mask]) => {
+    const random = new Random(seed);
+    const bits = Uint32Array.from({ length: size }, () => (random.integer(2 ** 32) & mask) >>> 0);
+    return new Float32Array(bits.buffer).map((value) => Number.isFinite(value) ? value : 0);
+  });
+}
+
 /** Labels, ids or indices: integers in [0, bound). */
 export function integerArrays(shape: readonly number[], bound: number): fc.Arbitrary<F64Array> {
   return fc.nat().map((seed) => {

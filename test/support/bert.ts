@@ -86,11 +86,12 @@ export function uploadTexts(
   const fill = (pick: (text: BertReferenceText, t: number) => number) =>
     texts.flatMap((text) => Array.from({ length: padTo }, (_, t) => pick(text, t)));
   const ids = fill(({ ids }, t) => ids[t] ?? padId);
-  const mask = fill(({ ids }, t) => t < ids.length ? 1 : 0);
+  const attentionMask = fill(({ ids }, t) => t < ids.length ? 1 : 0);
   const types = fill(({ types }, t) => types?.[t] ?? 0);
   return {
-    ids: tensor(gpu, Uint32Array.from(ids), { shape }),
-    mask: tensor(gpu, mask, { shape }),
-    ...(texts.some(({ types }) => types) && { types: tensor(gpu, Uint32Array.from(types), { shape }) }),
+    inputIds: tensor(gpu, Uint32Array.from(ids), { shape }),
+    attentionMask: tensor(gpu, attentionMask, { shape }),
+    ...(texts.some(({ types }) => types) &&
+      { tokenTypeIds: tensor(gpu, Uint32Array.from(types), { shape }) }),
   };
 }

@@ -28,19 +28,19 @@ export class FakeTokenizer implements Tokenizer {
   }
 
   /** What ids stand for, with a space between two: "[" and "]" for the special tokens, "_" for padding. */
-  spell(ids: ArrayLike<number>): string {
-    return Array.from(ids, (id) => this.#vocabulary[id]).join(" ");
+  spell(inputIds: ArrayLike<number>): string {
+    return Array.from(inputIds, (id) => this.#vocabulary[id]).join(" ");
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    return this.encodeWords(words(text).map(({ word }) => word), options).ids;
+    return this.encodeWords(words(text).map(({ word }) => word), options).inputIds;
   }
 
   encodeBatch(texts: readonly string[], options: EncodeBatchOptions = {}): TokenBatch {
     const { maxLength = Infinity, padTo, pairs } = options;
     const rows = texts.map((text, i) => {
       if (!pairs) {
-        return { ...this.encodeWords(words(text).map(({ word }) => word), { maxLength }), types: [] };
+        return { ...this.encodeWords(words(text).map(({ word }) => word), { maxLength }), tokenTypeIds: [] };
       }
       const [first, second] = [this.#pieces(text), this.#pieces(pairs[i]!)].map((all) =>
         all.map(({ id }) => id)
@@ -57,10 +57,10 @@ export class FakeTokenizer implements Tokenizer {
   encodeWords(words: readonly string[], { maxLength = Infinity }: EncodeOptions = {}): WordTokens {
     const all = words.flatMap((word, owner) => this.#pieces(word).map(({ id }) => ({ id, owner })));
     const pieces = all.slice(0, maxLength - 2);
-    const ids = [START, ...pieces.map(({ id }) => id), END];
+    const inputIds = [START, ...pieces.map(({ id }) => id), END];
     return {
-      ids,
-      types: ids.map(() => 0),
+      inputIds,
+      tokenTypeIds: inputIds.map(() => 0),
       words: [-1, ...pieces.map(({ owner }) => owner), -1],
       isTruncated: all.length > pieces.length,
     };
@@ -68,13 +68,13 @@ export class FakeTokenizer implements Tokenizer {
 
   encodeText(text: string, { maxLength = Infinity }: EncodeOptions = {}): TextTokens {
     const pieces = this.#pieces(text);
-    const ids = [START, ...pieces.slice(0, maxLength - 2).map(({ id }) => id), END];
+    const inputIds = [START, ...pieces.slice(0, maxLength - 2).map(({ id }) => id), END];
     let word = 0;
     const tokens = pieces.map(({ span: [start, end] }, i) => {
       if (i > 0 && pieces[i - 1]!.span[1] < start) word++;
-      return { start, end, word, isSpace: false, place: i + 1 < ids.length - 1 ? i + 1 : -1 };
+      return { start, end, word, isSpace: false, place: i + 1 < inputIds.length - 1 ? i + 1 : -1 };
     });
-    return { ids, types: ids.map(() => 0), tokens };
+    return { inputIds, tokenTypeIds: inputIds.map(() => 0), tokens };
   }
 
   encodePair(first: string, second: string, { maxLength, stride }: EncodePairOptions): PairWindow[] {
@@ -119,9 +119,15 @@ function words(text: string): { word: string; start: number }[] {
   return [...text.matchAll(/\S+/g)].map(({ 0: word, index }) => ({ word, start: index }));
 }
 
-function joined(first: readonly number[], second: readonly number[]): { ids: number[]; types: number[] } {
+function joined(
+  first: readonly number[],
+  second: readonly number[],
+): { inputIds: number[]; tokenTypeIds: number[] } {
   return {
-    ids: [START, ...first, END, ...second, END],
-    types: [...new Array<number>(first.length + 2).fill(0), ...new Array<number>(second.length + 1).fill(1)],
+    inputIds: [START, ...first, END, ...second, END],
+    tokenTypeIds: [
+      ...new Array<number>(first.length + 2).fill(0),
+      ...new Array<number>(second.length + 1).fill(1),
+    ],
   };
 }

@@ -52,9 +52,9 @@ export class GoldenEncoder {
 
   /** Of states [..., T, D] those of tokens: what padding's are is no part of what a model promises. */
   tokensOf(states: Float32Array): Float32Array {
-    const mask = this.values("mask");
-    const width = states.length / mask.length;
-    return states.filter((_, i) => mask[Math.floor(i / width)] === 1);
+    const attentionMask = this.values("mask");
+    const width = states.length / attentionMask.length;
+    return states.filter((_, i) => attentionMask[Math.floor(i / width)] === 1);
   }
 
   /** Class numbers, with leading axes before those of the batch. */
@@ -69,9 +69,9 @@ export class GoldenEncoder {
     const integers = (name: string) =>
       tensor(gpu, Uint32Array.from(this.#golden.get(name)!.data as Int32Array), { shape });
     return {
-      ids: integers("ids"),
-      mask: tensor(gpu, this.values("mask"), { shape }),
-      ...this.#golden.has("types") && { types: integers("types") },
+      inputIds: integers("ids"),
+      attentionMask: tensor(gpu, this.values("mask"), { shape }),
+      ...this.#golden.has("types") && { tokenTypeIds: integers("types") },
     };
   }
 

@@ -3,11 +3,18 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { fnv, GOLDEN } from "./odd_strings.ts";
 
-/** Columns of numbers by token; spans are null for special tokens. */
-export interface TokenColumns {
+/** Columns of numbers by token, as the golden files name them; spans are null for special tokens. */
+export interface GoldenTokens {
   readonly ids: readonly number[];
   readonly types: readonly number[];
-  readonly spans?: readonly (readonly [start: number, end: number] | null | undefined)[];
+  readonly spans: readonly (readonly [start: number, end: number] | null)[];
+}
+
+/** Columns of numbers by token, as our tokenizers name them. */
+interface TokenColumns {
+  readonly inputIds: readonly number[];
+  readonly tokenTypeIds: readonly number[];
+  readonly spans?: readonly (readonly [start: number, end: number] | undefined)[];
   readonly words?: readonly number[];
 }
 
@@ -18,7 +25,7 @@ export interface GoldenTokenizers {
   /** Each one's tokenizer.json. */
   readonly files: Readonly<Record<string, Record<string, unknown>>>;
   /** Tokens of the strings from the seventh on. */
-  readonly samples: Readonly<Record<string, readonly TokenColumns[]>>;
+  readonly samples: Readonly<Record<string, readonly GoldenTokens[]>>;
   /** Hashes of the tokens of all strings, then of every tenth's pair, words and windows in turn. */
   readonly hashes: Readonly<Record<string, Uint32Array>>;
 }
@@ -36,6 +43,6 @@ export function readGoldenTokenizers(): GoldenTokenizers {
 }
 
 /** The hash that the golden files have of tokens. */
-export function hashTokens({ ids, types, spans = [], words = [] }: TokenColumns): number {
-  return fnv([...ids, ...types, ...spans.flatMap((span) => span ?? [-1]), ...words]);
+export function hashTokens({ inputIds, tokenTypeIds, spans = [], words = [] }: TokenColumns): number {
+  return fnv([...inputIds, ...tokenTypeIds, ...spans.flatMap((span) => span ?? [-1]), ...words]);
 }

@@ -51,15 +51,15 @@ export class TinyEncoder extends Backbone {
     this.outer = new Linear(draw([width, inner], 1 / Math.sqrt(inner)), draw([width], 0.1));
   }
 
-  override encode({ ids }: TokenTensors): Tensor {
-    const h = this.norm.forward(this.embedding.forward(ids));
+  override encode({ inputIds }: TokenTensors): Tensor {
+    const h = this.norm.forward(this.embedding.forward(inputIds));
     return this.through((x) => add(x, this.outer.forward(tanh(this.inner.forward(x)))), h);
   }
 
-  override pool(states: Tensor, mask: Tensor): Tensor {
+  override pool(states: Tensor, attentionMask: Tensor): Tensor {
     const [length, width] = states.shape.slice(-2) as [number, number];
-    const counts = maximum(sum(mask, { axes: [-1], keepDims: true }), ones(mask.gpu, [1]));
-    const weights = reshape(div(mask, counts), [-1, 1, length]);
+    const counts = maximum(sum(attentionMask, { axes: [-1], keepDims: true }), ones(attentionMask.gpu, [1]));
+    const weights = reshape(div(attentionMask, counts), [-1, 1, length]);
     return reshape(matmul(weights, reshape(states, [-1, length, width])), [
       ...states.shape.slice(0, -2),
       width,
@@ -90,18 +90,18 @@ export interface TinyTaskOptions {
 export function tinyTask(options: TinyTaskOptions): TaskSet {
   const { size, length = 4, vocabulary = 11, classes = 3, seed = 1 } = options;
   const random = new Random(seed);
-  const ids = new Uint32Array(size * length);
-  const mask = new Float32Array(size * length);
+  const inputIds = new Uint32Array(size * length);
+  const attentionMask = new Float32Array(size * length);
   const labels = new Int32Array(size);
   for (let i = 0; i < size; i++) {
     const tokens = 1 + random.integer(length);
     for (let t = 0; t < tokens; t++) {
-      ids[i * length + t] = random.integer(vocabulary);
-      mask[i * length + t] = 1;
+      inputIds[i * length + t] = random.integer(vocabulary);
+      attentionMask[i * length + t] = 1;
     }
-    labels[i] = ids[i * length]! % classes;
+    labels[i] = inputIds[i * length]! % classes;
   }
-  return createTaskSet({ batchSize: size, length, ids, mask }, { targets: labels });
+  return createTaskSet({ batchSize: size, length, inputIds, attentionMask }, { targets: labels });
 }
 
 /** Splits examples 0 to size among clients of random sizes, each at least 1. */

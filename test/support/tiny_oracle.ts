@@ -37,8 +37,10 @@ export function tinyLogits(
   const table = get("encoder.embedding.weight");
   const width = table.shape[1]!;
   const from = example * data.length;
-  const tokens = Array.from({ length: data.length }, (_, t) => from + t).filter((at) => data.mask[at] === 1)
-    .map((at) => data.ids[at]!);
+  const tokens = Array.from({ length: data.length }, (_, t) => from + t).filter((at) =>
+    data.attentionMask[at] === 1
+  )
+    .map((at) => data.inputIds[at]!);
   const pooled = new Float64Array(width);
   for (const id of tokens) {
     const row = F64Array.from([1, width], table.data.subarray(id * width, (id + 1) * width));

@@ -40,8 +40,8 @@ test("TaskModel.forward() gives the oracle's logits, the same bits with and with
       gpu,
       () =>
         model.forward({
-          ids: tensor(gpu, data.ids, { shape: [...leading, 5] }),
-          mask: tensor(gpu, data.mask, { shape: [...leading, 5] }),
+          inputIds: tensor(gpu, data.inputIds, { shape: [...leading, 5] }),
+          attentionMask: tensor(gpu, data.attentionMask, { shape: [...leading, 5] }),
         }),
     );
   const logits = await forward([6]);

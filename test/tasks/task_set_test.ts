@@ -5,8 +5,8 @@ import { countTargets, createTaskSet, rowsOf } from "../../src/tasks/mod.ts";
 const batch = (batchSize: number) => ({
   batchSize,
   length: 1,
-  ids: new Uint32Array(batchSize),
-  mask: new Float32Array(batchSize).fill(1),
+  inputIds: new Uint32Array(batchSize),
+  attentionMask: new Float32Array(batchSize).fill(1),
 });
 
 test("rowsOf() gives an example's windows, in the order of the examples", () => {
@@ -24,9 +24,12 @@ test("createTaskSet() takes a row for an example unless it is told otherwise", (
   assert.deepEqual(set.firstRows, Uint32Array.of(0, 1, 2, 3));
   assert.equal(set.targetsPerRow, 2);
   assert.equal(set.numTruncated, 0);
-  assert.ok(!("types" in set));
-  const types = Uint32Array.of(0, 1, 0);
-  assert.equal(createTaskSet({ ...batch(3), types }, { targets: new Int32Array(3) }).types, types);
+  assert.ok(!("tokenTypeIds" in set));
+  const tokenTypeIds = Uint32Array.of(0, 1, 0);
+  assert.equal(
+    createTaskSet({ ...batch(3), tokenTypeIds }, { targets: new Int32Array(3) }).tokenTypeIds,
+    tokenTypeIds,
+  );
   assert.equal(createTaskSet(batch(0), { targets: new Int32Array(0) }).targetsPerRow, 1);
   assert.throws(() => createTaskSet(batch(3), { targets: new Int32Array(4) }), {
     name: "TypeError",

@@ -31,6 +31,8 @@ export function describeIssue(
     case "invalid_type":
       return `expected ${typeName(issue.expected)}, got ${show(issue.input)}`;
     case "invalid_union": {
+      const meant = issue.errors.filter(([first]) => first && !isOfOtherType(first));
+      if (meant.length === 1) return describeIn(meant[0]![0]!);
       const types = issue.errors.map(([first]) =>
         first?.code === "invalid_type" ? typeName(first.expected) : ""
       );
@@ -48,6 +50,16 @@ export function describeIssue(
     default:
       return undefined;
   }
+}
+
+/** Whether a value isn't even of the type that one of several schemas expects. */
+function isOfOtherType({ code, path }: z.core.$ZodIssue): boolean {
+  return code === "invalid_type" && path.length === 0;
+}
+
+/** A problem within a value, with its place in it. */
+function describeIn({ path, message }: z.core.$ZodIssue): string {
+  return path.length === 0 ? message : `${path.map((part) => `[${String(part)}]`).join("")}: ${message}`;
 }
 
 function typeName(type: string): string {

@@ -7,7 +7,6 @@ import type { Kernel, KernelConstant } from "./kernel.ts";
 import { PipelineCache } from "./pipeline_cache.ts";
 import { Profiler } from "./profiler.ts";
 import { type PeakBytes, Rehearsal } from "./rehearsal.ts";
-import { Tuning } from "./tuning.ts";
 
 /** Whether kernels run on a CPU (Mesa's llvmpipe, SwiftShader) or on a graphics processor. */
 export type AdapterClass = "cpu" | "gpu";
@@ -65,8 +64,6 @@ export function f32Bits(value: number): number {
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterDescription;
-  /** What matrix products are planned by. */
-  readonly tuning = new Tuning();
   /** Bytes that the offset of a binding is a multiple of. */
   readonly bindingAlignment: number;
   /** The most bytes that a kernel can bind, and a tensor hold. */

@@ -1,6 +1,6 @@
-import lanesSource from "../../shaders/lanes.wgsl";
-import qrSource from "../../shaders/qr.wgsl";
-import reflectorsSource from "../../shaders/reflectors.wgsl";
+import lanesSource from "../../shaders/common/lanes.wgsl";
+import qrSource from "../../shaders/linalg/qr.wgsl";
+import reflectorsSource from "../../shaders/linalg/reflectors.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
 import { launch } from "../ops/launch.ts";
 import { fill } from "../ops/create.ts";

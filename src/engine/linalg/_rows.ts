@@ -1,4 +1,4 @@
-import source from "../../shaders/columns.wgsl";
+import source from "../../shaders/linalg/columns.wgsl";
 import { NonFiniteError } from "../errors.ts";
 import type { AdapterClass } from "../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../gpu/kernel.ts";

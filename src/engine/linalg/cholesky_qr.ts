@@ -1,7 +1,7 @@
-import source from "../../shaders/cholesky.wgsl";
+import source from "../../shaders/linalg/cholesky.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
 import { launch } from "../ops/launch.ts";
-import { matmul } from "../ops/matmul.ts";
+import { matmul } from "../ops/matmul/matmul.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { laneConstants } from "./_rows.ts";

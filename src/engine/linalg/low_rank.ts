@@ -1,8 +1,8 @@
 import { ones } from "../ops/create.ts";
 import { abs, div, mul, sqrt } from "../ops/elementwise.ts";
 import { checkOperands } from "../ops/launch.ts";
-import { matmul } from "../ops/matmul.ts";
-import { max, sum, sumOfSquares } from "../ops/reduce.ts";
+import { matmul } from "../ops/matmul/matmul.ts";
+import { max, sum, sumOfSquares } from "../ops/reduction/reduce.ts";
 import { where } from "../ops/select.ts";
 import { concat, permute, reshape, transpose } from "../ops/shape.ts";
 import { formatShape, sameShape, type Shape } from "../shape.ts";

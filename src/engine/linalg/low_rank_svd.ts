@@ -1,6 +1,6 @@
 import { NonFiniteError } from "../errors.ts";
 import { full, zeros } from "../ops/create.ts";
-import { matmul } from "../ops/matmul.ts";
+import { matmul } from "../ops/matmul/matmul.ts";
 import { formatShape } from "../shape.ts";
 import { type Tensor, tensor } from "../tensor.ts";
 import { disposeAll, tidy } from "../tidy.ts";

@@ -1,6 +1,6 @@
 import { full } from "../ops/create.ts";
 import { mul } from "../ops/elementwise.ts";
-import { matmul } from "../ops/matmul.ts";
+import { matmul } from "../ops/matmul/matmul.ts";
 import { reshape } from "../ops/shape.ts";
 import { randomKey, RandomStream } from "../random.ts";
 import { formatShape, sizeOf } from "../shape.ts";

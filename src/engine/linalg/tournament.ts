@@ -1,8 +1,8 @@
-import blockSource from "../../shaders/jacobi_block.wgsl";
-import workgroupSource from "../../shaders/jacobi_block_workgroup.wgsl";
-import jacobiSource from "../../shaders/jacobi.wgsl";
-import lanesSource from "../../shaders/lanes.wgsl";
-import rotationSource from "../../shaders/rotation.wgsl";
+import blockSource from "../../shaders/linalg/jacobi_block.wgsl";
+import workgroupSource from "../../shaders/linalg/jacobi_block_workgroup.wgsl";
+import jacobiSource from "../../shaders/linalg/jacobi.wgsl";
+import lanesSource from "../../shaders/common/lanes.wgsl";
+import rotationSource from "../../shaders/linalg/rotation.wgsl";
 import type { AdapterDescription } from "../gpu/device.ts";
 import { Kernel, type KernelConstant } from "../gpu/kernel.ts";
 import { laneConstants } from "./_rows.ts";

@@ -1,6 +1,6 @@
 import { embedding } from "../ops/embedding.ts";
-import { layerNorm } from "../ops/layer_norm.ts";
-import { linear, type LinearEpilogue } from "../ops/linear.ts";
+import { layerNorm } from "../ops/reduction/layer_norm.ts";
+import { linear, type LinearEpilogue } from "../ops/matmul/linear.ts";
 import { broadcastTo } from "../ops/shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";

@@ -1,5 +1,5 @@
 import binarySource from "../../shaders/binary.wgsl";
-import mathSource from "../../shaders/math.wgsl";
+import mathSource from "../../shaders/common/math.wgsl";
 import unarySource from "../../shaders/unary.wgsl";
 import { record } from "../autograd.ts";
 import { f32Bits } from "../gpu/device.ts";
@@ -8,7 +8,7 @@ import { broadcastShapes, broadcastStrides, collapseAxes, formatShape, sameShape
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
-import { sumTo } from "./_reduction.ts";
+import { sumTo } from "./reduction/reduction.ts";
 
 const unaryKernel = new Kernel({
   name: "unary",
@@ -90,21 +90,22 @@ export type Operand = Tensor | number;
 /** a + b, broadcast. */
 export function add(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return record(unary("SHIFT", a, [b, 0]), [a], [(dy) => dy]);
-  return record(binary("ADD", a, b), [a, b], [(dy) => sumTo(dy, a.shape), (dy) => sumTo(dy, b.shape)]);
+  return record(binary("ADD", a, b), [a, b], [(dy) => dy, (dy) => dy]);
 }
 
 /** a − b, broadcast. */
 export function sub(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return add(a, -b);
-  return record(binary("SUB", a, b), [a, b], [(dy) => sumTo(dy, a.shape), (dy) => neg(sumTo(dy, b.shape))]);
+  // Changing the sign of the sum is less work than summing what has changed its sign.
+  return record(binary("SUB", a, b), [a, b], [(dy) => dy, (dy) => neg(sumTo(dy, b.shape))]);
 }
 
 /** a · b, broadcast. */
 export function mul(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return record(unary("SCALE", a, [b, 0]), [a], [(dy) => mul(dy, b)]);
   return record(binary("MUL", a, b), [a, b], [
-    (dy) => sumTo(mul(dy, b), a.shape),
-    (dy) => sumTo(mul(dy, a), b.shape),
+    (dy) => mul(dy, b),
+    (dy) => mul(dy, a),
   ]);
 }
 
@@ -113,8 +114,8 @@ export function div(a: Tensor, b: Operand): Tensor {
   if (typeof b === "number") return record(unary("DIVIDE", a, [b, 0]), [a], [(dy) => div(dy, b)]);
   const z = binary("DIV", a, b);
   return record(z, [a, b], [
-    (dy) => sumTo(div(dy, b), a.shape),
-    (dy) => sumTo(neg(div(mul(dy, z), b)), b.shape),
+    (dy) => div(dy, b),
+    (dy) => neg(div(mul(dy, z), b)),
   ]);
 }
 
@@ -129,24 +130,24 @@ export function pow(a: Tensor, b: Operand): Tensor {
   }
   const z = binary("POW", a, b);
   return record(z, [a, b], [
-    (dy) => sumTo(mul(dy, binary("POW_SLOPE", a, b)), a.shape),
-    (dy) => sumTo(mul(dy, binary("POW_LOG", a, b)), b.shape),
+    (dy) => mul(dy, binary("POW_SLOPE", a, b)),
+    (dy) => mul(dy, binary("POW_LOG", a, b)),
   ]);
 }
 
 /** The larger of two, broadcast; where they are equal each gets half of the gradient. */
 export function maximum(a: Tensor, b: Tensor): Tensor {
   return record(binary("MAXIMUM", a, b), [a, b], [
-    (dy) => sumTo(mul(dy, greaterShare(a, b)), a.shape),
-    (dy) => sumTo(mul(dy, greaterShare(b, a)), b.shape),
+    (dy) => mul(dy, greaterShare(a, b)),
+    (dy) => mul(dy, greaterShare(b, a)),
   ]);
 }
 
 /** The smaller of two, broadcast; where they are equal each gets half of the gradient. */
 export function minimum(a: Tensor, b: Tensor): Tensor {
   return record(binary("MINIMUM", a, b), [a, b], [
-    (dy) => sumTo(mul(dy, greaterShare(b, a)), a.shape),
-    (dy) => sumTo(mul(dy, greaterShare(a, b)), b.shape),
+    (dy) => mul(dy, greaterShare(b, a)),
+    (dy) => mul(dy, greaterShare(a, b)),
   ]);
 }
 

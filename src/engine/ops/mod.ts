@@ -1,19 +1,19 @@
-export * from "./attention.ts";
+export * from "./attention/attention.ts";
 export * from "./create.ts";
 export * from "./elementwise.ts";
 export * from "./embedding.ts";
-export * from "./half.ts";
-export * from "./keep_largest.ts";
-export * from "./layer_norm.ts";
-export * from "./linear.ts";
-export * from "./loss.ts";
-export * from "./matmul.ts";
-export * from "./quantize.ts";
+export * from "./compression/half.ts";
+export * from "./compression/keep_largest.ts";
+export * from "./reduction/layer_norm.ts";
+export * from "./matmul/linear.ts";
+export * from "./reduction/loss.ts";
+export * from "./matmul/matmul.ts";
+export * from "./compression/quantize.ts";
 export * from "./random.ts";
-export { argmax, logSumExp, max, mean, type ReduceOptions, sum, sumOfSquares } from "./reduce.ts";
-export * from "./relative_attention.ts";
-export * from "./relative_positions.ts";
-export * from "./round_float.ts";
+export { argmax, logSumExp, max, mean, type ReduceOptions, sum, sumOfSquares } from "./reduction/reduce.ts";
+export * from "./attention/relative_attention.ts";
+export * from "./attention/relative_positions.ts";
+export * from "./compression/round_float.ts";
 export * from "./select.ts";
 export {
   broadcastTo,
@@ -25,7 +25,8 @@ export {
   type SliceOptions,
   transpose,
 } from "./shape.ts";
-export { logSoftmax, softmax } from "./softmax.ts";
-export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./tune_matmul.ts";
+export { logSoftmax, softmax } from "./reduction/softmax.ts";
+export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./matmul/tune_matmul.ts";
+export { type ObservedProblem, type TunedTiles, type Tuning, tuningOf } from "./matmul/tuning.ts";
 export * from "./token_positions.ts";
 export * from "./update.ts";

@@ -1,5 +1,5 @@
 import dropoutSource from "../../shaders/dropout.wgsl";
-import philoxSource from "../../shaders/philox.wgsl";
+import philoxSource from "../../shaders/common/philox.wgsl";
 import { record } from "../autograd.ts";
 import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";

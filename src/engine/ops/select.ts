@@ -7,7 +7,6 @@ import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
 import { zeros } from "./create.ts";
-import { sumTo } from "./_reduction.ts";
 import { broadcastTo } from "./shape.ts";
 
 const selectKernel = new Kernel({
@@ -53,8 +52,8 @@ export function where(condition: Tensor, options: WhereOptions): Tensor {
       return result;
     });
   return record(pick(then, otherwise), [then, otherwise], [
-    (dy) => sumTo(pick(dy, zeros(dy.gpu, [])), then.shape),
-    (dy) => sumTo(pick(zeros(dy.gpu, []), dy), otherwise.shape),
+    (dy) => pick(dy, zeros(dy.gpu, [])),
+    (dy) => pick(zeros(dy.gpu, []), dy),
   ]);
 }
 

@@ -2,12 +2,11 @@ import source from "../../shaders/strided_copy.wgsl";
 import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import {
-  broadcastShapes,
   broadcastStrides,
+  canBroadcast,
   collapseAxes,
   formatShape,
   normalizeAxis,
-  sameShape,
   type Shape,
   sizeOf,
   stridesOf,
@@ -15,7 +14,6 @@ import {
 import { empty, Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 import { zeros } from "./create.ts";
-import { sumTo } from "./_reduction.ts";
 
 const gatherKernel = new Kernel({
   name: "strided_copy",
@@ -217,11 +215,11 @@ export function concat(parts: readonly Tensor[], options: ConcatOptions = {}): T
  * @throws {TypeError} when `x` doesn't broadcast to `shape`.
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
-  if (!sameShape(broadcastShapes(x.shape, shape), shape)) {
+  if (!canBroadcast(x.shape, shape)) {
     throw new TypeError(
       `Cannot broadcast ${formatShape(x.shape)} to ${formatShape(shape)}: extents must be equal or 1`,
     );
   }
   const result = gatherView(x, { shape, strides: broadcastStrides(x.shape, shape) });
-  return record(result, [x], [(dy) => sumTo(dy, x.shape)]);
+  return record(result, [x], [(dy) => dy]);
 }

@@ -2,7 +2,7 @@ import source from "../../shaders/accumulate.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
 import { broadcastStrides, formatShape, sameShape, type Shape } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
-import { gemm } from "./_gemm.ts";
+import { gemm } from "./matmul/gemm.ts";
 import { checkOperands, launch } from "./launch.ts";
 import { gatherView } from "./shape.ts";
 

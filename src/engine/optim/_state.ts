@@ -1,5 +1,5 @@
-import optimizerSource from "../../shaders/optimizer.wgsl";
-import normsSource from "../../shaders/member_norms.wgsl";
+import optimizerSource from "../../shaders/optim/optimizer.wgsl";
+import normsSource from "../../shaders/optim/member_norms.wgsl";
 import { f32Bits, type Gpu } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { ones } from "../ops/create.ts";

@@ -4,6 +4,7 @@ import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
 import { folderName, path } from "./names.ts";
 import { modelConfig, USE_LITE } from "./model_config.ts";
+import { partitionConfig, partitionProblems } from "./partition_config.ts";
 import { taskConfig } from "./task_config.ts";
 
 const count = z.int().min(1);
@@ -13,17 +14,6 @@ const steps = count.max(1e6);
 const size = count.max(2 ** 16);
 const seed = z.int().min(0).max(2 ** 53 - 1);
 const rate = z.number().gt(0).max(1e6);
-
-const partition = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("iid"), numClients: clients }),
-  z.strictObject({
-    kind: z.literal("dirichlet"),
-    numClients: clients,
-    alpha: rate,
-    minSize: count.default(1),
-  }),
-  z.strictObject({ kind: z.literal("by-key") }),
-]);
 
 const optimizer = z.discriminatedUnion("name", [
   z.strictObject({
@@ -79,7 +69,7 @@ export const configSchema = z.strictObject({
   data: dataConfig,
   /** Tokens of a text, special ones included, or of a window on it. */
   maxLength: steps.default(64),
-  partition,
+  partition: partitionConfig,
   methods: z.array(method).min(1).superRefine((list, context) => {
     // Some file systems ignore case.
     const labels = list.map((each) => methodLabel(each).toLowerCase());
@@ -132,12 +122,11 @@ export const configSchema = z.strictObject({
   if (data.kind === "spam-assassin" && kind !== "sequence-classification") {
     refuse("data", `mails have one class each: expected the task "sequence-classification", got "${kind}"`);
   }
-  if (partition.kind === "dirichlet" && kind !== "sequence-classification") {
-    refuse(
-      "partition",
-      `${kind} has no one class of an example: expected the kind "iid" or "by-key", got "dirichlet"`,
-    );
-  }
+  const problems = partitionProblems(partition, {
+    kind,
+    columns: data.kind === "files" ? data.columns : undefined,
+  });
+  for (const { option, message } of problems) refuse(option, message);
   const problem = data.kind === "files" ? columnProblem(kind, data.columns) : undefined;
   if (problem !== undefined) refuse("data", `columns: ${problem}`);
   if (kind === "question-answering" && model.source === USE_LITE) {

@@ -5,7 +5,12 @@ import { nearestKey } from "../../data/text/nearest_key.ts";
 export function describeChoice(options: readonly string[], input: unknown): string {
   const nearest = typeof input === "string" ? nearestKey(input, options) : undefined;
   const hint = nearest ? `; did you mean "${nearest}"?` : "";
-  return `expected ${options.map((option) => `"${option}"`).join(" or ")}, got ${show(input)}${hint}`;
+  return `expected ${listChoices(options)}, got ${show(input)}${hint}`;
+}
+
+/** Names to choose from. */
+export function listChoices(options: readonly string[]): string {
+  return options.map((option) => `"${option}"`).join(" or ");
 }
 
 /** A value as it stands in a configuration, cut short. */

@@ -1,5 +1,5 @@
 import { CorruptFileError } from "../../data/mod.ts";
-import { type Gpu, openGpu } from "../../engine/mod.ts";
+import { type Gpu, openGpu, tuningOf } from "../../engine/mod.ts";
 import { describeAdapter } from "./describe_adapter.ts";
 import type { Reporter } from "../report/reporter.ts";
 import { readTuning } from "./tuning_file.ts";
@@ -18,7 +18,7 @@ export async function openTunedGpu(reporter: Reporter): Promise<Gpu> {
       reporter.line(`${error.message}; continuing without it`);
       return new Map();
     });
-    gpu.tuning.use(tiles);
+    tuningOf(gpu).use(tiles);
     const note = tiles.size > 0 ? `, tuned for ${tiles.size} shapes of matrix products` : "";
     reporter.line(`Adapter: ${describeAdapter(gpu)}${note}`);
     return gpu;

@@ -1,4 +1,3 @@
-import { partitionByKey, partitionDirichlet, partitionIid } from "../../data/mod.ts";
 import { clone, type Gpu } from "../../engine/mod.ts";
 import { isHead, methods, simulate, type SimulationEvent, type SimulationOptions } from "../../fl/mod.ts";
 import type { Backbone } from "../../models/mod.ts";
@@ -6,9 +5,10 @@ import { matchLinears } from "../../federa/mod.ts";
 import { rowsOf, type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";
 import { type Config, type MethodConfig, methodLabel } from "../config/config.ts";
 import { roundSchedule } from "./learning_rate.ts";
-import { classOf, type Example, loadData, type LoadOptions } from "../data/load_data.ts";
+import { type Example, loadData, type LoadOptions } from "../data/load_data.ts";
 import { type LoadedModel, openModel } from "../model/load_model.ts";
 import { checkTuning, withDefaultThreshold } from "../model/no_answer.ts";
+import { partitionExamples } from "../data/partition_examples.ts";
 import { prepareAnswers, prepareTraining } from "../data/prepare_set.ts";
 import { describeChoice } from "../config/describe_choice.ts";
 import { ConfigError } from "../config/parse_config.ts";
@@ -52,8 +52,11 @@ export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOp
   if (isTuned) checkTuning(validation, "the validation part");
   const task = buildTask(config.task, labels);
   const target = targetOf(config, task);
-  const parts = partition(train, config);
-  const { clientsPerRound = parts.length, seed } = config;
+  const { seed } = config;
+  const share = (examples: readonly Example[]) =>
+    partitionExamples(examples, config.partition, { seed, labels }).clients;
+  const parts = share(train);
+  const { clientsPerRound = parts.length } = config;
   if (clientsPerRound > parts.length) {
     throw new ConfigError(
       `Cannot sample ${clientsPerRound} clients a round: there are ${parts.length}; lower clientsPerRound`,
@@ -72,7 +75,7 @@ export async function prepareExperiment(given: Config, gpu: Gpu, options: LoadOp
   const { set: rows, examples } = prepareTraining(task, train, prepared);
   const testRows = prepareAnswers(task, test, { ...prepared, what: `texts to ${config.evaluateOn} on` });
   const tuning = isTuned ? prepareAnswers(task, validation, prepared) : undefined;
-  const ofClients = examples.length === train.length ? parts : partition(examples, config);
+  const ofClients = examples.length === train.length ? parts : share(examples);
   const clients = ofClients.map((examples) => rowsOf(rows, examples));
   reporter.progress("loading weights", 0, 0);
   const model = await opened.load();
@@ -156,19 +159,4 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
     evaluateEvery: config.evaluateEvery === 0 ? config.rounds + 1 : config.evaluateEvery,
     seed: config.seed,
   };
-}
-
-/** Each client's examples. */
-function partition(examples: readonly Example[], { partition, seed }: Config): number[][] {
-  switch (partition.kind) {
-    case "iid":
-      return partitionIid(examples.length, { ...partition, seed });
-    case "dirichlet":
-      return partitionDirichlet(examples.map((example) => classOf(example)!), { ...partition, seed });
-    case "by-key":
-      return partitionByKey(examples.map(({ key }) => {
-        if (key === undefined) throw new ConfigError("Cannot partition by key: set data.columns.key");
-        return key;
-      }));
-  }
 }

@@ -2,7 +2,7 @@ import type { Tokenizer } from "../../models/mod.ts";
 
 /** Whether a tokenizer gives the second text of a pair another token type than the first. */
 export function tellsPairs(tokenizer: Tokenizer): boolean {
-  return tokenizer.encodeBatch(["a"], { pairs: ["b"] }).types?.some((type) => type !== 0) ?? false;
+  return tokenizer.encodeBatch(["a"], { pairs: ["b"] }).tokenTypeIds?.some((type) => type !== 0) ?? false;
 }
 
 /**
@@ -18,6 +18,9 @@ export function withoutQuestionTypes(tokenizer: Tokenizer): Tokenizer {
     encodeText: (...call) => tokenizer.encodeText(...call),
     encodeWords: (...call) => tokenizer.encodeWords(...call),
     encodePair: (...call) =>
-      tokenizer.encodePair(...call).map((window) => ({ ...window, types: window.types.map(() => 0) })),
+      tokenizer.encodePair(...call).map((window) => ({
+        ...window,
+        tokenTypeIds: window.tokenTypeIds.map(() => 0),
+      })),
   };
 }

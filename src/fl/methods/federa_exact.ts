@@ -23,7 +23,7 @@ import {
   type ServerState,
   trainableParameters,
 } from "../method.ts";
-import type { WireTensor } from "../wire.ts";
+import type { HostTensor } from "../tensors.ts";
 import { feDeRa } from "./federa.ts";
 
 /** A round's change of one frozen residual, as the product b·a of b [out, K·r] and a [K·r, in]. */
@@ -40,7 +40,7 @@ export interface ExactState extends ServerState {
    * Corrections by round, then layer, on the host: they are there to be sent. The oldest go once sending the residuals
    * whole is cheaper.
    */
-  readonly corrections: Map<number, ReadonlyMap<string, Correction<WireTensor>>>;
+  readonly corrections: Map<number, ReadonlyMap<string, Correction<HostTensor>>>;
 }
 
 /** One cohort's factor updates of one layer, and its weights. */
@@ -88,7 +88,7 @@ class ExactAggregation implements Aggregation {
 
   /** Averages, and corrects the residuals. */
   async finish(): Promise<void> {
-    const corrections = new Map<string, Correction<WireTensor>>();
+    const corrections = new Map<string, Correction<HostTensor>>();
     for (const [name, { adapter, updates }] of this.#start) {
       const { a, b } = tidy(() => correctionOf(adapter, updates));
       tidy(() => assign(adapter.weight, add(adapter.weight, matmul(b, a))));
@@ -128,7 +128,7 @@ function correctionOf(
   };
 }
 
-async function takeToHost(x: Tensor): Promise<WireTensor> {
+async function takeToHost(x: Tensor): Promise<HostTensor> {
   try {
     return { shape: x.shape, data: await x.floats() };
   } finally {
@@ -137,7 +137,7 @@ async function takeToHost(x: Tensor): Promise<WireTensor> {
 }
 
 /** Keeps a round's corrections, and forgets those from which on the residuals themselves are smaller. */
-function remember(state: ExactState, corrections: ReadonlyMap<string, Correction<WireTensor>>): void {
+function remember(state: ExactState, corrections: ReadonlyMap<string, Correction<HostTensor>>): void {
   state.corrections.set(state.round, corrections);
   const dense = [...adaptersOf(state.model).values()].reduce((total, { weight }) => total + weight.size, 0);
   let size = 0;
@@ -175,7 +175,7 @@ export const feDeRaExact: FederatedMethod<ExactState> = {
     return { model, round: 0, corrections: new Map() };
   },
   broadcast: (state, lastRound) => {
-    const payload = new Map<string, Tensor | WireTensor>(trainableParameters(state.model, feDeRa.trainable));
+    const payload = new Map<string, Tensor | HostTensor>(trainableParameters(state.model, feDeRa.trainable));
     // A client of round q downloaded the residuals as they were before the correction of round q.
     const firstMissed = Math.max(1, lastRound);
     const missed = Array.from({ length: state.round - firstMissed + 1 }, (_, i) => firstMissed + i);

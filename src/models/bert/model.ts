@@ -38,7 +38,7 @@ class BertPooler extends Module {
  * const config = parseBertConfig(JSON.parse(text));
  * const parameters = randomParameters(bertFamily.parameterShapes(config), { seed: 0, name: "bert" });
  * const bert = new Bert(uploadParameters(gpu, parameters), { config });
- * const states = bert.encode({ ids, mask });
+ * const states = bert.encode({ inputIds, attentionMask });
  * ```
  */
 export class Bert extends TransformerEncoder<BertConfig> {
@@ -79,12 +79,12 @@ export class Bert extends TransformerEncoder<BertConfig> {
     return this.config.typeVocabSize;
   }
 
-  protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
-    return this.embeddings.forward(ids, { types });
+  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
+    return this.embeddings.forward(inputIds, { tokenTypeIds });
   }
 
-  override pool(states: Tensor, mask: Tensor): Tensor {
-    return this.pooling === "pooler" ? this.pooler!.forward(states) : super.pool(states, mask);
+  override pool(states: Tensor, attentionMask: Tensor): Tensor {
+    return this.pooling === "pooler" ? this.pooler!.forward(states) : super.pool(states, attentionMask);
   }
 }
 

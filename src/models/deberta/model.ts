@@ -57,9 +57,16 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor {
-    const kinds = this.numTypes === undefined ? undefined : types;
-    return mul(this.embeddings.forward(ids, { types: kinds }), reshape(mask, [...mask.shape, 1]));
+  protected override embed(
+    inputIds: Tensor,
+    tokenTypeIds: Tensor | undefined,
+    attentionMask: Tensor,
+  ): Tensor {
+    const kinds = this.numTypes === undefined ? undefined : tokenTypeIds;
+    return mul(
+      this.embeddings.forward(inputIds, { tokenTypeIds: kinds }),
+      reshape(attentionMask, [...attentionMask.shape, 1]),
+    );
   }
 }
 

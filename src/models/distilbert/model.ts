@@ -46,8 +46,8 @@ export class DistilBert extends TransformerEncoder<DistilBertConfig> {
     return this.transformer;
   }
 
-  protected override embed(ids: Tensor): Tensor {
-    return this.embeddings.forward(ids);
+  protected override embed(inputIds: Tensor): Tensor {
+    return this.embeddings.forward(inputIds);
   }
 }
 

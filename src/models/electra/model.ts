@@ -48,8 +48,8 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
     return this.config.typeVocabSize;
   }
 
-  protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
-    const embedded = this.embeddings.forward(ids, { types });
+  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
+    const embedded = this.embeddings.forward(inputIds, { tokenTypeIds });
     return this.embeddings_project?.forward(embedded) ?? embedded;
   }
 }

@@ -57,11 +57,11 @@ export class Roberta extends TransformerEncoder<RobertaConfig> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(ids: Tensor, types: Tensor | undefined): Tensor {
-    const positions = tokenPositions(ids, { padding: this.config.padTokenId });
-    return this.embeddings.forward(ids, {
+  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
+    const positions = tokenPositions(inputIds, { padding: this.config.padTokenId });
+    return this.embeddings.forward(inputIds, {
       positions,
-      types: this.numTypes === undefined ? undefined : types,
+      tokenTypeIds: this.numTypes === undefined ? undefined : tokenTypeIds,
     });
   }
 }

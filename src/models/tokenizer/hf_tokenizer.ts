@@ -29,9 +29,9 @@ export interface HfTokenizerOptions extends TokenizerSettings {
 
 /** The tokens of a text, row by row of equal length. */
 export interface TokenSpans {
-  readonly ids: number[];
+  readonly inputIds: number[];
   /** Which part of its text a token is in, as the model counts parts. */
-  readonly types: number[];
+  readonly tokenTypeIds: number[];
   /** Where a token stands in the text; undefined for special tokens. */
   readonly spans: (TokenSpan | undefined)[];
 }
@@ -157,8 +157,8 @@ export class HfTokenizer implements Tokenizer {
       const { entries, isTruncated } = pairs === undefined
         ? this.#encodeText(text, options)
         : this.#encodePair(text, pairs[i]!, options);
-      const { ids, types } = this.#columns(entries);
-      return { ids, isTruncated, ...(this.#tellsParts && { types }) };
+      const { inputIds, tokenTypeIds } = this.#columns(entries);
+      return { inputIds, isTruncated, ...(this.#tellsParts && { tokenTypeIds }) };
     });
     return padBatch(rows, { padId: this.padId, ...(padTo !== undefined && { padTo }) });
   }
@@ -269,10 +269,10 @@ export class HfTokenizer implements Tokenizer {
     );
   }
 
-  #columns(entries: readonly Entry<Token>[]): { ids: number[]; types: number[] } {
+  #columns(entries: readonly Entry<Token>[]): { inputIds: number[]; tokenTypeIds: number[] } {
     return {
-      ids: entries.map(({ id }) => id),
-      types: entries.map(({ type }) => this.#tellsParts ? type : 0),
+      inputIds: entries.map(({ id }) => id),
+      tokenTypeIds: entries.map(({ type }) => this.#tellsParts ? type : 0),
     };
   }
 }

@@ -2,8 +2,8 @@ import type { TokenBatch } from "./tokenizer.ts";
 
 /** One text's tokens. */
 export interface TokenRow {
-  readonly ids: readonly number[];
-  readonly types?: readonly number[];
+  readonly inputIds: readonly number[];
+  readonly tokenTypeIds?: readonly number[];
   /** Whether tokens were cut off. */
   readonly isTruncated?: boolean;
 }
@@ -22,7 +22,7 @@ export interface PadBatchOptions {
  * @throws {RangeError} if `padTo` is shorter than a row, or not a positive integer.
  */
 export function padBatch(rows: readonly TokenRow[], { padTo, padId }: PadBatchOptions): TokenBatch {
-  const longest = rows.reduce((length, { ids }) => Math.max(length, ids.length), 1);
+  const longest = rows.reduce((length, { inputIds }) => Math.max(length, inputIds.length), 1);
   const length = padTo ?? longest;
   checkLength("padTo", length);
   if (length < longest) {
@@ -30,18 +30,25 @@ export function padBatch(rows: readonly TokenRow[], { padTo, padId }: PadBatchOp
       `Cannot pad batch: padTo must be at least the longest row, got ${length} and ${longest}`,
     );
   }
-  const ids = new Uint32Array(rows.length * length).fill(padId);
-  const mask = new Float32Array(rows.length * length);
-  const types = rows.some((row) => row.types !== undefined)
+  const inputIds = new Uint32Array(rows.length * length).fill(padId);
+  const attentionMask = new Float32Array(rows.length * length);
+  const tokenTypeIds = rows.some((row) => row.tokenTypeIds !== undefined)
     ? new Uint32Array(rows.length * length)
     : undefined;
   for (const [index, row] of rows.entries()) {
-    ids.set(row.ids, index * length);
-    mask.fill(1, index * length, index * length + row.ids.length);
-    types?.set(row.types ?? [], index * length);
+    inputIds.set(row.inputIds, index * length);
+    attentionMask.fill(1, index * length, index * length + row.inputIds.length);
+    tokenTypeIds?.set(row.tokenTypeIds ?? [], index * length);
   }
   const numTruncated = rows.filter(({ isTruncated }) => isTruncated).length;
-  return { ids, mask, batchSize: rows.length, length, numTruncated, ...(types && { types }) };
+  return {
+    inputIds,
+    attentionMask,
+    batchSize: rows.length,
+    length,
+    numTruncated,
+    ...(tokenTypeIds && { tokenTypeIds }),
+  };
 }
 
 /**

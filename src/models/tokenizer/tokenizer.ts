@@ -1,11 +1,11 @@
 /** A padded batch of texts on the host, row-major `[batchSize, length]`. */
 export interface TokenBatch {
   /** Token ids; the tokenizer's `padId` where padded. */
-  readonly ids: Uint32Array;
+  readonly inputIds: Uint32Array;
   /** Which part of its text a token is in, for tokenizers that tell parts apart; 0 where padded. */
-  readonly types?: Uint32Array;
+  readonly tokenTypeIds?: Uint32Array;
   /** 1 for a token, 0 for padding. */
-  readonly mask: Float32Array;
+  readonly attentionMask: Float32Array;
   readonly batchSize: number;
   readonly length: number;
   /** Rows that had more tokens than `maxLength`, so that some are missing; 0 if left out. */
@@ -36,9 +36,9 @@ export interface EncodePairOptions {
 
 /** The tokens of a text given word by word, row by row of equal length. */
 export interface WordTokens {
-  readonly ids: number[];
+  readonly inputIds: number[];
   /** Which part of its text a token is in, as the model counts parts. */
-  readonly types: number[];
+  readonly tokenTypeIds: number[];
   /** The index of the word a token is from, -1 for special tokens. */
   readonly words: number[];
   /** Whether there were more tokens than `maxLength`, so that some are missing. */
@@ -63,18 +63,18 @@ export interface TextToken {
 
 /** The tokens of a text, and where each stands in it. */
 export interface TextTokens {
-  readonly ids: number[];
+  readonly inputIds: number[];
   /** Which part of its text a token is in, as the model counts parts. */
-  readonly types: number[];
+  readonly tokenTypeIds: number[];
   /** The tokens of the text in order, including those that were cut off, but no special ones. */
   readonly tokens: TextToken[];
 }
 
 /** A pair of texts of which the second is seen through a window. */
 export interface PairWindow {
-  readonly ids: number[];
+  readonly inputIds: number[];
   /** Which text a token is in, as the model counts them (some models count only one). */
-  readonly types: number[];
+  readonly tokenTypeIds: number[];
   /** Where a token of the second text stands in it; undefined for special tokens and the first text. */
   readonly spans: (TokenSpan | undefined)[];
 }

@@ -4,7 +4,7 @@ import { firstRows, type Parts } from "./parts.ts";
 /** Options of {@linkcode BertEmbeddings.forward}. */
 export interface BertEmbeddingsInput {
   /** Kinds of tokens, u32 [..., T]; 0 by default. */
-  readonly types?: Tensor | undefined;
+  readonly tokenTypeIds?: Tensor | undefined;
   /** Rows of the table of positions, u32 [..., T]; its first T by default. */
   readonly positions?: Tensor | undefined;
 }
@@ -28,11 +28,13 @@ export class BertEmbeddings extends Module {
   }
 
   /** [..., T, D] of ids [..., T]. */
-  forward(ids: Tensor, { types, positions }: BertEmbeddingsInput = {}): Tensor {
+  forward(inputIds: Tensor, { tokenTypeIds, positions }: BertEmbeddingsInput = {}): Tensor {
     const { position_embeddings: places, token_type_embeddings: kinds } = this;
-    let sum = this.word_embeddings.forward(ids);
-    if (kinds) sum = add(sum, types ? kinds.forward(types) : firstRows(kinds, 1));
-    if (places) sum = add(sum, positions ? places.forward(positions) : firstRows(places, ids.shape.at(-1)!));
+    let sum = this.word_embeddings.forward(inputIds);
+    if (kinds) sum = add(sum, tokenTypeIds ? kinds.forward(tokenTypeIds) : firstRows(kinds, 1));
+    if (places) {
+      sum = add(sum, positions ? places.forward(positions) : firstRows(places, inputIds.shape.at(-1)!));
+    }
     return this.LayerNorm.forward(sum);
   }
 }

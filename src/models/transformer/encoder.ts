@@ -51,9 +51,9 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   protected abstract get layers(): Pick<LayerStack, "forward">;
 
   /** The states that the layers start from, [..., T, hiddenSize]. */
-  protected abstract embed(ids: Tensor, types: Tensor | undefined, mask: Tensor): Tensor;
+  protected abstract embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined, attentionMask: Tensor): Tensor;
 
-  override checkTokens({ ids, types, length }: TokenRows): void {
+  override checkTokens({ inputIds, tokenTypeIds, length }: TokenRows): void {
     const { vocabSize } = this.config;
     const beyond = (values: Uint32Array | undefined, limit: number, what: string) => {
       const at = values?.findIndex((value) => value >= limit) ?? -1;
@@ -68,8 +68,8 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
           "resizing the embeddings",
       );
     };
-    beyond(ids, vocabSize, "id");
-    if (this.numTypes !== undefined) beyond(types, this.numTypes, "type");
+    beyond(inputIds, vocabSize, "id");
+    if (this.numTypes !== undefined) beyond(tokenTypeIds, this.numTypes, "type");
   }
 
   /**
@@ -77,15 +77,19 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
    *
    * @throws {RangeError} when texts have no tokens, or more than {@linkcode Backbone.maxTokens}.
    */
-  override encode({ ids, mask, types }: TokenTensors): Tensor {
-    checkLength(ids, this.maxTokens);
+  override encode({ inputIds, attentionMask, tokenTypeIds }: TokenTensors): Tensor {
+    checkLength(inputIds, this.maxTokens);
     const run = this.through.bind(this);
-    return this.layers.forward(this.embed(ids, types, mask), keyMask(mask), run);
+    return this.layers.forward(
+      this.embed(inputIds, tokenTypeIds, attentionMask),
+      keyMask(attentionMask),
+      run,
+    );
   }
 
   /** One vector a text, [..., hiddenSize]. */
-  override pool(states: Tensor, mask: Tensor): Tensor {
-    return this.pooling === "mean" ? meanPool(states, mask) : firstToken(states);
+  override pool(states: Tensor, attentionMask: Tensor): Tensor {
+    return this.pooling === "mean" ? meanPool(states, attentionMask) : firstToken(states);
   }
 }
 
@@ -94,16 +98,16 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
  *
  * @throws {RangeError} when it's 0, or more than `maxTokens`.
  */
-export function checkLength(ids: Tensor, maxTokens: number): void {
-  const length = ids.shape.at(-1) ?? 0;
+export function checkLength(inputIds: Tensor, maxTokens: number): void {
+  const length = inputIds.shape.at(-1) ?? 0;
   if (length < 1 || length > maxTokens) {
     throw new RangeError(
-      `Cannot encode texts of shape ${formatShape(ids.shape)}: expected 1 to ${maxTokens} tokens`,
+      `Cannot encode texts of shape ${formatShape(inputIds.shape)}: expected 1 to ${maxTokens} tokens`,
     );
   }
 }
 
 /** What hides padding, for a mask [..., T] that is 1 for a token and 0 for padding: to be added to the scores of keys. */
-export function keyMask(mask: Tensor): Tensor {
-  return mul(add(mask, -1), hidden);
+export function keyMask(attentionMask: Tensor): Tensor {
+  return mul(add(attentionMask, -1), hidden);
 }

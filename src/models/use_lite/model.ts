@@ -116,32 +116,32 @@ export class UseLite extends Backbone {
   }
 
   /** Token states [..., T, 512]. */
-  override encode({ ids, mask }: TokenTensors): Tensor {
-    const length = ids.shape.at(-1) ?? 0;
+  override encode({ inputIds, attentionMask }: TokenTensors): Tensor {
+    const length = inputIds.shape.at(-1) ?? 0;
     if (length < 1 || length > maxTokens) {
       throw new RangeError(
-        `Cannot encode texts of shape ${formatShape(ids.shape)}: expected 1 to ${maxTokens} tokens`,
+        `Cannot encode texts of shape ${formatShape(inputIds.shape)}: expected 1 to ${maxTokens} tokens`,
       );
     }
     const positions = slice(this.timing.table, { start: 0, end: length });
-    let x = add(mul(this.embedding.forward(ids), 2), positions);
-    const bias = mul(add(mask, -1), 1e9);
+    let x = add(mul(this.embedding.forward(inputIds), 2), positions);
+    const bias = mul(add(attentionMask, -1), 1e9);
     for (const layer of this.layers) x = this.through((states) => layer.forward(states, bias), x);
     return x;
   }
 
   /** tanh of a dense layer on the mean over tokens, [..., 512]; a text without tokens has the mean 0. */
-  override pool(states: Tensor, mask: Tensor): Tensor {
+  override pool(states: Tensor, attentionMask: Tensor): Tensor {
     const length = states.shape.at(-2)!;
-    const counts = maximum(sum(mask, { axes: [-1], keepDims: true }), ones(mask.gpu, [1]));
-    const weights = reshape(div(mask, counts), [-1, 1, length]);
+    const counts = maximum(sum(attentionMask, { axes: [-1], keepDims: true }), ones(attentionMask.gpu, [1]));
+    const weights = reshape(div(attentionMask, counts), [-1, 1, length]);
     const mean = matmul(weights, reshape(states, [-1, length, this.hiddenSize]));
     return tanh(this.pooler.forward(reshape(mean, [...states.shape.slice(0, -2), this.hiddenSize])));
   }
 
   /** Sentence vectors of length 1, [..., 512]: their dot product is the similarity of two texts. */
   sentenceVectors(tokens: TokenTensors): Tensor {
-    const pooled = this.pool(this.encode(tokens), tokens.mask);
+    const pooled = this.pool(this.encode(tokens), tokens.attentionMask);
     return div(pooled, sqrt(sum(square(pooled), { axes: [-1], keepDims: true })));
   }
 }

@@ -157,8 +157,8 @@ export class UseLiteTokenizer implements Tokenizer {
   ): TokenBatch {
     if (pairs !== undefined) return refusePairs();
     const rows = texts.map((text) => {
-      const ids = this.encode(text, { maxLength: maxLength + 1 });
-      return { ids: ids.slice(0, maxLength), isTruncated: ids.length > maxLength };
+      const inputIds = this.encode(text, { maxLength: maxLength + 1 });
+      return { inputIds: inputIds.slice(0, maxLength), isTruncated: inputIds.length > maxLength };
     });
     return padBatch(rows, { padId: this.padId, ...(padTo !== undefined && { padTo }) });
   }
@@ -173,10 +173,10 @@ export class UseLiteTokenizer implements Tokenizer {
     checkLength("maxLength", maxLength);
     const words = [...text.matchAll(WORD)];
     const all = this.encodeWords(words.map(([word]) => word), { maxLength: Number.MAX_SAFE_INTEGER - 1 });
-    const ids = all.ids.slice(0, maxLength);
+    const inputIds = all.inputIds.slice(0, maxLength);
     return {
-      ids,
-      types: ids.map(() => 0),
+      inputIds,
+      tokenTypeIds: inputIds.map(() => 0),
       tokens: all.words.map((word, place) => ({
         start: words[word]!.index,
         end: words[word]!.index + words[word]![0].length,
@@ -194,20 +194,20 @@ export class UseLiteTokenizer implements Tokenizer {
    */
   encodeWords(words: readonly string[], { maxLength = MAX_TOKENS }: EncodeOptions = {}): WordTokens {
     checkLength("maxLength", maxLength);
-    const ids: number[] = [];
+    const inputIds: number[] = [];
     const owners: number[] = [];
     for (const [index, word] of words.entries()) {
-      if (ids.length > maxLength) break;
-      const tokens = this.encode(word, { maxLength: maxLength + 1 - ids.length });
-      ids.push(...tokens);
+      if (inputIds.length > maxLength) break;
+      const tokens = this.encode(word, { maxLength: maxLength + 1 - inputIds.length });
+      inputIds.push(...tokens);
       owners.push(...tokens.map(() => index));
     }
-    const isTruncated = ids.length > maxLength;
+    const isTruncated = inputIds.length > maxLength;
     if (isTruncated) {
-      ids.pop();
+      inputIds.pop();
       owners.pop();
     }
-    return { ids, types: ids.map(() => 0), words: owners, isTruncated };
+    return { inputIds, tokenTypeIds: inputIds.map(() => 0), words: owners, isTruncated };
   }
 
   /**

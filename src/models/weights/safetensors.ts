@@ -49,6 +49,15 @@ function tensorAt(
   return { dtype, shape, data: elements } as StoredTensor;
 }
 
+/** Bytes of the file that {@linkcode encodeSafetensors} makes of tensors of these types and shapes. */
+export function safetensorsLength(
+  entries: ReadonlyMap<string, Pick<StoredTensor, "dtype" | "shape">>,
+  metadata: Readonly<Record<string, string>> = {},
+): number {
+  const { head, dataLength } = layOut(entries, metadata);
+  return head.length + dataLength;
+}
+
 /**
  * Writes tensors as a safetensors file in memory. Equal content gives equal bytes, whatever the order of the maps'
  * entries: tensors are laid out by falling alignment, then by name, which keeps each of them aligned; the header is

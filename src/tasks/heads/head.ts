@@ -34,7 +34,7 @@ export abstract class Head extends Module {
   abstract readonly output: Linear;
 
   /** Outputs of states [..., T, D] and mask [..., T]. */
-  abstract forward(states: Tensor, mask: Tensor, encoder: Backbone): Tensor;
+  abstract forward(states: Tensor, attentionMask: Tensor, encoder: Backbone): Tensor;
 }
 
 /** A linear layer on every token's state: [..., T, K]. */
@@ -60,8 +60,8 @@ export class PooledHead extends Head {
     this.output = output;
   }
 
-  override forward(states: Tensor, mask: Tensor, encoder: Backbone): Tensor {
-    return this.output.forward(encoder.pool(states, mask));
+  override forward(states: Tensor, attentionMask: Tensor, encoder: Backbone): Tensor {
+    return this.output.forward(encoder.pool(states, attentionMask));
   }
 }
 

@@ -112,7 +112,7 @@ interface Batch {
 
 /** Records outputs and losses of some rows. */
 export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }: EvaluationRows): Batch {
-  const { ids, mask, types, targets, targetsPerRow } = set;
+  const { inputIds, attentionMask, tokenTypeIds, targets, targetsPerRow } = set;
   const upload = (data: Uint32Array | Int32Array | Float32Array, width: number, kept: number) => {
     const values = data.slice(0, rows.length * kept); // of the same kind
     rows.forEach((row, i) => values.set(data.subarray(row * width, row * width + kept), i * kept));
@@ -122,14 +122,14 @@ export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }
   return tidy(() =>
     noGrad(() => {
       const tokens = {
-        ids: upload(ids, set.length, length),
-        mask: upload(mask, set.length, length),
-        ...(types && { types: upload(types, set.length, length) }),
+        inputIds: upload(inputIds, set.length, length),
+        attentionMask: upload(attentionMask, set.length, length),
+        ...(tokenTypeIds && { tokenTypeIds: upload(tokenTypeIds, set.length, length) }),
       };
       const outputs = model.forward(tokens);
       const losses = model.task.losses(outputs, {
         targets: upload(targets, targetsPerRow, targetsKept),
-        mask: tokens.mask,
+        attentionMask: tokens.attentionMask,
       });
       return { outputs, losses };
     })

@@ -95,9 +95,9 @@ export function questionAnswering(
     },
     prepare: (examples, tokenizer, options) =>
       prepareQuestions(examples, tokenizer, { ...options, ...(stride !== undefined && { stride }) }),
-    losses(outputs, { targets, mask }) {
+    losses(outputs, { targets, attentionMask }) {
       // 0 for a token; finite, as masks are.
-      const padding = reshape(mul(sub(mask, 1), 1e30), [...mask.shape, 1]);
+      const padding = reshape(mul(sub(attentionMask, 1), 1e30), [...attentionMask.shape, 1]);
       return crossEntropy(transpose(add(outputs, padding)), targets);
     },
     predict: read,

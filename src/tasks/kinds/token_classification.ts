@@ -162,8 +162,8 @@ function prepareTags(
 
 /** A row of tokens, and where its words are in it. */
 interface TagRow {
-  readonly ids: readonly number[];
-  readonly types: readonly number[];
+  readonly inputIds: readonly number[];
+  readonly tokenTypeIds: readonly number[];
   readonly isTruncated: boolean;
   readonly tags: readonly string[];
   readonly firstTokens: Int32Array;
@@ -186,11 +186,11 @@ function rowOfText(
   tokenizer: Tokenizer,
   { maxLength, tag }: { readonly maxLength: number; readonly tag: string },
 ): TagRow {
-  const { ids, types, tokens } = tokenizer.encodeText(text, { maxLength });
+  const { inputIds, tokenTypeIds, tokens } = tokenizer.encodeText(text, { maxLength });
   const found = findWords(text, tokens);
   return {
-    ids,
-    types,
+    inputIds,
+    tokenTypeIds,
     isTruncated: tokens.some(({ place }) => place < 0),
     tags: found.map(() => tag),
     firstTokens: Int32Array.from(found, ({ firstToken }) => firstToken),

@@ -39,9 +39,9 @@ export interface BlockBatches {
   readonly length: number;
   readonly targetsPerRow: number;
   /** [steps, members, batchSize, length]. */
-  readonly ids: Uint32Array;
-  readonly mask: Float32Array;
-  readonly types?: Uint32Array;
+  readonly inputIds: Uint32Array;
+  readonly attentionMask: Float32Array;
+  readonly tokenTypeIds?: Uint32Array;
   /** [steps, members, batchSize, targetsPerRow]. */
   readonly targets: Int32Array | Float32Array;
   /**
@@ -65,9 +65,9 @@ export function packBatches(
   const members = plans.length;
   const steps = plans.reduce((most, plan) => Math.max(most, plan.length), 0);
   const rows = steps * members * batchSize;
-  const ids = new Uint32Array(rows * length);
-  const mask = new Float32Array(rows * length);
-  const types = data.types && new Uint32Array(rows * length);
+  const inputIds = new Uint32Array(rows * length);
+  const attentionMask = new Float32Array(rows * length);
+  const tokenTypeIds = data.tokenTypeIds && new Uint32Array(rows * length);
   const Targets = data.targets instanceof Int32Array ? Int32Array : Float32Array;
   const targets = new Targets(rows * targetsPerRow);
   const weights = new Float32Array(rows * targetsPerRow);
@@ -79,9 +79,9 @@ export function packBatches(
       batch.forEach((source, i) => {
         const row = (step * members + member) * batchSize + i;
         const tokens = [source * length, (source + 1) * length] as const;
-        ids.set(data.ids.subarray(...tokens), row * length);
-        mask.set(data.mask.subarray(...tokens), row * length);
-        if (types) types.set(data.types!.subarray(...tokens), row * length);
+        inputIds.set(data.inputIds.subarray(...tokens), row * length);
+        attentionMask.set(data.attentionMask.subarray(...tokens), row * length);
+        if (tokenTypeIds) tokenTypeIds.set(data.tokenTypeIds!.subarray(...tokens), row * length);
         for (let t = 0; t < targetsPerRow; t++) {
           targets[row * targetsPerRow + t] = data.targets[source * targetsPerRow + t]!;
           if (counted > 0) weights[row * targetsPerRow + t] = 1 / counted;
@@ -95,9 +95,9 @@ export function packBatches(
     batchSize,
     length,
     targetsPerRow,
-    ids,
-    mask,
-    ...(types && { types }),
+    inputIds,
+    attentionMask,
+    ...(tokenTypeIds && { tokenTypeIds }),
     targets,
     weights,
     active,

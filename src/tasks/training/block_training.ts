@@ -152,13 +152,20 @@ export class BlockTraining {
     const { learningRate, clipNorm, correct } = this.#options;
     const gradients = [...this.#gradients.values()];
     const step = this.#steps++;
-    const { ids, mask, types, targets, weights, active } = this.#inputs;
+    const { inputIds, attentionMask, tokenTypeIds, targets, weights, active } = this.#inputs;
     tidy(() => {
       const at = (x: Tensor) =>
         reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
-      const tokens = { ids: at(ids), mask: at(mask), ...(types && { types: at(types) }) };
+      const tokens = {
+        inputIds: at(inputIds),
+        attentionMask: at(attentionMask),
+        ...(tokenTypeIds && { tokenTypeIds: at(tokenTypeIds) }),
+      };
       const outputs = this.#model.forward(tokens);
-      const losses = this.#model.task.losses(outputs, { targets: at(targets), mask: tokens.mask });
+      const losses = this.#model.task.losses(outputs, {
+        targets: at(targets),
+        attentionMask: tokens.attentionMask,
+      });
       const perClient = sum(mul(losses, at(weights)), { axes: [1, 2] });
       backward(sum(perClient), this.#parameters, { into: gradients });
       if (correct) noGrad(() => correct(this.#gradients, this.#values));
@@ -208,23 +215,34 @@ function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer)
 
 /** What all steps of a block read, by the step along the first axis. */
 interface Inputs {
-  readonly ids: Tensor;
-  readonly mask: Tensor;
-  readonly types?: Tensor;
+  readonly inputIds: Tensor;
+  readonly attentionMask: Tensor;
+  readonly tokenTypeIds?: Tensor;
   readonly targets: Tensor;
   readonly weights: Tensor;
   readonly active: Tensor;
 }
 
 function upload(gpu: Gpu, batches: BlockBatches): Inputs {
-  const { steps, members, batchSize, length, targetsPerRow, ids, mask, types, targets, weights, active } =
-    batches;
+  const {
+    steps,
+    members,
+    batchSize,
+    length,
+    targetsPerRow,
+    inputIds,
+    attentionMask,
+    tokenTypeIds,
+    targets,
+    weights,
+    active,
+  } = batches;
   const rows = [steps, members, batchSize];
   const [tokens, answers] = [{ shape: [...rows, length] }, { shape: [...rows, targetsPerRow] }];
   return {
-    ids: tensor(gpu, ids, tokens),
-    mask: tensor(gpu, mask, tokens),
-    ...(types && { types: tensor(gpu, types, tokens) }),
+    inputIds: tensor(gpu, inputIds, tokens),
+    attentionMask: tensor(gpu, attentionMask, tokens),
+    ...(tokenTypeIds && { tokenTypeIds: tensor(gpu, tokenTypeIds, tokens) }),
     targets: tensor(gpu, targets, answers),
     weights: tensor(gpu, weights, answers),
     active: tensor(gpu, active, { shape: [steps, members] }),

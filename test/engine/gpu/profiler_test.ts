@@ -4,7 +4,7 @@ import { MissingFeatureError } from "../../../src/engine/errors.ts";
 import { Gpu } from "../../../src/engine/gpu/device.ts";
 import { Kernel } from "../../../src/engine/gpu/kernel.ts";
 import { add, gelu, mul } from "../../../src/engine/ops/elementwise.ts";
-import { layerNorm } from "../../../src/engine/ops/layer_norm.ts";
+import { layerNorm } from "../../../src/engine/ops/reduction/layer_norm.ts";
 import { launch } from "../../../src/engine/ops/launch.ts";
 import { empty, type Tensor, tensor } from "../../../src/engine/tensor.ts";
 import { disposeAll, tidy } from "../../../src/engine/tidy.ts";

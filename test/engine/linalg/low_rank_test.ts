@@ -9,7 +9,7 @@ import {
   productNorm,
   sumBatch,
 } from "../../../src/engine/linalg/mod.ts";
-import { matmul } from "../../../src/engine/ops/matmul.ts";
+import { matmul } from "../../../src/engine/ops/matmul/matmul.ts";
 import { broadcastTo } from "../../../src/engine/ops/shape.ts";
 import { tensor } from "../../../src/engine/tensor.ts";
 import { disposeAll } from "../../../src/engine/tidy.ts";

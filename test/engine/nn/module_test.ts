@@ -4,8 +4,8 @@ import { Embedding, LayerNorm, Linear } from "../../../src/engine/nn/layers.ts";
 import { Module } from "../../../src/engine/nn/module.ts";
 import { mul } from "../../../src/engine/ops/elementwise.ts";
 import { embedding } from "../../../src/engine/ops/embedding.ts";
-import { layerNorm } from "../../../src/engine/ops/layer_norm.ts";
-import { linear } from "../../../src/engine/ops/linear.ts";
+import { layerNorm } from "../../../src/engine/ops/reduction/layer_norm.ts";
+import { linear } from "../../../src/engine/ops/matmul/linear.ts";
 import { type Tensor, tensor } from "../../../src/engine/tensor.ts";
 import { bitsOf, run, testGpu } from "../harness.ts";
 

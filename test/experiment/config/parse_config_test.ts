@@ -70,7 +70,7 @@ test("parseConfig() names the nearest known key of a misspelt one, wherever it i
 
 test("parseConfig() lists the known keys where none is near", () => {
   assert.deepEqual(problemsOf({ ...minimal, partition: { kind: "iid", numClients: 4, zzzzzz: 1 } }), [
-    'partition: unknown key "zzzzzz"; known are kind, numClients',
+    'partition: unknown key "zzzzzz"; known are kind, numClients, labelPermutation',
   ]);
 });
 

@@ -15,7 +15,11 @@ const [method] = tinyBert.methods;
 
 for (
   const [title, change, message] of [
-    ["a partition by a key that examples lack", { partition: { kind: "by-key" } }, /set data\.columns\.key/],
+    [
+      "a partition by a key that examples lack",
+      { partition: { kind: "by-key" } },
+      /data\.columns\.key: expected the column of the keys/,
+    ],
     [
       "more clients a round than there are",
       { clientsPerRound: 4 },

@@ -44,7 +44,12 @@ function report(round: number, accuracy: number | null, aggregationError: number
 
 /** A set of which only the labels are looked at. */
 function labelled(labels: readonly number[]): TaskSet {
-  const tokens = { batchSize: labels.length, length: 0, ids: new Uint32Array(), mask: new Float32Array() };
+  const tokens = {
+    batchSize: labels.length,
+    length: 0,
+    inputIds: new Uint32Array(),
+    attentionMask: new Float32Array(),
+  };
   return createTaskSet(tokens, { targets: Int32Array.from(labels) });
 }
 

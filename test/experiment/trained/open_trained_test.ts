@@ -195,13 +195,13 @@ describe("openTrained() of an adapter of PEFT's", () => {
     const ofPair = ({ tokenizer }: Awaited<ReturnType<typeof open>>) =>
       tokenizer.encodePair("win", "a prize", { maxLength: 16, stride: 4 });
     const [window] = ofPair(await open(untyped));
-    assert.deepEqual(window!.types, [0, 0, 0, 0, 0, 0]);
+    assert.deepEqual(window!.tokenTypeIds, [0, 0, 0, 0, 0, 0]);
     assert.match(reporter.lines.at(-1)!, /^Question and context both have the token type 0, as PEFT's class/);
     // Adapters that were exported here pass them on, by the class for task_type null.
     const typed = await peftAdapter(questions);
     assert.equal(JSON.parse(await readFile(join(typed, "adapter_config.json"), "utf8")).task_type, null);
     const [own] = ofPair(await open(typed, { task: "question-answering" }));
-    assert.deepEqual(own, { ...window, types: [0, 0, 0, 1, 1, 1] });
+    assert.deepEqual(own, { ...window, tokenTypeIds: [0, 0, 0, 1, 1, 1] });
   });
 
   test("openTrained() takes the task of an adapter without task_type from its base's class, or from --task", async () => {

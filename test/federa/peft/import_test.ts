@@ -22,8 +22,12 @@ const task = classification({ labels: ["a", "b", "c"] });
 const { model: pretrained, family } = await loadHubTaskModel(gpu, join(golden, "base"), task);
 const { tensors: outputs } = readSafetensors(await readFile(join(golden, "outputs.safetensors")));
 const tokens = {
-  ids: tensor(gpu, Uint32Array.from(outputs.get("ids")!.data as BigInt64Array, Number), { shape: [3, 7] }),
-  mask: tensor(gpu, Float32Array.from(outputs.get("mask")!.data as BigInt64Array, Number), { shape: [3, 7] }),
+  inputIds: tensor(gpu, Uint32Array.from(outputs.get("ids")!.data as BigInt64Array, Number), {
+    shape: [3, 7],
+  }),
+  attentionMask: tensor(gpu, Float32Array.from(outputs.get("mask")!.data as BigInt64Array, Number), {
+    shape: [3, 7],
+  }),
 };
 
 async function logitsOf(model: typeof pretrained): Promise<Float32Array> {

@@ -6,9 +6,9 @@ import { adaptersOf } from "../../../src/federa/mod.ts";
 import {
   feDeRaExact,
   type FederatedMethod,
+  type HostTensor,
   type ServerState,
   trainableParameters,
-  type WireTensor,
 } from "../../../src/fl/mod.ts";
 import { bitsOf, holds, testGpu, upload } from "../../engine/harness.ts";
 import { F64Array } from "../../reference/array.ts";
@@ -123,7 +123,7 @@ test("feDeRaExact's corrections bring a client that missed any rounds to the ser
       const mine = whole instanceof Tensor ? whole : clone(history[known - 1]!);
       for (let q = known; whole === undefined && q <= t; q++) {
         const part = (name: string) => {
-          const { shape, data } = payload.get(`${layer}.correction.${q}.${name}`)! as WireTensor;
+          const { shape, data } = payload.get(`${layer}.correction.${q}.${name}`)! as HostTensor;
           return tensor(gpu, data, { shape });
         };
         const [a, b] = [part("a"), part("b")];

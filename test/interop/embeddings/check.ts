@@ -24,16 +24,18 @@ const tokenizer = await loadTokenizer(files);
 let worst = 0;
 for (const { text, vector } of wanted) {
   // What the encoder's authors cut texts to.
-  const { ids, mask, types, batchSize, length } = tokenizer.encodeBatch([text], { maxLength: 256 });
+  const { inputIds, attentionMask, tokenTypeIds, batchSize, length } = tokenizer.encodeBatch([text], {
+    maxLength: 256,
+  });
   const shape = [batchSize, length];
   const pooled = tidy(() =>
     noGrad(() => {
       const tokens = {
-        ids: tensor(gpu, ids, { shape }),
-        mask: tensor(gpu, mask, { shape }),
-        ...(types && { types: tensor(gpu, types, { shape }) }),
+        inputIds: tensor(gpu, inputIds, { shape }),
+        attentionMask: tensor(gpu, attentionMask, { shape }),
+        ...(tokenTypeIds && { tokenTypeIds: tensor(gpu, tokenTypeIds, { shape }) }),
       };
-      return encoder.pool(encoder.encode(tokens), tokens.mask);
+      return encoder.pool(encoder.encode(tokens), tokens.attentionMask);
     })
   );
   const found = await pooled.floats();

@@ -61,20 +61,23 @@ console.log(process.exitCode ? "failed" : `every difference is at most ${limit}`
 
 /** Reads a model's outputs of the tokens, those of padding 0. */
 async function outputsReader(tensors: ReadonlyMap<string, StoredTensor>) {
-  const [ids, mask] = ["ids", "mask"].map((name) =>
+  const [inputIds, attentionMask] = ["ids", "mask"].map((name) =>
     Array.from(tensors.get(name)!.data as BigInt64Array, Number)
   ) as [number[], number[]];
   const { shape } = tensors.get("ids")!;
   const tokens = {
-    ids: tensor(gpu, Uint32Array.from(ids), { shape }),
-    mask: tensor(gpu, Float32Array.from(mask), { shape }),
+    inputIds: tensor(gpu, Uint32Array.from(inputIds), { shape }),
+    attentionMask: tensor(gpu, Float32Array.from(attentionMask), { shape }),
   };
   return async (model: TaskModel) => {
     using outputs: Tensor = model.forward(tokens);
     const data = await outputs.floats();
     if (outputs.ndim === 2) return { shape: outputs.shape, data };
     const width = outputs.shape.at(-1)!;
-    return { shape: outputs.shape, data: data.map((value, i) => value * mask[Math.floor(i / width)]!) };
+    return {
+      shape: outputs.shape,
+      data: data.map((value, i) => value * attentionMask[Math.floor(i / width)]!),
+    };
   };
 }
 

@@ -68,16 +68,17 @@ for (const each of golden.cases) {
     assert.deepEqual(golden.texts.map((text) => tokenizer.encode(text)), expected.texts);
     for (const [i, [first, second]] of golden.pairs.entries()) {
       const batch = tokenizer.encodeBatch([first], { pairs: [second], maxLength: limit });
-      assert.deepEqual([...batch.ids], expected.pairs[i]);
-      assert.deepEqual(batch.types === undefined ? null : [...batch.types], expected.types[i]);
+      assert.deepEqual([...batch.inputIds], expected.pairs[i]);
+      assert.deepEqual(batch.tokenTypeIds === undefined ? null : [...batch.tokenTypeIds], expected.types[i]);
     }
     const words = golden.words.map((each) => tokenizer.encodeWords(each, { maxLength: limit }));
     if (expected.words.length > 0) {
-      assert.deepEqual(words.map(({ ids, words }) => [ids, words]), expected.words);
+      assert.deepEqual(words.map(({ inputIds, words }) => [inputIds, words]), expected.words);
     }
     const [first, second] = golden.pairs[0]!;
     const [maxLength, windows] = expected.windows;
-    const see = () => tokenizer.encodePair(first, second, { maxLength, stride: 1 }).map(({ ids }) => ids);
+    const see = () =>
+      tokenizer.encodePair(first, second, { maxLength, stride: 1 }).map(({ inputIds }) => inputIds);
     if (PADDED_LEFT.includes(name)) {
       return assert.throws(see, { name: "TokenizerError", message: /padding_side/ });
     }

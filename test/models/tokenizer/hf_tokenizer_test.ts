@@ -32,50 +32,60 @@ const anyText = fc.oneof(fc.string({ unit: "binary" }), fc.string({ unit: "graph
 test("HfTokenizer gives hand-worked tokens", () => {
   assert.deepEqual(letters.encode("ab d"), [2, 4, 5, 7, 3]);
   assert.deepEqual(letters.encodeWithSpans("ab d!").spans, [undefined, [0, 1], [1, 2], [3, 5], undefined]);
-  const { ids, types, mask, length } = letters.encodeBatch(["a", "b"], { pairs: ["cd", ""] });
+  const { inputIds, tokenTypeIds, attentionMask, length } = letters.encodeBatch(["a", "b"], {
+    pairs: ["cd", ""],
+  });
   assert.equal(length, 6);
-  assert.deepEqual([...ids], [2, 4, 3, 6, 7, 3, 2, 5, 3, 3, 0, 0]);
-  assert.deepEqual([...types!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0]);
-  assert.deepEqual([...mask], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
+  assert.deepEqual([...inputIds], [2, 4, 3, 6, 7, 3, 2, 5, 3, 3, 0, 0]);
+  assert.deepEqual([...tokenTypeIds!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 0, 0]);
+  assert.deepEqual([...attentionMask], [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0]);
   assert.deepEqual(letters.encodeWords(["ab", "", "?", "c d"], { maxLength: 6 }), {
-    ids: [2, 4, 5, 1, 6, 3],
-    types: [0, 0, 0, 0, 0, 0],
+    inputIds: [2, 4, 5, 1, 6, 3],
+    tokenTypeIds: [0, 0, 0, 0, 0, 0],
     words: [-1, 0, 0, 2, 3, -1],
     isTruncated: true,
   });
   assert.deepEqual(letters.encodePair("a", "bcdef", { maxLength: 7, stride: 1 }), [
     {
-      ids: [2, 4, 3, 5, 6, 7, 3],
-      types: [0, 0, 0, 1, 1, 1, 1],
+      inputIds: [2, 4, 3, 5, 6, 7, 3],
+      tokenTypeIds: [0, 0, 0, 1, 1, 1, 1],
       spans: [undefined, undefined, undefined, [0, 1], [1, 2], [2, 3], undefined],
     },
     {
-      ids: [2, 4, 3, 7, 8, 9, 3],
-      types: [0, 0, 0, 1, 1, 1, 1],
+      inputIds: [2, 4, 3, 7, 8, 9, 3],
+      tokenTypeIds: [0, 0, 0, 1, 1, 1, 1],
       spans: [undefined, undefined, undefined, [2, 3], [3, 4], [4, 5], undefined],
     },
   ]);
-  assert.deepEqual(letters.encodePair("a", "", { maxLength: 7, stride: 1 }).map(({ ids }) => ids), [[
-    2,
-    4,
-    3,
-    3,
-  ]]);
+  assert.deepEqual(letters.encodePair("a", "", { maxLength: 7, stride: 1 }).map(({ inputIds }) => inputIds), [
+    [
+      2,
+      4,
+      3,
+      3,
+    ],
+  ]);
 });
 
 test("HfTokenizer without a post_processor puts nothing around texts", () => {
   const plain = lettersWith({ post_processor: null });
-  const { ids, types } = plain.encodeBatch(["ab"], { pairs: ["c"] });
-  assert.deepEqual([[...ids], [...types!]], [[4, 5, 6], [0, 0, 1]]);
+  const { inputIds, tokenTypeIds } = plain.encodeBatch(["ab"], { pairs: ["c"] });
+  assert.deepEqual([[...inputIds], [...tokenTypeIds!]], [[4, 5, 6], [0, 0, 1]]);
   assert.deepEqual(plain.encode(""), []);
-  assert.deepEqual([...plain.encodeBatch([""]).ids], [0]);
+  assert.deepEqual([...plain.encodeBatch([""]).inputIds], [0]);
 });
 
 test("HfTokenizer tells no parts apart where the model reads none", () => {
   const config = { model_input_names: ["input_ids", "attention_mask"] };
   const tokenizer = tokenizerOf("bert", { config });
-  assert.equal(tokenizer.encodeBatch(["a"], { pairs: ["b"] }).types, undefined);
-  assert.deepEqual(tokenizer.encodePair("a", "b", { maxLength: 9, stride: 0 })[0]!.types, [0, 0, 0, 0, 0]);
+  assert.equal(tokenizer.encodeBatch(["a"], { pairs: ["b"] }).tokenTypeIds, undefined);
+  assert.deepEqual(tokenizer.encodePair("a", "b", { maxLength: 9, stride: 0 })[0]!.tokenTypeIds, [
+    0,
+    0,
+    0,
+    0,
+    0,
+  ]);
 });
 
 test("HfTokenizer refuses pairs of types that the model doesn't know", () => {
@@ -139,18 +149,21 @@ test("HfTokenizer says which steps of tokenizer.json a class doesn't use", () =>
   assert.deepEqual(noticesOf("xlm_roberta", { tokenizer_class: "XLMRobertaTokenizer" }), []);
   const [steps] = noticesOf("bert_marked", { tokenizer_class: "BertTokenizer" });
   assert.match(steps!, /normalizer \(StripAccents, Lowercase\) and pre_tokenizer \(Whitespace\) isn't used/);
-  const [types, ...rest] = noticesOf("bert", { tokenizer_class: "PreTrainedTokenizerFast" }, ["a", "b"]);
-  assert.match(types!, /^Both texts of a pair have the token type 0/);
+  const [ofTypes, ...rest] = noticesOf("bert", { tokenizer_class: "PreTrainedTokenizerFast" }, [
+    "a",
+    "b",
+  ]);
+  assert.match(ofTypes!, /^Both texts of a pair have the token type 0/);
   assert.deepEqual(rest, []);
   // Models of transformers 4 are trained with the parts that its generic tokenizers tell.
   const config = { tokenizer_class: "PreTrainedTokenizerFast" };
   const old = tokenizerOf("bert", { config, model: { transformers_version: "4.57.6" } });
-  assert.deepEqual([...old.encodeBatch(["a"], { pairs: ["b"] }).types!], [0, 0, 0, 1, 1]);
+  assert.deepEqual([...old.encodeBatch(["a"], { pairs: ["b"] }).tokenTypeIds!], [0, 0, 0, 1, 1]);
 });
 
 test("HfTokenizer.encodeWords() puts a space before each word of a byte-level tokenizer", () => {
-  const { ids, words } = roberta.encodeWords(["fox", "isn't"]);
-  assert.deepEqual(ids, roberta.encode(" fox isn't"));
+  const { inputIds, words } = roberta.encodeWords(["fox", "isn't"]);
+  assert.deepEqual(inputIds, roberta.encode(" fox isn't"));
   assert.equal(words.indexOf(1), roberta.encode(" fox").length - 1);
 });
 
@@ -195,9 +208,9 @@ test("HfTokenizer.encodePair() covers the second text, window by window", () => 
       const maxLength = 4 + stride + step;
       const windows = letters.encodePair("b", text, { maxLength, stride });
       let covered = 0;
-      for (const [i, { ids, spans }] of windows.entries()) {
+      for (const [i, { inputIds, spans }] of windows.entries()) {
         const places = spans.filter((span) => span !== undefined);
-        assert(ids.length <= maxLength);
+        assert(inputIds.length <= maxLength);
         if (i > 0) assert.equal(places[0]![0], covered - stride);
         covered = places.at(-1)?.[1] ?? 0;
       }
@@ -246,8 +259,8 @@ test("HfTokenizer tells which texts were cut", () => {
   assert.equal(letters.encodeWords(["a", "b", ""], { maxLength: 4 }).isTruncated, false);
   assert.equal(letters.encodeWords(["a", "b", "c"], { maxLength: 4 }).isTruncated, true);
   assert.deepEqual(letters.encodeWords(["a", "bcd"], { maxLength: 4 }), {
-    ids: [2, 4, 5, 3],
-    types: [0, 0, 0, 0],
+    inputIds: [2, 4, 5, 3],
+    tokenTypeIds: [0, 0, 0, 0],
     words: [-1, 0, 1, -1],
     isTruncated: true,
   });

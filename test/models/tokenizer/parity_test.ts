@@ -25,8 +25,11 @@ for (const [name, tokenizer] of tokenizers) {
 
   test(`HfTokenizer.encodeWithSpans() equals Python's tokenizers on odd strings, ${name}`, () => {
     for (const [i, sample] of golden.samples[name]!.entries()) {
-      const { ids, types, spans } = tokenizer.encodeWithSpans(strings[7 + i]!);
-      assert.deepEqual({ ids, types, spans: spans.map((span) => span ?? null) }, sample);
+      const { inputIds, tokenTypeIds, spans } = tokenizer.encodeWithSpans(strings[7 + i]!);
+      assert.deepEqual(
+        { ids: inputIds, types: tokenTypeIds, spans: spans.map((span) => span ?? null) },
+        sample,
+      );
     }
     for (const [i, text] of strings.entries()) {
       if (i >= LONG && !READ_ALL.includes(name)) break;
@@ -46,20 +49,27 @@ for (const [name, tokenizer] of tokenizers) {
     for (let i = 0, at = strings.length; i < 990; i += 10) {
       const [first, second, third, fourth] = strings.slice(i, i + 4) as [string, string, string, string];
       const batch = tokenizer.encodeBatch([first], { pairs: [second], maxLength: 8 + i % 37 });
-      const count = batch.mask.indexOf(0) < 0 ? batch.length : batch.mask.indexOf(0);
-      const pair = { ids: [...batch.ids.slice(0, count)], types: [...batch.types!.slice(0, count)] };
+      const count = batch.attentionMask.indexOf(0) < 0 ? batch.length : batch.attentionMask.indexOf(0);
+      const pair = {
+        inputIds: [...batch.inputIds.slice(0, count)],
+        tokenTypeIds: [...batch.tokenTypeIds!.slice(0, count)],
+      };
       assert.equal(hashTokens(pair), hashes[at], `pair ${i}`);
       at++;
       const words = tokenizer.encodeWords(strings.slice(i, i + 9), { maxLength: 6 + i % 61 });
       assert.equal(hashTokens(words), hashes[at++], `words ${i}`);
       const question = Array.from(third).slice(0, 12).join("");
       const stride = i % 5;
-      const taken = tokenizer.encodePair(question, "", { maxLength: 1000, stride: 0 })[0]!.ids.length;
+      const taken = tokenizer.encodePair(question, "", { maxLength: 1000, stride: 0 })[0]!.inputIds.length;
       const maxLength = taken + stride + 1 + i % 7;
       const windows = tokenizer.encodePair(question, fourth.repeat(3), { maxLength, stride });
-      const [whole, ...rest] = windows.map((window) => window.types);
-      for (const types of rest) assert.deepEqual(types.slice(0, taken - 1), whole!.slice(0, taken - 1));
-      const hashed = windows.map((window, k) => hashTokens(k === 0 ? window : { ...window, types: [] }));
+      const [whole, ...rest] = windows.map((window) => window.tokenTypeIds);
+      for (const types of rest) {
+        assert.deepEqual(types.slice(0, taken - 1), whole!.slice(0, taken - 1));
+      }
+      const hashed = windows.map((window, k) =>
+        hashTokens(k === 0 ? window : { ...window, tokenTypeIds: [] })
+      );
       if (hashes[at] !== NO_WINDOWS) assert.equal(fnv(hashed), hashes[at], `windows ${i}`);
       at++;
     }

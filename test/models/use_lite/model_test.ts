@@ -20,9 +20,15 @@ async function load(t: TestContext): Promise<LoadedUseLite | undefined> {
 }
 
 function upload({ tokenizer }: LoadedUseLite, texts: readonly string[], padTo?: number): TokenTensors {
-  const { ids, mask, batchSize, length } = tokenizer.encodeBatch(texts, padTo === undefined ? {} : { padTo });
+  const { inputIds, attentionMask, batchSize, length } = tokenizer.encodeBatch(
+    texts,
+    padTo === undefined ? {} : { padTo },
+  );
   const shape = [batchSize, length];
-  return { ids: tensor(gpu, Uint32Array.from(ids), { shape }), mask: tensor(gpu, mask, { shape }) };
+  return {
+    inputIds: tensor(gpu, Uint32Array.from(inputIds), { shape }),
+    attentionMask: tensor(gpu, attentionMask, { shape }),
+  };
 }
 
 test("UseLite gives the package's own sentence vectors to 1e-5", async (t) => {
@@ -78,7 +84,7 @@ test("UseLite's gradients equal directional derivatives of the float64 oracle", 
   if (!model) return;
   const { encoder, tokenizer } = model;
   const text = "Gradients flow to every layer.";
-  const ids = tokenizer.encode(text);
+  const inputIds = tokenizer.encode(text);
   const random = new Random(7);
   const outputWeights = Float64Array.from({ length: 512 }, () => random.normal());
   const host = new Map<string, { shape: readonly number[]; data: Float64Array }>();
@@ -93,7 +99,7 @@ test("UseLite's gradients equal directional derivatives of the float64 oracle", 
   });
   const oracle = (name: string, data: Float64Array) => {
     const parameters = new Map(host).set(name, { shape: host.get(name)!.shape, data });
-    return encodeReference(parameters, ids).vector.reduce(
+    return encodeReference(parameters, inputIds).vector.reduce(
       (total, value, i) => total + value * outputWeights[i]!,
       0,
     );

@@ -117,17 +117,17 @@ test("UseLiteTokenizer.encode() joins runs of unknown characters into one id 0",
 test("UseLiteTokenizer.encodeBatch() pads with zeros and masks", () => {
   const tokenizer = makeTokenizer([["▁", -1], ["a", -1]]);
   assert.deepEqual(tokenizer.encodeBatch(["aaa", "", "a"], { maxLength: 3 }), {
-    ids: Uint32Array.of(6, 7, 7, 0, 0, 0, 6, 7, 0),
-    mask: Float32Array.of(1, 1, 1, 0, 0, 0, 1, 1, 0),
+    inputIds: Uint32Array.of(6, 7, 7, 0, 0, 0, 6, 7, 0),
+    attentionMask: Float32Array.of(1, 1, 1, 0, 0, 0, 1, 1, 0),
     batchSize: 3,
     length: 3,
     numTruncated: 1,
   });
-  assert.deepEqual(tokenizer.encodeBatch(["a"], { padTo: 4 }).ids, Uint32Array.of(6, 7, 0, 0));
+  assert.deepEqual(tokenizer.encodeBatch(["a"], { padTo: 4 }).inputIds, Uint32Array.of(6, 7, 0, 0));
   assert.equal(tokenizer.encodeBatch(["", ""]).length, 1);
   assert.deepEqual(tokenizer.encodeBatch([]), {
-    ids: new Uint32Array(0),
-    mask: new Float32Array(0),
+    inputIds: new Uint32Array(0),
+    attentionMask: new Float32Array(0),
     batchSize: 0,
     length: 1,
     numTruncated: 0,
@@ -163,8 +163,8 @@ test("UseLiteTokenizer.fromJson() refuses what is no vocabulary", () => {
 test("UseLiteTokenizer.encodeWords() names each token's word and encodePair() refuses", () => {
   const tokenizer = makeTokenizer([["▁", -1], ["a", -1], ["▁a", -1.5]]);
   assert.deepEqual(tokenizer.encodeWords(["a", "", "☃", "aa"]), {
-    ids: [8, 6, 0, 8, 7],
-    types: [0, 0, 0, 0, 0],
+    inputIds: [8, 6, 0, 8, 7],
+    tokenTypeIds: [0, 0, 0, 0, 0],
     words: [0, 2, 2, 3, 3],
     isTruncated: false,
   });

@@ -49,11 +49,11 @@ function modelOf(golden: GoldenEncoder, dense: object = {}) {
 
 /** W·mean + b of the reference's states, in float64. */
 function outputsOf(golden: GoldenEncoder, weight: Float32Array, bias: Float32Array): number[] {
-  const [states, mask] = [golden.values("states"), golden.values("mask")];
+  const [states, attentionMask] = [golden.values("states"), golden.values("mask")];
   const rows = golden.values("logits").length / 3;
-  const length = mask.length / rows;
+  const length = attentionMask.length / rows;
   return Array.from({ length: rows }, (_, row) => {
-    const at = Array.from({ length }, (_, t) => row * length + t).filter((t) => mask[t] === 1);
+    const at = Array.from({ length }, (_, t) => row * length + t).filter((t) => attentionMask[t] === 1);
     const mean = Array.from(
       { length: 12 },
       (_, d) => at.reduce((sum, t) => sum + states[12 * t + d]!, 0) / at.length,

@@ -58,9 +58,9 @@ test("evaluate() counts all targets of a row that has as many as tokens, most of
   const task = regression({ labels }) as Task;
   const several = TaskModel.create(gpu, new TinyEncoder(gpu), { task, seed: 2 });
   const targets = Float32Array.from({ length: 2 * size }, (_, i) => Math.sin(i));
-  const mask = Float32Array.from({ length: 2 * size }, (_, i) => i % size < 3 ? 1 : 0);
-  const ids = Uint32Array.from(mask, (kept, i) => kept * (1 + i % 5));
-  const set = createTaskSet({ batchSize: 2, length: size, ids, mask }, { targets });
+  const attentionMask = Float32Array.from({ length: 2 * size }, (_, i) => i % size < 3 ? 1 : 0);
+  const inputIds = Uint32Array.from(attentionMask, (kept, i) => kept * (1 + i % 5));
+  const set = createTaskSet({ batchSize: 2, length: size, inputIds, attentionMask }, { targets });
   const { outputs } = await modelOutputs(several, set);
   const loss = outputs.reduce((sum, value, i) => sum + (value - targets[i]!) ** 2, 0) / (2 * size);
   // Squares below 2 of differences that round once.
@@ -83,7 +83,7 @@ test("evaluate() refuses an empty set and names the first row whose outputs aren
   const encoder = new TinyEncoder(gpu);
   const broken = TaskModel.create(gpu, encoder, { task: classification({ labels: ["a", "b"] }), seed: 1 });
   const rare = createTaskSet(
-    { batchSize: 2, length: 1, ids: Uint32Array.of(3, 7), mask: Float32Array.of(1, 1) },
+    { batchSize: 2, length: 1, inputIds: Uint32Array.of(3, 7), attentionMask: Float32Array.of(1, 1) },
     { targets: Int32Array.of(0, 0) },
   );
   const rows = await encoder.embedding.weight.floats();
@@ -107,9 +107,9 @@ test("evaluate() refuses a row of which one output isn't finite", async () => {
 });
 
 test("evaluate() doesn't take a token id outside the vocabulary for a word", async () => {
-  const ids = data.ids.slice();
-  ids[3 * data.length] = 1e6;
-  await assert.rejects(evaluate(model, { ...data, ids }), {
+  const inputIds = data.inputIds.slice();
+  inputIds[3 * data.length] = 1e6;
+  await assert.rejects(evaluate(model, { ...data, inputIds }), {
     name: "NonFiniteError",
     message: /row 3: .* or a token id is outside its vocabulary/,
   });

@@ -5,11 +5,11 @@ import { createTaskSet } from "../../../src/tasks/mod.ts";
 
 /** Rows of so many tokens, padded to one length. */
 function setOf(lengths: readonly number[], length: number) {
-  const mask = Float32Array.from(
+  const attentionMask = Float32Array.from(
     lengths.flatMap((tokens) => Array.from({ length }, (_, t) => t < tokens ? 1 : 0)),
   );
-  const ids = new Uint32Array(mask.length);
-  return createTaskSet({ ids, mask, batchSize: lengths.length, length }, {
+  const inputIds = new Uint32Array(attentionMask.length);
+  return createTaskSet({ inputIds, attentionMask, batchSize: lengths.length, length }, {
     targets: new Int32Array(lengths.length),
   });
 }

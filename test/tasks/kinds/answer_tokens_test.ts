@@ -6,8 +6,8 @@ import { answerTokens } from "../../../src/tasks/kinds/_answer_tokens.ts";
 /** Two windows on "~~dog~ran~~~far~~" that share "ran"; a tokenizer may drop characters, here every "~". */
 const context = "~~dog~ran~~~far~~";
 const windows = [[[2, 5], [6, 9]], [[6, 9], [12, 15]]].map((spans) => ({
-  ids: [],
-  types: [],
+  inputIds: [],
+  tokenTypeIds: [],
   spans: [undefined, undefined, ...spans, undefined],
 })) as readonly (Pick<PairWindow, "spans">)[] as readonly PairWindow[];
 

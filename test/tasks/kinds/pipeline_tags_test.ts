@@ -29,9 +29,9 @@ const task = tokenClassification({ labels });
 const MAX_LENGTH = 160;
 
 /** The golden script's outputs. */
-function outputsOf(ids: readonly number[]): Float32Array {
+function outputsOf(inputIds: readonly number[]): Float32Array {
   const outputs = new Float32Array(MAX_LENGTH * labels.length);
-  ids.forEach((id, place) => {
+  inputIds.forEach((id, place) => {
     outputs[place * labels.length + (id * 31 + place * 17 + id * place % 7) % 5] = 4;
   });
   return outputs;
@@ -40,9 +40,9 @@ function outputsOf(ids: readonly number[]): Float32Array {
 function predict(text: string, { file, settings }: { file: unknown; settings: object }) {
   const tokenizer = new HfTokenizer(file, { config: settings });
   const set = task.prepare([task.ask(text)], tokenizer, { maxLength: MAX_LENGTH });
-  const { ids, tokens } = tokenizer.encodeText(text);
-  const [prediction] = task.predict(set, outputsOf(ids));
-  return { ...prediction!, places: [...set.firstTokens[0]!], ids, tokens };
+  const { inputIds, tokens } = tokenizer.encodeText(text);
+  const [prediction] = task.predict(set, outputsOf(inputIds));
+  return { ...prediction!, places: [...set.firstTokens[0]!], inputIds, tokens };
 }
 
 const entitiesOf = (entities: readonly unknown[]) =>
@@ -53,7 +53,7 @@ for (const each of tokenizers) {
     let compared = 0;
     for (const { kind, text, ids, none, simple, first } of each.texts) {
       const found = predict(text, each);
-      assert.deepEqual(found.ids, ids);
+      assert.deepEqual(found.inputIds, ids);
       assert.equal(found.tags.length, found.words!.length);
       const tags = new Map(none.map(([index, ...tag]) => [index, tag]));
       found.words!.forEach((word, i) => {

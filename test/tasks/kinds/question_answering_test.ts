@@ -39,23 +39,23 @@ test("questionAnswering() sees a long context through windows that share a strid
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([ask("dog"), { ...ask(), context: "no" }], tokenizer, options);
   assert.equal(
-    tokenizer.spell(set.ids),
+    tokenizer.spell(set.inputIds),
     "[ who ran ] The old dog ran ] [ who ran ] ran far awa y ] [ who ran ] no ] _ _ _",
   );
-  assert.deepEqual([...set.types!.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
-  assert.deepEqual([...set.mask.subarray(18)], [1, 1, 1, 1, 1, 1, 0, 0, 0]);
+  assert.deepEqual([...set.tokenTypeIds!.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
+  assert.deepEqual([...set.attentionMask.subarray(18)], [1, 1, 1, 1, 1, 1, 0, 0, 0]);
   assert.deepEqual([set.numExamples, set.size, set.targetsPerRow], [2, 3, 2]);
   assert.deepEqual(set.firstRows, Uint32Array.of(0, 2, 3));
   // A third of the length of rows by default.
   const [first, second] = [questionAnswering(), questionAnswering({ stride: 3 })].map((each) =>
     each.prepare([ask("dog")], tokenizer, options)
   );
-  assert.deepEqual(first!.ids, second!.ids);
-  assert.notDeepEqual(first!.ids, set.ids.subarray(0, 18));
+  assert.deepEqual(first!.inputIds, second!.inputIds);
+  assert.notDeepEqual(first!.inputIds, set.inputIds.subarray(0, 18));
   const [rounded, whole] = [questionAnswering(), questionAnswering({ stride: 3 })].map((each) =>
     each.prepare([ask("dog")], tokenizer, { maxLength: 11 })
   );
-  assert.deepEqual(rounded!.ids, whole!.ids);
+  assert.deepEqual(rounded!.inputIds, whole!.inputIds);
 });
 
 test("questionAnswering() targets the first and last token of the first answer, or the first token of the row", () => {
@@ -79,7 +79,7 @@ test("questionAnswering() counts characters in UTF-16 units", () => {
   const question = { id: "1", question: "x", context, answers: [{ text: "🙂 dog", start: 8 }] };
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([question], tokenizer, options);
-  assert.equal(tokenizer.spell(set.ids), "[ x ] a 🙂🙂🙂 🙂 dog ] _");
+  assert.equal(tokenizer.spell(set.inputIds), "[ x ] a 🙂🙂🙂 🙂 dog ] _");
   assert.deepEqual([...set.targets], [5, 6]);
   const [prediction] = task.predict(set, outputsOf(set, [[0, 4, 1, 0], [0, 5, 0, 1]]));
   assert.equal(prediction!.text, "🙂🙂🙂🙂");
@@ -102,21 +102,24 @@ test("questionAnswering()'s losses and their gradients are the oracle's, and pad
   for (const length of [4, 5, 140]) {
     const at = (row: number, token: number) => [starts, ends].map((of) => of[row]![token] ?? 50 + token);
     const cells = [0, 1].flatMap((row) => Array.from({ length }, (_, token) => at(row, token)));
-    const mask = F64Array.from(
+    const attentionMask = F64Array.from(
       [1, 2, length],
       [4, 3].flatMap((n) => cells.slice(0, length).map((_, t) => t < n ? 1 : 0)),
     );
     const { y, shape, dy, gradients: [dx] } = await evaluate(
       gpu,
       (outputs: Tensor) =>
-        task.losses(outputs, { targets: uploadIntegers(gpu, targets, "i32"), mask: upload(gpu, mask) }),
+        task.losses(outputs, {
+          targets: uploadIntegers(gpu, targets, "i32"),
+          attentionMask: upload(gpu, attentionMask),
+        }),
       { inputs: [F64Array.fromF32([1, 2, length, 2], cells.flat())] },
     );
     assert.deepEqual(shape, [1, 2, 2]);
     // Losses below 7 from some ten roundings of 6e-8, and exponentials off by 2e-7.
     assertClose(y, wanted.flatMap(({ data }) => [...data]), { absolute: 3e-6 });
     const kept: number[] = [];
-    dx!.forEach((value, i) => mask.data[i >> 1] === 1 ? kept.push(value) : assert.ok(value === 0));
+    dx!.forEach((value, i) => attentionMask.data[i >> 1] === 1 ? kept.push(value) : assert.ok(value === 0));
     const gradient = [0, 1].flatMap((row) => {
       const n = starts[row]!.length;
       const { data } = reference.crossEntropyGradient(

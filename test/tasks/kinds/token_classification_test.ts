@@ -33,7 +33,7 @@ test("tokenClassification() puts a word's tag on its first token; the others don
   const tokenizer = new FakeTokenizer();
   const set = task.prepare(examples, tokenizer, { maxLength: 8 });
   assert.equal(
-    tokenizer.spell(set.ids),
+    tokenizer.spell(set.inputIds),
     "[ Ada Lov ela ce wro te ] [ to Bab bag e ] _ _ [ x ] _ _ _ _ _",
   );
   const x = -100;
@@ -49,7 +49,7 @@ test("tokenClassification() puts a word's tag on its first token; the others don
 test("tokenClassification() takes words cut off for O and scores them so", () => {
   const tokenizer = new FakeTokenizer();
   const set = task.prepare(examples, tokenizer, { maxLength: 4 });
-  assert.equal(tokenizer.spell(set.ids), "[ Ada Lov ] [ to Bab ] [ x ] _");
+  assert.equal(tokenizer.spell(set.inputIds), "[ Ada Lov ] [ to Bab ] [ x ] _");
   assert.deepEqual(set.firstTokens[0], Int32Array.of(1, 2, -1));
   assert.equal(set.numTruncated, 2);
   const outputs = outputsOf([["O", "B-PER", "I-PER"], ["O", "O", "B-PER"], ["O", "O"]], 4);
@@ -97,7 +97,10 @@ test("tokenClassification()'s losses and their gradients are the oracle's, 0 whe
   const { shape, y, dy, gradients: [dx] } = await evaluate(
     gpu,
     (outputs) =>
-      task.losses(outputs, { targets: uploadIntegers(gpu, targets, "i32"), mask: upload(gpu, targets) }),
+      task.losses(outputs, {
+        targets: uploadIntegers(gpu, targets, "i32"),
+        attentionMask: upload(gpu, targets),
+      }),
     { inputs: [logits] },
   );
   assert.deepEqual(shape, [1, 2, 3]);
@@ -128,8 +131,8 @@ test("tokenClassification() aligns any words: each is seen at most once, in orde
       assert.equal(new Set(seen).size, seen.length);
       places.forEach((place, word) => {
         if (place < 0) return;
-        const piece = tokenizer.spell([set.ids[at(place)]!]);
-        assert.ok(tokens[word]!.startsWith(piece) && set.mask[at(place)] === 1);
+        const piece = tokenizer.spell([set.inputIds[at(place)]!]);
+        assert.ok(tokens[word]!.startsWith(piece) && set.attentionMask[at(place)] === 1);
         assert.equal(labels[set.targets[at(place)]!], tags[word]);
       });
       const counted = set.targets.subarray(at(0), at(maxLength)).filter((target) => target !== -100);
@@ -173,7 +176,7 @@ test("tokenClassification() says where words and entities of a text stand, in UT
   const text = "😀 Ada Lovelace wrote";
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([task.ask(text)], tokenizer, { maxLength: 7 });
-  assert.equal(tokenizer.spell(set.ids), "[ 😀 Ada Lov ela ce ]");
+  assert.equal(tokenizer.spell(set.inputIds), "[ 😀 Ada Lov ela ce ]");
   assert.equal(set.numTruncated, 1);
   assert.deepEqual(task.predict(set, outputsOf([["O", "O", "B-PER", "I-PER", "B-PER", "O"]], 7)), [{
     tags: ["O", "B-PER", "I-PER", "O"],
@@ -197,20 +200,22 @@ test("tagsOf() puts O first and the others in code unit order", () => {
 /** A tokenizer that puts nothing before and behind a text, so that a word's first token may be a row's first. */
 class BareTokenizer extends FakeTokenizer {
   override encodeWords(words: readonly string[], { maxLength = Infinity }: EncodeOptions = {}): WordTokens {
-    const { ids, types, words: owners, isTruncated } = super.encodeWords(words, { maxLength: maxLength + 2 });
+    const { inputIds, tokenTypeIds, words: owners, isTruncated } = super.encodeWords(words, {
+      maxLength: maxLength + 2,
+    });
     return {
-      ids: ids.slice(1, -1),
-      types: types.slice(1, -1),
+      inputIds: inputIds.slice(1, -1),
+      tokenTypeIds: tokenTypeIds.slice(1, -1),
       words: owners.slice(1, -1),
       isTruncated,
     };
   }
 
   override encodeText(text: string, { maxLength = Infinity }: EncodeOptions = {}): TextTokens {
-    const { ids, types, tokens } = super.encodeText(text, { maxLength: maxLength + 2 });
+    const { inputIds, tokenTypeIds, tokens } = super.encodeText(text, { maxLength: maxLength + 2 });
     return {
-      ids: ids.slice(1, -1),
-      types: types.slice(1, -1),
+      inputIds: inputIds.slice(1, -1),
+      tokenTypeIds: tokenTypeIds.slice(1, -1),
       tokens: tokens.map(({ place, ...token }) => ({ ...token, place: place < 0 ? -1 : place - 1 })),
     };
   }
@@ -219,7 +224,7 @@ class BareTokenizer extends FakeTokenizer {
 test("tokenClassification() reads words at the very start and end of a row", () => {
   const tokenizer = new BareTokenizer();
   const set = task.prepare([example("Ada Lovelace wrote", "B-PER I-PER O")], tokenizer, { maxLength: 7 });
-  assert.equal(tokenizer.spell(set.ids), "Ada Lov ela ce wro te _");
+  assert.equal(tokenizer.spell(set.inputIds), "Ada Lov ela ce wro te _");
   const x = -100;
   assert.deepEqual([...set.targets], [1, 2, x, x, 0, x, x]);
   const outputs = outputsOf([["B-PER", "I-PER", "O", "O", "O", "O", "O"]], 7);

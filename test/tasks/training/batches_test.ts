@@ -69,8 +69,8 @@ test("packBatches() lays plans side by side: whose rows are whose, and nothing b
           const example = batch[i];
           const own = (source: Uint32Array | Float32Array) =>
             example === undefined ? [0, 0, 0] : [...source.slice(example * 3, example * 3 + 3)];
-          assert.deepEqual([...packed.ids.slice(row * 3, row * 3 + 3)], own(data.ids));
-          assert.deepEqual([...packed.mask.slice(row * 3, row * 3 + 3)], own(data.mask));
+          assert.deepEqual([...packed.inputIds.slice(row * 3, row * 3 + 3)], own(data.inputIds));
+          assert.deepEqual([...packed.attentionMask.slice(row * 3, row * 3 + 3)], own(data.attentionMask));
           assert.equal(packed.targets[row], example === undefined ? 0 : data.targets[example]);
           assert.equal(packed.weights[row], example === undefined ? 0 : Math.fround(1 / batch.length));
         }
@@ -84,16 +84,16 @@ test("packBatches() lays out types, several targets a row, and their weights by 
   const data = createTaskSet({
     batchSize: 3,
     length: 2,
-    ids: Uint32Array.of(1, 2, 3, 4, 5, 6),
-    mask: Float32Array.of(1, 1, 1, 0, 1, 1),
-    types: Uint32Array.of(0, 1, 0, 0, 1, 0),
+    inputIds: Uint32Array.of(1, 2, 3, 4, 5, 6),
+    attentionMask: Float32Array.of(1, 1, 1, 0, 1, 1),
+    tokenTypeIds: Uint32Array.of(0, 1, 0, 0, 1, 0),
   }, { targets: Int32Array.of(7, x, 8, 9, x, x) });
   // Two members, of which the second has no second step; its batch has no target that counts.
   const packed = packBatches(data, [[[0, 1], [1]], [[2]]], 2);
   const third = Math.fround(1 / 3);
-  assert.deepEqual(packed.types, Uint32Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
-  assert.deepEqual(packed.ids, Uint32Array.of(1, 2, 3, 4, 5, 6, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0));
-  assert.deepEqual(packed.mask, Float32Array.of(1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(packed.tokenTypeIds, Uint32Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(packed.inputIds, Uint32Array.of(1, 2, 3, 4, 5, 6, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(packed.attentionMask, Float32Array.of(1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
   assert.deepEqual(packed.targets, Int32Array.of(7, x, 8, 9, x, x, 0, 0, 8, 9, 0, 0, 0, 0, 0, 0));
   assert.deepEqual(
     packed.weights,

@@ -242,8 +242,8 @@ test("trainBlock() starts from a loss that is evaluate()'s on the same examples"
   const tokens = {
     batchSize: 4,
     length: 4,
-    ids: Uint32Array.from(pick(data.ids)),
-    mask: Float32Array.from(pick(data.mask)),
+    inputIds: Uint32Array.from(pick(data.inputIds)),
+    attentionMask: Float32Array.from(pick(data.attentionMask)),
   };
   const targets = Int32Array.from(examples, (i) => data.targets[i]!);
   const { loss } = await evaluate(decomposed, createTaskSet(tokens, { targets }));

@@ -43,13 +43,13 @@ for (const [kind, task] of Object.entries(tasks)) {
   const set = createTaskSet({
     batchSize,
     length,
-    ids: Uint32Array.from(ids.flat()),
-    mask: Float32Array.from(mask.flat()),
+    inputIds: Uint32Array.from(ids.flat()),
+    attentionMask: Float32Array.from(mask.flat()),
   }, { targets: /regression|multi/.test(kind) ? Float32Array.from(targets) : Int32Array.from(targets) });
 
   test(`evaluate() gives the loss of ${kind} that torch does, in batches of any size`, async () => {
     const { outputs } = await modelOutputs(model, set);
-    const counts = set.mask.length === outputs.length / 3 ? set.mask : undefined;
+    const counts = set.attentionMask.length === outputs.length / 3 ? set.attentionMask : undefined;
     // Outputs of padding mean nothing.
     const kept = (values: ArrayLike<number>) =>
       Array.from(values).filter((_, i) => counts?.[Math.trunc(i / 3)] !== 0);
@@ -131,8 +131,8 @@ test("evaluate() refuses rows of which no target counts", async () => {
   const cut = createTaskSet({
     batchSize: 2,
     length: 1,
-    ids: Uint32Array.of(1, 2),
-    mask: Float32Array.of(1, 1),
+    inputIds: Uint32Array.of(1, 2),
+    attentionMask: Float32Array.of(1, 1),
   }, { targets: Int32Array.of(-100, -100) });
   await assert.rejects(evaluate(model, cut), {
     name: "RangeError",
@@ -144,7 +144,12 @@ test("evaluate() refuses rows of which no target counts", async () => {
 test("evaluate() refuses a token that the encoder has no embedding for", async () => {
   const task = tasks["sequence-classification"]!;
   const { model } = await openTaskModel(gpu, folderFiles(join(lossesFolder, task.kind)), { task });
-  const rows = { batchSize: 1, length: 2, ids: Uint32Array.of(1, 1000), mask: Float32Array.of(1, 1) };
+  const rows = {
+    batchSize: 1,
+    length: 2,
+    inputIds: Uint32Array.of(1, 1000),
+    attentionMask: Float32Array.of(1, 1),
+  };
   const set = createTaskSet(rows, { targets: Int32Array.of(0) });
   await assert.rejects(evaluate(model, set), { name: "RangeError", message: /1000/ });
 });

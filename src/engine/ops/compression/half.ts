@@ -1,0 +1,35 @@
+import source from "../../../shaders/compression/half.wgsl";
+import { Kernel } from "../../gpu/kernel.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import { checkOperands, launch } from "../launch.ts";
+
+const toHalfKernel = new Kernel({ name: "to_half", source, entry: "to_half", bindings: ["read", "write"] });
+const toFloatKernel = new Kernel({
+  name: "to_float",
+  source,
+  entry: "to_float",
+  bindings: ["read", "write"],
+});
+
+/**
+ * A copy in half precision, which takes half the memory and may stand as the weight of `linear` or the table of
+ * `embedding`; sums stay in f32. Values round to 11 bits (relative error 2⁻¹¹ from 2⁻¹⁴ on, absolute 2⁻²⁵ below), and
+ * those beyond 65504 become infinite. No gradient goes through it.
+ */
+export function toHalf(x: Tensor): Tensor {
+  checkOperands("round to half precision", [x]);
+  const halves = empty(x.gpu, x.shape, "f16");
+  launch(toHalfKernel, { tensors: [x, halves], params: [x.size], threads: Math.ceil(x.size / 2) });
+  return halves;
+}
+
+/**
+ * A tensor in f32: a copy of one in half precision, another handle on one that is f32 already. No gradient goes through it.
+ */
+export function toFloat(x: Tensor): Tensor {
+  if (x.dtype === "f32") return x.detach();
+  checkOperands("widen", [x], "f16");
+  const floats = empty(x.gpu, x.shape);
+  launch(toFloatKernel, { tensors: [x, floats], params: [x.size], threads: Math.ceil(x.size / 2) });
+  return floats;
+}

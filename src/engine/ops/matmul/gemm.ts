@@ -1,0 +1,262 @@
+import mathSource from "../../../shaders/common/math.wgsl";
+import commonSource from "../../../shaders/matmul/matmul.wgsl";
+import registerSource from "../../../shaders/matmul/matmul_register.wgsl";
+import sumSource from "../../../shaders/matmul/matmul_sum.wgsl";
+import workgroupSource from "../../../shaders/matmul/matmul_workgroup.wgsl";
+import { f32Bits } from "../../gpu/device.ts";
+import { type BindingAccess, Kernel } from "../../gpu/kernel.ts";
+import type { MatmulProblem } from "./matmul_plan.ts";
+import { empty, type Tensor } from "../../tensor.ts";
+import { launch } from "../launch.ts";
+import { padRows } from "./_pad_rows.ts";
+import { tuningOf } from "./tuning.ts";
+
+/** A batch of matrices inside a tensor: strides and offset in elements. */
+export interface MatrixView {
+  readonly tensor: Tensor;
+  /** Of the first element; 0 by default. */
+  readonly offset?: number;
+  /** Between rows as they are stored. */
+  readonly row: number;
+  /** Between outer and inner entries of the batch; 0 where the batch shares one matrix. */
+  readonly outer?: number;
+  readonly inner?: number;
+  /** What follows a stored row up to a multiple of four leaves every sum as it is; see {@linkcode padRows}. */
+  readonly padded?: boolean;
+}
+
+/** What is done to the sums of a product before they are stored for good. */
+export interface Epilogue {
+  /** n values, added to every row; one set for each outer and inner entry by their strides. */
+  readonly bias?: { readonly tensor: Tensor; readonly outer?: number; readonly inner?: number } | undefined;
+  /** Added last; placed as C. */
+  readonly residual?: Tensor | undefined;
+  /** Applied to the sums with their bias; not together with `residual`. */
+  readonly activation?: Activation | undefined;
+  /** Gets the activation's derivative; placed as C. */
+  readonly slope?: Tensor | undefined;
+}
+
+/** A function between two linear layers. */
+export type Activation = "gelu" | "relu";
+
+/** One batched product C = alpha·op(A)·op(B), with all that may be done on the way. */
+export interface GemmOptions extends Epilogue {
+  readonly a: MatrixView;
+  /** May be stored in half precision. */
+  readonly b: MatrixView;
+  /** Written; may be a strided part of a tensor. */
+  readonly c: MatrixView;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Outer and inner batch extents. */
+  readonly batch?: readonly [number, number];
+  /** A is stored [k, m]. */
+  readonly transposeA?: boolean;
+  /** B is stored [n, k]. */
+  readonly transposeB?: boolean;
+  /** A second product of the same layout, whose terms each sum goes on with; alpha is 1. */
+  readonly second?: { readonly a: MatrixView; readonly b: MatrixView; readonly k: number } | undefined;
+  /** One number, or f32 with one for each outer entry of the batch; then there is no bias. */
+  readonly alpha?: number | Tensor;
+  /** The sums start from C, so that a sum over k in two launches has the bits of one; alpha is 1. */
+  readonly accumulate?: boolean;
+  /** Keeps each sum one chain on every adapter; for products without a weight, where m and n change with padding. */
+  readonly whole?: boolean;
+}
+
+const sources = { register: registerSource, workgroup: workgroupSource, sum: sumSource };
+
+/**
+ * Records one batched matrix product. Each element is one chain of fused multiply-adds in the order of k, whatever
+ * tile is chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
+ */
+export function gemm(options: GemmOptions): void {
+  const padded = padOperands(options);
+  runGemm({ ...options, ...padded });
+  for (const { tensor } of Object.values(padded)) tensor.dispose();
+}
+
+/**
+ * Copies of operands of odd rows that are read so often that four elements at a time pay for the copy: on CPUs, whose
+ * cost is the number of loads. What follows the last k leaves every sum as it is, and so no bit depends on the copy.
+ */
+function padOperands({ a, b, c, m, n, k, batch = [1, 1], ...options }: GemmOptions) {
+  const { transposeA = false, transposeB = false } = options;
+  const padded: { a?: MatrixView; b?: MatrixView } = {};
+  const { class: adapterClass, subgroupSize } = c.tensor.gpu.adapter;
+  if (adapterClass !== "cpu" || subgroupSize === undefined || batch[0] * batch[1] !== 1 || k === 0) {
+    return padded;
+  }
+  const [widthA, widthB] = [transposeA ? m : k, transposeB ? k : n];
+  if (n >= readsWorthCopy && m >= readsWorthCopy && k >= readsWorthCopy) {
+    if (!isVectorizable(a, widthA)) {
+      padded.a = padRows(a, { rows: transposeA ? k : m, width: widthA, value: 0 });
+    }
+    if (!isVectorizable(b, widthB) && b.tensor.dtype !== "f16") {
+      padded.b = padRows(b, { rows: transposeB ? n : k, width: widthB, value: -0 });
+    }
+  }
+  return padded;
+}
+
+/** The least side of a product whose operands are worth a copy. */
+const readsWorthCopy = 64;
+
+function runGemm(options: GemmOptions): void {
+  const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false, whole = false } = options;
+  const { transposeA = false, transposeB = false } = options;
+  const count = batch[0] * batch[1];
+  if (m * n * count === 0) return;
+  const { gpu } = c.tensor;
+  const { class: adapterClass, subgroupSize } = gpu.adapter;
+  const terms = second ? [{ a, b, k }, second] : [{ a, b, k }];
+  const problem: MatmulProblem = {
+    m,
+    n,
+    k: Math.max(k, 1), // an empty sum is 0, which the kernels start at
+    ...(second && { k1: second.k }),
+    batch: count,
+    transposeA,
+    transposeB,
+    vecA: isVectorizable(a, transposeA ? m : k),
+    vecB: isVectorizable(b, transposeB ? k : n),
+    halfB: b.tensor.dtype === "f16",
+    accumulate,
+    whole,
+    adapterClass,
+    ...(subgroupSize !== undefined && { subgroupSize }),
+  };
+  const plan = tuningOf(gpu).plan(problem);
+  const params = [...shared(options, plan.splits), ...terms.flatMap(termWords)];
+  const operands = terms.map((term) => [term.a.tensor, term.b.tensor]);
+  const flops = 2 * count * m * n * (k + (second?.k ?? 0));
+  if (plan.splits === 1) {
+    run(plan.shader, options, { params, operands, flops, ...plan });
+    return;
+  }
+  // The parts, dense and without an epilogue; then their sum with it.
+  const parts = empty(gpu, [plan.splits, count, m, n]);
+  const dense = { tensor: parts, row: n, outer: batch[1] * m * n, inner: m * n };
+  const unfinished = { ...options, ...noEpilogue, alpha: 1, c: dense };
+  run(plan.shader, unfinished, {
+    params: [...shared(unfinished, plan.splits), ...terms.flatMap(termWords)],
+    operands,
+    flops,
+    ...plan,
+  });
+  run("sum", options, {
+    params,
+    operands: [[parts]],
+    flops: count * m * n * plan.splits,
+    constants: { SECOND: false, HALF_B: false },
+  });
+  parts.dispose();
+}
+
+const noEpilogue = { bias: undefined, residual: undefined, activation: undefined, slope: undefined };
+
+interface Run {
+  readonly params: readonly number[];
+  /** A and B of each product. */
+  readonly operands: readonly (readonly Tensor[])[];
+  readonly flops: number;
+  readonly constants: Readonly<Record<string, number | boolean | string>>;
+  /** One thread an element of C where it's left out. */
+  readonly workgroups?: readonly [number, number, number];
+}
+
+function run(shader: keyof typeof sources, options: GemmOptions, settings: Run): void {
+  const { bias, residual, activation, slope, c, m, n, batch = [1, 1], alpha = 1 } = options;
+  const { params, operands, flops, constants, workgroups } = settings;
+  const [[a, b = a!], ...rest] = operands as [Tensor[], ...Tensor[][]];
+  launch(kernelFor(shader, { terms: operands.length, residual, activation, slope }), {
+    tensors: [
+      a!,
+      b,
+      c.tensor,
+      typeof alpha === "number" ? bias?.tensor ?? a! : alpha,
+      ...rest.flat(),
+      ...(residual ? [residual] : []),
+      ...(slope ? [slope] : []),
+    ],
+    params,
+    flops,
+    detail: detailOf(options),
+    ...(workgroups ? { workgroups } : { threads: batch[0] * batch[1] * m * n }),
+    constants: {
+      ...constants,
+      SCALED: typeof alpha !== "number",
+      RESIDUAL: residual !== undefined,
+      ACTIVATION: activation !== undefined,
+      GELU: activation === "gelu",
+      SLOPE: slope !== undefined,
+    },
+  });
+}
+
+/** Layout and size, as a profile shows them. */
+function detailOf({ m, n, k, batch = [1, 1], transposeA, transposeB }: GemmOptions): string {
+  const count = batch[0] * batch[1];
+  return `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"} ${count > 1 ? `${count}×` : ""}${m}×${n}×${k}`;
+}
+
+const kernels = new Map<string, Kernel>();
+
+/** The kernel with as many bindings as the launch has tensors; the elementary functions go in where they are used. */
+function kernelFor(
+  shader: keyof typeof sources,
+  { terms, residual, activation, slope }: { terms: number } & Epilogue,
+): Kernel {
+  const extra: BindingAccess[] = [
+    ...(terms === 2 ? ["read", "read"] as const : []),
+    ...(residual ? ["read"] as const : []),
+    ...(slope ? ["write"] as const : []),
+  ];
+  const key = `${shader} ${extra.join()} ${activation !== undefined}`;
+  let kernel = kernels.get(key);
+  if (kernel === undefined) {
+    kernel = new Kernel({
+      name: `matmul_${shader}`,
+      source: (activation ? mathSource : "") + commonSource + sources[shader],
+      bindings: ["read", "read", "write", "read", ...extra],
+    });
+    kernels.set(key, kernel);
+  }
+  return kernel;
+}
+
+/** The uniform words that all products of a launch share. */
+function shared({ m, n, c, bias, batch = [1, 1], alpha = 1 }: GemmOptions, splits: number): number[] {
+  return [
+    m,
+    n,
+    batch[0] * batch[1],
+    batch[1],
+    ...placement(c),
+    bias?.outer ?? 0,
+    bias?.inner ?? 0,
+    f32Bits(typeof alpha === "number" ? alpha : 1),
+    splits,
+    bias ? 1 : 0,
+    0,
+    0,
+    0,
+  ];
+}
+
+function termWords({ a, b, k }: { a: MatrixView; b: MatrixView; k: number }): number[] {
+  return [k, ...placement(a), ...placement(b), 0, 0, 0];
+}
+
+function placement({ offset = 0, row, outer = 0, inner = 0 }: MatrixView): number[] {
+  return [offset, row, outer, inner];
+}
+
+function isVectorizable(
+  { offset = 0, row, outer = 0, inner = 0, padded = false }: MatrixView,
+  extent: number,
+): boolean {
+  return [offset, row, outer, inner, padded ? 0 : extent].every((value) => value % 4 === 0);
+}

@@ -1,0 +1,85 @@
+import {
+  type Embeddings,
+  kMeans,
+  labelPermutations,
+  type Partition,
+  type PartitionInput,
+} from "../../data/mod.ts";
+import { randomKey, RandomStream } from "../../engine/mod.ts";
+import { needsOf, type PartitionConfig, partitionerOf } from "../config/partition_config.ts";
+import { ConfigError } from "../config/parse_config.ts";
+import { classOf, type Example } from "./load_data.ts";
+
+/** Options of {@linkcode partitionExamples}. */
+export interface PartitionExamplesOptions {
+  /** Seed of every draw of the partition. */
+  readonly seed: number;
+  /** The classes of the task in their order. */
+  readonly labels: readonly string[];
+  /** Needed where {@linkcode needsEmbeddings} says so. */
+  readonly embeddings?: Embeddings | undefined;
+}
+
+/** Who holds which examples, and what their classes mean there. */
+export interface ExamplePartition extends Partition {
+  /** For each client what it sees each class as, by its number; undefined if all see the same. */
+  readonly labelPermutations?: readonly (readonly number[])[];
+}
+
+/** Whether a partition looks at the pretrained encoder's embeddings of examples, so that weights come before it. */
+export function needsEmbeddings(partition: PartitionConfig): boolean {
+  return needsOf(partition).includes("embeddings");
+}
+
+/**
+ * Shares examples out among clients as a configuration says.
+ *
+ * @throws {ConfigError} when the partition needs something that the examples don't have.
+ * @throws {RangeError} when the examples can't be shared out as its options ask.
+ */
+export function partitionExamples(
+  examples: readonly Example[],
+  config: PartitionConfig,
+  { seed, labels, embeddings }: PartitionExamplesOptions,
+): ExamplePartition {
+  const partitioner = partitionerOf(config);
+  const input = inputOf(examples, config, { seed, labels, embeddings });
+  const partition = partitioner.partition({ numExamples: examples.length, ...input }, { seed });
+  if (!config.labelPermutation) return partition;
+  const sizes = { numClients: partition.clients.length, numClasses: labels.length };
+  return { ...partition, labelPermutations: labelPermutations({ ...sizes, seed }) };
+}
+
+function inputOf(
+  examples: readonly Example[],
+  config: PartitionConfig,
+  { seed, labels, embeddings }: PartitionExamplesOptions,
+): Partial<PartitionInput> {
+  const { by = "classes" } = config;
+  const needs = needsOf(config);
+  if (needs.includes("values")) return { values: examples.map(valueOf) };
+  if (needs.includes("labels")) return { labels: examples.map((each) => classOf(each)!), classes: labels };
+  if (needs.includes("keys")) {
+    const keys = examples.map(keyOf);
+    return by === "keys" ? { labels: keys } : { keys };
+  }
+  if (!needs.includes("embeddings") || embeddings === undefined) return {};
+  if (typeof by === "string") return { embeddings };
+  const stream = new RandomStream(randomKey(seed, "partition clusters"));
+  return { labels: kMeans(embeddings, { numClusters: by.clusters, stream }).labels };
+}
+
+function keyOf({ key }: Example): string {
+  if (key === undefined) throw new ConfigError("Cannot partition by key: set data.columns.key");
+  return key;
+}
+
+function valueOf(example: Example, index: number): number {
+  const value = "value" in example ? example.value : undefined;
+  if (typeof value === "number") return value;
+  throw new ConfigError(
+    `Cannot partition by value: expected one value of each example, got ${
+      value === undefined ? "none" : value.length
+    } of example ${index}`,
+  );
+}
