@@ -23,18 +23,19 @@ export function siteOf(name: string): readonly [number, number] {
  *
  * @returns the largest magnitude.
  */
-export function quantizeRow(row: Float32Array, target: Int8Array, options: QuantizeRowOptions): number {
-  const { levels, key, site } = options;
-  const bits = bitsOf(row);
+export function quantizeRow(values: Float32Array, target: Int8Array, options: QuantizeRowOptions): number {
+  const { levels, key, site, row } = options;
+  const bits = bitsOf(values);
   // Magnitudes have the order of their bits.
-  const largest = bits.reduce((sofar, word) => Math.max(sofar, word & 0x7fffffff), 0);
+  let largest = 0;
+  for (let i = 0; i < bits.length; i++) largest = Math.max(largest, bits[i]! & 0x7fffffff);
   let draws: PhiloxBlock = [0, 0, 0, 0];
-  bits.forEach((word, column) => {
-    if (column % 4 === 0) draws = philox4x32([column / 4, options.row, ...site], key);
-    const magnitude = word & 0x7fffffff;
+  for (let column = 0; column < bits.length; column++) {
+    if (column % 4 === 0) draws = philox4x32([column / 4, row, ...site], key);
+    const magnitude = bits[column]! & 0x7fffffff;
     const level = magnitude === 0 ? 0 : levelOf(magnitude, { largest, levels, draw: draws[column % 4]! });
-    target[column] = word >>> 31 === 0 ? level : -level;
-  });
+    target[column] = bits[column]! >>> 31 === 0 ? level : -level;
+  }
   return new Float32Array(Uint32Array.of(largest).buffer)[0]!;
 }
 

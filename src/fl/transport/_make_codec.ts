@@ -58,7 +58,7 @@ export function makeCodec(parts: CodecParts): Codec {
       checkEntries(tensors, { expected: parts.entries(shapes), codec: name });
       const values = parts.load(tensors, shapes);
       for (const [name, { data }] of values) {
-        const bad = data.find((value) => !Number.isFinite(value));
+        const bad = firstNonFinite(data);
         if (bad !== undefined) throw corruptPayload(`${JSON.stringify(name)} holds ${bad}`);
       }
       return values;
@@ -80,13 +80,19 @@ function checkValues(values: HostTensors): void {
         } must agree with ${data.length} elements`,
       );
     }
-    const bad = data.find((value) => !Number.isFinite(value));
+    const bad = firstNonFinite(data);
     if (bad !== undefined) {
       throw new NonFiniteError(
         `Cannot encode ${JSON.stringify(name)}: it holds ${bad}, expected finite numbers`,
       );
     }
   }
+}
+
+/** A loop, as a call for each of millions of values takes longer than the encoding. */
+function firstNonFinite(data: Float32Array): number | undefined {
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return data[i];
+  return undefined;
 }
 
 function readShapes(text: string | undefined): Map<string, Shape> {

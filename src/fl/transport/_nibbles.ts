@@ -3,7 +3,7 @@ import { corruptPayload } from "./_make_codec.ts";
 /** Whole numbers from −8 to 7, two to a byte, the first in the low bits; an odd last one has 0 beside it. */
 export function packNibbles(values: Int8Array): Uint8Array<ArrayBuffer> {
   const packed = new Uint8Array(Math.ceil(values.length / 2));
-  values.forEach((value, i) => packed[i >> 1]! |= (value & 15) << (4 * (i & 1)));
+  for (let i = 0; i < values.length; i++) packed[i >> 1]! |= (values[i]! & 15) << (4 * (i & 1));
   return packed;
 }
 
@@ -14,6 +14,8 @@ export function packNibbles(values: Int8Array): Uint8Array<ArrayBuffer> {
  */
 export function unpackNibbles(packed: Uint8Array, n: number): Int8Array<ArrayBuffer> {
   if (n % 2 === 1 && packed[packed.length - 1]! > 15) throw corruptPayload("its last half byte must be 0");
+  const values = new Int8Array(n);
   // Shifted to the top of a word and back, so that the sign fills the rest.
-  return new Int8Array(n).map((_, i) => (packed[i >> 1]! << (28 - 4 * (i & 1))) >> 28);
+  for (let i = 0; i < n; i++) values[i] = (packed[i >> 1]! << (28 - 4 * (i & 1))) >> 28;
+  return values;
 }

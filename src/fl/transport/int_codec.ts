@@ -108,10 +108,10 @@ function scaled(
   return new Map([...shapes].map(([name, shape]) => {
     const data = new Float32Array(sizeOf(shape));
     const columns = shape.at(-1) ?? 1;
-    for (let i = 0; i < data.length; i++) {
-      data[i] = all[at++]! * scales[scale + Math.floor(i / columns)]! / levels;
+    for (let start = 0; start < data.length; start += columns) {
+      const largest = scales[scale++]!;
+      for (let i = start; i < start + columns; i++) data[i] = all[at++]! * largest / levels;
     }
-    scale += rowsOf(shape);
     return [name, { shape, data }];
   }));
 }

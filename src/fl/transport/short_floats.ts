@@ -17,13 +17,16 @@ export function bitsOf(data: Float32Array): Uint32Array {
  */
 export function toF16(data: Float32Array): Uint16Array<ArrayBuffer> {
   const bits = bitsOf(data);
-  return Uint16Array.from(bits, (word, i) => {
-    const magnitude = word & 0x7fffffff;
-    const sign = (word >>> 16) & 0x8000;
+  const halves = new Uint16Array(data.length);
+  for (let i = 0; i < halves.length; i++) {
+    const magnitude = bits[i]! & 0x7fffffff;
     // Below 2^-14 halves are the multiples of 2^-24.
-    if (magnitude < 0x38800000) return sign | (Math.abs(data[i]!) * 2 ** 24 + ROUNDER - ROUNDER);
-    return sign | Math.min((nearest(magnitude, 13) >>> 13) - (112 << 10), 0x7bff);
-  });
+    const half = magnitude < 0x38800000
+      ? Math.abs(data[i]!) * 2 ** 24 + ROUNDER - ROUNDER
+      : Math.min((nearest(magnitude, 13) >>> 13) - (112 << 10), 0x7bff);
+    halves[i] = ((bits[i]! >>> 16) & 0x8000) | half;
+  }
+  return halves;
 }
 
 /**
@@ -36,10 +39,13 @@ export function toF16(data: Float32Array): Uint16Array<ArrayBuffer> {
  * ```
  */
 export function toBf16(data: Float32Array): Uint16Array<ArrayBuffer> {
-  return Uint16Array.from(bitsOf(data), (word) => {
-    const magnitude = Math.min(nearest(word & 0x7fffffff, 16) >>> 16, 0x7f7f);
-    return ((word >>> 16) & 0x8000) | magnitude;
-  });
+  const bits = bitsOf(data);
+  const brains = new Uint16Array(data.length);
+  for (let i = 0; i < brains.length; i++) {
+    const magnitude = Math.min(nearest(bits[i]! & 0x7fffffff, 16) >>> 16, 0x7f7f);
+    brains[i] = ((bits[i]! >>> 16) & 0x8000) | magnitude;
+  }
+  return brains;
 }
 
 /** Adds to the bits of a magnitude what rounds it when the last `count` of them are cut off. */

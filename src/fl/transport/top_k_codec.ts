@@ -97,16 +97,20 @@ function joinValues(values: HostTensors, n: number): Float32Array {
 
 function largestOf(all: Float32Array, k: number): Largest {
   // Magnitudes have the order of their bits.
-  const magnitudes = bitsOf(all).map((word) => word & 0x7fffffff);
+  const magnitudes = bitsOf(all).slice();
+  for (let i = 0; i < magnitudes.length; i++) magnitudes[i]! &= 0x7fffffff;
   const ascending = magnitudes.toSorted();
   const threshold = ascending[ascending.length - k]!;
-  let ties = k - magnitudes.reduce((count, magnitude) => count + (magnitude > threshold ? 1 : 0), 0);
+  let ties = k - (ascending.length - 1 - ascending.lastIndexOf(threshold));
   const indices = new Uint32Array(k);
   let at = 0;
-  magnitudes.forEach((magnitude, i) => {
-    if (magnitude > threshold || (magnitude === threshold && ties-- > 0)) indices[at++] = i;
-  });
-  return { indices, values: Float32Array.from(indices, (index) => all[index]!) };
+  for (let i = 0; i < magnitudes.length; i++) {
+    const isKept = magnitudes[i]! > threshold || (magnitudes[i] === threshold && ties-- > 0);
+    if (isKept) indices[at++] = i;
+  }
+  const values = new Float32Array(k);
+  for (let i = 0; i < k; i++) values[i] = all[indices[i]!]!;
+  return { indices, values };
 }
 
 function maskOf(indices: Uint32Array, n: number): Uint8Array<ArrayBuffer> {
