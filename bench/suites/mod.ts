@@ -1,5 +1,6 @@
 import type { Suite } from "../contender.ts";
 import { attentionSuite } from "./attention.ts";
+import { codecsSuite } from "./codecs.ts";
 import { cohortSuite } from "./cohort.ts";
 import { growthSuite } from "./growth.ts";
 import { initializationSuite } from "./initialization.ts";
@@ -18,6 +19,7 @@ export const suites: readonly Suite[] = [
   initializationSuite,
   loraStepSuite,
   cohortSuite,
+  codecsSuite,
   growthSuite,
   startupSuite,
 ];
