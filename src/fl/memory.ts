@@ -2,7 +2,7 @@ import { disposeAll, emptyPacked, type Gpu, OutOfMemoryError, type Tensor, tenso
 import { matchLinears } from "../federa/mod.ts";
 import { BlockTraining, packBatches, type TaskModel } from "../tasks/mod.ts";
 import { effectiveWeights, recordDynamics } from "./dynamics.ts";
-import { evaluationBatch } from "../tasks/inference/evaluate.ts";
+import { evaluationBatch } from "../tasks/inference/run_model.ts";
 import { planEvaluation } from "../tasks/inference/evaluation_plan.ts";
 import { FactorCovariance } from "./factor_covariance.ts";
 import { type ServerState, trainableParameters } from "./method.ts";

@@ -9,6 +9,7 @@ export * from "./inference/mod.ts";
 export * from "./kinds/mod.ts";
 export * from "./metrics/mod.ts";
 export * from "./open_task_model.ts";
+export * from "./output_reader.ts";
 export * from "./task.ts";
 export {
   type ConfigJson,

@@ -1,5 +1,6 @@
 import type { Tensor } from "../engine/mod.ts";
 import type { Tokenizer } from "../models/mod.ts";
+import type { OutputReader } from "./output_reader.ts";
 import type { TaskSet } from "./task_set.ts";
 
 /** Options of {@linkcode Task.prepare}. */
@@ -56,13 +57,11 @@ export interface Task<Example = unknown, Prediction = unknown, Set extends TaskS
    * @param outputs [..., K] or [..., T, K].
    */
   losses(outputs: Tensor, rows: TargetTensors): Tensor;
-  /** What outputs say of each example, in the order of examples; outputs are [N, K] or [N, T, K] of the set's rows. */
-  predict(set: Set, outputs: Float32Array): Prediction[];
+  /** Reads what outputs say of each example, in the order of examples. */
+  predictor(set: Set): OutputReader<Prediction[]>;
   /**
-   * How good predictions are; the keys are of `metrics`. A score of some of the examples is left out where there are none of
-   * those.
-   *
-   * @throws {RangeError} on an empty set.
+   * Reads how good predictions are; the keys are of `metrics`. A score of some of the examples is left out where there are none
+   * of those. It throws a `RangeError` on an empty set, when it finishes.
    */
-  score(set: Set, outputs: Float32Array): Scores;
+  scorer(set: Set): OutputReader<Scores>;
 }

@@ -14,6 +14,7 @@ import {
   openGpu,
   openPeftAdapter,
   openPretrained,
+  readOutputs,
   simulate,
   TaskModel,
 } from "../../src/mod.ts";
@@ -113,7 +114,9 @@ export async function runFederation(
   };
   const outcome = {
     logits,
-    predictions: task.predict(test, Float32Array.from(logits.ownAdapter)).map(({ label }) => label),
+    predictions: readOutputs(task.predictor(test), test, Float32Array.from(logits.ownAdapter)).map((
+      { label },
+    ) => label),
     losses,
     loraNames: [...lora.keys()].sort(),
     peft: { config, weights: [...weights] },

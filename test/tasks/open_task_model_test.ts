@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { encodeSafetensors, type StoredTensor } from "../../src/models/mod.ts";
-import { openTaskModel } from "../../src/tasks/mod.ts";
+import { openTaskModel, readOutputs } from "../../src/tasks/mod.ts";
 import { run, testGpu } from "../engine/harness.ts";
 import { assertClose } from "../support/compare.ts";
 import { GoldenEncoder } from "../support/golden_encoder.ts";
@@ -50,7 +50,11 @@ test("openTaskModel() opens a regression of several numbers, whose values are th
   const logits = golden.values("logits");
   const outputs = await run(gpu, () => model.forward(golden.tokens(gpu)));
   assertClose(outputs, logits, { absolute: 1e-4 });
-  const predicted = model.task.predict({ size: logits.length / 3 } as never, outputs) as {
+  const predicted = readOutputs(
+    model.task.predictor({ size: logits.length / 3 } as never),
+    { size: logits.length / 3 } as never,
+    outputs,
+  ) as {
     values: Record<string, number>;
   }[];
   assert.deepEqual(Object.keys(predicted[0]!.values), ["valence", "arousal", "dominance"]);

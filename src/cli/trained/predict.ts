@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { findDataFiles } from "../../data/mod.ts";
-import { type AnswerPrediction, modelOutputs } from "../../tasks/mod.ts";
+import { type AnswerPrediction, predict as predictSet } from "../../tasks/mod.ts";
 import type { LoadOptions } from "../../experiment/data/load_data.ts";
 import { withThreshold } from "../../experiment/model/no_answer.ts";
 import { prepareAnswers } from "../../experiment/data/prepare_set.ts";
@@ -55,11 +55,10 @@ export async function predict(
     ? askTexts(task, texts, { ...options, paired })
     : await askFile(task, file, { ...options, reading: readingOf(description, { ...options, path: file }) });
   const set = prepareAnswers(task, asked.map(({ example }) => example), { tokenizer, reporter, maxLength });
-  const { outputs } = await modelOutputs(model, set, {
+  const predictions = await predictSet(model, set, {
     onProgress: (done, total) => reporter.progress("predicting", done, total),
   });
   reporter.endProgress();
-  const predictions = task.predict(set, outputs);
   if (description.task.kind === "question-answering") {
     const threshold = noAnswerThreshold ?? description.task.noAnswerThreshold;
     if (threshold === undefined) offerThreshold(predictions as AnswerPrediction[], options);

@@ -2,9 +2,10 @@ import type { QuestionExample } from "../../data/mod.ts";
 import {
   type AnswerPrediction,
   type Evaluation,
-  modelOutputs,
+  MeanLoss,
   type QuestionSet,
-  scoreOutputs,
+  runModel,
+  scoresWithThreshold,
   TaskModel,
   type TaskSet,
   tuneNoAnswerThreshold,
@@ -65,14 +66,23 @@ export async function tuneThreshold(
   set: TaskSet,
   { task, reporter }: { readonly task: TaskConfig; readonly reporter: Reporter },
 ): Promise<TunedThreshold> {
-  const found = await modelOutputs(model, set, {
+  const [predictor, loss] = [model.task.predictor(set), new MeanLoss(set)];
+  await runModel(model, set, {
+    onRow(row, { outputs, losses }) {
+      predictor.add(row, outputs);
+      loss.add(row, losses);
+    },
     onProgress: (done, total) => reporter.progress("tuning noAnswerThreshold", done, total),
   });
   reporter.endProgress();
-  const predictions = model.task.predict(set, found.outputs) as AnswerPrediction[];
-  const { threshold } = tuneNoAnswerThreshold(set as QuestionSet, predictions);
-  const tuned = withThreshold({ model, task }, threshold);
-  return { ...tuned, threshold, evaluation: scoreOutputs(tuned.model.task, set, found) };
+  const [questions, predictions] = [set as QuestionSet, predictor.finish() as AnswerPrediction[]];
+  const { threshold } = tuneNoAnswerThreshold(questions, predictions);
+  const scores = scoresWithThreshold(questions, predictions, { noAnswerThreshold: threshold });
+  return {
+    ...withThreshold({ model, task }, threshold),
+    threshold,
+    evaluation: { loss: loss.finish(), scores },
+  };
 }
 
 /** A model with a no-answer threshold, and its task. */

@@ -96,9 +96,11 @@ export function majorityBaseline(
   const counts = new Uint32Array(task.labels.length);
   for (const target of targets) counts[target]!++;
   const majority = counts.indexOf(counts.reduce((most, count) => Math.max(most, count), 0));
-  const outputs = new Float32Array(test.size * counts.length);
-  for (let row = 0; row < test.size; row++) outputs[row * counts.length + majority] = 1;
-  return { name: `always "${task.labels[majority]}"`, scores: task.score(test, outputs) };
+  const outputs = new Float32Array(counts.length);
+  outputs[majority] = 1;
+  const scorer = task.scorer(test);
+  for (let row = 0; row < test.size; row++) scorer.add(row, outputs);
+  return { name: `always "${task.labels[majority]}"`, scores: scorer.finish() };
 }
 
 function total(values: readonly number[]): number {

@@ -1,8 +1,5 @@
-export {
-  evaluate,
-  type EvaluateOptions,
-  type Evaluation,
-  type ModelOutputs,
-  modelOutputs,
-  scoreOutputs,
-} from "./evaluate.ts";
+export * from "./evaluate.ts";
+export * from "./mean_loss.ts";
+export * from "./model_outputs.ts";
+export * from "./predict.ts";
+export { type EvaluateOptions, type RowOutputs, runModel, type RunModelOptions } from "./run_model.ts";

@@ -1,28 +1,3 @@
-import { NonFiniteError } from "../../engine/mod.ts";
-
-/**
- * Splits outputs into groups of neighbours, those of a row.
- *
- * @throws {TypeError} when they are not `count` groups of `size`.
- * @throws {NonFiniteError} naming the first row with an output that isn't finite.
- */
-export function groupOutputs(
-  outputs: Float32Array,
-  { count, size }: { readonly count: number; readonly size: number },
-): Float32Array[] {
-  if (outputs.length !== count * size) {
-    throw new TypeError(
-      `Cannot read outputs: expected ${size} for each of ${count} rows, got ${outputs.length} in all`,
-    );
-  }
-  return Array.from({ length: count }, (_, i) => {
-    const group = outputs.subarray(i * size, (i + 1) * size);
-    const bad = group.find((value) => !Number.isFinite(value));
-    if (bad === undefined) return group;
-    throw new NonFiniteError(`Cannot read outputs: row ${i} must be finite, got ${bad}`);
-  });
-}
-
 /** The index of the largest value, of equal ones the first. */
 export function largest(values: Float32Array): number {
   return values.reduce((best, value, i) => value > values[best]! ? i : best, 0);

@@ -1,50 +1,92 @@
+import type { OutputReader } from "../output_reader.ts";
 import { BestSpans, type ScoredSpan } from "./_best_spans.ts";
-import { groupOutputs, softmaxOf } from "./_outputs.ts";
+import { softmaxOf } from "./_outputs.ts";
 import type { AnswerPrediction, QuestionSet } from "./question_answering.ts";
+import { rowReader } from "./_row_reader.ts";
 
-/** What decides on answers. */
-export interface ReadAnswersOptions {
-  readonly maxAnswerLength: number;
-  readonly nBest: number;
-  readonly noAnswerThreshold: number | undefined;
+/** What the windows on a context say. */
+export interface FoundAnswers {
+  /** The best, best first. */
+  readonly spans: readonly ScoredSpan[];
+  /** The least score of no answer; Infinity where nothing of the context was read. */
+  readonly none: number;
 }
 
-/** The answers that outputs [N, T, 2] stand for. */
-export function readAnswers(
+/** Options of {@linkcode answerReader}. */
+export interface AnswerReaderOptions<Result> {
+  /** Tokens of the longest answer. */
+  readonly maxAnswerLength: number;
+  /** How many answers are kept of each window and each question. */
+  readonly nBest: number;
+  /** The result, given what was found for each question, in their order. */
+  finish(found: readonly FoundAnswers[]): Result;
+}
+
+/** Reads the best answers to each question off outputs [t, 2] of its windows. */
+export function answerReader<Result>(
   set: QuestionSet,
-  outputs: Float32Array,
-  options: ReadAnswersOptions,
-): AnswerPrediction[] {
-  const rows = groupOutputs(outputs, { count: set.size, size: 2 * set.length });
-  return set.examples.map(({ id, context }, i) => {
-    const best = new BestSpans(options.nBest);
-    let none = Infinity;
-    for (let row = set.firstRows[i]!; row < set.firstRows[i + 1]!; row++) {
-      offerSpans(best, { scores: rows[row]!, spans: set.spans[row]!, ...options });
-      none = Math.min(none, rows[row]![0]! + rows[row]![1]!);
-    }
-    const candidates = [...best.spans];
-    const { noAnswerThreshold: threshold } = options;
-    const noAnswerMargin = candidates.length > 0 ? none - candidates[0]!.score : null;
-    const answered = noAnswerMargin !== null && (threshold === undefined || noAnswerMargin <= threshold);
-    const text = answered ? textOf(context, candidates[0]!) : "";
-    // No answer has a score if any of the context was read.
-    if (threshold !== undefined && none < Infinity) {
-      const at = candidates.findIndex(({ score }) => score < none);
-      candidates.splice(at < 0 ? candidates.length : at, 0, { start: 0, end: 0, score: none });
-    }
-    const shares = softmaxOf(candidates.map(({ score }) => score));
-    return {
-      id,
-      text,
-      noAnswerMargin,
-      candidates: candidates.map((span, k) => ({
-        text: textOf(context, span),
-        ...span,
-        probability: shares[k]!,
-      })),
-    };
+  { maxAnswerLength, nBest, finish }: AnswerReaderOptions<Result>,
+): OutputReader<Result> {
+  return rowReader(set, {
+    width: 2,
+    perToken: true,
+    read(scores, row): FoundAnswers {
+      const best = new BestSpans(nBest);
+      offerSpans(best, { scores, spans: set.spans[row]!, maxAnswerLength });
+      return { spans: best.spans, none: scores[0]! + scores[1]! };
+    },
+    finish: (windows) =>
+      finish(set.examples.map((_, i) => join(windows.slice(set.firstRows[i], set.firstRows[i + 1]), nBest))),
   });
+}
+
+/** The best of what several windows have, given in their order: what one offer of all their spans would give. */
+function join(windows: readonly FoundAnswers[], nBest: number): FoundAnswers {
+  const best = new BestSpans(nBest);
+  for (const { spans } of windows) for (const span of spans) best.offer(span);
+  return { spans: best.spans, none: Math.min(...windows.map(({ none }) => none)) };
+}
+
+/** What a question is answered with, and by how much the score of no answer exceeds that of the best. */
+export function chooseAnswer(
+  { spans: [best], none }: FoundAnswers,
+  { context, noAnswerThreshold }: {
+    readonly context: string;
+    readonly noAnswerThreshold: number | undefined;
+  },
+): Pick<AnswerPrediction, "text" | "noAnswerMargin"> {
+  if (best === undefined) return { text: "", noAnswerMargin: null };
+  const noAnswerMargin = none - best.score;
+  const isAnswered = noAnswerThreshold === undefined || noAnswerMargin <= noAnswerThreshold;
+  return { text: isAnswered ? textOf(context, best) : "", noAnswerMargin };
+}
+
+/** The prediction for a question, with its candidates. */
+export function describeAnswers(
+  found: FoundAnswers,
+  { id, context, noAnswerThreshold }: {
+    readonly id: string;
+    readonly context: string;
+    readonly noAnswerThreshold: number | undefined;
+  },
+): AnswerPrediction {
+  const { spans, none } = found;
+  const candidates = [...spans];
+  // No answer has a score if any of the context was read.
+  if (noAnswerThreshold !== undefined && none < Infinity) {
+    const at = candidates.findIndex(({ score }) => score < none);
+    candidates.splice(at < 0 ? candidates.length : at, 0, { start: 0, end: 0, score: none });
+  }
+  const shares = softmaxOf(candidates.map(({ score }) => score));
+  return {
+    id,
+    ...chooseAnswer(found, { context, noAnswerThreshold }),
+    candidates: candidates.map((span, k) => ({
+      text: textOf(context, span),
+      ...span,
+      probability: shares[k]!,
+    })),
+  };
 }
 
 /** Offers every span of a window that isn't longer than an answer may be. */

@@ -3,12 +3,13 @@ import type { TextExample } from "../../data/examples/text_example.ts";
 import { crossEntropy, reshape } from "../../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";
-import { groupOutputs, largest, namedShares, softmaxOf } from "./_outputs.ts";
+import { rowReader } from "./_row_reader.ts";
+import { largest, namedShares, softmaxOf } from "./_outputs.ts";
 import { accuracy } from "../metrics/accuracy.ts";
 import { macroF1 } from "../metrics/f1.ts";
 import { matthewsCorrelation } from "../metrics/matthews.ts";
 import type { Task } from "../task.ts";
-import { createTaskSet, type TaskSet } from "../task_set.ts";
+import { createTaskSet } from "../task_set.ts";
 
 /** Options of {@linkcode classification}. */
 export interface ClassificationOptions {
@@ -35,8 +36,7 @@ export interface ClassPrediction {
 export function classification({ labels }: ClassificationOptions): Task<TextExample, ClassPrediction> {
   const numbers = numberLabels(labels, 2);
   const numClasses = labels.length;
-  const rows = ({ size }: TaskSet, outputs: Float32Array) =>
-    groupOutputs(outputs, { count: size, size: numClasses });
+  const shape = { width: numClasses, perToken: false };
   return {
     kind: "sequence-classification",
     labels,
@@ -53,19 +53,24 @@ export function classification({ labels }: ClassificationOptions): Task<TextExam
     losses(outputs, { targets }) {
       return crossEntropy(reshape(outputs, [...targets.shape, numClasses]), targets);
     },
-    predict(set, outputs) {
-      return rows(set, outputs).map((row) => ({
-        label: labels[largest(row)]!,
-        probabilities: namedShares(labels, softmaxOf(row)),
-      }));
-    },
-    score(set, outputs) {
-      const found = rows(set, outputs).map(largest);
-      return {
-        accuracy: accuracy(set.targets, found),
-        macroF1: macroF1(set.targets, found, { numClasses }),
-        matthews: matthewsCorrelation(set.targets, found),
-      };
-    },
+    predictor: (set) =>
+      rowReader(set, {
+        ...shape,
+        read: (outputs) => ({
+          label: labels[largest(outputs)]!,
+          probabilities: namedShares(labels, softmaxOf(outputs)),
+        }),
+        finish: (predictions) => [...predictions],
+      }),
+    scorer: (set) =>
+      rowReader(set, {
+        ...shape,
+        read: largest,
+        finish: (found) => ({
+          accuracy: accuracy(set.targets, found),
+          macroF1: macroF1(set.targets, found, { numClasses }),
+          matthews: matthewsCorrelation(set.targets, found),
+        }),
+      }),
   };
 }

@@ -4,10 +4,11 @@ import { sortLabels } from "../../data/examples/label_order.ts";
 import { binaryCrossEntropy } from "../../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";
-import { groupOutputs, namedShares } from "./_outputs.ts";
+import { namedShares } from "./_outputs.ts";
+import { rowReader } from "./_row_reader.ts";
 import { multiLabelScores } from "../metrics/multi_label.ts";
 import type { Task } from "../task.ts";
-import { createTaskSet, type TaskSet } from "../task_set.ts";
+import { createTaskSet } from "../task_set.ts";
 
 /** Options of {@linkcode multiLabelClassification}. */
 export interface MultiLabelClassificationOptions {
@@ -42,9 +43,8 @@ export function multiLabelClassification(
   if (!(threshold > 0 && threshold < 1)) {
     throw new RangeError(`Cannot tell labels: threshold must be between 0 and 1, got ${threshold}`);
   }
-  const rows = ({ size }: TaskSet, outputs: Float32Array) =>
-    groupOutputs(outputs, { count: size, size: numLabels })
-      .map((row) => Array.from(row, (logit) => 1 / (1 + Math.exp(-logit))));
+  const shape = { width: numLabels, perToken: false };
+  const sharesOf = (outputs: Float32Array) => Array.from(outputs, (logit) => 1 / (1 + Math.exp(-logit)));
   return {
     kind: "multi-label-classification",
     labels,
@@ -61,16 +61,24 @@ export function multiLabelClassification(
       return createTaskSet(encodeTexts(examples, tokenizer, options), { targets });
     },
     losses: (outputs, { targets }) => binaryCrossEntropy(outputs, targets),
-    predict(set, outputs) {
-      return rows(set, outputs).map((shares) => ({
-        labels: labels.filter((_, k) => shares[k]! >= threshold),
-        probabilities: namedShares(labels, shares),
-      }));
-    },
-    score(set, outputs) {
-      const found = rows(set, outputs).flat().map((share) => share >= threshold ? 1 : 0);
-      return { ...multiLabelScores(set.targets, found, { numLabels }) };
-    },
+    predictor: (set) =>
+      rowReader(set, {
+        ...shape,
+        read(outputs) {
+          const shares = sharesOf(outputs);
+          return {
+            labels: labels.filter((_, k) => shares[k]! >= threshold),
+            probabilities: namedShares(labels, shares),
+          };
+        },
+        finish: (predictions) => [...predictions],
+      }),
+    scorer: (set) =>
+      rowReader(set, {
+        ...shape,
+        read: (outputs) => sharesOf(outputs).map((share) => share >= threshold ? 1 : 0),
+        finish: (found) => ({ ...multiLabelScores(set.targets, found.flat(), { numLabels }) }),
+      }),
   };
 }
 

@@ -1,10 +1,10 @@
 import type { QuestionExample } from "../../data/examples/examples.ts";
 import { add, crossEntropy, mul, reshape, sub, transpose } from "../../engine/mod.ts";
 import type { PairWindow } from "../../models/mod.ts";
+import { averageAnswers } from "./_answer_averages.ts";
 import { prepareQuestions } from "./_prepare_questions.ts";
-import { readAnswers } from "./_read_answers.ts";
-import { type AnswerScores, answerScores } from "../metrics/answers.ts";
-import type { Scores, Task } from "../task.ts";
+import { answerReader, chooseAnswer, describeAnswers } from "./_read_answers.ts";
+import type { Task } from "../task.ts";
 import type { TaskSet } from "../task_set.ts";
 
 /** Options of {@linkcode questionAnswering}. */
@@ -78,8 +78,6 @@ export function questionAnswering(
   if (Number.isNaN(noAnswerThreshold)) {
     throw new RangeError("Cannot answer questions: noAnswerThreshold must be a number, got NaN");
   }
-  const read = (set: QuestionSet, outputs: Float32Array) =>
-    readAnswers(set, outputs, { maxAnswerLength, nBest, noAnswerThreshold });
   return {
     kind: "question-answering",
     labels: ["start", "end"],
@@ -100,38 +98,25 @@ export function questionAnswering(
       const padding = reshape(mul(sub(attentionMask, 1), 1e30), [...attentionMask.shape, 1]);
       return crossEntropy(transpose(add(outputs, padding)), targets);
     },
-    predict: read,
-    score(set, outputs) {
-      if (set.numExamples === 0) {
-        throw new RangeError("Cannot score answers: there must be at least one question, got 0");
-      }
-      const scores = read(set, outputs).map(({ text }, i) => {
-        const { answers } = set.examples[i]!;
-        return {
-          ...answerScores(text, answers.map((answer) => answer.text)),
-          answerable: answers.length > 0,
-        };
-      });
-      return averages(scores, { split: noAnswerThreshold !== undefined });
-    },
-  };
-}
-
-function averages(
-  scores: readonly (AnswerScores & { readonly answerable: boolean })[],
-  { split }: { readonly split: boolean },
-): Scores {
-  const mean = (of: readonly AnswerScores[], key: keyof AnswerScores) =>
-    of.reduce((sum, score) => sum + score[key], 0) / of.length;
-  const [some, none] = [true, false].map((has) => scores.filter(({ answerable }) => answerable === has));
-  return {
-    f1: mean(scores, "f1"),
-    exactMatch: mean(scores, "exactMatch"),
-    ...(split && some!.length > 0 && {
-      hasAnswerF1: mean(some!, "f1"),
-      hasAnswerExactMatch: mean(some!, "exactMatch"),
-    }),
-    ...(split && none!.length > 0 && { noAnswerAccuracy: mean(none!, "exactMatch") }),
+    predictor: (set) =>
+      answerReader(set, {
+        maxAnswerLength,
+        nBest,
+        finish: (found) =>
+          found.map((each, i) => describeAnswers(each, { ...set.examples[i]!, noAnswerThreshold })),
+      }),
+    scorer: (set) =>
+      answerReader(set, {
+        maxAnswerLength,
+        nBest: 1,
+        finish(found) {
+          const texts = found.map((each, i) => {
+            const { context } = set.examples[i]!;
+            return chooseAnswer(each, { context, noAnswerThreshold }).text;
+          });
+          return averageAnswers(set.examples, texts, { split: noAnswerThreshold !== undefined });
+        },
+      }),
   };
 }
 

@@ -4,10 +4,11 @@ import { placeOf } from "../../data/examples/example_place.ts";
 import { square, sub } from "../../engine/mod.ts";
 import { encodeTexts } from "./_encode_texts.ts";
 import { numberLabels } from "./_labels.ts";
-import { groupOutputs, namedShares } from "./_outputs.ts";
+import { namedShares } from "./_outputs.ts";
+import { rowReader } from "./_row_reader.ts";
 import { pearsonCorrelation, spearmanCorrelation } from "../metrics/correlation.ts";
 import type { Task } from "../task.ts";
-import { createTaskSet, type TaskSet } from "../task_set.ts";
+import { createTaskSet } from "../task_set.ts";
 
 /** Options of {@linkcode regression}. */
 export interface RegressionOptions {
@@ -31,8 +32,7 @@ export function regression(
   { labels = ["value"] }: RegressionOptions = {},
 ): Task<RegressionExample, RegressionPrediction> {
   const numValues = numberLabels(labels, 1).size;
-  const rows = ({ size }: TaskSet, outputs: Float32Array) =>
-    groupOutputs(outputs, { count: size, size: numValues });
+  const shape = { width: numValues, perToken: false };
   return {
     kind: "regression",
     labels,
@@ -48,24 +48,30 @@ export function regression(
       return createTaskSet(encodeTexts(examples, tokenizer, options), { targets });
     },
     losses: (outputs, { targets }) => square(sub(outputs, targets)),
-    predict: (set, outputs) =>
-      rows(set, outputs).map((row) =>
-        numValues === 1 ? { value: row[0]! } : { values: namedShares(labels, [...row]) }
-      ),
-    score(set, outputs) {
-      const found = rows(set, outputs);
-      const targets = groupOutputs(Float32Array.from(set.targets), { count: set.size, size: numValues });
-      const column = (values: readonly Float32Array[], k: number) => values.map((row) => row[k]!);
-      const meanOf = (score: typeof pearsonCorrelation) =>
-        mean(labels.map((_, k) => score(column(targets, k), column(found, k))));
-      return {
-        pearson: meanOf(pearsonCorrelation),
-        spearman: meanOf(spearmanCorrelation),
-        meanSquaredError: mean(
-          found.flatMap((row, i) => Array.from(row, (value, k) => (value - targets[i]![k]!) ** 2)),
-        ),
-      };
-    },
+    predictor: (set) =>
+      rowReader(set, {
+        ...shape,
+        read: (outputs): RegressionPrediction =>
+          numValues === 1 ? { value: outputs[0]! } : { values: namedShares(labels, [...outputs]) },
+        finish: (predictions) => [...predictions],
+      }),
+    scorer: ({ targets, ...set }) =>
+      rowReader(set, {
+        ...shape,
+        read: (outputs) => [...outputs],
+        finish(rows) {
+          const found = rows.flat();
+          const column = (values: ArrayLike<number>, k: number) =>
+            rows.map((_, i) => values[i * numValues + k]!);
+          const meanOf = (score: typeof pearsonCorrelation) =>
+            mean(labels.map((_, k) => score(column(targets, k), column(found, k))));
+          return {
+            pearson: meanOf(pearsonCorrelation),
+            spearman: meanOf(spearmanCorrelation),
+            meanSquaredError: mean(found.map((value, i) => (value - targets[i]!) ** 2)),
+          };
+        },
+      }),
   };
 }
 

@@ -5,7 +5,8 @@ import { crossEntropy, ignoredLabel } from "../../engine/mod.ts";
 import type { Tokenizer } from "../../models/mod.ts";
 import { padBatch } from "../../models/tokenizer/pad_batch.ts";
 import { labelNumber, numberLabels } from "./_labels.ts";
-import { groupOutputs, largest } from "./_outputs.ts";
+import { largest } from "./_outputs.ts";
+import { rowReader } from "./_row_reader.ts";
 import { findWords, type TextWord } from "./_text_words.ts";
 import { entitiesOf, type Entity, entityScores } from "../metrics/entities.ts";
 import type { PrepareOptions, Task } from "../task.ts";
@@ -79,13 +80,18 @@ export function tokenClassification(
   const numbers = numberLabels(labels, 2);
   const numTags = labels.length;
   const marksEntities = labels.some((tag) => /^[BIES]-/.test(tag));
-  const read = ({ size, length, firstTokens }: TagSet, outputs: Float32Array) =>
-    groupOutputs(outputs, { count: size, size: length * numTags }).map((row, i) =>
-      Array.from(
-        firstTokens[i]!,
-        (at) => at < 0 ? OUTSIDE : labels[largest(row.subarray(at * numTags, (at + 1) * numTags))]!,
-      )
-    );
+  /** Reads the tags of each text's words. */
+  const tagReader = <Result>(set: TagSet, finish: (tags: readonly string[][]) => Result) =>
+    rowReader(set, {
+      width: numTags,
+      perToken: true,
+      read: (outputs, row) =>
+        Array.from(
+          set.firstTokens[row]!,
+          (at) => at < 0 ? OUTSIDE : labels[largest(outputs.subarray(at * numTags, (at + 1) * numTags))]!,
+        ),
+      finish,
+    });
   return {
     kind: "token-classification",
     labels,
@@ -94,26 +100,26 @@ export function tokenClassification(
     ask: (text) => ({ tokens: [], tags: [], text }),
     prepare: (examples, tokenizer, options) => prepareTags(examples, tokenizer, { ...options, numbers }),
     losses: (outputs, { targets }) => crossEntropy(outputs, targets),
-    predict(set, outputs) {
-      return read(set, outputs).map((tags, i) => {
-        const entities = marksEntities ? entitiesOf(tags) : [];
-        const words = set.words[i];
-        const numUnseen = countUnseen(set, i);
-        return {
-          tags,
-          entities: words === undefined
-            ? entities
-            : entities.map((entity) => locate(entity, set.texts[i]!, words)),
-          ...(words && { words }),
-          ...(numUnseen > 0 && { numUnseen }),
-        };
-      });
-    },
-    score(set, outputs) {
-      const found = read(set, outputs);
-      const accuracy = shareOfEqual(set.tags.flat(), found.flat());
-      return marksEntities ? { ...entityScores(set.tags, found), accuracy } : { accuracy };
-    },
+    predictor: (set) =>
+      tagReader(set, (found) =>
+        found.map((tags, i) => {
+          const entities = marksEntities ? entitiesOf(tags) : [];
+          const words = set.words[i];
+          const numUnseen = countUnseen(set, i);
+          return {
+            tags,
+            entities: words === undefined
+              ? entities
+              : entities.map((entity) => locate(entity, set.texts[i]!, words)),
+            ...(words && { words }),
+            ...(numUnseen > 0 && { numUnseen }),
+          };
+        })),
+    scorer: (set) =>
+      tagReader(set, (found) => {
+        const accuracy = shareOfEqual(set.tags.flat(), found.flat());
+        return marksEntities ? { ...entityScores(set.tags, found), accuracy } : { accuracy };
+      }),
   };
 }
 

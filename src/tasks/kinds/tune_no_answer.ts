@@ -1,17 +1,18 @@
 import { answerScores } from "../metrics/answers.ts";
 import { bestNoAnswerThreshold, type BestThreshold } from "../metrics/no_answer_threshold.ts";
+import type { Scores } from "../task.ts";
+import { averageAnswers } from "./_answer_averages.ts";
 import type { AnswerPrediction, QuestionSet } from "./question_answering.ts";
 
 /**
  * The `noAnswerThreshold` with the best F1 on questions whose answers are known; see {@linkcode bestNoAnswerThreshold}.
  *
- * @param predictions of the task's `predict` for the questions, with any threshold.
+ * @param predictions for the questions, with any threshold.
  * @throws {RangeError} unless some of the questions have an answer and others have none.
  *
  * @example
  * ```ts no-run
- * const { outputs } = await modelOutputs(model, set);
- * const { threshold } = tuneNoAnswerThreshold(set, task.predict(set, outputs));
+ * const { threshold } = tuneNoAnswerThreshold(set, await predict(model, set));
  * questionAnswering({ noAnswerThreshold: threshold });
  * ```
  */
@@ -28,13 +29,32 @@ export function tuneNoAnswerThreshold(
     );
   }
   return bestNoAnswerThreshold(examples.map(({ answers }, i) => {
-    const { candidates, noAnswerMargin } = predictions[i]!;
-    const best = candidates.find(({ text }) => text !== "")?.text ?? "";
     const references = answers.map(({ text }) => text);
     return {
-      margin: noAnswerMargin ?? Infinity,
-      answered: answerScores(best, references).f1,
+      margin: predictions[i]!.noAnswerMargin ?? Infinity,
+      answered: answerScores(bestText(predictions[i]!), references).f1,
       unanswered: answerScores("", references).f1,
     };
   }));
+}
+
+/**
+ * The scores of a task with a `noAnswerThreshold` on questions, of predictions that were made with any threshold.
+ *
+ * @throws {RangeError} without questions.
+ */
+export function scoresWithThreshold(
+  { examples }: Pick<QuestionSet, "examples">,
+  predictions: readonly AnswerPrediction[],
+  options: { readonly noAnswerThreshold: number },
+): Scores {
+  const texts = predictions.map((prediction) =>
+    (prediction.noAnswerMargin ?? Infinity) <= options.noAnswerThreshold ? bestText(prediction) : ""
+  );
+  return averageAnswers(examples, texts, { split: true });
+}
+
+/** The best answer, whether it's given or not. */
+function bestText({ candidates }: AnswerPrediction): string {
+  return candidates.find(({ text }) => text !== "")?.text ?? "";
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { classification } from "../../../src/tasks/mod.ts";
+import { classification, readOutputs } from "../../../src/tasks/mod.ts";
 import { F64Array } from "../../reference/array.ts";
 import * as reference from "../../reference/loss.ts";
 import { assertClose } from "../../support/compare.ts";
@@ -50,7 +50,7 @@ test("classification() asks of a text or a pair, and tells two classes apart", (
   const tokenizer = new FakeTokenizer();
   const set = two.prepare([two.ask("a", "b")], tokenizer, { maxLength: 5 });
   assert.equal(tokenizer.spell(set.inputIds), "[ a ] b ]");
-  assert.deepEqual(two.predict(set, Float32Array.of(0, 1))[0]!.label, "yes");
+  assert.deepEqual(readOutputs(two.predictor(set), set, Float32Array.of(0, 1))[0]!.label, "yes");
 });
 
 test("classification() names an example that doesn't fit", () => {
@@ -106,14 +106,14 @@ test("classification() predicts the class of the largest output and scores by ac
   const texts = ["ham", "ham", "spam", "eggs"].map((label) => ({ text: "x", label }));
   const set = task.prepare(texts, new FakeTokenizer(), { maxLength: 3 });
   const outputs = Float32Array.of(Math.log(2), 0, 0, 0, 5, 0, 1, 1, 0, 800, -800, 801);
-  const predictions = task.predict(set, outputs);
+  const predictions = readOutputs(task.predictor(set), set, outputs);
   assert.deepEqual(predictions.map(({ label }) => label), ["ham", "spam", "ham", "eggs"]);
   assert.deepEqual(Object.keys(predictions[0]!.probabilities), task.labels);
   assertClose(Object.values(predictions[0]!.probabilities), [0.5, 0.25, 0.25], { absolute: 1e-7 });
   const last = [1 / (1 + Math.E), 0, Math.E / (1 + Math.E)];
   assertClose(Object.values(predictions[3]!.probabilities), last, { absolute: 1e-12 });
   // F1: ham 1 hit of 2 and 2, spam none of 1 and 1, eggs 1 of 1 and 1.
-  const scores = task.score(set, outputs);
+  const scores = readOutputs(task.scorer(set), set, outputs);
   assert.deepEqual(Object.keys(scores), task.metrics);
   assert.equal(scores["accuracy"], 0.5);
   assert.equal(scores["macroF1"], 0.5);
@@ -125,11 +125,15 @@ test("classification() refuses outputs of another size, or that aren't finite", 
   const set = task.prepare([{ text: "x", label: "ham" }, { text: "y", label: "ham" }], new FakeTokenizer(), {
     maxLength: 3,
   });
-  assert.throws(() => task.predict(set, new Float32Array(5)), {
+  assert.throws(() => readOutputs(task.predictor(set), set, new Float32Array(5)), {
     name: "TypeError",
-    message: "Cannot read outputs: expected 3 for each of 2 rows, got 5 in all",
+    message: "Cannot read outputs: expected equally many for each of 2 rows, got 5 in all",
   });
-  assert.throws(() => task.score(set, Float32Array.of(0, 0, 0, 0, NaN, 0)), {
+  assert.throws(() => readOutputs(task.predictor(set), set, new Float32Array(8)), {
+    name: "TypeError",
+    message: "Cannot read outputs of row 0: expected 3, got 4",
+  });
+  assert.throws(() => readOutputs(task.scorer(set), set, Float32Array.of(0, 0, 0, 0, NaN, 0)), {
     name: "NonFiniteError",
     message: "Cannot read outputs: row 1 must be finite, got NaN",
   });

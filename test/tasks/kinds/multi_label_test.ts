@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { multiLabelClassification } from "../../../src/tasks/mod.ts";
+import { multiLabelClassification, readOutputs } from "../../../src/tasks/mod.ts";
 import { F64Array } from "../../reference/array.ts";
 import * as reference from "../../reference/loss.ts";
 import { assertClose } from "../../support/compare.ts";
@@ -47,19 +47,23 @@ test("multiLabelClassification() predicts the labels whose probability reaches t
   const set = task.prepare(examples, new FakeTokenizer(), { maxLength: 3 });
   const odds = (share: number) => Math.log(share / (1 - share));
   const outputs = Float32Array.of(odds(0.9), -1, 0, -0.1, -3, -1000, odds(0.7), 5, 1000);
-  const predictions = task.predict(set, outputs);
+  const predictions = readOutputs(task.predictor(set), set, outputs);
   assert.deepEqual(predictions.map((each) => each.labels), [["news", "tech"], [], labels]);
   assertClose(Object.values(predictions[0]!.probabilities), [0.9, 1 / (1 + Math.E), 0.5], { absolute: 1e-7 });
   assert.deepEqual(Object.keys(predictions[0]!.probabilities), labels);
   // TP 3, FP 2: 6/8. news 2·1/3, sport 1, tech 2·1/3. Two texts of three are right.
-  const scores = task.score(set, outputs);
+  const scores = readOutputs(task.scorer(set), set, outputs);
   assert.deepEqual(Object.keys(scores), task.metrics);
   assertClose(Object.values(scores), [6 / 8, (2 / 3 + 1 + 2 / 3) / 3, 2 / 3], { absolute: 1e-15 });
   const strict = multiLabelClassification({ labels, threshold: 0.8 });
-  assert.deepEqual(strict.predict(set, outputs).map((each) => each.labels), [["news"], [], [
-    "sport",
-    "tech",
-  ]]);
+  assert.deepEqual(readOutputs(strict.predictor(set), set, outputs).map((each) => each.labels), [
+    ["news"],
+    [],
+    [
+      "sport",
+      "tech",
+    ],
+  ]);
 });
 
 test("multiLabelClassification() asks of a text or a pair, also whether one label applies", () => {
@@ -67,7 +71,9 @@ test("multiLabelClassification() asks of a text or a pair, also whether one labe
   assert.deepEqual(one.ask("a"), { text: "a", labels: [] });
   assert.deepEqual(one.ask("a", "b"), { text: "a", textPair: "b", labels: [] });
   const set = one.prepare([one.ask("a"), one.ask("b")], new FakeTokenizer(), { maxLength: 3 });
-  assert.deepEqual(one.predict(set, Float32Array.of(1, -1)).map((each) => each.labels), [["urgent"], []]);
+  assert.deepEqual(readOutputs(one.predictor(set), set, Float32Array.of(1, -1)).map((each) => each.labels), [[
+    "urgent",
+  ], []]);
 });
 
 test("multiLabelClassification() refuses thresholds and labels that make no sense", () => {

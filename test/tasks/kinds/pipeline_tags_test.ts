@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { HfTokenizer } from "../../../src/models/mod.ts";
-import { type TextEntity, tokenClassification } from "../../../src/tasks/mod.ts";
+import { readOutputs, type TextEntity, tokenClassification } from "../../../src/tasks/mod.ts";
 
 type Tag = [index: number, tag: string, start: number, end: number];
 
@@ -41,7 +41,7 @@ function predict(text: string, { file, settings }: { file: unknown; settings: ob
   const tokenizer = new HfTokenizer(file, { config: settings });
   const set = task.prepare([task.ask(text)], tokenizer, { maxLength: MAX_LENGTH });
   const { inputIds, tokens } = tokenizer.encodeText(text);
-  const [prediction] = task.predict(set, outputsOf(inputIds));
+  const [prediction] = readOutputs(task.predictor(set), set, outputsOf(inputIds));
   return { ...prediction!, places: [...set.firstTokens[0]!], inputIds, tokens };
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { Tensor } from "../../../src/engine/mod.ts";
-import { questionAnswering, type QuestionSet } from "../../../src/tasks/mod.ts";
+import { questionAnswering, type QuestionSet, readOutputs } from "../../../src/tasks/mod.ts";
 import { F64Array } from "../../reference/array.ts";
 import * as reference from "../../reference/loss.ts";
 import { assertClose } from "../../support/compare.ts";
@@ -81,7 +81,7 @@ test("questionAnswering() counts characters in UTF-16 units", () => {
   const set = task.prepare([question], tokenizer, options);
   assert.equal(tokenizer.spell(set.inputIds), "[ x ] a 🙂🙂🙂 🙂 dog ] _");
   assert.deepEqual([...set.targets], [5, 6]);
-  const [prediction] = task.predict(set, outputsOf(set, [[0, 4, 1, 0], [0, 5, 0, 1]]));
+  const [prediction] = readOutputs(task.predictor(set), set, outputsOf(set, [[0, 4, 1, 0], [0, 5, 0, 1]]));
   assert.equal(prediction!.text, "🙂🙂🙂🙂");
   assert.deepEqual([prediction!.candidates[0]!.start, prediction!.candidates[0]!.end], [2, 10]);
 });
@@ -140,7 +140,7 @@ test("questionAnswering()'s losses and their gradients are the oracle's, and pad
 test("questionAnswering() answers with the span of the best sum over all windows", () => {
   const set = task.prepare([ask("dog")], new FakeTokenizer(), options);
   const answer = (...gains: [number, number, number, number][]) =>
-    task.predict(set, outputsOf(set, gains))[0]!;
+    readOutputs(task.predictor(set), set, outputsOf(set, gains))[0]!;
   assert.equal(answer([0, 5, 3, 0], [0, 6, 0, 3]).text, "old dog");
   assert.equal(answer([0, 5, 3, 0], [0, 6, 0, 3], [1, 5, 4, 3]).text, "far");
   assert.equal(answer([1, 6, 9, 0], [1, 7, 0, 9]).text, "away");
@@ -161,7 +161,7 @@ test("questionAnswering() gives candidates once each, best first, with probabili
   const set = few.prepare([ask("dog")], new FakeTokenizer(), options);
   // "ran" is in both windows, the second time the better one.
   const gains = [[0, 7, 4, 4], [1, 4, 5, 5], [1, 5, 0, Math.log(2) + 3], [0, 6, 0, 0]] as const;
-  const { candidates } = few.predict(set, outputsOf(set, gains))[0]!;
+  const { candidates } = readOutputs(few.predictor(set), set, outputsOf(set, gains))[0]!;
   assert.deepEqual(candidates.map(({ text }) => text), ["ran", "ran far", "ran far awa"]);
   assertClose(candidates.map(({ score }) => score), [10, 8 + Math.log(2), 5], { absolute: 1e-6 });
   const weights = [1, 2 * Math.exp(-2), Math.exp(-5)];
@@ -175,8 +175,8 @@ test("questionAnswering() gives no answer longer than it may be", () => {
   const short = questionAnswering({ stride: 1, maxAnswerLength: 2 });
   const set = short.prepare([ask("dog")], new FakeTokenizer(), options);
   const outputs = outputsOf(set, [[0, 4, 5, 0], [0, 5, 0, 1], [0, 6, 0, 5], [0, 6, 2, 0]]);
-  assert.equal(task.predict(set, outputs)[0]!.text, "The old dog");
-  assert.equal(short.predict(set, outputs)[0]!.text, "dog");
+  assert.equal(readOutputs(task.predictor(set), set, outputs)[0]!.text, "The old dog");
+  assert.equal(readOutputs(short.predictor(set), set, outputs)[0]!.text, "dog");
 });
 
 test("questionAnswering() looks for answers of up to 30 tokens, and gives the 20 best, as transformers does by default", () => {
@@ -184,7 +184,8 @@ test("questionAnswering() looks for answers of up to 30 tokens, and gives the 20
   const long = Array.from({ length: 31 }, (_, i) => String.fromCharCode(97 + i % 26)).join(" ");
   const set = usual.prepare([{ ...ask(), context: long }], new FakeTokenizer(), { maxLength: 40 });
   const candidates = (last: number) =>
-    usual.predict(set, outputsOf(set, [[0, 4, 5, 0], [0, 4 + last, 0, 5]]))[0]!.candidates;
+    readOutputs(usual.predictor(set), set, outputsOf(set, [[0, 4, 5, 0], [0, 4 + last, 0, 5]]))[0]!
+      .candidates;
   assert.equal(candidates(29)[0]!.text, long.slice(0, 59));
   assert.deepEqual(candidates(29)[0]!.score, 10);
   assert.equal(candidates(30)[0]!.score, 5);
@@ -195,7 +196,11 @@ test("questionAnswering() gives no answer of tokens that stand for no character"
   const set = task.prepare([ask("dog")], new FakeTokenizer(), options);
   // The token of "old" has no width, as a lone "▁" has none.
   const narrow: QuestionSet = { ...set, spans: set.spans.map((spans) => spans.with(5, spans[5] && [4, 4])) };
-  const { text, candidates } = task.predict(narrow, outputsOf(set, [[0, 5, 3, 3], [0, 6, 4, 4]]))[0]!;
+  const { text, candidates } = readOutputs(
+    task.predictor(narrow),
+    narrow,
+    outputsOf(set, [[0, 5, 3, 3], [0, 6, 4, 4]]),
+  )[0]!;
   assert.equal(text, "dog");
   assert.ok(candidates.every((each) => each.text !== ""));
 });
@@ -205,9 +210,9 @@ test("questionAnswering() gives no answer where the first token's outputs exceed
   // No answer scores 5 in the first window and 7 in the second: the least counts. The best span scores 4.
   const outputs = outputsOf(set, [[0, 0, 2, 3], [1, 0, 3, 4], [0, 6, 2, 2]]);
   const of = (noAnswerThreshold: number) =>
-    questionAnswering({ stride: 1, noAnswerThreshold }).predict(set, outputs)[0]!;
-  assert.equal(task.predict(set, outputs)[0]!.text, "dog");
-  assert.equal(task.predict(set, outputs)[0]!.noAnswerMargin, 1);
+    readOutputs(questionAnswering({ stride: 1, noAnswerThreshold }).predictor(set), set, outputs)[0]!;
+  assert.equal(readOutputs(task.predictor(set), set, outputs)[0]!.text, "dog");
+  assert.equal(readOutputs(task.predictor(set), set, outputs)[0]!.noAnswerMargin, 1);
   assert.equal(of(0).noAnswerMargin, 1);
   assert.equal(of(0).text, "");
   assert.equal(of(0.9).text, "");
@@ -216,13 +221,19 @@ test("questionAnswering() gives no answer where the first token's outputs exceed
   assert.deepEqual(candidates.slice(0, 2).map(({ text, score }) => [text, score]), [["", 5], ["dog", 4]]);
   assertClose([candidates.reduce((sum, { probability }) => sum + probability, 0)], [1], { absolute: 1e-14 });
   // Of equal scores no answer is the last, as the sort in transformers' utils_qa.py leaves it.
-  const even = questionAnswering({ stride: 1, noAnswerThreshold: 0 })
-    .predict(set, outputsOf(set, [[0, 0, 2, 2], [1, 0, 3, 4], [0, 6, 2, 2]]))[0]!;
+  const even = readOutputs(
+    questionAnswering({ stride: 1, noAnswerThreshold: 0 }).predictor(set),
+    set,
+    outputsOf(set, [[0, 0, 2, 2], [1, 0, 3, 4], [0, 6, 2, 2]]),
+  )[0]!;
   assert.deepEqual([even.text, even.noAnswerMargin], ["dog", 0]);
   assert.deepEqual(even.candidates.slice(0, 2).map(({ text }) => text), ["dog", ""]);
   // The last, below all 19 spans: "dog" scores 4, three that begin or end with it 2, and 15 nothing.
-  const least = questionAnswering({ stride: 1, noAnswerThreshold: 0 })
-    .predict(set, outputsOf(set, [[0, 0, -2, -3], [0, 6, 2, 0], [0, 6, 0, 2]]))[0]!;
+  const least = readOutputs(
+    questionAnswering({ stride: 1, noAnswerThreshold: 0 }).predictor(set),
+    set,
+    outputsOf(set, [[0, 0, -2, -3], [0, 6, 2, 0], [0, 6, 0, 2]]),
+  )[0]!;
   const { probability, ...worst } = least.candidates.at(-1)!;
   assert.deepEqual([least.candidates.length, worst], [20, { text: "", start: 0, end: 0, score: -5 }]);
   const weights = [Math.exp(4), 3 * Math.exp(2), 15, Math.exp(-5)];
@@ -237,9 +248,9 @@ test("questionAnswering() answers nothing from an empty context", () => {
     new FakeTokenizer(),
     options,
   );
-  const prediction = task.predict(set, new Float32Array(18));
+  const prediction = readOutputs(task.predictor(set), set, new Float32Array(18));
   assert.deepEqual(prediction, [{ id: "e", text: "", noAnswerMargin: null, candidates: [] }]);
-  assert.deepEqual(task.score(set, new Float32Array(18)), { f1: 1, exactMatch: 1 });
+  assert.deepEqual(readOutputs(task.scorer(set), set, new Float32Array(18)), { f1: 1, exactMatch: 1 });
 });
 
 test("questionAnswering() is scored by F1 and exact match, apart for questions without an answer", () => {
@@ -253,9 +264,14 @@ test("questionAnswering() is scored by F1 and exact match, apart for questions w
     2,
     2,
   ]]);
-  assert.deepEqual(careful.predict(set, outputs).map(({ text }) => text), ["dog", "ran far", "", "old"]);
+  assert.deepEqual(readOutputs(careful.predictor(set), set, outputs).map(({ text }) => text), [
+    "dog",
+    "ran far",
+    "",
+    "old",
+  ]);
   // "ran far" shares one word of two with "far away".
-  const scores = careful.score(set, outputs);
+  const scores = readOutputs(careful.scorer(set), set, outputs);
   assert.deepEqual(scores, {
     f1: 2.5 / 4,
     exactMatch: 0.5,
@@ -266,19 +282,24 @@ test("questionAnswering() is scored by F1 and exact match, apart for questions w
   assert.deepEqual(Object.keys(scores), careful.metrics);
   const answerable = careful.prepare(questions.slice(0, 2), new FakeTokenizer(), options);
   assert.deepEqual(
-    Object.keys(careful.score(answerable, outputs.subarray(0, 4 * 18))),
+    Object.keys(readOutputs(careful.scorer(answerable), answerable, outputs.subarray(0, 4 * 18))),
     careful.metrics.slice(0, 4),
   );
   assert.deepEqual(task.metrics, ["f1", "exactMatch"]);
   // Apart only where the task tells them apart, and only of the kinds that there are.
   // The third is then answered with "The", which is nothing to SQuAD's script: it drops articles.
-  assert.deepEqual(task.predict(set, outputs).map(({ text }) => text), ["dog", "ran far", "The", "old"]);
-  assert.deepEqual(task.score(set, outputs), { f1: 2.5 / 4, exactMatch: 0.5 });
+  assert.deepEqual(readOutputs(task.predictor(set), set, outputs).map(({ text }) => text), [
+    "dog",
+    "ran far",
+    "The",
+    "old",
+  ]);
+  assert.deepEqual(readOutputs(task.scorer(set), set, outputs), { f1: 2.5 / 4, exactMatch: 0.5 });
   const one = careful.prepare([ask("dog")], new FakeTokenizer(), options);
   const found = { f1: 1, exactMatch: 1, hasAnswerF1: 1, hasAnswerExactMatch: 1 };
-  assert.deepEqual(careful.score(one, outputs.subarray(0, 2 * 18)), found);
+  assert.deepEqual(readOutputs(careful.scorer(one), one, outputs.subarray(0, 2 * 18)), found);
   const none = careful.prepare([ask()], new FakeTokenizer(), options);
-  assert.deepEqual(careful.score(none, outputs.subarray(4 * 18, 6 * 18)), {
+  assert.deepEqual(readOutputs(careful.scorer(none), none, outputs.subarray(4 * 18, 6 * 18)), {
     f1: 1,
     exactMatch: 1,
     noAnswerAccuracy: 1,
@@ -313,8 +334,8 @@ test("questionAnswering() finds the targets of any answer back in its context", 
           // Outputs that say the targets give the answer.
           if (end - begin < 30) {
             const outputs = outputsOf(set, [[row, begin, 9, 0], [row, end, 0, 9]]);
-            assert.equal(task.predict(set, outputs)[0]!.text, answer);
-            assert.equal(task.score(set, outputs)["exactMatch"], 1);
+            assert.equal(readOutputs(task.predictor(set), set, outputs)[0]!.text, answer);
+            assert.equal(readOutputs(task.scorer(set), set, outputs)["exactMatch"], 1);
           }
         }
         // An answer that fits into what two windows share, or into the first of all, is in some window.
@@ -378,11 +399,11 @@ test("questionAnswering() skips a question that leaves no room for its context i
   assert.deepEqual([set.numExamples, set.size], [3, 2]);
   assert.deepEqual(set.firstRows, Uint32Array.of(0, 0, 2, 2));
   const outputs = outputsOf(set, [[0, 6, 2, 2]]);
-  const [first, second] = careful.predict(set, outputs);
+  const [first, second] = readOutputs(careful.predictor(set), set, outputs);
   assert.deepEqual(first, { id: "long", text: "", noAnswerMargin: null, candidates: [] });
   assert.equal(second!.text, "dog");
   // It counts as answered with nothing: wrong where there is an answer, right where there is none.
-  const { f1, hasAnswerF1, noAnswerAccuracy } = careful.score(set, outputs);
+  const { f1, hasAnswerF1, noAnswerAccuracy } = readOutputs(careful.scorer(set), set, outputs);
   assert.deepEqual([f1, hasAnswerF1, noAnswerAccuracy], [2 / 3, 0.5, 1]);
 });
 
@@ -396,9 +417,16 @@ test("questionAnswering() refuses options out of range, and empty sets", () => {
   assert.throws(() => questionAnswering({ maxAnswerLength: 0 }), { message: /from 1, got 0/ });
   const least = questionAnswering({ nBest: 1, maxAnswerLength: 1, stride: 0 });
   const set = least.prepare([ask("dog")], new FakeTokenizer(), options);
-  const { candidates } = least.predict(set, outputsOf(set, [[0, 5, 3, 1], [0, 6, 0, 3]]))[0]!;
+  const { candidates } = readOutputs(
+    least.predictor(set),
+    set,
+    outputsOf(set, [[0, 5, 3, 1], [0, 6, 0, 3]]),
+  )[0]!;
   assert.deepEqual(candidates.map(({ text, score }) => [text, score]), [["old", 4]]);
   const empty = task.prepare([], new FakeTokenizer(), options);
-  assert.deepEqual(task.predict(empty, new Float32Array(0)), []);
-  assert.throws(() => task.score(empty, new Float32Array(0)), { name: "RangeError", message: /got 0/ });
+  assert.deepEqual(readOutputs(task.predictor(empty), empty, new Float32Array(0)), []);
+  assert.throws(() => readOutputs(task.scorer(empty), empty, new Float32Array(0)), {
+    name: "RangeError",
+    message: /got 0/,
+  });
 });

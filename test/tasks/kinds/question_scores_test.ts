@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { evaluationBatch } from "../../../src/tasks/inference/evaluate.ts";
+import { evaluationBatch } from "../../../src/tasks/inference/run_model.ts";
 import { loadTokenizer } from "../../../src/models/mod.ts";
 import {
   evaluate,
@@ -9,6 +9,7 @@ import {
   openTaskModel,
   questionAnswering,
   type QuestionSet,
+  readOutputs,
   type Scores,
   TaskModel,
   tuneNoAnswerThreshold,
@@ -52,7 +53,7 @@ test("a checkpoint's loss and answers on windows are those of transformers, padd
   // A mean of 206 losses of up to 20 nats, each of two layers in f32.
   assertClose([loss], [reference.loss], { absolute: 2e-6 });
   const { outputs } = await modelOutputs(model, set);
-  const predictions = task().predict(set, outputs);
+  const predictions = readOutputs(task().predictor(set), set, outputs);
   assert.deepEqual(Object.fromEntries(predictions.map(({ id, text }) => [id, text])), reference.predictions);
   const margins = predictions.map(({ noAnswerMargin }) => noAnswerMargin!);
   assertClose(margins, Object.values(reference.margins), { absolute: 1e-4 });
@@ -64,7 +65,7 @@ test("scores of answers and of no answer, and the best threshold, are those of S
   const { outputs } = await modelOutputs(model, set);
   // Whatever threshold the predictions are by.
   for (const threshold of [undefined, 0, -5]) {
-    const tuned = tuneNoAnswerThreshold(set, task(threshold).predict(set, outputs));
+    const tuned = tuneNoAnswerThreshold(set, readOutputs(task(threshold).predictor(set), set, outputs));
     assertClose([tuned.threshold], [reference.bestThreshold], { absolute: 1e-4 });
     assertClose([100 * tuned.score], [reference.bestF1], { absolute: 1e-9 });
     const again = await evaluate(withThreshold(tuned.threshold), set);
@@ -85,7 +86,10 @@ test("modelOutputs() leaves padding out, and changes no bit of what is read", as
   // Most rows are of fewer than 24 tokens, and some of nearly all.
   const last = rows.filter((row) => found.outputs[2 * ((row + 1) * length - 1)] !== 0);
   assert.ok(last.length > 0 && last.length < size / 2, `${last.length} of ${size} rows aren't cut`);
-  assert.deepEqual(task().predict(padded, found.outputs), task().predict(padded, outputs));
+  assert.deepEqual(
+    readOutputs(task().predictor(padded), padded, found.outputs),
+    readOutputs(task().predictor(padded), padded, outputs),
+  );
 });
 
 test("tuneNoAnswerThreshold() needs questions with an answer and questions without", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { labelsFor, regression } from "../../../src/tasks/mod.ts";
+import { labelsFor, readOutputs, regression } from "../../../src/tasks/mod.ts";
 import { F64Array } from "../../reference/array.ts";
 import * as reference from "../../reference/loss.ts";
 import { assertClose } from "../../support/compare.ts";
@@ -16,7 +16,9 @@ test("regression() predicts the number of a text or a pair", () => {
   const set = task.prepare(examples, tokenizer, { maxLength: 6 });
   assert.equal(tokenizer.spell(set.inputIds.subarray(0, 6)), "[ a b ] c ]");
   assert.deepEqual(set.targets, Float32Array.of(1.5, -2, 0));
-  assert.deepEqual(task.predict(set, Float32Array.of(1, 2, 3)), [{ value: 1 }, { value: 2 }, { value: 3 }]);
+  assert.deepEqual(readOutputs(task.predictor(set), set, Float32Array.of(1, 2, 3)), [{ value: 1 }, {
+    value: 2,
+  }, { value: 3 }]);
   assert.throws(
     () => task.prepare([...examples, { ...examples[0]!, value: 1e39 }], tokenizer, { maxLength: 6 }),
     {
@@ -43,12 +45,12 @@ test("regression()'s losses and their gradients are the oracle's squares", async
 test("regression() is scored by correlations and the mean square", () => {
   const set = task.prepare(examples, new FakeTokenizer(), { maxLength: 6 });
   // Differences from the means: 10/6, -11/6, 1/6 against 2/3, -4/3, 2/3; ranks 3, 1, 2 against 2.5, 1, 2.5.
-  const scores = task.score(set, Float32Array.of(3, 1, 3));
+  const scores = readOutputs(task.scorer(set), set, Float32Array.of(3, 1, 3));
   assert.deepEqual(Object.keys(scores), task.metrics);
   const pearson = (20 + 44 + 2) / 18 / Math.sqrt((100 + 121 + 1) / 36 * (4 + 16 + 4) / 9);
   assertClose(Object.values(scores), [pearson, 1.5 / Math.sqrt(3), (2.25 + 9 + 9) / 3], { absolute: 1e-14 });
   // A model that says the same of every text tells nothing.
-  assert.deepEqual(task.score(set, new Float32Array(3)), {
+  assert.deepEqual(readOutputs(task.scorer(set), set, new Float32Array(3)), {
     pearson: 0,
     spearman: 0,
     meanSquaredError: (2.25 + 4) / 3,
@@ -67,11 +69,11 @@ test("regression() predicts several numbers by their names", () => {
   );
   assert.equal(set.targetsPerRow, 3);
   const outputs = Float32Array.of(0.2, 0.7, 0.3, 0.4, 0.1, 0.9, 0.6, 0.5, 0.2, 0.7, 0.2, 0.5);
-  assert.deepEqual(several.predict(set, outputs)[1], {
+  assert.deepEqual(readOutputs(several.predictor(set), set, outputs)[1], {
     values: { valence: Math.fround(0.4), arousal: Math.fround(0.1), dominance: Math.fround(0.9) },
   });
   // scikit-learn's mean_squared_error, and the means over the columns of SciPy's pearsonr and spearmanr.
-  assertClose(Object.values(several.score(set, outputs)), [
+  assertClose(Object.values(readOutputs(several.scorer(set), set, outputs)), [
     0.6749269883011962,
     0.6666666666666666,
     0.04583332724869282,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { tagsOf, tokenClassification } from "../../../src/tasks/mod.ts";
+import { readOutputs, tagsOf, tokenClassification } from "../../../src/tasks/mod.ts";
 import { F64Array } from "../../reference/array.ts";
 import * as reference from "../../reference/loss.ts";
 import { assertClose } from "../../support/compare.ts";
@@ -53,16 +53,37 @@ test("tokenClassification() takes words cut off for O and scores them so", () =>
   assert.deepEqual(set.firstTokens[0], Int32Array.of(1, 2, -1));
   assert.equal(set.numTruncated, 2);
   const outputs = outputsOf([["O", "B-PER", "I-PER"], ["O", "O", "B-PER"], ["O", "O"]], 4);
-  assert.deepEqual(task.predict(set, outputs).map(({ tags }) => tags), examples.map(({ tags }) => tags));
-  assert.deepEqual(task.score(set, outputs), { f1: 1, precision: 1, recall: 1, accuracy: 1 });
+  assert.deepEqual(
+    readOutputs(task.predictor(set), set, outputs).map(({ tags }) => tags),
+    examples.map(({ tags }) => tags),
+  );
+  assert.deepEqual(readOutputs(task.scorer(set), set, outputs), {
+    f1: 1,
+    precision: 1,
+    recall: 1,
+    accuracy: 1,
+  });
   // With one token left of each, nobody sees Lovelace or Babbage.
   const short = task.prepare(examples, tokenizer, { maxLength: 3 });
   const found = outputsOf([["O", "B-PER"], ["O", "O"], ["O", "O"]], 3);
-  assert.deepEqual(task.predict(short, found).map(({ tags }) => tags), [["B-PER", "O", "O"], ["O", "O"], [
-    "O",
-  ]]);
-  assert.deepEqual(task.predict(short, found).map(({ numUnseen }) => numUnseen), [2, 1, undefined]);
-  assert.deepEqual(task.score(short, found), { f1: 0, precision: 0, recall: 0, accuracy: 4 / 6 });
+  assert.deepEqual(readOutputs(task.predictor(short), short, found).map(({ tags }) => tags), [
+    ["B-PER", "O", "O"],
+    ["O", "O"],
+    [
+      "O",
+    ],
+  ]);
+  assert.deepEqual(readOutputs(task.predictor(short), short, found).map(({ numUnseen }) => numUnseen), [
+    2,
+    1,
+    undefined,
+  ]);
+  assert.deepEqual(readOutputs(task.scorer(short), short, found), {
+    f1: 0,
+    precision: 0,
+    recall: 0,
+    accuracy: 4 / 6,
+  });
 });
 
 test("tokenClassification() reads predictions at first tokens and tells what entities they mark", () => {
@@ -72,12 +93,12 @@ test("tokenClassification() reads predictions at first tokens and tells what ent
     ["I-PER", "B-PER", "I-PER", "B-PER", "B-PER", "O", "B-PER", "B-PER"],
     ["B-PER", "B-PER", "I-PER", "O", "O", "B-PER", "B-PER", "B-PER"],
   ], 8);
-  assert.deepEqual(task.predict(set, outputs), [
+  assert.deepEqual(readOutputs(task.predictor(set), set, outputs), [
     { tags: words("B-PER I-PER O"), entities: [{ type: "PER", start: 0, end: 2 }] },
     { tags: words("B-PER I-PER"), entities: [{ type: "PER", start: 0, end: 2 }] },
   ]);
   // One of two entities is right; of five words three are.
-  const scores = task.score(set, outputs);
+  const scores = readOutputs(task.scorer(set), set, outputs);
   assert.deepEqual(Object.keys(scores), task.metrics);
   assert.deepEqual(scores, { f1: 0.5, precision: 0.5, recall: 0.5, accuracy: 3 / 5 });
 });
@@ -87,8 +108,11 @@ test("tokenClassification() of tags that mark no entities is scored by accuracy 
   const set = speech.prepare([example("cats sleep", "NOUN VERB")], new FakeTokenizer(), { maxLength: 6 });
   const outputs = Float32Array.from([0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0, 0]);
   assert.deepEqual(speech.metrics, ["accuracy"]);
-  assert.deepEqual(speech.predict(set, outputs), [{ tags: ["NOUN", "NOUN"], entities: [] }]);
-  assert.deepEqual(speech.score(set, outputs), { accuracy: 0.5 });
+  assert.deepEqual(readOutputs(speech.predictor(set), set, outputs), [{
+    tags: ["NOUN", "NOUN"],
+    entities: [],
+  }]);
+  assert.deepEqual(readOutputs(speech.scorer(set), set, outputs), { accuracy: 0.5 });
 });
 
 test("tokenClassification()'s losses and their gradients are the oracle's, 0 where a token doesn't count", async () => {
@@ -162,7 +186,7 @@ test("tokenClassification() names an example that doesn't fit", () => {
 test("tokenClassification() asks about the words of a text by its tokens, punctuation and unspaced scripts apart", () => {
   const wordsOf = (text: string) => {
     const set = task.prepare([task.ask(text)], new FakeTokenizer(), { maxLength: 40 });
-    return task.predict(set, outputsOf([[]], 40))[0]!.words!.map(({ text }) => text);
+    return readOutputs(task.predictor(set), set, outputsOf([[]], 40))[0]!.words!.map(({ text }) => text);
   };
   // The tokens are "Ada" "'s", "fri" "end" ",", "naï" "ve\u0301", "42", "(東京" ")!" and "我住在" "北京".
   assert.deepEqual(
@@ -178,17 +202,20 @@ test("tokenClassification() says where words and entities of a text stand, in UT
   const set = task.prepare([task.ask(text)], tokenizer, { maxLength: 7 });
   assert.equal(tokenizer.spell(set.inputIds), "[ 😀 Ada Lov ela ce ]");
   assert.equal(set.numTruncated, 1);
-  assert.deepEqual(task.predict(set, outputsOf([["O", "O", "B-PER", "I-PER", "B-PER", "O"]], 7)), [{
-    tags: ["O", "B-PER", "I-PER", "O"],
-    entities: [{ type: "PER", start: 1, end: 3, text: "Ada Lovelace", startChar: 3, endChar: 15 }],
-    words: [
-      { text: "😀", start: 0, end: 2 },
-      { text: "Ada", start: 3, end: 6 },
-      { text: "Lovelace", start: 7, end: 15 },
-      { text: "wrote", start: 16, end: 21 },
-    ],
-    numUnseen: 1,
-  }]);
+  assert.deepEqual(
+    readOutputs(task.predictor(set), set, outputsOf([["O", "O", "B-PER", "I-PER", "B-PER", "O"]], 7)),
+    [{
+      tags: ["O", "B-PER", "I-PER", "O"],
+      entities: [{ type: "PER", start: 1, end: 3, text: "Ada Lovelace", startChar: 3, endChar: 15 }],
+      words: [
+        { text: "😀", start: 0, end: 2 },
+        { text: "Ada", start: 3, end: 6 },
+        { text: "Lovelace", start: 7, end: 15 },
+        { text: "wrote", start: 16, end: 21 },
+      ],
+      numUnseen: 1,
+    }],
+  );
 });
 
 test("tagsOf() puts O first and the others in code unit order", () => {
@@ -228,12 +255,12 @@ test("tokenClassification() reads words at the very start and end of a row", () 
   const x = -100;
   assert.deepEqual([...set.targets], [1, 2, x, x, 0, x, x]);
   const outputs = outputsOf([["B-PER", "I-PER", "O", "O", "O", "O", "O"]], 7);
-  assert.deepEqual(task.predict(set, outputs)[0]!.tags, words("B-PER I-PER O"));
+  assert.deepEqual(readOutputs(task.predictor(set), set, outputs)[0]!.tags, words("B-PER I-PER O"));
   const full = task.prepare([example("a b", "B-PER I-PER")], tokenizer, { maxLength: 2 });
   assert.deepEqual([...full.targets], [1, 2]);
   // One word of three is seen, the first; and of a text that fits, every one.
   const short = task.prepare([task.ask("Ada Lovelace wrote")], tokenizer, { maxLength: 1 });
-  const found = task.predict(short, outputsOf([["B-PER"]], 1))[0]!;
+  const found = readOutputs(task.predictor(short), short, outputsOf([["B-PER"]], 1))[0]!;
   assert.deepEqual([found.tags, found.numUnseen], [words("B-PER O O"), 2]);
   const whole = task.prepare([task.ask("Ada")], tokenizer, { maxLength: 2 });
   assert.deepEqual(whole.truncated, [false]);
@@ -247,8 +274,13 @@ test("tokenClassification() reads each word's own outputs, also where O isn't th
   const outputs = Float32Array.from(
     [[0, 9, 0], [2, 0, 1], [0, 8, 0], [0, 7, 0], [0, 1, 2], [0, 9, 0]].flat(),
   );
-  assert.deepEqual(late.predict(set, outputs)[0]!.tags, words("B-PER O O"));
-  assert.deepEqual(late.score(set, outputs), { f1: 1, precision: 1, recall: 1, accuracy: 1 });
+  assert.deepEqual(readOutputs(late.predictor(set), set, outputs)[0]!.tags, words("B-PER O O"));
+  assert.deepEqual(readOutputs(late.scorer(set), set, outputs), {
+    f1: 1,
+    precision: 1,
+    recall: 1,
+    accuracy: 1,
+  });
   assert.throws(() => tokenClassification({ labels: ["O"] }), { name: "RangeError", message: /1 classes/ });
 });
 
@@ -257,7 +289,7 @@ test("tokenClassification() counts the words cut off at either end, not those th
     const tags = tokens.map(() => "O");
     const set = task.prepare([{ tokens, tags }], new FakeTokenizer(), { maxLength: 4 });
     const seen = places ? { ...set, firstTokens: [Int32Array.from(places)], truncated: [true] } : set;
-    return task.predict(seen, outputsOf([[]], 4))[0]!.numUnseen;
+    return readOutputs(task.predictor(seen), seen, outputsOf([[]], 4))[0]!.numUnseen;
   };
   assert.equal(unseen(["", "a", ""]), undefined);
   assert.equal(unseen(["a", "", "b", "c"]), 1);
@@ -270,7 +302,7 @@ test("tokenClassification() counts the words cut off at either end, not those th
 test("tokenClassification() scores a single word, and refuses to score none", () => {
   const score = (given: typeof examples) => {
     const set = task.prepare(given, new FakeTokenizer(), { maxLength: 3 });
-    return task.score(set, outputsOf(given.map(() => []), 3));
+    return readOutputs(task.scorer(set), set, outputsOf(given.map(() => []), 3));
   };
   assert.equal(score([example("x", "O")])["accuracy"], 1);
   for (const none of [[], [{ tokens: [], tags: [] }]]) {
