@@ -12,7 +12,7 @@ import {
   type MultiLabelClassificationOptions,
   multiLabelsOf,
 } from "./kinds/multi_label.ts";
-import { questionAnswering, type QuestionAnsweringOptions } from "./kinds/question_answering.ts";
+import { questionAnswering, type QuestionAnsweringOptions } from "./kinds/questions/question_answering.ts";
 import { regression, type RegressionOptions, valuesOf } from "./kinds/regression.ts";
 import type { Task } from "./task.ts";
 import {

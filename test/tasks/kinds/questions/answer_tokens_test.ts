@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PairWindow } from "../../../src/models/mod.ts";
-import { answerTokens } from "../../../src/tasks/kinds/_answer_tokens.ts";
+import type { PairWindow } from "../../../../src/models/mod.ts";
+import { answerTokens } from "../../../../src/tasks/kinds/questions/_answer_tokens.ts";
 
 /** Two windows on "~~dog~ran~~~far~~" that share "ran"; a tokenizer may drop characters, here every "~". */
 const context = "~~dog~ran~~~far~~";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { BestSpans, type ScoredSpan } from "../../../src/tasks/kinds/_best_spans.ts";
+import { BestSpans, type ScoredSpan } from "../../../../src/tasks/kinds/questions/_best_spans.ts";
 
 /** The best of all, sorted at the end: each span once with its best score, and ties by when that was first offered. */
 function bestOf(offers: readonly ScoredSpan[], capacity: number): ScoredSpan[] {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Tensor } from "../../../src/engine/mod.ts";
-import { questionAnswering, type QuestionSet, readOutputs } from "../../../src/tasks/mod.ts";
-import { F64Array } from "../../reference/array.ts";
-import * as reference from "../../reference/loss.ts";
-import { assertClose } from "../../support/compare.ts";
-import { FakeTokenizer } from "../../support/fake_tokenizer.ts";
-import { bitsOf, evaluate, testGpu, upload, uploadIntegers } from "../../engine/harness.ts";
+import type { Tensor } from "../../../../src/engine/mod.ts";
+import { questionAnswering, type QuestionSet, readOutputs } from "../../../../src/tasks/mod.ts";
+import { F64Array } from "../../../reference/array.ts";
+import * as reference from "../../../reference/loss.ts";
+import { assertClose } from "../../../support/compare.ts";
+import { FakeTokenizer } from "../../../support/fake_tokenizer.ts";
+import { bitsOf, evaluate, testGpu, upload, uploadIntegers } from "../../../engine/harness.ts";
 
 const gpu = await testGpu();
 const context = "The old dog ran far away";

@@ -1,6 +1,6 @@
-import type { Answer } from "../../data/examples/examples.ts";
-import { answerScores } from "../metrics/answers.ts";
-import type { Scores } from "../task.ts";
+import type { Answer } from "../../../data/examples/examples.ts";
+import { answerScores } from "../../metrics/answers.ts";
+import type { Scores } from "../../task.ts";
 
 /**
  * Mean scores of the texts that questions are answered with.

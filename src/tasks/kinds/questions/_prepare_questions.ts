@@ -1,11 +1,11 @@
-import { placeOf } from "../../data/examples/example_place.ts";
-import type { QuestionExample } from "../../data/examples/examples.ts";
-import type { PairWindow, Tokenizer } from "../../models/mod.ts";
-import { padBatch } from "../../models/tokenizer/pad_batch.ts";
+import { placeOf } from "../../../data/examples/example_place.ts";
+import type { QuestionExample } from "../../../data/examples/examples.ts";
+import type { PairWindow, Tokenizer } from "../../../models/mod.ts";
+import { padBatch } from "../../../models/tokenizer/pad_batch.ts";
 import { answerTokens, nowhere } from "./_answer_tokens.ts";
 import type { QuestionSet } from "./question_answering.ts";
-import type { PrepareOptions } from "../task.ts";
-import { createTaskSet } from "../task_set.ts";
+import type { PrepareOptions } from "../../task.ts";
+import { createTaskSet } from "../../task_set.ts";
 
 /**
  * A row for each window on each example's context, and where its first answer stands in it.

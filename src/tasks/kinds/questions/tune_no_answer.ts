@@ -1,6 +1,6 @@
-import { answerScores } from "../metrics/answers.ts";
-import { bestNoAnswerThreshold, type BestThreshold } from "../metrics/no_answer_threshold.ts";
-import type { Scores } from "../task.ts";
+import { answerScores } from "../../metrics/answers.ts";
+import { bestNoAnswerThreshold, type BestThreshold } from "../../metrics/no_answer_threshold.ts";
+import type { Scores } from "../../task.ts";
 import { averageAnswers } from "./_answer_averages.ts";
 import type { AnswerPrediction, QuestionSet } from "./question_answering.ts";
 

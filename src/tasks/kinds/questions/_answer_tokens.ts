@@ -1,5 +1,5 @@
-import type { Answer } from "../../data/examples/examples.ts";
-import type { PairWindow } from "../../models/mod.ts";
+import type { Answer } from "../../../data/examples/examples.ts";
+import type { PairWindow } from "../../../models/mod.ts";
 
 /** First and last token of an answer in a row. */
 export type AnswerTokens = readonly [first: number, last: number];

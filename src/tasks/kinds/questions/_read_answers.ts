@@ -1,8 +1,8 @@
-import type { OutputReader } from "../output_reader.ts";
+import type { OutputReader } from "../../output_reader.ts";
 import { BestSpans, type ScoredSpan } from "./_best_spans.ts";
-import { softmaxOf } from "./_outputs.ts";
+import { softmaxOf } from "../outputs.ts";
 import type { AnswerPrediction, QuestionSet } from "./question_answering.ts";
-import { rowReader } from "./_row_reader.ts";
+import { rowReader } from "../row_reader.ts";
 
 /** What the windows on a context say. */
 export interface FoundAnswers {

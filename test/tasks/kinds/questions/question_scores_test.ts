@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { evaluationBatch } from "../../../src/tasks/inference/run_model.ts";
-import { loadTokenizer } from "../../../src/models/mod.ts";
+import { evaluationBatch } from "../../../../src/tasks/inference/run_model.ts";
+import { loadTokenizer } from "../../../../src/models/mod.ts";
 import {
   evaluate,
   modelOutputs,
@@ -13,15 +13,15 @@ import {
   type Scores,
   TaskModel,
   tuneNoAnswerThreshold,
-} from "../../../src/tasks/mod.ts";
-import { bitsOf, testGpu } from "../../engine/harness.ts";
-import { assertClose } from "../../support/compare.ts";
-import { folderFiles } from "../../support/folder_files.ts";
+} from "../../../../src/tasks/mod.ts";
+import { bitsOf, testGpu } from "../../../engine/harness.ts";
+import { assertClose } from "../../../support/compare.ts";
+import { folderFiles } from "../../../support/folder_files.ts";
 import {
   goldenQuestions,
   questionsFolder,
   questionsReference as reference,
-} from "../../support/golden_questions.ts";
+} from "../../../support/golden_questions.ts";
 
 const gpu = await testGpu();
 const files = folderFiles(join(questionsFolder, "model"));

@@ -1,11 +1,11 @@
-import type { QuestionExample } from "../../data/examples/examples.ts";
-import { add, crossEntropy, mul, reshape, sub, transpose } from "../../engine/mod.ts";
-import type { PairWindow } from "../../models/mod.ts";
+import type { QuestionExample } from "../../../data/examples/examples.ts";
+import { add, crossEntropy, mul, reshape, sub, transpose } from "../../../engine/mod.ts";
+import type { PairWindow } from "../../../models/mod.ts";
 import { averageAnswers } from "./_answer_averages.ts";
 import { prepareQuestions } from "./_prepare_questions.ts";
 import { answerReader, chooseAnswer, describeAnswers } from "./_read_answers.ts";
-import type { Task } from "../task.ts";
-import type { TaskSet } from "../task_set.ts";
+import type { Task } from "../../task.ts";
+import type { TaskSet } from "../../task_set.ts";
 
 /** Options of {@linkcode questionAnswering}. */
 export interface QuestionAnsweringOptions {
