@@ -12,7 +12,7 @@ export function bitsOf(data: Float32Array): Uint32Array {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * assert.deepEqual(toF16(Float32Array.of(1, -2 ** -24, 1e6)), Uint16Array.of(0x3c00, 0x8001, 0x7bff));
+ * assert.deepEqual(toF16(Float32Array.of(1, -(2 ** -24), 1e6)), Uint16Array.of(0x3c00, 0x8001, 0x7bff));
  * ```
  */
 export function toF16(data: Float32Array): Uint16Array<ArrayBuffer> {

@@ -100,6 +100,28 @@ for (const [title, codec] of all) {
       }, 25);
     });
 
+    it("transmit() gives the same bits for rows longer than a workgroup, and more values than one workgroup counts", async () => {
+      const members = [1, 2].map((seed) =>
+        new Map(([["a", [3, 1031]], ["b", [8209]]] as const).map(([name, shape]): [string, HostTensor] => {
+          const size = shape.reduce<number>((product, extent) => product * extent, 1);
+          // Rounded, so that many magnitudes are equal.
+          const data = Float32Array.from(
+            { length: size },
+            (_, i) => Math.round(50 * Math.sin(i * seed)) / 64,
+          );
+          return [name, { shape, data }];
+        }))
+      );
+      const keys = keysOf(2);
+      for (const family of ["cpu", "gpu"]) {
+        const received = await transmit(codec, members, { keys, family });
+        members.forEach((values, c) => {
+          const decoded = decodePayload(codec.encode(values, { key: keys[c]! }));
+          assert.deepEqual(exactly(received[c]!), exactly(decoded));
+        });
+      }
+    });
+
     it("transmit() of a member is the same alone, and with zeros appended to its axes", async () => {
       const member = (seed: number, [rows, columns]: [number, number], from = [rows, columns]) =>
         new Map<string, HostTensor>([["loraB", {

@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { CorruptFileError } from "../../../src/data/errors.ts";
-import type { HostTensor, HostTensors } from "../../../src/fl/tensors.ts";
+import { type HostTensor, type HostTensors, shapesOf } from "../../../src/fl/tensors.ts";
 import { codecConfig, type CodecConfigInput, createCodec, f32Codec } from "../../../src/fl/transport/mod.ts";
 import { decodePayload } from "../../../src/fl/transport/payload.ts";
 import type { StoredTensor } from "../../../src/models/weights/dtype.ts";
 import { encodeSafetensors, readSafetensors } from "../../../src/models/weights/safetensors.ts";
 import { bitsOf } from "../../engine/harness.ts";
 import { anyFloats } from "../../support/arbitraries.ts";
+import { Random } from "../../support/random.ts";
 
 const key = [1, 2] as const;
 const codecOf = (config: CodecConfigInput) => createCodec(codecConfig.parse(config));
@@ -212,6 +213,32 @@ describe("decodePayload()", () => {
       name: "CorruptFileError",
       message: /expected \[2\] as "A", got \[9007199254740991\]/,
     });
+  });
+
+  it("reads damaged payloads as what they say or refuses them as corrupt, whatever the damage", () => {
+    const values = named({
+      A: vector(1, -2, 0.25),
+      "layer.B": { shape: [2, 2], data: Float32Array.of(3, 0, -1, 1e-3) },
+    });
+    const expected = shapesOf(values);
+    const random = new Random(4);
+    for (const codec of ["f32", "f16", "bf16", "int8", "int4", "topk"] as const) {
+      const whole = codecOf(codec).encode(values, { key });
+      let refused = 0;
+      for (let i = 0; i < 400; i++) {
+        const payload = whole.slice(0, i % 4 === 0 ? random.integer(whole.length) : whole.length);
+        for (let j = random.integer(3); j >= 0; j--) {
+          payload[random.integer(payload.length)] = random.integer(256);
+        }
+        try {
+          assert.deepEqual(shapesOf(decodePayload(payload, { expected })), expected);
+        } catch (error) {
+          assert.ok(error instanceof CorruptFileError, String(error));
+          refused++;
+        }
+      }
+      assert.ok(refused > 200, `${codec}: ${refused} of 400 were refused`);
+    }
   });
 
   it("refuses places that don't ascend, lie outside or are of another number", () => {
