@@ -6,6 +6,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { build as esbuild, type BuildOptions } from "esbuild";
 import { nodeStubs } from "./node_stubs.ts";
+import { shaders } from "./read_shader.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -29,7 +30,7 @@ const SHARED: BuildOptions = {
   splitting: true,
   format: "esm",
   chunkNames: "chunks/[name]-[hash]",
-  loader: { ".wgsl": "text" },
+  plugins: [shaders],
   sourcemap: true,
   logLevel: "warning",
 };
@@ -54,7 +55,7 @@ async function buildPackage(destination: string): Promise<void> {
         platform: "browser",
         // The first releases with WebGPU.
         target: ["chrome113", "firefox141", "safari26"],
-        plugins: [nodeStubs],
+        plugins: [shaders, nodeStubs],
       }),
     ]);
     await buildDeclarations(join(draft, "types"));

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
+import { readShader } from "./read_shader.mjs";
 
 export async function load(url, context, nextLoad) {
   if (url.endsWith(".wgsl")) {
-    const text = await readFile(fileURLToPath(url), "utf8");
+    const text = await readShader(fileURLToPath(url));
     return { format: "module", shortCircuit: true, source: `export default ${JSON.stringify(text)};` };
   }
   if (url.endsWith(".ts") && url.startsWith("file:") && !url.includes("/node_modules/")) {

@@ -1,4 +1,5 @@
-// Lets Node run the sources as they stand: TypeScript is stripped by esbuild, `.wgsl` files are imported as text.
+// Lets Node run the sources as they stand: TypeScript is stripped by esbuild, `.wgsl` files are imported as text, with
+// what they include.
 import { register } from "node:module";
 
 process.setSourceMapsEnabled(true);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { shaders } from "../../scripts/read_shader.mjs";
 import type { Suite } from "../contender.ts";
 
 const child = fileURLToPath(new URL("../startup/first_step.ts", import.meta.url));
@@ -39,7 +40,7 @@ export const startupSuite: Suite = {
       platform: "node",
       target: "node20",
       packages: "external",
-      loader: { ".wgsl": "text" },
+      plugins: [shaders],
       logLevel: "warning",
     });
     const samples = { cold: [] as number[], warm: [] as number[] };

@@ -6,6 +6,7 @@
 //            strides given, 0 along an axis they are broadcast over; one thread computes one value, or with QUADS, where
 //            the last axis is a multiple of 4, four neighbours.
 // 64 threads a workgroup; workgroups are counted along x, then y.
+//@include "common/math.wgsl"
 
 struct Params { extents: vec4u, aStrides: vec4u, bStrides: vec4u, n: u32, p0: f32, p1: f32 }
 @group(0) @binding(0) var<uniform> params: Params;

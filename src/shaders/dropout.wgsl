@@ -1,9 +1,10 @@
-// Dropout with counter-based randomness: y[i] = x[i]·keep/(1 − rate), keep by Philox4x32-10 (philox.wgsl, put before this)
+// Dropout with counter-based randomness: y[i] = x[i]·keep/(1 − rate), keep by Philox4x32-10
 // under the key of the value's member, so that a result depends on neither order nor neighbours.
 //
 // x, y: [members, perMember]; keys [members, 2]. The counter is (i / 4, site, 0, 0), i counted within the member; its
 // four words decide four neighbouring values: kept where word >= threshold = rate·2³². One thread a value; 64 threads a
 // workgroup; workgroups are counted along x, then y.
+//@include "common/philox.wgsl"
 
 struct Params { n: u32, perMember: u32, site: u32, threshold: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -2,6 +2,7 @@
 //
 // x, y: n values, contiguous. One thread computes four neighbouring values; 64 threads a workgroup; workgroups are
 // counted along x, then y. p0 and p1 are the operation's scalars (exponent, or clamp bounds).
+//@include "common/math.wgsl"
 
 struct Params { n: u32, p0: f32, p1: f32 }
 @group(0) @binding(0) var<uniform> params: Params;

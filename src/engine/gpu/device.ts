@@ -307,7 +307,10 @@ export class Gpu {
     if (isOutOfMemory(first)) {
       throw new OutOfMemoryError(`Cannot allocate GPU memory: ${first.message}${more}`);
     }
-    throw new GpuValidationError(`Cannot trust results since the last readback: ${first.message}${more}`);
+    const place = this.#pipelines.placeOf(first.message);
+    throw new GpuValidationError(
+      `Cannot trust results since the last readback: ${place ? `${place}: ` : ""}${first.message}${more}`,
+    );
   }
 }
 

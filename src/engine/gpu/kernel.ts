@@ -1,4 +1,4 @@
-import { expandShader, type KernelConstant } from "./_expand.ts";
+import { expandShader, type KernelConstant, type Place, placeInSource } from "./_expand.ts";
 
 export type { KernelConstant };
 
@@ -9,7 +9,7 @@ export type BindingAccess = "read" | "write";
 export interface KernelOptions {
   /** Name for labels and error messages. */
   readonly name: string;
-  /** WGSL text; valid once {@linkcode expandShader} has put a header of constants before it. */
+  /** Text of a `.wgsl` file; valid WGSL once {@linkcode expandShader} has put a header of constants before it. */
   readonly source: string;
   /** Entry point; `main` by default. */
   readonly entry?: string;
@@ -39,5 +39,10 @@ export class Kernel {
   /** The WGSL text for a set of constants; see {@linkcode expandShader}. */
   text(constants: Readonly<Record<string, KernelConstant>>): string {
     return expandShader(this.#source, constants);
+  }
+
+  /** Where a line (from 1) of that text stands in the `.wgsl` files; undefined for the header of constants. */
+  placeOf(line: number, constants: Readonly<Record<string, KernelConstant>>): Place | undefined {
+    return placeInSource(this.#source, constants, line);
   }
 }

@@ -14,6 +14,8 @@ export const paramsWindowBytes = 256;
 
 const maxPipelines = 1024;
 
+type Constants = Readonly<Record<string, KernelConstant>>;
+
 /** What a kernel becomes by its constants: one step down for each name, and one for its value. */
 interface Branch {
   pipeline?: Pipeline;
@@ -25,6 +27,8 @@ export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #kernels = new Map<Kernel, Branch>();
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+  /** What was compiled under each label. */
+  readonly #compiled = new Map<string, { kernel: Kernel; constants: Constants }>();
   #created = 0;
 
   constructor(device: GPUDevice) {
@@ -37,25 +41,39 @@ export class PipelineCache {
   }
 
   /** The pipeline of `kernel` under `constants`, compiled on first use. */
-  get(kernel: Kernel, constants: Readonly<Record<string, KernelConstant>> | undefined): Pipeline {
+  get(kernel: Kernel, constants: Constants | undefined): Pipeline {
     let branch = step(this.#kernels, kernel);
     for (const name in constants) branch = step(step(branch.branches, name).branches, constants[name]!);
     if (branch.pipeline === undefined) {
       branch.pipeline = this.#compile(kernel, constants ?? {});
-      if (this.#created % maxPipelines === 0) this.#kernels.clear();
+      if (this.#created % maxPipelines === 0) {
+        this.#kernels.clear();
+        this.#compiled.clear();
+      }
     }
     return branch.pipeline;
   }
 
-  #compile(kernel: Kernel, constants: Readonly<Record<string, KernelConstant>>): Pipeline {
+  /** Where in the `.wgsl` files a message of the compiler points to; undefined where it points to none. */
+  placeOf(message: string): string | undefined {
+    const [, label = ""] = /ShaderModule\w* "+([^"]+)"/.exec(message) ?? [];
+    const [, line] = /:(\d+):\d+ error/.exec(message) ?? [];
+    const compiled = this.#compiled.get(label);
+    return compiled?.kernel.placeOf(Number(line), compiled.constants);
+  }
+
+  #compile(kernel: Kernel, constants: Constants): Pipeline {
+    const id = this.#created++;
+    const label = `${kernel.name} ${id}`;
+    this.#compiled.set(label, { kernel, constants });
     const layout = this.#layout(kernel.bindings);
-    const module = this.#device.createShaderModule({ label: kernel.name, code: kernel.text(constants) });
+    const module = this.#device.createShaderModule({ label, code: kernel.text(constants) });
     const pipeline = this.#device.createComputePipeline({
-      label: kernel.name,
+      label,
       layout: layout.pipeline,
       compute: { module, entryPoint: kernel.entry },
     });
-    return { id: this.#created++, kernel, pipeline, layout: layout.group };
+    return { id, kernel, pipeline, layout: layout.group };
   }
 
   #layout(bindings: readonly BindingAccess[]) {

@@ -1,4 +1,3 @@
-import lanesSource from "../../shaders/common/lanes.wgsl";
 import qrSource from "../../shaders/linalg/qr.wgsl";
 import reflectorsSource from "../../shaders/linalg/reflectors.wgsl";
 import { Kernel } from "../gpu/kernel.ts";
@@ -9,12 +8,12 @@ import { extentsOf, identityRows, laneConstants, type Rows } from "./_rows.ts";
 
 const factorBindings = ["write", "write", "write", "write"] as const;
 const factorKernel = (entry: string) =>
-  new Kernel({ name: `qr_${entry}`, source: lanesSource + qrSource, entry, bindings: factorBindings });
+  new Kernel({ name: `qr_${entry}`, source: qrSource, entry, bindings: factorBindings });
 const startKernel = factorKernel("start");
 const reflectKernel = factorKernel("reflect");
 const applyKernel = new Kernel({
   name: "reflectors",
-  source: lanesSource + reflectorsSource,
+  source: reflectorsSource,
   bindings: ["read", "read", "read", "write"],
 });
 

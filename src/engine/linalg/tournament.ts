@@ -1,17 +1,15 @@
 import blockSource from "../../shaders/linalg/jacobi_block.wgsl";
 import workgroupSource from "../../shaders/linalg/jacobi_block_workgroup.wgsl";
 import jacobiSource from "../../shaders/linalg/jacobi.wgsl";
-import lanesSource from "../../shaders/common/lanes.wgsl";
-import rotationSource from "../../shaders/linalg/rotation.wgsl";
 import type { AdapterDescription } from "../gpu/device.ts";
 import { Kernel, type KernelConstant } from "../gpu/kernel.ts";
 import { laneConstants } from "./_rows.ts";
 
 const round = (name: string, source: string) => new Kernel({ name, source, bindings: ["write", "write"] });
 const kernels = {
-  pairs: round("jacobi_round", lanesSource + jacobiSource),
-  subgroup: round("jacobi_block_round", rotationSource + blockSource),
-  workgroup: round("jacobi_block_workgroup_round", rotationSource + workgroupSource),
+  pairs: round("jacobi_round", jacobiSource),
+  subgroup: round("jacobi_block_round", blockSource),
+  workgroup: round("jacobi_block_workgroup_round", workgroupSource),
 };
 
 /**

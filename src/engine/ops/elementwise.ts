@@ -1,5 +1,4 @@
 import binarySource from "../../shaders/binary.wgsl";
-import mathSource from "../../shaders/common/math.wgsl";
 import unarySource from "../../shaders/unary.wgsl";
 import { record } from "../autograd.ts";
 import { f32Bits } from "../gpu/device.ts";
@@ -12,17 +11,17 @@ import { sumTo } from "./reduction/reduction.ts";
 
 const unaryKernel = new Kernel({
   name: "unary",
-  source: mathSource + unarySource,
+  source: unarySource,
   bindings: ["read", "write"],
 });
 const binaryKernel = new Kernel({
   name: "binary",
-  source: mathSource + binarySource,
+  source: binarySource,
   bindings: ["read", "read", "write"],
 });
 const broadcastKernel = new Kernel({
   name: "broadcast",
-  source: mathSource + binarySource,
+  source: binarySource,
   entry: "broadcast",
   bindings: ["read", "read", "write"],
 });

@@ -1,5 +1,4 @@
-import dropoutSource from "../../shaders/dropout.wgsl";
-import philoxSource from "../../shaders/common/philox.wgsl";
+import source from "../../shaders/dropout.wgsl";
 import { record } from "../autograd.ts";
 import { f32Bits } from "../gpu/device.ts";
 import { Kernel } from "../gpu/kernel.ts";
@@ -10,7 +9,7 @@ import { reshape } from "./shape.ts";
 
 const dropoutKernel = new Kernel({
   name: "dropout",
-  source: philoxSource + dropoutSource,
+  source,
   bindings: ["read", "read", "write"],
 });
 

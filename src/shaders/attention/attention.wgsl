@@ -1,4 +1,4 @@
-// What all attention kernels have in common, put before each of them: where things lie, and what a score gets.
+// What all attention kernels have in common, included by each of them: where things lie, and what a score gets.
 //
 //   y = softmax(scale·QKᵀ + mask)·V, a head of a sequence at a time       Q: queries × size, K, V: keys × size
 //
@@ -10,6 +10,7 @@
 // largest + log Σ, because that rounds Σ away where scores are large.
 //
 // MASK_KEYS: mask is [sequences, keys]; MASK_SCORES: [sequences, heads, queries, keys]; else it isn't read.
+//@include "../common/math.wgsl"
 
 struct Params {
   queries: u32, keys: u32, heads: u32, sequences: u32,

@@ -1,5 +1,5 @@
 // What the kernels of both families have in common that compute gradients of attention, with the weights made anew from
-// what the forward pass kept in `rows`; put after attention.wgsl.
+// what the forward pass kept in `rows`.
 //
 //   queries   hold queries and pass over the keys:    dQ = scale·Σ ds·k, and D = Σ y∘dy goes into `rows`
 //   keys      (OF_KEYS) hold keys and pass over the queries:    dV = Σ w·dy, dK = scale·Σ ds·q; run after `queries`
@@ -12,6 +12,7 @@
 //
 // Source: T. Dao, "FlashAttention-2" (arXiv 2307.08691), algorithm 2, in two kernels because WGSL can't add up floats
 // from several workgroups.
+//@include "attention.wgsl"
 
 @group(0) @binding(5) var<storage, read> dy: array<vec4f>;
 //@if OF_KEYS

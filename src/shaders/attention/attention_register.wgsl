@@ -13,6 +13,7 @@
 // that it sees becomes dozens of branches, one for a lane's element, and it takes seconds over a few hundred.
 //
 // Source: T. Dao, "FlashAttention-2" (arXiv 2307.08691), algorithm 1, with lanes for its blocks of queries.
+//@include "attention.wgsl"
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 

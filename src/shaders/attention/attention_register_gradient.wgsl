@@ -1,4 +1,5 @@
 // Gradients of attention for CPU adapters; layout as in attention_register.wgsl, the rest as in attention_gradient.wgsl.
+//@include "attention_gradient.wgsl"
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 

@@ -9,6 +9,7 @@
 // changes no bit.
 //
 // Source: T. Dao, "FlashAttention-2" (arXiv 2307.08691), algorithm 1.
+//@include "attention.wgsl"
 
 @group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> rows: array<vec4f>;

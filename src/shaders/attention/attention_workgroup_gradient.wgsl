@@ -1,4 +1,5 @@
 // Gradients of attention for GPUs; layout as in attention_workgroup.wgsl, the rest as in attention_gradient.wgsl.
+//@include "attention_gradient.wgsl"
 
 const THREADS = ROWS * SLICES;
 var<workgroup> tileB: array<vec4f, BLOCK * CHUNKS>;

@@ -1,4 +1,4 @@
-// Sums and maxima over the LANES threads that share one job, GROUPS jobs a workgroup; put before kernels of such jobs. The order of
+// Sums and maxima over the LANES threads that share one job, GROUPS jobs a workgroup. The order of
 // the additions depends on LANES alone. With one lane there is no barrier, which on a CPU adapter is what counts.
 //
 // Workgroup layout of the kernels: @workgroup_size(LANES, GROUPS), LANES a power of two.

@@ -1,4 +1,4 @@
-// Elementary functions that every kernel of activations shares, put before them: with bounded error on every adapter
+// Elementary functions that every kernel of activations includes: with bounded error on every adapter
 // (drivers' own tanh overflows, and pow of a negative base is NaN).
 
 // e^v = 2^n·e^r with v = n·ln 2 + r, |r| <= ln 2 / 2: ln 2 in two parts (Cody & Waite) and a polynomial of degree 7

@@ -1,6 +1,5 @@
 // Philox4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011, section 3.3): 128
-// random bits from a 128-bit counter, a bijection for each 64-bit key; the same function as philox4x32 on the host. Put
-// before kernels that draw random numbers.
+// random bits from a 128-bit counter, a bijection for each 64-bit key; the same function as philox4x32 on the host.
 
 // High and low words of a 32×32-bit product.
 fn mul_wide(a: u32, b: u32) -> vec2u {

@@ -1,6 +1,6 @@
 // Quantisation of rows with stochastic rounding, and back (QSGD, Alistarh et al., arXiv 1610.02132, section 3.1, with the
 // row's largest magnitude m in place of its norm): each x becomes q = ±⌊LEVELS·|x|/m + u⌋, u uniform in [0, 1), and
-// y = q·m/LEVELS, so that E[y] = x. LEVELS is at most 127. Put after philox.wgsl.
+// y = q·m/LEVELS, so that E[y] = x. LEVELS is at most 127.
 //
 // All of it is done in whole numbers, on the bits of the floats: WGSL bounds the error of a float's division and leaves the
 // direction of every rounding to the adapter, and lets it take denormals for 0. So every adapter gives the bits that the host
@@ -15,6 +15,7 @@
 // quantize:   one thread for four columns of a row; 64 threads a workgroup. Where a row holds infinity or NaN, all of it
 //             becomes NaN.
 // Workgroups are counted along x, then y.
+//@include "../common/philox.wgsl"
 
 struct Params { rows: u32, columns: u32, rowsPerMember: u32, site0: u32, site1: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

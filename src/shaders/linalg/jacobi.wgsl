@@ -9,6 +9,7 @@
 // Round r of a tournament of `blocks` (even): pair 0 is (r, blocks − 1), pair k is (r + k, r − k) modulo blocks − 1; all pairs
 // meet once in blocks − 1 rounds.
 // A job is one pair of blocks; LANES threads a job (see lanes.wgsl). workgroup_id.z is the stack.
+//@include "../common/lanes.wgsl"
 
 struct Params { blocks: u32, head: u32, width: u32, round: u32, sweep: u32, tolerance: f32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -17,6 +17,7 @@
 //    it has met all of the top and stands where it began. w gathers the rotations.
 // 3. The rows become wᵀ·rows, each lane a vec4 of all 16 at a time.
 // w is orthogonal to rounding whatever the error of G, so that the squares in G cost sweeps, not accuracy.
+//@include "rotation.wgsl"
 enable subgroups;
 diagnostic(off, subgroup_uniformity);
 

@@ -5,6 +5,7 @@
 // 2. Two-sided Jacobi on the Gram matrix, 16 pairs at once, in 16 rounds of three steps: the angles, the columns of gram and w,
 //    the rows of gram.
 // 3. The rows become wᵀ·rows, tile by tile; thread (i, q) makes vec4 q of row i.
+//@include "rotation.wgsl"
 
 struct Params { blocks: u32, head: u32, width: u32, round: u32, sweep: u32, tolerance: f32, split: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -9,6 +9,7 @@
 //        of R leave the columns as they are finished and leave zeros, so later sums need no mask. The pivot of step j + 1 is
 //        the largest remaining norm by an atomic maximum over keys: the norm's upper 16 bits, then the lowest column.
 // A job is one column; LANES threads a job (see lanes.wgsl). workgroup_id.z is the matrix.
+//@include "../common/lanes.wgsl"
 
 struct Params { columns: u32, stride: u32, k: u32, rRows: u32, rStride: u32, step: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

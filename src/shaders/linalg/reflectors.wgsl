@@ -3,6 +3,7 @@
 // y ← H_first·…·H_{last-1}·y for each of the columns y of targets [N, count, stride]. With OF_IDENTITY column c is e_c to begin
 // with, which H_j leaves alone for j > c.
 // A job is one column; LANES threads a job (see lanes.wgsl). workgroup_id.z is the matrix.
+//@include "../common/lanes.wgsl"
 
 struct Params { columns: u32, stride: u32, k: u32, first: u32, last: u32, count: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,4 +1,4 @@
-// The Jacobi rotation of a pair of rows; put before the block kernels. Rows shorter than 2^-50 are zero for our purposes: they
+// The Jacobi rotation of a pair of rows, for the block kernels. Rows shorter than 2^-50 are zero for our purposes: they
 // neither rotate nor count.
 const negligible = 0x1p-100f;
 

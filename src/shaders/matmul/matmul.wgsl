@@ -1,4 +1,4 @@
-// What the kernels of matrix products share, put before them: parameters, the output's bindings, and what happens to a
+// What the kernels of matrix products share: parameters, the output's bindings, and what happens to a
 // finished sum. See matmul_register.wgsl for the formula and the meaning of the constants.
 
 struct Term {
@@ -57,6 +57,8 @@ fn finish(sum: f32, alpha: f32, shift: f32, at: u32) {
 }
 
 //@if ACTIVATION
+//@include "../common/math.wgsl"
+
 struct Activated { value: vec4f, slope: vec4f }
 
 fn activate(z: vec4f) -> Activated {

@@ -26,6 +26,7 @@
 //
 // Source: register blocking after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008);
 // the subgroup's broadcast stands for the cache that a CPU kernel would pack A into.
+//@include "matmul.wgsl"
 //@if SHARED
 enable subgroups;
 diagnostic(off, subgroup_uniformity);

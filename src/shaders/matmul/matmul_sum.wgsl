@@ -1,6 +1,7 @@
 // Second pass of a matrix product whose k axis was split: C = act(alpha * sum of the parts + bias) [+ residual], the
 // parts [splits, batch, m, n] added one after another. Bindings and parameters as in matmul.wgsl, the parts in place of A.
 // One thread an element of C; 64 threads a workgroup; workgroups are counted along x, then y.
+//@include "matmul.wgsl"
 
 @group(0) @binding(1) var<storage, read> parts: array<f32>;
 

@@ -14,6 +14,7 @@
 // of matrix id / (tilesN * tilesM); with SPLIT, of part z % splits of matrix z / splits.
 //
 // Source: V. Volkov and J. Demmel, "Benchmarking GPUs to tune dense linear algebra" (2008).
+//@include "matmul.wgsl"
 
 @group(0) @binding(1) var<storage, read> a0: array<f32>;
 @group(0) @binding(2) var<storage, read> b0: array<OneB>;

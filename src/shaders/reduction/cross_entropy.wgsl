@@ -3,6 +3,8 @@
 // A row with the label −100 is ignored: its loss and gradient are 0. Any other label outside the classes gives a NaN
 // loss, so that it can't go unseen; the host checks labels that it knows. Without GRADIENT there is no dx.
 // A job is one row, LANES threads a job (see rows.wgsl).
+//@include "../common/math.wgsl"
+//@include "rows.wgsl"
 
 struct Params { rows: u32, columns: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -7,6 +7,7 @@
 //                  chunk c takes `chunk` rows from c·chunk on, in order.
 // main and gradient: a job is one row, LANES threads a job (see rows.wgsl). affine_gradient: one thread four columns of a
 // chunk, 64 threads a workgroup; workgroups are counted along x, then y.
+//@include "rows.wgsl"
 
 struct Params { rows: u32, columns: u32, rowsPerAffine: u32, epsilon: f32, affines: u32, chunks: u32, chunk: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -2,6 +2,7 @@
 // `chunk` entries from c·chunk on, a multiple of 4 · LANES. With chunks = 1 that is the whole reduction; otherwise a second
 // launch reduces the chunks. Chunks are always of one length, so zeros after the real entries change no bit of a sum.
 // A job is one chunk of one row, LANES threads a job (see rows.wgsl).
+//@include "rows.wgsl"
 
 struct Params { rows: u32, columns: u32, chunks: u32, chunk: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -4,6 +4,8 @@
 //           rowsPerMask neighbouring rows where MASKED. The maximum is taken off first, so nothing overflows.
 // gradient: dx = scale·y·(dy − Σ dy·y), or dy − e^y·Σ dy where LOG, from the saved y.
 // A job is one row, LANES threads a job (see rows.wgsl). Columns that a mask drives to exactly 0 change nothing.
+//@include "../common/math.wgsl"
+//@include "rows.wgsl"
 
 struct Params { rows: u32, columns: u32, rowsPerMask: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -76,6 +76,21 @@ test("a kernel that does not compile fails by name at the next readback, every t
   assert.deepEqual([...await within(x.data())], [1, 2]);
 });
 
+test("an error of the shader's compiler is named by the file and line of the original", async () => {
+  using gpu = await openGpu();
+  const x = tensor(gpu, [1, 2]);
+  const source =
+    "//@from family/main.wgsl 1\n// What it does.\n//@from family/part.wgsl 7\n\n//@for i in 0..N\n" +
+    "fn f{i}() -> f32 { return nonsense; }\n//@end\n//@from family/main.wgsl 3\n" +
+    "@compute @workgroup_size(1) fn main() { _ = f0(); }";
+  const kernel = new Kernel({ name: "misspelt", source, bindings: ["write"] });
+  gpu.dispatch(kernel, { ...launch(x), constants: { N: 2 } });
+  await assert.rejects(within(x.data()), {
+    name: "GpuValidationError",
+    message: /since the last readback: family\/part\.wgsl:9: [^]*nonsense/,
+  });
+});
+
 test("a kernel that the device refuses at launch fails at the next readback", async () => {
   using gpu = await openGpu();
   const x = tensor(gpu, [1, 2]);

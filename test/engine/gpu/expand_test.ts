@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { expandShader } from "../../../src/engine/gpu/_expand.ts";
+import { expandShader, placeInSource } from "../../../src/engine/gpu/_expand.ts";
 
 test("expandShader() puts directives first, then constants, then the text", () => {
   const source = "struct P { m: u32 }\nenable f16;\ndiagnostic(off, subgroup_uniformity);\nvar x = SIZE;";
@@ -69,4 +69,22 @@ test("expandShader() refuses what it cannot carry out, with the line", () => {
   refuses("//@for i in 0..2\n//@else\n//@end", /line 1, .*not closed/);
   refuses("x\n//@end", /line 2, .*no opening command/);
   refuses("//@repeat 3", /no known command/);
+  refuses("//@from a.wgsl 1\nx\n//@from b/c.wgsl 8\ny\n//@if B\n//@end", /b\/c\.wgsl:9, "\/\/@if B", names/);
+});
+
+test("placeInSource() says where a line of the expanded text stands", () => {
+  const source = "x\n//@from a.wgsl 3\n//@for i in 0..2\ny{i}\nenable f16;\n//@end\nz";
+  const lines = expandShader(source, { N: 1 }).split("\n");
+  const places = lines.map((_, i) => placeInSource(source, { N: 1 }, i + 1));
+  assert.deepEqual(lines, ["enable f16;", "enable f16;", "const N = 1;", "x", "y0", "y1", "z", ""]);
+  assert.deepEqual(places, [
+    "a.wgsl:5",
+    "a.wgsl:5",
+    undefined,
+    "line 1",
+    "a.wgsl:4",
+    "a.wgsl:4",
+    "a.wgsl:7",
+    undefined,
+  ]);
 });

@@ -1,10 +1,7 @@
-import commonSource from "../../../shaders/attention/attention.wgsl";
-import gradientSource from "../../../shaders/attention/attention_gradient.wgsl";
 import registerSource from "../../../shaders/attention/attention_register.wgsl";
 import registerGradientSource from "../../../shaders/attention/attention_register_gradient.wgsl";
 import workgroupSource from "../../../shaders/attention/attention_workgroup.wgsl";
 import workgroupGradientSource from "../../../shaders/attention/attention_workgroup_gradient.wgsl";
-import mathSource from "../../../shaders/common/math.wgsl";
 import type { AttentionLaunch, FusedAttentionPlan } from "./attention_plan.ts";
 import { f32Bits } from "../../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../../gpu/kernel.ts";
@@ -19,14 +16,14 @@ function kernelsOf(name: string, forward: string, gradient: string) {
   const kernel = (part: string, source: string, bindings: readonly BindingAccess[]) =>
     new Kernel({
       name: `attention_${name}_${part}`,
-      source: mathSource + commonSource + source,
+      source,
       bindings: [...inputs, ...bindings],
     });
   return {
     forward: kernel("forward", forward, ["write", "write"]),
-    queries: kernel("queries", gradientSource + gradient, ["read", "read", "write", "write"]),
-    keys: kernel("keys", gradientSource + gradient, ["read", "read", "write", "write"]),
-    joinedKeys: kernel("keys", gradientSource + gradient, ["read", "read", "write"]),
+    queries: kernel("queries", gradient, ["read", "read", "write", "write"]),
+    keys: kernel("keys", gradient, ["read", "read", "write", "write"]),
+    joinedKeys: kernel("keys", gradient, ["read", "read", "write"]),
   };
 }
 

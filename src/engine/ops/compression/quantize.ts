@@ -1,12 +1,10 @@
-import philoxSource from "../../../shaders/common/philox.wgsl";
-import quantizeSource from "../../../shaders/compression/quantize.wgsl";
+import source from "../../../shaders/compression/quantize.wgsl";
 import { Kernel } from "../../gpu/kernel.ts";
 import { formatShape, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { rowConstants } from "../reduction/row_launch.ts";
 import { checkOperands, gridOf, launch } from "../launch.ts";
 
-const source = philoxSource + quantizeSource;
 const rowMaximaKernel = new Kernel({
   name: "row_maxima",
   source,

@@ -1,5 +1,3 @@
-import mathSource from "../../../shaders/common/math.wgsl";
-import commonSource from "../../../shaders/matmul/matmul.wgsl";
 import registerSource from "../../../shaders/matmul/matmul_register.wgsl";
 import sumSource from "../../../shaders/matmul/matmul_sum.wgsl";
 import workgroupSource from "../../../shaders/matmul/matmul_workgroup.wgsl";
@@ -171,7 +169,7 @@ function run(shader: keyof typeof sources, options: GemmOptions, settings: Run):
   const { bias, residual, activation, slope, c, m, n, batch = [1, 1], alpha = 1 } = options;
   const { params, operands, flops, constants, workgroups } = settings;
   const [[a, b = a!], ...rest] = operands as [Tensor[], ...Tensor[][]];
-  launch(kernelFor(shader, { terms: operands.length, residual, activation, slope }), {
+  launch(kernelFor(shader, { terms: operands.length, residual, slope }), {
     tensors: [
       a!,
       b,
@@ -204,22 +202,22 @@ function detailOf({ m, n, k, batch = [1, 1], transposeA, transposeB }: GemmOptio
 
 const kernels = new Map<string, Kernel>();
 
-/** The kernel with as many bindings as the launch has tensors; the elementary functions go in where they are used. */
+/** The kernel with as many bindings as the launch has tensors. */
 function kernelFor(
   shader: keyof typeof sources,
-  { terms, residual, activation, slope }: { terms: number } & Epilogue,
+  { terms, residual, slope }: { terms: number } & Pick<Epilogue, "residual" | "slope">,
 ): Kernel {
   const extra: BindingAccess[] = [
     ...(terms === 2 ? ["read", "read"] as const : []),
     ...(residual ? ["read"] as const : []),
     ...(slope ? ["write"] as const : []),
   ];
-  const key = `${shader} ${extra.join()} ${activation !== undefined}`;
+  const key = `${shader} ${extra.join()}`;
   let kernel = kernels.get(key);
   if (kernel === undefined) {
     kernel = new Kernel({
       name: `matmul_${shader}`,
-      source: (activation ? mathSource : "") + commonSource + sources[shader],
+      source: sources[shader],
       bindings: ["read", "read", "write", "read", ...extra],
     });
     kernels.set(key, kernel);

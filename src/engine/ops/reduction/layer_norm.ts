@@ -6,24 +6,23 @@ import { formatShape, sizeOf } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { checkOperands, launch } from "../launch.ts";
 import { reduceMiddle } from "./reduction.ts";
-import { launchRows, rowConstants, rowSource } from "./row_launch.ts";
+import { launchRows, rowConstants } from "./row_launch.ts";
 import { reshape } from "../shape.ts";
 
-const text = rowSource + source;
 const forwardKernel = new Kernel({
   name: "layer_norm",
-  source: text,
+  source,
   bindings: ["read", "read", "read", "write", "write"],
 });
 const gradientKernel = new Kernel({
   name: "layer_norm_gradient",
-  source: text,
+  source,
   entry: "gradient",
   bindings: ["read", "read", "read", "read", "write"],
 });
 const affineKernel = new Kernel({
   name: "layer_norm_affine_gradient",
-  source: text,
+  source,
   entry: "affine_gradient",
   bindings: ["read", "write", "read", "read", "write"],
 });

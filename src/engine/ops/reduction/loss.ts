@@ -1,4 +1,3 @@
-import mathSource from "../../../shaders/common/math.wgsl";
 import source from "../../../shaders/reduction/cross_entropy.wgsl";
 import { isRecording, record } from "../../autograd.ts";
 import { Kernel } from "../../gpu/kernel.ts";
@@ -6,17 +5,16 @@ import { formatShape, sameShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { tidy } from "../../tidy.ts";
 import { checkOperands } from "../launch.ts";
-import { launchRows, rowSource } from "./row_launch.ts";
+import { launchRows } from "./row_launch.ts";
 import { scoped } from "../scoped.ts";
 import { abs, add, mul, neg, relu, sigmoid, softplus, square, sub } from "../elementwise.ts";
 import { mean } from "./reduce.ts";
 import { reshape } from "../shape.ts";
 
-const text = mathSource + rowSource + source;
-const lossKernel = new Kernel({ name: "cross_entropy", source: text, bindings: ["read", "read", "write"] });
+const lossKernel = new Kernel({ name: "cross_entropy", source, bindings: ["read", "read", "write"] });
 const gradientKernel = new Kernel({
   name: "cross_entropy_with_gradient",
-  source: text,
+  source,
   bindings: ["read", "read", "write", "write"],
 });
 

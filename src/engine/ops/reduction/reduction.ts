@@ -1,11 +1,11 @@
 import columnSource from "../../../shaders/reduction/reduce.wgsl";
-import rowReductionSource from "../../../shaders/reduction/reduce_rows.wgsl";
+import rowSource from "../../../shaders/reduction/reduce_rows.wgsl";
 import { Kernel } from "../../gpu/kernel.ts";
 import { type Shape, sizeOf } from "../../shape.ts";
 import { empty, Tensor } from "../../tensor.ts";
 import { tidy } from "../../tidy.ts";
 import { launch } from "../launch.ts";
-import { launchRows, rowSource } from "./row_launch.ts";
+import { launchRows } from "./row_launch.ts";
 
 const columnKernel = new Kernel({
   name: "reduce_columns",
@@ -14,7 +14,7 @@ const columnKernel = new Kernel({
 });
 const rowKernel = new Kernel({
   name: "reduce_rows",
-  source: rowSource + rowReductionSource,
+  source: rowSource,
   bindings: ["read", "write"],
 });
 

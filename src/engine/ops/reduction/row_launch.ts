@@ -1,12 +1,7 @@
-import lanesSource from "../../../shaders/common/lanes.wgsl";
-import rowsSource from "../../../shaders/reduction/rows.wgsl";
 import type { AdapterClass } from "../../gpu/device.ts";
 import type { Kernel, KernelConstant } from "../../gpu/kernel.ts";
 import type { Tensor } from "../../tensor.ts";
 import { gridOf, launch } from "../launch.ts";
-
-/** What goes before the text of a kernel whose job is a row. */
-export const rowSource = lanesSource + rowsSource;
 
 /**
  * Threads a row and rows a workgroup. On a GPU neighbouring threads read neighbouring columns; to a CPU that is nothing,

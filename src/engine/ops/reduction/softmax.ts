@@ -1,4 +1,3 @@
-import mathSource from "../../../shaders/common/math.wgsl";
 import source from "../../../shaders/reduction/softmax.wgsl";
 import { record } from "../../autograd.ts";
 import { f32Bits } from "../../gpu/device.ts";
@@ -6,17 +5,16 @@ import { Kernel } from "../../gpu/kernel.ts";
 import { formatShape } from "../../shape.ts";
 import { empty, type Tensor } from "../../tensor.ts";
 import { checkOperands } from "../launch.ts";
-import { launchRows, rowSource } from "./row_launch.ts";
+import { launchRows } from "./row_launch.ts";
 
-const text = mathSource + rowSource + source;
 const softmaxKernel = new Kernel({
   name: "softmax",
-  source: text,
+  source,
   bindings: ["read", "read", "write"],
 });
 const gradientKernel = new Kernel({
   name: "softmax_gradient",
-  source: text,
+  source,
   entry: "gradient",
   bindings: ["read", "read", "write"],
 });

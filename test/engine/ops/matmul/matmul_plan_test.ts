@@ -8,7 +8,6 @@ import {
   defaultTile,
   type MatmulTile,
 } from "../../../../src/engine/ops/matmul/matmul_tile.ts";
-import common from "../../../../src/shaders/matmul/matmul.wgsl";
 import register from "../../../../src/shaders/matmul/matmul_register.wgsl";
 import workgroup from "../../../../src/shaders/matmul/matmul_workgroup.wgsl";
 
@@ -73,7 +72,7 @@ test("planMatmul() names every constant of the shader that it picks but those of
   fc.assert(
     fc.property(problem, (p) => {
       const { shader, constants } = planMatmul(p);
-      const source = common + (shader === "register" ? register : workgroup);
+      const source = shader === "register" ? register : workgroup;
       const text = expandShader(source, { ...constants, ...epilogue }).replaceAll(/\/\/.*/g, "");
       const declared = new Set([...text.matchAll(/\bconst (\w+)/g)].map((match) => match[1]));
       for (const [name] of text.matchAll(/\b[A-Z][A-Z_]{2,}\b/g)) assert.ok(declared.has(name), name);
