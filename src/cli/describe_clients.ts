@@ -1,21 +1,24 @@
-import type { Experiment } from "../experiment/run/experiment.ts";
+import type { Preparation } from "../experiment/run/prepare.ts";
 
-/** The number and sizes of the clients, and how uneven their classes are. */
-export function describeClients(
-  { config, clients, train }: Pick<Experiment, "config" | "clients" | "train">,
-): string {
-  const sizes = clients.map(({ length }) => length).sort((a, b) => a - b);
-  const how = config.partition.kind === "dirichlet"
-    ? `Dirichlet(${config.partition.alpha})`
-    : config.partition.kind;
-  return `Clients: ${clients.length} by ${how}, ${sizes[0]} to ${sizes.at(-1)} texts each (median ${
-    sizes[sizes.length >> 1]
-  })${describeSkew({ clients, train })}`;
+type Clients = readonly (readonly number[])[];
+
+/** A line for each draw: the number and sizes of the clients, and how uneven their classes are. */
+export function describeClients({ config, draws, train }: Preparation): string[] {
+  const { partition } = config;
+  const how = partition.kind === "dirichlet" ? `Dirichlet(${partition.alpha})` : partition.kind;
+  return [...draws].map(([draw, clients]) => {
+    const sizes = clients.map(({ length }) => length).sort((a, b) => a - b);
+    const place = draws.size > 1 ? ` of draw ${draw}` : "";
+    return `Clients${place}: ${clients.length} by ${how}, ${sizes[0]} to ${sizes.at(-1)} texts each (median ${
+      sizes[sizes.length >> 1]
+    })${describeSkew(clients, train)}`;
+  });
 }
 
 /** How uneven the clients' classes are, where every text has one. */
 function describeSkew(
-  { clients, train: { targets, targetsPerRow } }: Pick<Experiment, "clients" | "train">,
+  clients: Clients,
+  { targets, targetsPerRow }: Preparation["train"],
 ): string {
   if (!(targets instanceof Int32Array) || targetsPerRow !== 1) return "";
   const onesided = clients.filter((rows) => {

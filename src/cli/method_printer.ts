@@ -1,7 +1,9 @@
-import { type MethodConfig, methodLabel } from "../experiment/config/config.ts";
+import { methodLabel } from "../experiment/config/config.ts";
 import type { Reporter } from "../experiment/report/reporter.ts";
 import type { Experiment } from "../experiment/run/experiment.ts";
+import type { RunPlace } from "../experiment/run/run_experiment.ts";
 import type { MethodEvent } from "../experiment/run/run_method.ts";
+import type { MethodSummary } from "../experiment/run/summary.ts";
 import { megabytes } from "../experiment/text/megabytes.ts";
 import { describeScores } from "../experiment/text/score_title.ts";
 import type { MemoryPlan, RoundReport } from "../fl/mod.ts";
@@ -12,20 +14,23 @@ import { MethodProgress } from "./method_progress.ts";
  * tuned in the end.
  */
 export function printMethod(
-  { config, tuning }: Pick<Experiment, "config" | "tuning">,
-  method: MethodConfig,
+  { config, tuning, draw, seed }: Pick<Experiment, "config" | "tuning" | "draw" | "seed">,
+  { method, number, total }: RunPlace,
   reporter: Reporter,
 ): (event: MethodEvent) => void {
+  const isReplicated = total > config.methods.length;
   const label = methodLabel(method);
+  const short = isReplicated ? `${label} ${number}/${total}` : label;
+  const title = isReplicated ? `${describeRun({ label, draw, seed })} (run ${number} of ${total})` : label;
   const { rounds, evaluateOn } = config;
-  const progress = new MethodProgress(label, rounds);
-  reporter.progress(`${label}: initialization`, 0, 0);
+  const progress = new MethodProgress(short, rounds);
+  reporter.progress(`${short}: initialization`, 0, 0);
   return (event) => {
     switch (event.type) {
       case "initialized": {
         const { trainableParameters: trained, totalParameters: total, memory } = event;
         const counts = `${trained.toLocaleString("en")} of ${total.toLocaleString("en")}`;
-        reporter.line(`\n${label}: ${counts} values trained, learning rate ${method.learningRate}`);
+        reporter.line(`\n${title}: ${counts} values trained, learning rate ${method.learningRate}`);
         reporter.line(`  ${describeMemory(memory)}`);
         break;
       }
@@ -48,6 +53,11 @@ export function printMethod(
       }
     }
   };
+}
+
+/** A run among replicates, for people. */
+export function describeRun({ label, draw, seed }: Pick<MethodSummary, "label" | "draw" | "seed">): string {
+  return `${label}, draw ${draw}, seed ${seed}`;
 }
 
 function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): string {

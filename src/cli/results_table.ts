@@ -15,7 +15,12 @@ interface Row {
  * The tables that end a run: the scores of the baseline, of the model before training and of each method, then what
  * each method took.
  */
-export function resultsTable(baseline: Baseline | null, summaries: readonly MethodSummary[]): string {
+export function resultsTable(
+  { baseline, runs: summaries }: {
+    readonly baseline: Baseline | null;
+    readonly runs: readonly MethodSummary[];
+  },
+): string {
   const before = summaries.find(({ before }) => before !== null)?.before;
   const rows: Row[] = [
     ...(baseline ? [baseline] : []),
@@ -33,8 +38,8 @@ export function resultsTable(baseline: Baseline | null, summaries: readonly Meth
   ].join("\n\n");
 }
 
-/** Why a method has no scores. */
-function describeEnd({ status, error, rounds }: MethodSummary): string | undefined {
+/** Why a run has no scores; undefined where it has. */
+export function describeEnd({ status, error, rounds }: MethodSummary): string | undefined {
   if (status === "finished") return undefined;
   const after = rounds > 0 ? ` after round ${rounds}` : "";
   return `${status}${after}${error === undefined ? "" : `: ${error}`}`;

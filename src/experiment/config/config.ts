@@ -13,6 +13,11 @@ const clients = count.max(1e7);
 const steps = count.max(1e6);
 const size = count.max(2 ** 16);
 const seed = z.int().min(0).max(2 ** 53 - 1);
+/** How many, or which seeds. */
+const replicates = z.union(
+  [count.max(1000), z.array(seed).min(1).max(1000)],
+  "expected how many, from 1 to 1000, or a list of seeds",
+);
 const rate = z.number().gt(0).max(1e6);
 
 const optimizer = z.discriminatedUnion("name", [
@@ -63,7 +68,15 @@ const local = z.strictObject({ epochs: steps.optional(), steps: steps.optional()
 export const configSchema = z.strictObject({
   /** Names the run's folder. */
   name: folderName,
+  /** Of everything random; of a run's data alone where `draws` and `seeds` say the rest. */
   seed: seed.default(1),
+  /**
+   * Draws of the partition: how many, seeded `seed`, `seed` + 1 and so on, or the list of their seeds. One by default, of `seed`.
+   * Every method runs on every draw with every seed.
+   */
+  draws: replicates.optional(),
+  /** Seeds of head, adapters, batches and sampled clients, as `draws`: how many, or which. One by default, `seed`. */
+  seeds: replicates.optional(),
   model: modelConfig.default({ source: USE_LITE }),
   task: taskConfig.default({ kind: "sequence-classification" }),
   data: dataConfig,
@@ -112,11 +125,19 @@ export const configSchema = z.strictObject({
   }).optional(),
   /** Folder that gets a folder for each run, relative to the working directory. */
   output: path.default("runs"),
-}).superRefine(({ task, data, partition, model, schedule, rounds }, context) => {
+}).superRefine(({ task, data, partition, model, schedule, rounds, seed, draws, seeds }, context) => {
   const refuse = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: path.split("."), message });
   if (schedule.kind !== "constant" && schedule.warmupRounds > rounds) {
     refuse("schedule.warmupRounds", `expected at most rounds (${rounds}), got ${schedule.warmupRounds}`);
+  }
+  for (const [name, given] of Object.entries({ draws, seeds })) {
+    if (typeof given === "number" && seed > Number.MAX_SAFE_INTEGER - (given - 1)) {
+      refuse(name, `expected seeds up to 2^53 - 1, got ${given} from ${seed}: lower seed`);
+    }
+    if (typeof given === "object" && new Set(given).size < given.length) {
+      refuse(name, `${given.find((each, i) => given.indexOf(each) < i)} is there twice`);
+    }
   }
   const { kind } = task;
   if (data.kind === "spam-assassin" && kind !== "sequence-classification") {

@@ -2,7 +2,7 @@ import { disposeAll, randomKey, RandomStream } from "../../engine/mod.ts";
 import { planMemory, trainableParameters } from "../../fl/mod.ts";
 import { packBatches, planBatches, trainBlock } from "../../tasks/mod.ts";
 import type { MethodConfig } from "../config/config.ts";
-import { type Experiment, simulationOptions, startingModel } from "./experiment.ts";
+import { type Experiment, simulationOptions } from "./experiment.ts";
 
 /** Options of {@linkcode trainFirstCohort}. */
 export interface FirstCohortOptions {
@@ -23,7 +23,7 @@ export async function trainFirstCohort(
 ): Promise<number> {
   const options = simulationOptions(experiment, method);
   const { clients, clientsPerRound = clients.length, seed, train, batchSize } = options;
-  const pretrained = startingModel(experiment);
+  const { pretrained } = experiment;
   const state = await options.method.init(pretrained, { ...options, svd: method.svd });
   const { cohortSize } = planMemory(pretrained, state, options);
   const cohort = new RandomStream(randomKey(seed, "participants", 1))

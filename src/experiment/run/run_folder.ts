@@ -52,3 +52,16 @@ async function isMade(folder: string): Promise<boolean> {
     throw error;
   }
 }
+
+/**
+ * Makes a folder that isn't there yet, in one that is.
+ *
+ * @throws {WriteError} naming the folder and the reason.
+ */
+export async function makeNew(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (cause) {
+    throw new WriteError(`Cannot make folder ${folder}: ${describeCause(cause)}`, { cause });
+  }
+}

@@ -1,11 +1,10 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { WriteError } from "../../data/mod.ts";
-import { describeCause } from "../../data/files/describe_cause.ts";
 import { disposeOwn, HistoryWriter, type RoundReport, type SimulationEvent } from "../../fl/mod.ts";
 import type { Evaluation } from "../../tasks/mod.ts";
-import { type MethodConfig, methodLabel } from "../config/config.ts";
+import type { MethodConfig } from "../config/config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
+import { makeNew } from "./run_folder.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { writeModelFolder } from "../trained/model_folder.ts";
 import { type FinishedModel, tuneFinished } from "./tune_finished.ts";
@@ -19,7 +18,7 @@ export type MethodEvent =
 
 /** Options of {@linkcode runMethod}. */
 export interface RunMethodOptions extends LoadOptions {
-  /** The folder of the run. */
+  /** The folder to make for it. */
   readonly folder: string;
   /** Called with each event, after it is in the history. */
   readonly onEvent?: ((event: MethodEvent) => void) | undefined;
@@ -32,7 +31,7 @@ export interface MethodOutcome {
 }
 
 /**
- * Runs one method of an experiment and leaves `history.jsonl` and its trained model in a folder of its own. The history's
+ * Runs one method of an experiment and leaves `history.jsonl` and its trained model in its folder. The history's
  * last record says how it ended: `finished`, `interrupted` or `failed`.
  *
  * @throws {WriteError} when its folder can't be made, or no history begun.
@@ -42,10 +41,8 @@ export async function runMethod(
   method: MethodConfig,
   { folder, reporter, signal, onEvent }: RunMethodOptions,
 ): Promise<MethodOutcome> {
-  const label = methodLabel(method);
-  const own = join(folder, label);
-  await makeNew(own);
-  using history = new HistoryWriter(join(own, "history.jsonl"));
+  await makeNew(folder);
+  using history = new HistoryWriter(join(folder, "history.jsonl"));
   history.append(header(experiment, method));
   const reports: RoundReport[] = [];
   let after: Evaluation | undefined;
@@ -69,7 +66,7 @@ export async function runMethod(
             onEvent?.({ type: "tuned", ...tuned });
           }
           after = tuned?.test;
-          await writeModelFolder(own, model, {
+          await writeModelFolder(folder, model, {
             pretrained: experiment.pretrained,
             config: { ...experiment.config, task, model: describeModel(experiment) },
           });
@@ -84,11 +81,11 @@ export async function runMethod(
     const status = signal?.aborted ? "interrupted" : "failed";
     appendLast(history, { type: status, round, ...(status === "failed" && { error: message }) });
     const end = { status, ...(status === "failed" && { error: message }) } as const;
-    return { summary: summarize(method, experiment.target, { started, reports, ...end }), error };
+    return { summary: summarize(method, experiment, { started, reports, ...end }), error };
   } finally {
     reporter.endProgress();
   }
-  return { summary: summarize(method, experiment.target, { started, reports, after }) };
+  return { summary: summarize(method, experiment, { started, reports, after }) };
 }
 
 /** Appends how it ended, unless what ended it was that nothing can be written. */
@@ -100,17 +97,8 @@ function appendLast(history: HistoryWriter, record: Readonly<Record<string, unkn
   }
 }
 
-/** Makes a folder that isn't there yet, in one that is. */
-async function makeNew(folder: string): Promise<void> {
-  try {
-    await mkdir(folder);
-  } catch (cause) {
-    throw new WriteError(`Cannot make folder ${folder}: ${describeCause(cause)}`, { cause });
-  }
-}
-
 function header(
-  { config, gpu, pretrained: { task: { labels } }, train, test, clients }: Experiment,
+  { config, gpu, pretrained: { task: { labels } }, train, test, clients, draw, seed }: Experiment,
   method: MethodConfig,
 ) {
   return {
@@ -119,7 +107,8 @@ function header(
     adapter: gpu.adapter,
     config,
     method,
-    seed: config.seed,
+    draw,
+    seed,
     labels,
     numTrain: train.numExamples,
     numTest: test.numExamples,

@@ -9,10 +9,13 @@ import type { Experiment } from "./experiment.ts";
  */
 export type MethodStatus = "finished" | "failed" | "interrupted" | "not run";
 
-/** What a method achieved and cost; of a method that didn't finish, in its completed rounds. */
+/** What a method achieved and cost in one replicate; of a method that didn't finish, in its completed rounds. */
 export interface MethodSummary {
   readonly label: string;
   readonly method: string;
+  /** The seed of the partition, and that of everything else; see {@linkcode Replicate}. */
+  readonly draw: number;
+  readonly seed: number;
   readonly status: MethodStatus;
   /** Why it didn't finish, or wasn't run. */
   readonly error?: string;
@@ -50,7 +53,7 @@ export interface MethodEvents {
 /** Sums up a method from its events. */
 export function summarize(
   method: MethodConfig,
-  target: Experiment["target"],
+  { target, draw, seed }: Pick<Experiment, "target" | "draw" | "seed">,
   { started, reports, after, status = "finished", error }: MethodEvents,
 ): MethodSummary {
   const reached = target &&
@@ -58,6 +61,8 @@ export function summarize(
   return {
     label: methodLabel(method),
     method: method.method,
+    draw,
+    seed,
     status,
     ...(error !== undefined && { error }),
     learningRate: method.learningRate,

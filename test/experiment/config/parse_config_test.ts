@@ -114,6 +114,23 @@ test("parseConfig() refuses what fits no schema", () => {
   ]);
 });
 
+test("parseConfig() takes draws and seeds by their number or as a list, and refuses one that is there twice", () => {
+  const { draws, seeds } = parseConfig({ ...minimal, draws: 3, seeds: [7, 1] });
+  assert.deepEqual([draws, seeds], [3, [7, 1]]);
+  assert.deepEqual(problemsOf({ ...minimal, draws: 0, seeds: [] }), [
+    "draws: expected at least 1, got 0",
+    "seeds: expected at least 1 entry, got []",
+  ]);
+  assert.deepEqual(problemsOf({ ...minimal, draws: [-1], seeds: "many" }), [
+    "draws[0]: expected at least 0, got -1",
+    "seeds: expected how many, from 1 to 1000, or a list of seeds",
+  ]);
+  assert.deepEqual(problemsOf({ ...minimal, draws: [1, 2, 1], seeds: 2, seed: 2 ** 53 - 1 }), [
+    "draws: 1 is there twice",
+    "seeds: expected seeds up to 2^53 - 1, got 2 from 9007199254740991: lower seed",
+  ]);
+});
+
 test("parseConfig() refuses names that a file system won't take, and sizes beyond any run", () => {
   const labels = ["NUL", "com1.txt", "end.", "summary.json", "x".repeat(101)];
   const methods = labels.map((label) => ({ method: "fedit", learningRate: 0.1, label }));

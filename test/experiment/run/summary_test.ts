@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MethodConfig } from "../../../src/experiment/config/config.ts";
-import { resultsTable } from "../../../src/cli/results_table.ts";
+import type { Experiment } from "../../../src/experiment/run/experiment.ts";
 import { majorityBaseline, summarize } from "../../../src/experiment/run/summary.ts";
 import type { RoundReport } from "../../../src/fl/mod.ts";
 import { classification, createTaskSet, type TaskSet } from "../../../src/tasks/mod.ts";
@@ -42,6 +42,11 @@ function report(round: number, accuracy: number | null, aggregationError: number
   };
 }
 
+/** What of an experiment a summary needs. */
+function of(target: Experiment["target"]) {
+  return { target, draw: 3, seed: 4 };
+}
+
 /** A set of which only the labels are looked at. */
 function labelled(labels: readonly number[]): TaskSet {
   const tokens = {
@@ -55,8 +60,9 @@ function labelled(labels: readonly number[]): TaskSet {
 
 test("summarize() adds up rounds and finds the first that reached the target", () => {
   const reports = [report(1, 0.8, 0.2), report(2, null, null), report(3, 0.92, 0.4), report(4, 0.95, 0.6)];
-  const summary = summarize(method, { metric: "accuracy", value: 0.9 }, { started, reports });
+  const summary = summarize(method, of({ metric: "accuracy", value: 0.9 }), { started, reports });
   assert.equal(summary.roundsToTarget, 3);
+  assert.deepEqual([summary.label, summary.draw, summary.seed], ["fedit", 3, 4]);
   assert.equal(summary.bytesUp, 6_000_000);
   assert.equal(summary.bytesDown, 4_000_000);
   assert.equal(summary.seconds, 17);
@@ -64,11 +70,11 @@ test("summarize() adds up rounds and finds the first that reached the target", (
   assert.ok(Math.abs(summary.appliedError! - 0.2) < 1e-12);
   assert.deepEqual(summary.after, { loss: 0.6, scores: { accuracy: 0.95, macroF1: 0.95 - 0.1 } });
   assert.equal(
-    summarize(method, { metric: "macroF1", value: 0.9 }, { started, reports }).roundsToTarget,
+    summarize(method, of({ metric: "macroF1", value: 0.9 }), { started, reports }).roundsToTarget,
     null,
   );
   assert.equal(
-    summarize(method, undefined, { started, reports: [report(1, 1, null)] }).aggregationError,
+    summarize(method, of(undefined), { started, reports: [report(1, 1, null)] }).aggregationError,
     null,
   );
 });
@@ -83,25 +89,4 @@ test("majorityBaseline() answers with the class most frequent in training", () =
     name: 'always "b"',
     scores: { accuracy: 0.25, macroF1: 0.4 / 3, matthews: 0 },
   });
-});
-
-test("resultsTable() shows the baseline, the start and each method", () => {
-  const summary = summarize(method, { metric: "accuracy", value: 0.9 }, {
-    started,
-    reports: [report(1, 0.95, 0.25)],
-  });
-  assert.equal(
-    resultsTable({ name: 'always "ham"', scores: { accuracy: 0.7, macroF1: 0.41 } }, [summary]),
-    [
-      "method           accuracy  macro-F1",
-      "---------------  --------  --------",
-      'always "ham"        0.700     0.410',
-      "before training     0.500     0.400",
-      "fedit               0.950     0.850",
-      "",
-      "method  rounds to target  MB up  MB down  seconds  aggregation error",
-      "------  ----------------  -----  -------  -------  -----------------",
-      "fedit                  1    1.5      1.0        5              0.125",
-    ].join("\n"),
-  );
 });

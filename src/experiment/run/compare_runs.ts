@@ -1,0 +1,102 @@
+import type { Evaluation } from "../../tasks/mod.ts";
+import { crossedEffects, type Effect } from "../statistics/crossed_effects.ts";
+import { type PairedDifference, pairedDifference } from "../statistics/paired_difference.ts";
+import { type Spread, spreadOf } from "../statistics/spread.ts";
+import type { MethodSummary } from "./summary.ts";
+
+/** What the replicates say of one score, or of the loss. */
+export interface ScoreStatistics {
+  /** In the order of the configuration. */
+  readonly methods: readonly MethodStatistics[];
+  /** What makes the score vary; null where no method finished every replicate. */
+  readonly variance: ScoreVariance | null;
+}
+
+/** One method's score over the replicates that it finished. */
+export interface MethodStatistics {
+  readonly label: string;
+  /** Null where it finished none. */
+  readonly before: Spread | null;
+  readonly after: Spread | null;
+  /**
+   * Its score minus the first method's, over the replicates that both finished; null of the first method itself, and where there
+   * are none.
+   */
+  readonly difference: PairedDifference | null;
+}
+
+/** A score's variance and where it comes from, see {@linkcode crossedEffects}. */
+export interface ScoreVariance {
+  /** The methods that finished every replicate, which are the ones compared. */
+  readonly methods: readonly string[];
+  /** Of `method`, `draw` and `seed`, as far as there are several. */
+  readonly effects: readonly Effect[];
+}
+
+/** Compares methods over the replicates of a configuration, score by score; the loss is one of them. */
+export function compareRuns(runs: readonly MethodSummary[]): Record<string, ScoreStatistics> {
+  const labels = [...new Set(runs.map(({ label }) => label))];
+  const finished = runs.filter(({ status, after }) => status === "finished" && after !== null);
+  const names = new Set(finished.flatMap(({ after }) => Object.keys(scoresOf(after!))));
+  const ofMethod = (label: string) => finished.filter((run) => run.label === label);
+  const first = ofMethod(labels[0]!);
+  return Object.fromEntries([...names].map((name) => [name, {
+    methods: labels.map((label) => ({
+      label,
+      before: spreadOf(valuesOf(ofMethod(label), "before", name)),
+      after: spreadOf(valuesOf(ofMethod(label), "after", name)),
+      difference: label === labels[0] ? null : pairedDifference(differences(ofMethod(label), first, name)),
+    })),
+    variance: varianceOf(runs, name),
+  }]));
+}
+
+/** An evaluation's scores and its loss, by name. */
+export function scoresOf({ loss, scores }: Evaluation): Readonly<Record<string, number>> {
+  return { loss, ...scores };
+}
+
+/** A score of each run that has it; a score that isn't defined, as a correlation of equal values, counts as missing. */
+function valuesOf(runs: readonly MethodSummary[], when: "before" | "after", name: string): number[] {
+  return runs.flatMap((run) => valueOf(run, when, name) ?? []);
+}
+
+function valueOf(run: MethodSummary, when: "before" | "after", name: string): number | undefined {
+  const evaluation = run[when];
+  const value = evaluation === null ? undefined : scoresOf(evaluation)[name];
+  return value !== undefined && Number.isFinite(value) ? value : undefined;
+}
+
+function differences(runs: readonly MethodSummary[], first: readonly MethodSummary[], name: string) {
+  return runs.flatMap((run) => {
+    const { draw, seed } = run;
+    const other = first.find((each) => each.draw === draw && each.seed === seed);
+    const [value, reference] = [valueOf(run, "after", name), other && valueOf(other, "after", name)];
+    return value === undefined || reference === undefined
+      ? []
+      : [{ draw, seed, difference: value - reference }];
+  });
+}
+
+function varianceOf(runs: readonly MethodSummary[], name: string): ScoreVariance | null {
+  const [labels, draws, seeds] = (["label", "draw", "seed"] as const).map((
+    key,
+  ) => [...new Set(runs.map((run) => run[key]))]) as [string[], number[], number[]];
+  const values = new Map(labels.map((label) => [
+    label,
+    draws.flatMap((draw) =>
+      seeds.flatMap((seed) => {
+        const run = runs.find((each) => each.label === label && each.draw === draw && each.seed === seed);
+        return run?.status === "finished" ? valueOf(run, "after", name) ?? [] : [];
+      })
+    ),
+  ]));
+  const methods = labels.filter((label) => values.get(label)!.length === draws.length * seeds.length);
+  if (methods.length === 0) return null;
+  const effects = crossedEffects(methods.flatMap((label) => values.get(label)!), {
+    method: methods.length,
+    draw: draws.length,
+    seed: seeds.length,
+  });
+  return { methods, effects };
+}

@@ -1,0 +1,139 @@
+import { disposeAll, type Gpu } from "../../engine/mod.ts";
+import type { Backbone } from "../../models/mod.ts";
+import { rowsOf, type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";
+import type { Config } from "../config/config.ts";
+import { describeChoice } from "../config/describe_choice.ts";
+import { ConfigError } from "../config/parse_config.ts";
+import { type Example, loadData, type LoadOptions } from "../data/load_data.ts";
+import { partitionExamples } from "../data/partition_examples.ts";
+import { prepareAnswers, prepareTraining } from "../data/prepare_set.ts";
+import { buildTask } from "../model/build_task.ts";
+import { type LoadedModel, openModel } from "../model/load_model.ts";
+import { checkTuning, withDefaultThreshold } from "../model/no_answer.ts";
+import { checkMethods } from "./check_methods.ts";
+import { replicatesOf } from "./replicate.ts";
+
+/** What all runs of a configuration have in common. */
+export interface Preparation {
+  /** With the pooling that was chosen. */
+  readonly config: Config;
+  readonly gpu: Gpu;
+  /** The pretrained encoder and what it was loaded from. */
+  readonly model: LoadedModel;
+  readonly task: Task;
+  readonly train: TaskSet;
+  /** The examples that `evaluateOn` names. */
+  readonly test: TaskSet;
+  /** The validation part, if something is tuned on it after training. */
+  readonly tuning: TaskSet | undefined;
+  /** Each client's rows of `train`, by the seed of the draw. */
+  readonly draws: ReadonlyMap<number, readonly (readonly number[])[]>;
+  /** The score that counts as reached. */
+  readonly target: { readonly metric: string; readonly value: number } | undefined;
+}
+
+/**
+ * Loads what a configuration names: examples, partitions, tokens, weights. The weights come last, after every check that
+ * doesn't need them.
+ *
+ * @throws {ConfigError} when the target is no score of the task, texts are to be longer than the encoder reads, a method doesn't
+ *   fit the model, or all draws are the same.
+ * @throws {RangeError} when labels, partition and examples don't fit together.
+ * @throws as {@linkcode loadData} and {@linkcode openModel}.
+ */
+export async function prepare(given: Config, gpu: Gpu, options: LoadOptions): Promise<Preparation> {
+  const { reporter } = options;
+  reporter.progress("reading examples", 0, 0);
+  const { labels, train, validation, test } = await loadData(given, options);
+  const config = { ...given, task: withDefaultThreshold(given.task, [...train, ...test], { reporter }) };
+  const isTuned = "noAnswerThreshold" in config.task && config.task.noAnswerThreshold === "tune";
+  if (isTuned) checkTuning(validation, "the validation part");
+  const task = buildTask(config.task, labels);
+  const target = targetOf(config, task);
+  const parts = drawPartitions(train, config, labels);
+  checkSampling(config, parts);
+  reporter.progress("opening the model", 0, 0);
+  const opened = await openModel(gpu, config, { ...options, choosesPooling: !task.perToken });
+  gpu.rehearse(() => {
+    const encoder = opened.skeleton();
+    checkLength(config, opened.source, encoder);
+    checkMethods(config, TaskModel.create(gpu, encoder, { task, seed: config.seed }));
+  });
+  const tokenizer = await opened.tokenizer();
+  reporter.progress("reading tokens", 0, 0);
+  const prepared = { tokenizer, reporter, maxLength: config.maxLength };
+  const { set: rows, examples } = prepareTraining(task, train, prepared);
+  const testRows = prepareAnswers(task, test, { ...prepared, what: `texts to ${config.evaluateOn} on` });
+  const tuning = isTuned ? prepareAnswers(task, validation, prepared) : undefined;
+  const ofClients = examples.length === train.length ? parts : drawPartitions(examples, config, labels);
+  const draws = new Map(
+    [...ofClients].map(([draw, clients]) => [draw, clients.map((each) => rowsOf(rows, each))]),
+  );
+  reporter.progress("loading weights", 0, 0);
+  const model = await opened.load();
+  reporter.endProgress();
+  const first = TaskModel.create(gpu, model.encoder, { task, seed: config.seed });
+  checkMethods(config, first);
+  disposeHead(first);
+  const { pooling } = model;
+  const resolved = pooling === undefined || task.perToken
+    ? config
+    : { ...config, model: { ...config.model, pooling } };
+  return { config: resolved, gpu, model, task, train: rows, test: testRows, tuning, draws, target };
+}
+
+/** Frees the head of a model, whose encoder others use. */
+export function disposeHead({ head }: TaskModel): void {
+  disposeAll([...head.namedParameters()].map(([, parameter]) => parameter));
+}
+
+/**
+ * Each client's examples, by the seed of the draw.
+ *
+ * @throws {ConfigError} when there are several draws, but all are the same.
+ */
+function drawPartitions(
+  examples: readonly Example[],
+  config: Config,
+  labels: readonly string[],
+): Map<number, readonly (readonly number[])[]> {
+  const draws = new Set(replicatesOf(config).map(({ draw }) => draw));
+  const parts = new Map([...draws].map((draw) => {
+    const { clients } = partitionExamples(examples, config.partition, { seed: draw, labels });
+    return [draw, clients];
+  }));
+  const texts = new Set([...parts.values()].map((clients) => JSON.stringify(clients)));
+  if (parts.size > 1 && texts.size === 1) {
+    throw new ConfigError(
+      `Cannot compare ${parts.size} draws: partition.kind "${config.partition.kind}" gives every client the same examples in ` +
+        "each; leave out draws",
+    );
+  }
+  return parts;
+}
+
+function checkSampling(
+  { clientsPerRound = 1 }: Config,
+  parts: ReadonlyMap<number, readonly unknown[]>,
+): void {
+  for (const { length } of parts.values()) {
+    if (clientsPerRound <= length) continue;
+    throw new ConfigError(
+      `Cannot sample ${clientsPerRound} clients a round: there are ${length}; lower clientsPerRound`,
+    );
+  }
+}
+
+function checkLength({ maxLength }: Config, source: string, { maxTokens }: Backbone): void {
+  if (maxLength <= maxTokens) return;
+  throw new ConfigError(
+    `Cannot use texts of ${maxLength} tokens with ${source}: it reads at most ${maxTokens}; lower maxLength`,
+  );
+}
+
+function targetOf({ target }: Config, { metrics, kind }: Task): Preparation["target"] {
+  if (target === undefined) return undefined;
+  const { metric = metrics[0]!, value } = target;
+  if (metrics.includes(metric)) return { metric, value };
+  throw new ConfigError(`Cannot use target.metric for ${kind}: ${describeChoice(metrics, metric)}`);
+}

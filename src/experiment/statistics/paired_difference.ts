@@ -1,0 +1,87 @@
+import { crossedEffects } from "./crossed_effects.ts";
+import { type Spread, spreadOf } from "./spread.ts";
+import { type Interval, studentInterval } from "./student_t.ts";
+
+/** Differences of the two values of a draw of the data and a seed, one for each pair that has both. */
+export interface DrawnDifference {
+  readonly draw: number;
+  readonly seed: number;
+  readonly difference: number;
+}
+
+/** What pairs say of the difference between two methods. */
+export interface PairedDifference extends Spread {
+  /** Student's paired interval, mean ± t·sd/√n with n − 1 degrees of freedom; null of a single pair. */
+  readonly interval: Interval | null;
+  /**
+   * The interval for draws and seeds that weren't run, see {@linkcode crossedInterval}; null unless several draws were run with
+   * several seeds, each with each.
+   */
+  readonly crossed: Interval | null;
+}
+
+/** The mean difference over pairs with its intervals; null where there are no pairs. */
+export function pairedDifference(pairs: readonly DrawnDifference[]): PairedDifference | null {
+  const spread = spreadOf(pairs.map(({ difference }) => difference));
+  if (spread === null) return null;
+  const { count, mean, sd } = spread;
+  const interval = sd === null
+    ? null
+    : studentInterval(mean, { standardError: sd / Math.sqrt(count), degreesOfFreedom: count - 1 });
+  return { ...spread, interval, crossed: crossedInterval(pairs) };
+}
+
+/**
+ * An interval for the mean difference over all draws and seeds there might be. Pairs that share a draw or a seed aren't
+ * independent, so Student's paired interval is too narrow where the difference depends on either. In the model
+ * d(i, j) = μ + draw(i) + seed(j) + rest(i, j) with D draws and S seeds, the mean has the variance
+ *
+ * (MS(draw) + MS(seed) − MS(rest))/(D·S),
+ *
+ * by the mean squares of {@linkcode crossedEffects}. A component that would be negative is zero, and its mean square drops out.
+ * Degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of variance components", 1946), at least
+ * the fewest of a mean square in it.
+ *
+ * @returns null unless there are several draws and several seeds, each with each.
+ */
+export function crossedInterval(pairs: readonly DrawnDifference[]): Interval | null {
+  const draws = [...new Set(pairs.map(({ draw }) => draw))];
+  const seeds = [...new Set(pairs.map(({ seed }) => seed))];
+  const isComplete = pairs.length === draws.length * seeds.length;
+  if (!isComplete || draws.length < 2 || seeds.length < 2) return null;
+  const values = draws.flatMap((draw) =>
+    seeds.map((seed) => pairs.find((pair) => pair.draw === draw && pair.seed === seed)!.difference)
+  );
+  const effects = crossedEffects(values, { draw: draws.length, seed: seeds.length });
+  const [ofDraws, ofSeeds, rest] = effects as readonly Mean[] as readonly [Mean, Mean, Mean];
+  const above = [ofDraws, ofSeeds].filter(({ meanSquare }) => meanSquare > rest.meanSquare);
+  const { meanSquare, degreesOfFreedom } = above.length === 2
+    ? satterthwaite(above as [Mean, Mean], rest)
+    : above[0] ?? pooled([ofDraws, ofSeeds, rest]);
+  const { mean } = spreadOf(values)!;
+  return studentInterval(mean, { standardError: Math.sqrt(meanSquare / values.length), degreesOfFreedom });
+}
+
+/** A mean square and its degrees of freedom. */
+interface Mean {
+  readonly meanSquare: number;
+  readonly degreesOfFreedom: number;
+}
+
+/** The sum of two mean squares less a third. */
+function satterthwaite(added: readonly [Mean, Mean], taken: Mean): Mean {
+  const meanSquare = added[0].meanSquare + added[1].meanSquare - taken.meanSquare;
+  const spread = [...added, taken].reduce(
+    (sum, each) => sum + each.meanSquare ** 2 / each.degreesOfFreedom,
+    0,
+  );
+  const fewest = Math.min(...added.map(({ degreesOfFreedom }) => degreesOfFreedom));
+  return { meanSquare, degreesOfFreedom: Math.max(fewest, meanSquare ** 2 / spread) };
+}
+
+/** One mean square of several that estimate the same. */
+function pooled(means: readonly Mean[]): Mean {
+  const degreesOfFreedom = means.reduce((sum, each) => sum + each.degreesOfFreedom, 0);
+  const squares = means.reduce((sum, each) => sum + each.meanSquare * each.degreesOfFreedom, 0);
+  return { meanSquare: squares / degreesOfFreedom, degreesOfFreedom };
+}
