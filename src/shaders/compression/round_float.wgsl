@@ -27,7 +27,7 @@ fn small_half(magnitude: u32) -> u32 {
   if (exponent < 102u) { return 0u; }
   let shift = 126u - exponent;
   let units = without_last((magnitude & 0x7fffffu) | 0x800000u, shift) >> shift;
-  return bitcast<u32>(f32(units) * 0x1p-24);
+  return bitcast<u32>(f32(units) * 5.9604644775390625e-8);
 }
 
 fn rounded(magnitude: u32) -> u32 {
