@@ -58,12 +58,13 @@ export function quantizeRows(x: Tensor, options: QuantizeRowsOptions): Tensor {
   const columns = own.at(-1) ?? 1;
   const rowsPerMember = sizeOf(own.slice(0, -1));
   const rows = members * rowsPerMember;
-  const constants = { ...rowConstants(x, columns), LEVELS: levels };
+  const { LANES, GROUPS } = rowConstants(x, columns);
+  const constants = { LANES, GROUPS, LEVELS: levels };
   const params = [rows, columns, rowsPerMember, ...site];
   const y = empty(x.gpu, x.shape);
   if (x.size === 0) return y;
   using maxima = empty(x.gpu, [rows], "u32");
-  const workgroups = gridOf(Math.ceil(rows / constants.GROUPS));
+  const workgroups = gridOf(Math.ceil(rows / GROUPS));
   launch(rowMaximaKernel, { tensors: [x, maxima], params, workgroups, constants });
   const threads = rows * Math.ceil(columns / 4);
   launch(quantizeKernel, { tensors: [x, maxima, keys, y], params, threads, constants });
