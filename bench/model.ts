@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { npmPackageFolder } from "../src/hub/npm/npm_package.ts";
 import { type Gpu, randomKey, RandomStream, type Tensor } from "../src/engine/mod.ts";
-import { fedIt, trainableParameters } from "../src/fl/mod.ts";
+import { fedIt } from "../src/fl/mod.ts";
 import { loadUseLite, USE_LITE_PACKAGE, UseLite } from "../src/models/mod.ts";
 import { classification, createTaskSet, TaskModel, type TaskSet } from "../src/tasks/mod.ts";
 import { randomValues } from "./inputs.ts";
@@ -17,11 +17,12 @@ const useLiteVocabularySize = 8002;
 
 /** Universal Sentence Encoder lite under a head of two classes, its attention adapted by LoRA of rank 8. */
 export async function createModel(gpu: Gpu, encoder: UseLite): Promise<BenchModel> {
-  const { model } = await fedIt.init(
+  const method = fedIt({ targets: ["**.attention.*"], rank: 8, alpha: 8 });
+  const { model, state } = await method.init(
     TaskModel.create(gpu, encoder, { task: classification({ labels: ["ham", "spam"] }), seed: 0 }),
-    { targets: ["**.attention.*"], rank: 8, alpha: 8, svd: "randomized", seed: 0 },
+    { seed: 0, numClients: 1 },
   );
-  return { model, trainable: trainableParameters(model, fedIt.trainable) };
+  return { model, trainable: method.parameters(state) };
 }
 
 /** The encoder with its real weights where they are in the user cache; a benchmark downloads nothing for it. */

@@ -1,5 +1,5 @@
-import { disposeAll, type Gpu, openGpu } from "../../src/engine/mod.ts";
-import { fedIt, simulate, trainableParameters } from "../../src/fl/mod.ts";
+import { type Gpu, openGpu } from "../../src/engine/mod.ts";
+import { disposeOwn, fedIt, simulate } from "../../src/fl/mod.ts";
 import {
   Bert,
   type BertConfig,
@@ -26,7 +26,7 @@ const config: BertConfig = {
   layerNormEps: 1e-12,
   padTokenId: 0,
 };
-const cohortSize = 16;
+const blockSize = 16;
 const batchSize = 2;
 const length = 8;
 /** Clients at one round, then rounds of as many clients as a cohort has; in this order bytes that grow are seen. */
@@ -43,13 +43,13 @@ const sizes = [
 /** Whole simulations of more and more clients and rounds, in cohorts of one size. */
 export const growthSuite: Suite = {
   name: "growth",
-  title: `simulations of a tiny BERT, one step a client and round, cohorts of ${cohortSize}`,
+  title: `simulations of a tiny BERT, one step a client and round, cohorts of ${blockSize}`,
   subject: "simulation",
   goal: {
     what: "time linear in client-steps (R² ≥ 0.99), peak GPU bytes flat",
     check: ({ rows }) => {
       const byClients = describeFit(rows.filter(({ figures }) => figures!["rounds"] === 1));
-      const byRounds = describeFit(rows.filter(({ figures }) => figures!["clients"] === cohortSize));
+      const byRounds = describeFit(rows.filter(({ figures }) => figures!["clients"] === blockSize));
       const peaks = rows.map(({ figures }) => figures!["peakBytes"]!);
       const flat = Math.max(...peaks) === Math.min(...peaks);
       return {
@@ -107,15 +107,12 @@ function createClassifier(gpu: Gpu): TaskModel {
 
 async function run(model: TaskModel, { clients, rounds }: typeof sizes[number]): Promise<void> {
   const events = simulate(model, {
-    method: fedIt,
-    targets: ["**.attention.self.*"],
-    rank: 4,
-    alpha: 4,
+    method: fedIt({ targets: ["**.attention.self.*"], rank: 4, alpha: 4 }),
     train: texts(clients * batchSize),
     clients: Array.from({ length: clients }, (_, client) => [client * batchSize, client * batchSize + 1]),
     test: texts(batchSize),
     rounds,
-    cohortSize,
+    blockSize,
     work: { steps: 1 },
     batchSize,
     optimizer: { name: "sgd" },
@@ -124,7 +121,7 @@ async function run(model: TaskModel, { clients, rounds }: typeof sizes[number]):
     seed: 0,
   });
   for await (const event of events) {
-    if (event.type === "finished") disposeAll(trainableParameters(event.model, fedIt.trainable).values());
+    if (event.type === "finished") disposeOwn(event.model, model);
   }
 }
 

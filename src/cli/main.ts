@@ -87,9 +87,11 @@ program.command("tune")
 program.command("methods")
   .description("lists the federated methods")
   .action(() =>
-    print(formatTable([...methods.values()], [
+    print(formatTable([...methods.values()].map(({ definition }) => definition), [
       { title: "method", cell: ({ name }) => name },
-      { title: "what it does", cell: ({ summary }) => summary, wrap: true },
+      { title: "clients train", cell: ({ trains }) => trains, wrap: true },
+      { title: "the server", cell: ({ server }) => server, wrap: true },
+      { title: "arXiv", cell: ({ papers = [] }) => papers.join(", ") },
     ]))
   );
 

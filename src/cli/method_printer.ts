@@ -31,7 +31,7 @@ export function printMethod(
         const { trainableParameters: trained, totalParameters: total, memory } = event;
         const counts = `${trained.toLocaleString("en")} of ${total.toLocaleString("en")}`;
         reporter.line(`\n${title}: ${counts} values trained, learning rate ${method.learningRate}`);
-        reporter.line(`  ${describeMemory(memory)}`);
+        if (memory) reporter.line(`  ${describeMemory(memory)}`);
         break;
       }
       case "progress":
@@ -60,16 +60,16 @@ export function describeRun({ label, draw, seed }: Pick<MethodSummary, "label" |
   return `${label}, draw ${draw}, seed ${seed}`;
 }
 
-function describeMemory({ cohortSize, peakBytes, budgetBytes }: MemoryPlan): string {
+function describeMemory({ blockSize, peakBytes, budgetBytes }: MemoryPlan): string {
   const budget = budgetBytes === null ? "" : ` of at most ${megabytes(budgetBytes)}`;
-  return `cohorts of ${cohortSize}; a round will take ${megabytes(peakBytes)} MB${budget}`;
+  return `blocks of ${blockSize} clients; a round will take ${megabytes(peakBytes)} MB${budget}`;
 }
 
 function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
   const scores = test ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}` : "";
   const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);
   return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
-    trainLoss.toFixed(3)
+    trainLoss?.toFixed(3) ?? "-"
   }${scores}  ` +
     `${time.toFixed(1)} s`;
 }

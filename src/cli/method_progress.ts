@@ -40,8 +40,13 @@ export class MethodProgress {
   }
 
   /** Learns from a round how its time is divided between training and evaluation. */
-  learn({ test, seconds: { broadcast, training, aggregation, evaluation } }: RoundReport): void {
-    const before = broadcast + training + aggregation;
+  learn(
+    { test, seconds: { training, aggregation, measuring, evaluation } }: Pick<
+      RoundReport,
+      "test" | "seconds"
+    >,
+  ): void {
+    const before = training + aggregation + measuring;
     if (test !== null) this.#trainingShare = before / (before + evaluation);
     this.#seconds = [...this.#seconds, before + evaluation].slice(-recentRounds);
   }

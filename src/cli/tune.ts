@@ -2,7 +2,7 @@ import { openGpu, tilesOf, type TunedClass, tuneMatmul, tuningOf } from "../engi
 import type { Config } from "../experiment/config/config.ts";
 import { describeAdapter } from "../experiment/gpu/describe_adapter.ts";
 import { prepareExperiment } from "../experiment/run/experiment.ts";
-import { trainFirstCohort } from "../experiment/run/first_cohort.ts";
+import { trainFirstBlock } from "../experiment/run/first_block.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { type Column, formatTable } from "./table.ts";
 import { writeTuning } from "../experiment/gpu/tuning_file.ts";
@@ -22,7 +22,7 @@ export async function tune(
   reporter.line(`Adapter: ${describeAdapter(gpu)}`);
   const experiment = await prepareExperiment(config, gpu, options);
   const problems = await tuningOf(gpu).observe(async () => {
-    await trainFirstCohort(experiment, config.methods[0]!, { steps: 1 });
+    await trainFirstBlock(experiment, config.methods[0]!, { steps: 1 });
   });
   try {
     const classes = await tuneMatmul(gpu, problems, {

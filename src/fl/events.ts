@@ -1,45 +1,57 @@
 import type { Evaluation, TaskModel } from "../tasks/mod.ts";
-import type { RoundDynamics } from "./dynamics.ts";
-import type { MemoryPlan } from "./memory.ts";
+import type { PhaseSeconds } from "./_phase_timer.ts";
+import type { ClientScores } from "./client/client_scores.ts";
+import type { Lost } from "./participants.ts";
+import type { RunState } from "./run_state.ts";
+
+/** How a global model does, and how clients do with what they have of their own. */
+export interface FederationEvaluation {
+  /** The global model on the common test set. */
+  readonly test: Evaluation | null;
+  /** Each client on test data of its own. */
+  readonly clients?: ClientScores;
+}
 
 /** Everything that is known of a finished round. */
-export interface RoundReport extends RoundDynamics {
+export interface RoundReport {
   /** From 1. */
   readonly round: number;
-  /** Clients that took part, in ascending order. */
+  /** Clients that took part, ascending. */
   readonly participants: readonly number[];
-  /** Mean of the clients' mean local losses, weighted by examples, in nats. */
-  readonly trainLoss: number;
+  /** Clients that were asked and lost. */
+  readonly lost: readonly number[];
+  /** Mean of the clients' mean local losses, weighted by examples, in nats; null when every client was lost. */
+  readonly trainLoss: number | null;
   /** The global model on the test set; null in rounds that are not evaluated. */
   readonly test: Evaluation | null;
-  /** Bytes of all encoded payloads from the clients. */
+  /** Scores over clients, where clients have test data of their own, in rounds that are evaluated. */
+  readonly clients?: ClientScores;
+  /** Bytes of all payloads from the clients. */
   readonly bytesUp: number;
-  /** Bytes of all encoded payloads to the clients. */
+  /** Bytes of all payloads to the clients. */
   readonly bytesDown: number;
+  /** Figures of the run's measures by name. */
+  readonly measures: Readonly<Record<string, number | null>>;
   /** Bytes of GPU buffers in use after the round. */
   readonly liveBytes: number;
   /** Wall-clock seconds by phase. */
-  readonly seconds: {
-    readonly broadcast: number;
-    readonly training: number;
-    readonly aggregation: number;
-    readonly evaluation: number;
-  };
+  readonly seconds: Readonly<PhaseSeconds>;
 }
 
-/** What {@linkcode simulate} tells as it goes. */
-export type SimulationEvent =
+/** What a federation reports as it goes. */
+export type FederationEvent<Memory = unknown> =
   | {
     readonly type: "initialized";
     readonly method: string;
-    /** Values that a client trains and uploads. */
+    /** Values that a client trains. */
     readonly trainableParameters: number;
     /** Values of the model, adapters included. */
     readonly totalParameters: number;
-    /** How many clients train at once, and the memory that the rounds will take. */
-    readonly memory: MemoryPlan;
-    /** The global model before the first round. */
+    /** What `prepare` found, where there was one. */
+    readonly memory?: Memory;
+    /** The global model before the first round; null in a run that was resumed. */
     readonly test: Evaluation | null;
+    readonly clients?: ClientScores;
     readonly seconds: number;
   }
   | {
@@ -49,5 +61,13 @@ export type SimulationEvent =
     readonly done: number;
     readonly total: number;
   }
-  | { readonly type: "round"; readonly report: RoundReport }
+  | { readonly type: "client-lost"; readonly round: number; readonly lost: Lost }
+  | {
+    readonly type: "round";
+    readonly report: RoundReport;
+    /** All that is needed to go on from here. Its tensors live until the next event. */
+    readonly state: RunState;
+    /** The global model after the round, of the same tensors. */
+    readonly model: TaskModel;
+  }
   | { readonly type: "finished"; readonly model: TaskModel };

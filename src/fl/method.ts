@@ -1,101 +1,150 @@
 import { clone, type Tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
-import type { HostTensor } from "./tensors.ts";
+import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
+import type { HostTensor, Shapes, Tensors } from "./tensors.ts";
+import type { Tree } from "./tree.ts";
 
-/** What every method is given at the start of a run. */
-export interface MethodOptions {
-  /** Name patterns of the linear layers that low-rank methods adapt. */
-  readonly targets: readonly string[];
-  readonly rank: number;
-  readonly alpha: number;
-  /** How FeDeRA decomposes weights. */
-  readonly svd: "randomized" | "exact";
+/** What the server knows of a client. */
+export interface Client {
+  /** From 0. */
+  readonly id: number;
+  /** n_k: examples, not rows. */
+  readonly numExamples: number;
+  /** The last round it took part in; 0 for never. */
+  readonly lastRound: number;
+}
+
+/** What a method is given at the start of a run. */
+export interface InitContext {
   readonly seed: number;
+  /** Clients of the whole federation. */
+  readonly numClients: number;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** What the server knows between rounds. */
-export interface ServerState {
-  /** The pretrained model with what the method puts on it; its trainable parameters hold the global values. */
+/** What a method makes of a pretrained model. */
+export interface Initialized<State extends Tree> {
+  /** The pretrained model with what the method puts on it. It follows from weights and seed, so it is never stored. */
   readonly model: TaskModel;
-}
-
-/** The trained parameters of one cohort, on their way into the global model. */
-export interface CohortUpdate {
-  /** [C, ...] by name. */
-  readonly values: ReadonlyMap<string, Tensor>;
-  /** p_k = n_k / n over the whole round, f32 [C]. */
-  readonly weights: Tensor;
-}
-
-/** The aggregation of one round, cohort by cohort in the order of clients; it holds no list of updates. */
-export interface Aggregation {
-  /** Adds a cohort. */
-  add(update: CohortUpdate): void;
-  /** Makes the sum of what was added the new global values. */
-  finish(): void | Promise<void>;
-  /** Frees what it holds, whether finished or given up. */
-  dispose(): void;
+  readonly state: State;
 }
 
 /**
- * A federated method: functions over an explicit state. The round loop knows no method by name.
+ * A federated method: what clients train and send, and what the server makes of it. Functions over an explicit state; the
+ * round knows no method by name. Made by a factory that takes the method's own options, such as `feDeRa({ rank: 8 })`.
  */
-export interface FederatedMethod<State extends ServerState = ServerState> {
+// deno-lint-ignore no-explicit-any -- a run keeps the state of whichever method it has.
+export interface Method<State extends Tree = any> {
   readonly name: string;
-  /** One line on what it does, with its source. */
-  readonly summary: string;
   /**
-   * Checks the options of `init` by names and shapes alone: the parameters may hold no values.
+   * Whether one party holds all data: the baseline of central training, which takes as many steps a round as the cohort would.
+   */
+  readonly isCentral?: boolean;
+  /** What the server must see of the uploads: sums by default, or each. */
+  readonly sees?: AggregatorKind;
+  /**
+   * Checks that the method fits a model by names and shapes alone; its parameters may hold no values.
    *
-   * @throws as `init`, when the options don't fit the model.
+   * @throws as `init`, when it doesn't.
    */
-  check(pretrained: TaskModel, options: MethodOptions): void;
-  /** Puts on the pretrained model what its clients train. */
-  init(pretrained: TaskModel, options: MethodOptions): Promise<State>;
-  /** Whether clients train and upload the parameter of this name. */
-  trainable(name: string): boolean;
+  check(pretrained: TaskModel): void;
+  /** Puts on the pretrained model what clients train. */
+  init(pretrained: TaskModel, context: InitContext): Promise<Initialized<State>>;
+  /** Values of the global model's parameters, by their names in the model; the others stay as `init` made them. */
+  parameters(state: State): Tensors;
+  /** What the clients of a round do; rounds count from 1. */
+  plan(state: State, round: number): RoundPlan;
+  /** The next state. It owns the tensors of this one that it holds on to, and of the aggregate; the others are freed. */
+  apply(state: State, aggregate: Aggregate, round: number): State | Promise<State>;
   /**
-   * What a client downloads that last took part in round `lastRound`; rounds count from 1, and 0 is the state of `init`,
-   * which needs no download: it follows from public weights and the seed.
+   * What a client's model has after a download: new values of its global parameters. By default those of the payload that are
+   * parameters.
    */
-  broadcast(state: State, lastRound: number): ReadonlyMap<string, Tensor | HostTensor>;
-  /** Starts the aggregation of a round. */
-  aggregate(state: State): Aggregation;
-  /** The model that is evaluated. */
-  evaluationModel(state: State): TaskModel;
+  receive?(parameters: Tensors, payload: Tensors): Tensors;
+}
+
+/** What the clients of a round do. */
+export interface RoundPlan {
+  /** Names of the parameters that clients train, in model order. */
+  readonly trained: readonly string[];
+  /** Those whose values go up; the others are personal: they stay with their client from round to round. All by default. */
+  readonly shared?: readonly string[];
+  /** What every client is given beside parameters, by names that no parameter has. */
+  readonly sent?: Tensors;
+  /** Where a client starts, for what is shared; by default at the global values. The caller disposes what it gets. */
+  start?(client: Client): Tensors;
+  /** What a client downloads, if not where it starts and what is sent beside. */
+  download?(client: Client): ReadonlyMap<string, Tensor | HostTensor>;
+  /** The ranks of clients that differ; the global parameters have the largest. */
+  readonly ranks?: Ranks;
+  /** Plain descent by default. */
+  readonly local?: LocalRule;
+  /** By what clients weigh in the average: their examples by default, or all the same. */
+  readonly weighBy?: "examples" | "client";
+}
+
+/** The ranks of a federation whose clients differ. */
+export interface Ranks {
+  /** The rank r_k of a client. */
+  of(client: number): number;
+  /** The scale of its update, s_k = alpha / r_k. */
+  scaling(client: number): number;
+}
+
+/** Clients that train together, as a local rule sees them. */
+export interface Local {
+  readonly clients: readonly Client[];
+  /** Values of what is trained at the start of the round: [...] where all start alike, otherwise [C, ...]. */
+  readonly start: Tensors;
+  /** What was sent beside parameters; [...]. */
+  readonly sent: Tensors;
+  /** What each kept from its last round, [C, ...]. */
+  readonly kept: Tensors;
+  /** Local steps of each, f32 [C]. */
+  readonly steps: Tensor;
+  readonly learningRate: number;
+}
+
+/** What a client does beside plain descent. */
+export interface LocalRule {
+  /** What each client keeps between rounds, without the client axis; zero for a new one. */
+  readonly keeps?: Shapes;
+  /** Changes gradients in place each step, before they are clipped: FedProx, SCAFFOLD. */
+  correct?(gradients: Tensors, values: Tensors, local: Local): void;
+  /**
+   * What goes up in place of the trained values, and what is kept. An upload by the name of a shared parameter is a value of it;
+   * a lossy codec sends its change since the start. Others are sent as they are.
+   */
+  finish?(values: Tensors, local: Local): { readonly upload: Tensors; readonly keep?: Tensors };
 }
 
 /**
- * The parameters of a model that clients train, in model order.
+ * The parameters of a model that are trained, in model order.
  *
  * @throws {TypeError} when one is in half precision.
  */
 export function trainableParameters(
   model: TaskModel,
-  isTrainable: (name: string) => boolean,
+  isTrained: (name: string) => boolean,
 ): Map<string, Tensor> {
-  const chosen = new Map([...model.namedParameters()].filter(([name]) => isTrainable(name)));
+  const chosen = new Map([...model.namedParameters()].filter(([name]) => isTrained(name)));
   for (const [name, { dtype }] of chosen) {
     if (dtype === "f16") {
       throw new TypeError(
-        `Cannot train ${name}, which is in half precision: take a low-rank method, or weights in f32`,
+        `Cannot train ${name}, which is in half precision: choose a low-rank method, or weights in f32`,
       );
     }
   }
   return chosen;
 }
 
-/**
- * A copy of a model with its own copy of the parameters to be trained: those are overwritten in place, and the pretrained
- * model may serve other runs.
- */
+/** A model with its own copy of some parameters: a run frees its own, and the pretrained model may serve others. */
 export function withOwnParameters(model: TaskModel, isOwn: (name: string) => boolean): TaskModel {
   trainableParameters(model, isOwn);
   return model.mapParameters((name, parameter) => isOwn(name) ? clone(parameter) : parameter);
 }
 
-/** Whether a parameter belongs to the classification head, which every method here federates too. */
+/** Whether a parameter belongs to the task's head. */
 export function isHead(name: string): boolean {
   return name.startsWith("head.");
 }

@@ -1,21 +1,27 @@
 /**
- * Federated learning: methods, simulation, and what crosses the wire.
+ * Federated learning: methods, the rounds of a federation, who trains, what is sent, and its simulation in one process.
  *
  * @module
  */
-export { effectiveWeights, measureDynamics } from "./dynamics.ts";
-export type { DynamicsOptions, RoundDynamics, Variation } from "./dynamics.ts";
+export * from "./aggregation/aggregator.ts";
+export { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
+export * from "./client/client_scores.ts";
+export * from "./client/client_store.ts";
 export * from "./events.ts";
-export * from "./factor_covariance.ts";
-export * from "./fed_avg.ts";
+export * from "./federate.ts";
+export * from "./fleet.ts";
 export * from "./history.ts";
-export { type MemoryPlan, planMemory } from "./memory.ts";
 export * from "./measures/mod.ts";
 export * from "./method.ts";
 export * from "./methods/mod.ts";
 export * from "./own_parameters.ts";
-export { simulate } from "./simulation.ts";
-export { type SimulationOptions } from "./simulation_options.ts";
-export * from "./traffic.ts";
-export * from "./tensors.ts";
+export * from "./participants.ts";
+export * from "./privacy/stage.ts";
+export * from "./run_state.ts";
+export type { PhaseSeconds } from "./_phase_timer.ts";
+export { type MemoryPlan } from "./simulation/memory_plan.ts";
+export { type SimulationOptions } from "./simulation/options.ts";
+export { simulate, type SimulationEvent } from "./simulation/simulate.ts";
+export { type HostTensor, type HostTensors, type Shapes, shapesOf, type Tensors } from "./tensors.ts";
+export type { Tree } from "./tree.ts";
 export * from "./transport/mod.ts";

@@ -1,111 +1,196 @@
-import {
-  constantSchedule,
-  disposeAll,
-  NonFiniteError,
-  randomKey,
-  RandomStream,
-  tensor,
-} from "../engine/mod.ts";
-import { packBatches, planBatches, trainBlock } from "../tasks/mod.ts";
-import type { FactorCovariance } from "./factor_covariance.ts";
-import { type ServerState, trainableParameters } from "./method.ts";
+import { disposeAll, type Gpu, tensor } from "../engine/mod.ts";
+import type { TaskModel } from "../tasks/mod.ts";
+import type { Aggregate, AggregatorFactory, Uploads } from "./aggregation/aggregator.ts";
+import { InOrder } from "./aggregation/in_order.ts";
+import type { ClientStore } from "./client/client_store.ts";
+import type { Measure } from "./measures/measure.ts";
+import type { Client, Method } from "./method.ts";
+import { type Finished, isLost, type Lost, type Participants } from "./participants.ts";
 import type { PhaseTimer } from "./_phase_timer.ts";
-import type { SimulationOptions } from "./simulation_options.ts";
-import { downloadBytes, uploadBytes } from "./traffic.ts";
+import type { Stage } from "./privacy/stage.ts";
+import { type HostTensor, type HostTensors, pick, toHost, withParameters } from "./tensors.ts";
+import { disposeTree, type Tree } from "./tree.ts";
 
-/** Options of {@linkcode trainRound}. */
-export interface RoundOptions extends SimulationOptions {
-  /** The last round that each client took part in; 0 for never. */
-  readonly lastRounds: number[];
-  readonly covariance: FactorCovariance;
-  readonly cohortSize: number;
-  readonly round: number;
-  readonly timer: PhaseTimer;
-  readonly onProgress: (done: number, total: number) => void;
+/** What a round starts from. */
+export interface RoundStart {
+  /** What the method made of the pretrained model. */
+  readonly model: TaskModel;
+  readonly state: Tree;
+  /** What clients kept from earlier rounds. */
+  readonly store: ClientStore;
 }
 
-/** Broadcast, local training and aggregation of one round. */
-export async function trainRound(state: ServerState, options: RoundOptions) {
-  const {
-    method,
-    train,
-    clients,
-    clientsPerRound = clients.length,
-    cohortSize,
-    seed,
-    round,
-    lastRounds,
-    covariance,
-    timer,
-    onProgress,
-  } = options;
-  const rate = typeof options.learningRate === "number"
-    ? constantSchedule(options.learningRate)
-    : options.learningRate;
-  const participants = new RandomStream(randomKey(seed, "participants", round))
-    .sampleWithoutReplacement(clients.length, clientsPerRound).sort((a, b) => a - b);
-  const bytesDown = await downloadBytes(state, { method, participants, lastRounds });
-  for (const client of participants) lastRounds[client] = round;
-  timer.lap("broadcast");
-  const start = trainableParameters(state.model, method.trainable);
-  const numExamples = participants.reduce((total, client) => total + clients[client]!.length, 0);
-  const aggregation = method.aggregate(state);
-  const plans = participants.map((client) => planBatches(clients[client]!, { ...options, client }));
-  const cohorts = chunk(participants.map((client, i) => ({ client, plan: plans[i]! })), cohortSize);
-  const totalSteps = cohorts.reduce(
-    (total, cohort) => total + cohort.reduce((most, { plan }) => Math.max(most, plan.length), 0),
-    0,
-  );
-  let doneSteps = 0;
-  let trainLoss = 0;
-  let bytesUp = 0;
-  try {
-    for (const cohort of cohorts) {
-      const batches = packBatches(train, cohort.map(({ plan }) => plan), options.batchSize);
-      const result = await trainBlock(state.model, start, {
-        ...options,
-        batches,
-        learningRate: rate(round - 1),
-        onProgress: (done) => onProgress(doneSteps + done, totalSteps),
+/** Options of {@linkcode playRound}. */
+export interface RoundOptions {
+  readonly method: Method;
+  readonly participants: Participants;
+  readonly aggregator: AggregatorFactory;
+  readonly stages: readonly Stage[];
+  readonly measures: readonly Measure[];
+  readonly seed: number;
+  readonly round: number;
+  /** The cohort, in the order of client numbers. */
+  readonly clients: readonly Client[];
+  readonly timer: PhaseTimer;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** What a round ends with. */
+export interface RoundEnd {
+  /** The next state; tensors that it shares with the last one are in both. */
+  readonly state: Tree;
+  readonly store: ClientStore;
+  /** Numbers of the clients that took part, ascending. */
+  readonly participants: readonly number[];
+  readonly lost: readonly Lost[];
+  /** Mean of the clients' mean local losses by their shares; null when nobody came through. */
+  readonly trainLoss: number | null;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  readonly measures: Readonly<Record<string, number | null>>;
+}
+
+/**
+ * One round: the cohort trains, what it sends is aggregated in the order of client numbers, and the method makes the next state of
+ * it. Neither the state nor the store is changed, so a round that fails leaves nothing behind.
+ */
+export async function playRound(
+  { model, state, store }: RoundStart,
+  options: RoundOptions,
+): Promise<RoundEnd> {
+  const { method, participants, aggregator, stages, measures, round, seed, clients, timer, onProgress } =
+    options;
+  const plan = method.plan(state, round);
+  const { trained, shared = trained } = plan;
+  const global = withParameters(model, method.parameters(state));
+  const start = pick(new Map(global.namedParameters()), shared);
+  const total = clients.reduce((sum, { numExamples }) => sum + numExamples, 0);
+  const shareOf = ({ numExamples }: Client) =>
+    plan.weighBy === "client" ? 1 / clients.length : numExamples / total;
+  const aggregation = aggregator.open(clients.length);
+  const order = new InOrder(clients.map(({ id }) => id));
+  const received = new Tally();
+  const feed = async (finished: Iterable<Finished>) => {
+    for (const each of finished) {
+      await received.add(each, { gpu: model.gpu, shares: each.clients.map(shareOf) }, (uploads) => {
+        for (const measure of measures) measure.add(uploads);
+        timer.lap("measuring");
+        aggregation.add(uploads);
       });
-      doneSteps += batches.steps;
-      const members = cohort.map(({ client }) => client);
-      const shares = members.map((client) => clients[client]!.length / numExamples);
-      const weights = tensor(result.losses.gpu, shares);
-      try {
-        const losses = await result.losses.floats();
-        members.forEach((client, i) => assertFinite(losses[i]!, client, round));
-        // Client by client, so that the sum doesn't depend on the cohorts.
-        trainLoss = shares.reduce((total, share, i) => total + share * losses[i]!, trainLoss);
-        timer.lap("training");
-        bytesUp += await uploadBytes(result.values, members);
-        const update = { values: result.values, weights };
-        covariance.add(update);
-        aggregation.add(update);
-      } finally {
-        weights.dispose();
-        result.losses.dispose();
-        disposeAll(result.values.values());
-      }
       timer.lap("aggregation");
     }
-    await aggregation.finish();
+  };
+  let aggregate: Aggregate | undefined;
+  try {
+    for (const measure of measures) measure.begin(global);
+    timer.lap("measuring");
+    const work = { round, plan, clients, model: global, store, onProgress };
+    const lost: Lost[] = [];
+    for await (const outcome of participants.train(work)) {
+      timer.lap("training");
+      if (isLost(outcome)) {
+        order.lose(outcome.client.id);
+        lost.push(outcome);
+      } else order.add(outcome);
+      await feed(order.ready());
+    }
+    await feed(order.rest());
+    const came = new Set(received.clients);
+    const told = new Set(lost.map(({ client }) => client.id));
+    for (const client of clients) {
+      if (!came.has(client.id) && !told.has(client.id)) {
+        lost.push({ client, phase: "training", reason: "it sent nothing" });
+      }
+    }
+    let next = state;
+    if (came.size > 0) {
+      aggregate = aggregation.finish();
+      for (const stage of [...stages].reverse()) {
+        aggregate = await stage.server?.(aggregate, { round, seed, start }) ?? aggregate;
+      }
+      next = await method.apply(state, aggregate, round);
+      disposeAggregate(aggregate, next);
+      aggregate = undefined;
+    }
+    timer.lap("aggregation");
+    const after = withParameters(model, method.parameters(next));
+    const measured = await Promise.all(measures.map((measure) => measure.end(after)));
+    timer.lap("measuring");
+    return {
+      state: next,
+      store: await store.save(await received.merged(store)),
+      participants: received.clients,
+      lost,
+      ...received.totals(clients.length),
+      measures: Object.assign({}, ...measured),
+    };
   } finally {
+    for (const measure of measures) measure.dispose();
+    if (aggregate !== undefined) disposeAggregate(aggregate, null);
     aggregation.dispose();
+    order.dispose();
   }
-  return { participants, trainLoss, bytesUp, bytesDown };
 }
 
-function chunk<T>(items: readonly T[], size: number): T[][] {
-  const chunks: T[][] = [];
-  for (let i = 0; i < items.length; i += size) chunks.push(items.slice(i, i + size));
-  return chunks;
+/** Frees what a method didn't take over of an aggregate. */
+function disposeAggregate({ values, each = [] }: Aggregate, next: Tree): void {
+  disposeTree(
+    [values, ...each.map((uploads) => uploads.values), ...each.map(({ weights }) => weights)],
+    next,
+  );
 }
 
-function assertFinite(loss: number, client: number, round: number): void {
-  if (!Number.isFinite(loss)) {
-    throw new NonFiniteError(
-      `Cannot continue after round ${round}: the training loss of client ${client} is ${loss}; lower the learning rate or clip gradients`,
+/** Adds up what comes in. */
+class Tally {
+  readonly clients: number[] = [];
+  readonly #kept = new Map<number, HostTensors>();
+  #loss = 0;
+  #share = 0;
+  #bytesUp = 0;
+  #bytesDown = 0;
+
+  /** Notes what clients sent, and gives it to `use`. */
+  async add(
+    { clients, values, keep, losses, bytesUp, bytesDown }: Finished,
+    { gpu, shares }: { readonly gpu: Gpu; readonly shares: readonly number[] },
+    use: (uploads: Uploads) => void,
+  ): Promise<void> {
+    const weights = tensor(gpu, shares);
+    try {
+      use({ clients, values, shares, weights });
+    } finally {
+      disposeAll([weights]);
+    }
+    const kept = await toHost(keep);
+    clients.forEach(({ id }, member) => {
+      this.clients.push(id);
+      if (kept.size > 0) this.#kept.set(id, memberOf(kept, member, clients.length));
+      // Client by client, so that the sum doesn't depend on the blocks.
+      this.#loss += shares[member]! * losses[member]!;
+      this.#share += shares[member]!;
+      this.#bytesUp += bytesUp[member]!;
+      this.#bytesDown += bytesDown[member]!;
+    });
+  }
+
+  /** What clients have from now on: what they keep of this round, and what it left alone. */
+  async merged(store: ClientStore): Promise<Map<number, HostTensors>> {
+    const entries = [...this.#kept].map(async ([id, kept]) =>
+      [id, new Map([...await store.load(id) ?? [], ...kept])] as const
     );
+    return new Map(await Promise.all(entries));
   }
+
+  totals(cohort: number): Pick<RoundEnd, "trainLoss" | "bytesUp" | "bytesDown"> {
+    const count = this.clients.length;
+    const trainLoss = count === 0 ? null : count < cohort ? this.#loss / this.#share : this.#loss;
+    return { trainLoss, bytesUp: this.#bytesUp, bytesDown: this.#bytesDown };
+  }
+}
+
+function memberOf(tensors: HostTensors, member: number, members: number): Map<string, HostTensor> {
+  return new Map([...tensors].map(([name, { shape, data }]) => {
+    const size = data.length / members;
+    return [name, { shape: shape.slice(1), data: data.slice(member * size, (member + 1) * size) }];
+  }));
 }

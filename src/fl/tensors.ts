@@ -1,4 +1,6 @@
-import type { Shape, Tensor } from "../engine/mod.ts";
+import { disposeAll, type Shape, type Tensor, zeros } from "../engine/mod.ts";
+import type { Gpu } from "../engine/mod.ts";
+import type { TaskModel } from "../tasks/mod.ts";
 
 /** Tensors by name. */
 export type Tensors = ReadonlyMap<string, Tensor>;
@@ -16,4 +18,70 @@ export type HostTensors = ReadonlyMap<string, HostTensor>;
 /** The shape of each tensor. */
 export function shapesOf(tensors: ReadonlyMap<string, { readonly shape: Shape }>): Map<string, Shape> {
   return new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+}
+
+/** A zero tensor for each shape. */
+export function zeroTensors(gpu: Gpu, shapes: Shapes): Map<string, Tensor> {
+  return new Map([...shapes].map(([name, shape]) => [name, zeros(gpu, shape)]));
+}
+
+/**
+ * The tensors of some names, in the order of the names.
+ *
+ * @throws {TypeError} when one is missing.
+ */
+export function pick(tensors: Tensors, names: Iterable<string>): Map<string, Tensor> {
+  return new Map([...names].map((name) => [name, take(tensors, name)]));
+}
+
+/**
+ * The tensor of a name.
+ *
+ * @throws {TypeError} when it is missing.
+ */
+export function take(tensors: Tensors, name: string): Tensor {
+  const found = tensors.get(name);
+  if (found === undefined) {
+    throw new TypeError(
+      `Cannot find ${name}: got ${[...tensors.keys()].slice(0, 8).join(", ") || "nothing"}`,
+    );
+  }
+  return found;
+}
+
+/** One tensor out of each pair of the same name. */
+export function zip(a: Tensors, b: Tensors, combine: (x: Tensor, y: Tensor) => Tensor): Map<string, Tensor> {
+  return new Map([...a].map(([name, x]) => [name, combine(x, take(b, name))]));
+}
+
+/** The tensors under new names with a prefix. */
+export function prefixed(prefix: string, tensors: Tensors): Map<string, Tensor> {
+  return new Map([...tensors].map(([name, each]) => [`${prefix}${name}`, each]));
+}
+
+/** The tensors whose names begin with a prefix, under the rest of their names. */
+export function withoutPrefix(prefix: string, tensors: Tensors): Map<string, Tensor> {
+  return new Map(
+    [...tensors].flatMap(([name, each]) =>
+      name.startsWith(prefix) ? [[name.slice(prefix.length), each]] : []
+    ),
+  );
+}
+
+/** Copies of tensors on the host. */
+export async function toHost(tensors: Tensors): Promise<Map<string, HostTensor>> {
+  const reads = [...tensors].map(async ([name, each]) =>
+    [name, { shape: each.shape, data: await each.floats() }] as const
+  );
+  return new Map(await Promise.all(reads));
+}
+
+/** Frees tensors. */
+export function disposeTensors(tensors: Tensors): void {
+  disposeAll(tensors.values());
+}
+
+/** A copy of a model with other values for the parameters that are named. */
+export function withParameters(model: TaskModel, values: Tensors): TaskModel {
+  return model.mapParameters((name, parameter) => values.get(name) ?? parameter);
 }

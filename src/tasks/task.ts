@@ -38,6 +38,8 @@ export interface Task<Example = unknown, Prediction = unknown, Set extends TaskS
   readonly perToken: boolean;
   /** Names of the scores; of the first, which settings are chosen by, higher is better. */
   readonly metrics: readonly string[];
+  /** Of these, the ones of which lower is better; none by default. */
+  readonly lowerIsBetter?: readonly string[];
   /**
    * An example whose answer isn't known, for predictions: a text, or a pair of texts; a question and its context.
    *

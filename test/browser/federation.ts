@@ -77,16 +77,12 @@ export async function runFederation(
   let trained: TaskModel | undefined;
   const losses: [number, number][] = [];
   const run = simulate(pretrained, {
-    method: feDeRa,
-    targets: pretrained.encoder.adapterTargets,
-    rank: 2,
-    alpha: 2,
-    svd: "exact",
+    method: feDeRa({ rank: 2, alpha: 2, svd: "exact" }),
     train,
     test,
     clients: [[0, 1, 5], [2, 3, 6, 7], [4, 8, 9]],
     rounds: 2,
-    cohortSize: 2,
+    blockSize: 2,
     work: { epochs: 5 },
     batchSize: 2,
     optimizer: { name: "sgd" },
@@ -94,7 +90,7 @@ export async function runFederation(
     seed: 1,
   });
   for await (const event of run) {
-    if (event.type === "round") losses.push([event.report.trainLoss, event.report.test!.loss]);
+    if (event.type === "round") losses.push([event.report.trainLoss!, event.report.test!.loss]);
     if (event.type === "finished") trained = event.model;
   }
   const { tensors: lora } = await exportLora(trained!, { pretrained });

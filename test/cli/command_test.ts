@@ -68,7 +68,7 @@ test("federa tells its version, its commands and its methods", async () => {
     help.stdout,
     /^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}129 .*\n {2}130 .*\n {2}141 .*\n {2}143 /m,
   );
-  assert.match((await federa("methods")).stdout, /^federa +LoRA from the SVD/m);
+  assert.match((await federa("methods")).stdout, /^federa +A and B from the SVD +averages A and B/m);
   assert.equal((await federa("dmeo")).code, 1);
 });
 
@@ -162,7 +162,7 @@ test("federa run leaves history, adapters and summary of each method", async (t)
   });
   const { code, stdout, stderr } = await federa("run", join(folder, "config.json"));
   assert.deepEqual([code, stderr], [0, ""]);
-  assert.match(stdout, /^ {2}cohorts of \d+; a round will take \d+\.\d MB of at most \d+\.\d$/m);
+  assert.match(stdout, /^ {2}blocks of \d+ clients; a round will take \d+\.\d MB of at most \d+\.\d$/m);
   assert.match(stdout, /^always "ham" +0\.500/m);
   const run = join(folder, "runs", "tiny-001");
   assert.deepEqual((await readdir(run)).sort(), ["config.json", "fedit", "summary.json", "svd"]);

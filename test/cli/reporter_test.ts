@@ -3,7 +3,6 @@ import { PassThrough } from "node:stream";
 import { test, type TestContext } from "node:test";
 import { MethodProgress } from "../../src/cli/method_progress.ts";
 import { createReporter } from "../../src/cli/reporter.ts";
-import type { RoundReport } from "../../src/fl/mod.ts";
 
 /** A reporter onto a stream that is no terminal, under a clock that stands still until `tick`. */
 function plainReporter(t: TestContext) {
@@ -65,8 +64,8 @@ test("MethodProgress tells round, steps, and the time that all rounds still take
     progress.show({ ...event, round, phase: "evaluation", done: 64, total: 64 }, reporter);
     tick(10);
     // 30 s of training and 10 s of evaluation a round.
-    const seconds = { broadcast: 0, training: 30, aggregation: 0, evaluation: 10 };
-    progress.learn({ test: { loss: 1, scores: {} }, seconds } as RoundReport);
+    const seconds = { training: 30, aggregation: 0, measuring: 0, evaluation: 10 };
+    progress.learn({ test: { loss: 1, scores: {} }, seconds });
   }
   read();
   for (let step = 0; step < 41; step++) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Gpu, OutOfMemoryError } from "../../src/engine/mod.ts";
-import { methods, planMemory, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
+import { fedIt, measures, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
 import { BlockTraining, classification, packBatches, TaskModel } from "../../src/tasks/mod.ts";
 import {
   Bert,
@@ -12,6 +12,7 @@ import {
   uploadParameters,
 } from "../../src/models/mod.ts";
 import { holds, testGpu } from "../engine/harness.ts";
+import { methodOn } from "../support/methods.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
 
 const { device, adapter } = await testGpu();
@@ -63,16 +64,15 @@ test("BlockTraining takes exactly the memory of its rehearsal", async () => {
 });
 
 const train = tinyTask({ size: 120, length: 16, vocabulary: 40, seed: 1 });
+const adapters = { targets: ["encoder.inner", "encoder.outer"], rank: 4, alpha: 4 };
 const defaults: SimulationOptions = {
-  method: methods.get("fedit")!,
-  targets: ["encoder.inner", "encoder.outer"],
-  rank: 4,
-  alpha: 4,
+  method: fedIt(adapters),
+  measures: [...measures.values()],
   train,
   test: tinyTask({ size: 20, length: 16, vocabulary: 40, seed: 2 }),
   clients: randomClients(train.size, 12, 1),
   rounds: 2,
-  cohortSize: 5,
+  blockSize: 5,
   work: { steps: 3 },
   batchSize: 4,
   optimizer: { name: "adamw" },
@@ -80,52 +80,52 @@ const defaults: SimulationOptions = {
   seed: 1,
 };
 
-/** What a whole run foretold, and what it took. */
+/** What a whole run predicted, and what it took. */
 async function run(changes: Partial<SimulationOptions>, gpu = openFresh()) {
   const pretrained = build(gpu);
   let plan;
-  const cohorts: number[] = [];
+  const steps: number[] = [];
   for await (const event of simulate(pretrained, { ...defaults, ...changes })) {
     if (event.type === "initialized") plan = event.memory;
-    if (event.type === "progress" && event.phase === "training") cohorts.push(event.total);
+    if (event.type === "progress" && event.phase === "training") steps.push(event.total);
   }
   const stats = gpu.stats();
   gpu.trim();
-  return { plan: plan!, stats, stepsOfRound: cohorts.at(-1)! };
+  return { plan: plan!, stats, stepsOfRound: steps.at(-1)! };
 }
 
-test("simulate() takes the memory that it foretells, within 5 %", async () => {
+test("simulate() takes the memory that it predicts, within 5 %", async () => {
   const cases = fc.record({
-    method: fc.constantFrom("fedit", "ffa-lora", "fft", "fedbf", "federa-exact"),
-    cohortSize: fc.integer({ min: 1, max: 12 }),
+    method: fc.constantFrom("fedit", "ffa-lora", "full", "fedbf", "federa-exact"),
+    blockSize: fc.integer({ min: 1, max: 12 }),
     batchSize: fc.constantFrom(1, 4, 9),
     checkpointing: fc.boolean(),
   });
   await holds(cases, async ({ method, ...changes }) => {
-    const { plan, stats } = await run({ ...changes, method: methods.get(method)! });
-    const [foretold, taken] = [plan.peakBytes, stats.peakBytes];
-    assert.ok(Math.abs(foretold / taken - 1) <= 0.05, `foretold ${foretold}, taken ${taken}`);
+    const { plan, stats } = await run({ ...changes, method: methodOn(method, adapters) });
+    const [predicted, taken] = [plan.peakBytes, stats.peakBytes];
+    assert.ok(Math.abs(predicted / taken - 1) <= 0.05, `predicted ${predicted}, taken ${taken}`);
   }, 10);
 });
 
-test('simulate() with cohortSize "auto" trains the most clients at once that fit', async () => {
-  const [five, six] = await Promise.all([5, 6].map((cohortSize) => run({ cohortSize })));
+test('simulate() with blockSize "auto" trains the most clients at once that fit', async () => {
+  const [five, six] = await Promise.all([5, 6].map((blockSize) => run({ blockSize })));
   assert.ok(five!.plan.peakBytes < six!.plan.peakBytes);
   for (const maxGpuBytes of [five!.plan.peakBytes, six!.plan.peakBytes - 1]) {
-    const { plan, stepsOfRound } = await run({ cohortSize: "auto", maxGpuBytes });
+    const { plan, stepsOfRound } = await run({ blockSize: "auto", maxGpuBytes });
     assert.deepEqual(plan, { ...five!.plan, budgetBytes: maxGpuBytes });
-    // 12 clients in cohorts of 5, 5 and 2, three steps each.
+    // 12 clients in blocks of 5, 5 and 2, three steps each.
     assert.equal(stepsOfRound, 9);
   }
-  const { plan } = await run({ cohortSize: "auto", rounds: 1 });
-  assert.equal(plan.cohortSize, 12);
+  const { plan } = await run({ blockSize: "auto", rounds: 1 });
+  assert.equal(plan.blockSize, 12);
   assert.ok(plan.budgetBytes! > plan.peakBytes);
 });
 
 test("simulate() knows no limit of a graphics processor, and assumes one for an automatic cohort", async () => {
   const fixed = await run({ rounds: 1 }, openFresh("gpu"));
   assert.equal(fixed.plan.budgetBytes, null);
-  const automatic = await run({ rounds: 1, cohortSize: "auto" }, openFresh("gpu"));
+  const automatic = await run({ rounds: 1, blockSize: "auto" }, openFresh("gpu"));
   assert.equal(automatic.plan.budgetBytes, 2 ** 31);
 });
 
@@ -135,34 +135,41 @@ test("simulate() refuses a round that doesn't fit before it trains, and says wha
     assert.ok(error instanceof OutOfMemoryError);
     assert.match(
       error.message,
-      /Cannot train cohorts of 5 with batches of 4: .* GB are needed and .* GB may be taken\. Use cohorts of at most 4 \(cohortSize "auto"\), or a smaller batch/,
+      /Cannot train blocks of 5 clients with batches of 4: .* GB are needed and .* GB may be taken\. Use blocks of at most 4 clients \(blockSize "auto"\), or a smaller batch/,
     );
     return true;
   });
-  await assert.rejects(run({ cohortSize: "auto", maxGpuBytes: 1000 }), {
+  await assert.rejects(run({ blockSize: "auto", maxGpuBytes: 1000 }), {
     name: "OutOfMemoryError",
     message: /Use a smaller batch, shorter texts, or f16 weights$/,
   });
 });
 
-test("planMemory() counts what a rule that holds all updates holds, and takes nothing itself", async () => {
+/** The plan of a run, which ends there. */
+async function planOf(pretrained: TaskModel, options: SimulationOptions) {
+  for await (const event of simulate(pretrained, options)) {
+    if (event.type === "initialized") return event.memory!;
+  }
+  throw new Error("unreachable");
+}
+
+test("simulate() plans for what a method holds that sees each upload, and takes nothing for the plan itself", async () => {
   const gpu = openFresh();
   const pretrained = build(gpu);
   const plans = [];
-  const small = tinyTask({ size: 1, length: 16, vocabulary: 40 });
+  const test = tinyTask({ size: 1, length: 16, vocabulary: 40 });
   for (const name of ["federa", "federa-exact"]) {
-    const method = methods.get(name)!;
-    const options = { ...defaults, method, rank: 40, cohortSize: 1, test: small };
-    const state = await method.init(pretrained, { ...options, svd: "randomized" });
-    const before = gpu.stats();
-    plans.push(planMemory(pretrained, state, options).peakBytes - before.liveBytes);
-    assert.deepEqual(gpu.stats(), before);
+    const method = methodOn(name, { ...adapters, rank: 40 });
+    const before = gpu.stats().liveBytes;
+    const { peakBytes } = await planOf(pretrained, { ...defaults, method, measures: [], blockSize: 1, test });
+    assert.equal(gpu.stats().liveBytes, before);
+    plans.push(peakBytes);
   }
   assert.ok(plans[1]! > plans[0]!, `${plans}`);
   gpu.trim();
 });
 
-test("planMemory() of an encoder of four layers falls by checkpointing, which is advised where it is enough", async () => {
+test("simulate() of an encoder of four layers falls by checkpointing, which is advised where it is enough", async () => {
   const gpu = openFresh();
   const config: BertConfig = {
     vocabSize: 40,
@@ -182,15 +189,15 @@ test("planMemory() of an encoder of four layers falls by checkpointing, which is
     task: classification({ labels: ["a", "b", "c"] }),
     seed: 1,
   });
-  const options = { ...defaults, targets: ["**.query", "**.value"], cohortSize: 12, batchSize: 8 };
-  const state = await options.method.init(pretrained, { ...options, svd: "randomized" });
-  const plain = planMemory(pretrained, state, options);
-  const checkpointed = planMemory(pretrained, state, { ...options, checkpointing: true });
+  const method = fedIt({ ...adapters, targets: ["**.query", "**.value"] });
+  const options = { ...defaults, method, blockSize: 12, batchSize: 8 };
+  const plain = await planOf(pretrained, options);
+  const checkpointed = await planOf(pretrained, { ...options, checkpointing: true });
   assert.ok(checkpointed.peakBytes < 0.6 * plain.peakBytes, `${checkpointed.peakBytes}, ${plain.peakBytes}`);
   const maxGpuBytes = checkpointed.peakBytes;
-  assert.throws(() => planMemory(pretrained, state, { ...options, maxGpuBytes }), {
+  await assert.rejects(planOf(pretrained, { ...options, maxGpuBytes }), {
     name: "OutOfMemoryError",
-    message: /Use cohorts of at most \d+ \(cohortSize "auto"\), or checkpointing, or a smaller batch/,
+    message: /Use blocks of at most \d+ clients \(blockSize "auto"\), or checkpointing, or a smaller batch/,
   });
   gpu.trim();
 });

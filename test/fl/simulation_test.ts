@@ -4,36 +4,43 @@ import fc from "fast-check";
 import { type Tensor } from "../../src/engine/mod.ts";
 import { decodeAdapter, encodeAdapter } from "../../src/federa/mod.ts";
 import {
-  type FederatedMethod,
-  methods,
+  measures,
+  type Method,
   type RoundReport,
   simulate,
   type SimulationEvent,
   type SimulationOptions,
-  trainableParameters,
 } from "../../src/fl/mod.ts";
 import { createTaskSet, evaluate, type TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu } from "../engine/harness.ts";
+import { methodNames as names, methodOn, trainedNames } from "../support/methods.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const train = tinyTask({ size: 60, length: 4, seed: 1 });
 const testSet = tinyTask({ size: 20, length: 4, seed: 2 });
 const pretrained = tinyClassifier(gpu, { seed: 7 });
-const names = [...methods.keys()];
+
+/** A method on the two layers of the tiny encoder, of rank 2. */
+function make(name: string, changes: Readonly<Record<string, unknown>> = {}): Method {
+  return methodOn(name, {
+    targets: ["encoder.inner", "encoder.outer"],
+    rank: 2,
+    alpha: 3,
+    svd: "exact",
+    ...changes,
+  });
+}
 
 const defaults: SimulationOptions = {
-  method: methods.get("federa")!,
-  targets: ["encoder.inner", "encoder.outer"],
-  rank: 2,
-  alpha: 3,
-  svd: "exact",
+  method: make("federa"),
+  measures: [...measures.values()],
   train,
   test: testSet,
   clients: randomClients(train.size, 7, 1),
   rounds: 2,
   clientsPerRound: 5,
-  cohortSize: 3,
+  blockSize: 3,
   work: { epochs: 1 },
   batchSize: 4,
   optimizer: { name: "adamw" },
@@ -79,22 +86,22 @@ test("simulate() gives the same bits whatever the cohort size, and when repeated
     method: fc.constantFrom(...names),
     seed: fc.nat(),
     clients: fc.integer({ min: 2, max: 9 }),
-    cohortSizes: fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })),
+    blockSizes: fc.tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 9 })),
     steps: fc.integer({ min: 1, max: 3 }),
     work: fc.constantFrom("steps", "epochs"),
   });
   let first = true;
-  await holds(cases, async ({ method, seed, clients, cohortSizes, steps, work }) => {
+  await holds(cases, async ({ method, seed, clients, blockSizes, steps, work }) => {
     const options = {
-      method: methods.get(method)!,
+      method: make(method),
       seed,
       clients: randomClients(train.size, clients, seed),
       clientsPerRound: Math.max(1, clients - 1),
       work: work === "steps" ? { steps } : { epochs: 1 },
     };
     const runs = [];
-    for (const cohortSize of [...cohortSizes, ...first ? [cohortSizes[0]] : []]) {
-      runs.push(await outcome(await run({ ...options, cohortSize })));
+    for (const blockSize of [...blockSizes, ...first ? [blockSizes[0]] : []]) {
+      runs.push(await outcome(await run({ ...options, blockSize })));
     }
     for (const other of runs) assert.deepEqual(other, runs[0]);
     first = false;
@@ -103,7 +110,7 @@ test("simulate() gives the same bits whatever the cohort size, and when repeated
 
 test("simulate() repeats bit for bit, and another seed gives other bits", async () => {
   for (const name of names) {
-    const method = methods.get(name)!;
+    const method = make(name);
     const once = await outcome(await run({ method, rounds: 1 }));
     assert.deepEqual(await outcome(await run({ method, rounds: 1 })), once, name);
     assert.notDeepEqual(
@@ -118,13 +125,13 @@ test("simulate() leaves the pretrained model as it was, so that methods can be c
   const bits = () =>
     Promise.all([...pretrained.namedParameters()].map(async ([, each]) => bitsOf(await each.floats())));
   const before = await bits();
-  for (const method of methods.values()) await run({ method, rounds: 1 });
+  for (const name of names) await run({ method: make(name), rounds: 1 });
   assert.deepEqual(await bits(), before);
 });
 
 test("simulate() holds the same memory after every round from the second on, whatever the number of clients", async () => {
   for (const name of names) {
-    const options = { method: methods.get(name)!, rounds: 3, cohortSize: 3, batchSize: 16 };
+    const options = { method: make(name), rounds: 3, blockSize: 3, batchSize: 16 };
     const live = async (count: number) => {
       const before = gpu.stats().liveBytes;
       const result = await run({
@@ -145,7 +152,7 @@ test("simulate() holds the same memory after every round from the second on, wha
 test("simulate() gives all memory back but what the finished model owns", async () => {
   for (const name of names) {
     const before = gpu.stats().liveBytes;
-    const result = await run({ method: methods.get(name)!, rounds: 1 });
+    const result = await run({ method: make(name), rounds: 1 });
     const after = gpu.stats().liveBytes - before;
     const shared = new Set<Tensor>([...pretrained.namedParameters()].map(([, each]) => each));
     const owned = [...result.model.namedParameters()].filter(([, each]) => !shared.has(each));
@@ -155,6 +162,12 @@ test("simulate() gives all memory back but what the finished model owns", async 
     assert.ok(after <= most, `${name}: ${after} bytes are alive, ${most} expected`);
   }
 });
+
+function trainedShapes(model: TaskModel, isTrained: RegExp): Map<string, readonly number[]> {
+  return new Map(
+    [...model.namedParameters()].flatMap(([name, { shape }]) => isTrained.test(name) ? [[name, shape]] : []),
+  );
+}
 
 /** Length of a safetensors file of f32 tensors, straight from the format. */
 function payloadLength(tensors: ReadonlyMap<string, readonly number[]>): number {
@@ -171,11 +184,9 @@ function payloadLength(tensors: ReadonlyMap<string, readonly number[]>): number 
 
 test("simulate() counts the bytes of encoded payloads, up and down, for each participant", async () => {
   for (const name of names.filter((name) => name !== "federa-exact")) {
-    const method = methods.get(name)!;
+    const method = make(name);
     const { model, reports } = await run({ method });
-    const trained = new Map(
-      [...trainableParameters(model, method.trainable)].map(([key, { shape }]) => [key, shape]),
-    );
+    const trained = trainedShapes(model, trainedNames[name]!);
     for (const { bytesUp, bytesDown } of reports) {
       assert.equal(bytesUp, 5 * payloadLength(trained), name);
       assert.equal(bytesDown, 5 * payloadLength(trained), name);
@@ -184,11 +195,9 @@ test("simulate() counts the bytes of encoded payloads, up and down, for each par
 });
 
 test("simulate() counts what FeDeRA-Exact sends beside the factors: corrections or whole residuals", async () => {
-  const method = methods.get("federa-exact")!;
+  const method = make("federa-exact");
   const { model, reports } = await run({ method, clientsPerRound: 7 });
-  const trained = new Map(
-    [...trainableParameters(model, method.trainable)].map(([key, { shape }]) => [key, shape]),
-  );
+  const trained = trainedShapes(model, trainedNames["federa-exact"]!);
   // Seven clients of rank 2 make corrections larger than the layers of 5×6.
   const dense = new Map([...trained, ["encoder.inner.weight", [5, 6]], ["encoder.outer.weight", [6, 5]]]);
   assert.deepEqual(
@@ -203,9 +212,9 @@ test("simulate() counts what FeDeRA-Exact sends beside the factors: corrections 
 
 test("simulate() shows which methods aggregate exactly", async () => {
   const reports = async (name: string) =>
-    (await run({ method: methods.get(name)!, learningRate: 0.1, clientsPerRound: 7 })).reports;
+    (await run({ method: make(name), learningRate: 0.1, clientsPerRound: 7 })).reports;
   for (const name of ["fedit", "federa"]) {
-    for (const { aggregationError, appliedError } of await reports(name)) {
+    for (const { measures: { aggregationError, appliedError } } of await reports(name)) {
       assert.ok(aggregationError! > 1e-3, `${name}: ${aggregationError}`);
       // The change that FedAvg applies misses exactly E, up to the rounding below.
       assert.ok(
@@ -214,22 +223,23 @@ test("simulate() shows which methods aggregate exactly", async () => {
       );
     }
   }
-  for (const { aggregationError, appliedError } of await reports("federa-exact")) {
+  for (const { measures: { aggregationError, appliedError } } of await reports("federa-exact")) {
     assert.ok(aggregationError! > 1e-3);
     // f32 rounding of the weights, some 4 times u·‖W‖, beside a change of about ‖W‖/10.
     assert.ok(appliedError! <= 40 * 2 ** -24, `federa-exact: ${appliedError}`);
   }
-  for (const { aggregationError, appliedError } of await reports("ffa-lora")) {
+  for (const { measures: { aggregationError, appliedError } } of await reports("ffa-lora")) {
     assert.equal(aggregationError, 0);
     assert.ok(appliedError! <= 40 * 2 ** -24, `ffa-lora: ${appliedError}`);
   }
-  for (const name of ["fft", "fedbf"]) {
-    for (const { aggregationError, appliedError } of await reports(name)) {
+  for (const name of ["full", "fedbf"]) {
+    for (const { measures: { aggregationError, appliedError } } of await reports(name)) {
       assert.deepEqual([aggregationError, appliedError], [null, null]);
     }
   }
-  for (const { fromPretrained } of await reports("fedbf")) {
-    assert.deepEqual(fromPretrained, { magnitude: 0, direction: 0 });
+  for (const { measures } of await reports("fedbf")) {
+    assert.equal(measures["magnitudeFromPretrained"], null);
+    assert.equal(measures["directionFromPretrained"], null);
   }
 });
 
@@ -255,18 +265,19 @@ test("simulate() reads back what its reports need and no more, tensors that belo
   const reads: string[] = [];
   const { read } = gpu;
   gpu.read = function (...range) {
-    reads.push(`${gpu.stats().submits}`);
+    if (!gpu.isRehearsing) reads.push(`${gpu.stats().submits}`);
     return read.apply(gpu, range);
   };
   try {
-    release(await run({ method: methods.get("fedit")!, rounds: 1 }));
+    release(await run({ method: make("fedit"), rounds: 1, measures: [] }));
+    // Two evaluations of one batch, outputs and losses; two blocks' losses and counts of what isn't finite.
+    assert.deepEqual([new Set(reads).size, reads.length], [2 + 2, 2 * 2 + 2 * 2]);
+    reads.length = 0;
+    release(await run({ method: make("fedit"), rounds: 1 }));
+    assert.equal(new Set(reads).size, 2 + 2 + 1, "all measures share a submit");
   } finally {
     gpu.read = read;
   }
-  // Two evaluations of one batch, outputs and losses; two cohorts' losses and uploads, and the dynamics.
-  assert.equal(new Set(reads).size, 2 + 2 * 2 + 1);
-  const values = 2 * 2 + 2;
-  assert.equal(reads.length, 2 * 2 + 2 * (1 + values) + 1);
 });
 
 test("simulate() tells progress in order, up to each phase's total", async () => {
@@ -297,7 +308,7 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
     clientsPerRound: 5,
     learningRate: 0,
     rounds: 1,
-    method: methods.get("fedit")!,
+    method: make("fedit"),
   });
   const part = createTaskSet(
     {
@@ -311,21 +322,22 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
   const wanted = await evaluate(pretrained, part);
   // f32 log-sum-exps and means: a few times 2⁻²⁴.
   assert.ok(
-    Math.abs(reports[0]!.trainLoss - wanted.loss) <= 1e-6,
+    Math.abs(reports[0]!.trainLoss! - wanted.loss) <= 1e-6,
     `${reports[0]!.trainLoss}, ${wanted.loss}`,
   );
 });
 
 test("simulate() learns a task that its model can express, with every method", async () => {
   const easy = { ...train, targets: train.targets.map((_, i) => train.inputIds[i * 4]! < 5 ? 0 : 1) };
-  for (const [name, method] of methods) {
+  for (const name of names) {
+    const method = make(name);
     const { reports } = await run({
       method,
       train: easy,
       test: easy,
       rounds: 8,
       batchSize: 8,
-      cohortSize: 7,
+      blockSize: 7,
       clientsPerRound: 7,
       learningRate: 0.05,
       evaluateEvery: 8,
@@ -336,7 +348,7 @@ test("simulate() learns a task that its model can express, with every method", a
 
 test("simulate() leaves a model that adapter files carry over bit for bit, exact aggregation's residual too", async () => {
   for (const name of ["fedit", "federa", "ffa-lora", "federa-exact"]) {
-    const { model } = await run({ method: methods.get(name)!, rounds: 1, learningRate: 0.1 });
+    const { model } = await run({ method: make(name), rounds: 1, learningRate: 0.1 });
     const loaded = await decodeAdapter(pretrained, await encodeAdapter(model, { pretrained }));
     const bits = (each: TaskModel) =>
       Promise.all(
@@ -367,7 +379,7 @@ test("simulate() never makes values that aren't finite global, even where nothin
     evaluateEvery: 0,
     rounds: 1,
   };
-  await assert.rejects(run({ ...options, method: methods.get("fft")! }), {
+  await assert.rejects(run({ ...options, method: make("full") }), {
     name: "NonFiniteError",
     message: /Cannot upload .+ of client \d+: it holds/,
   });
@@ -399,7 +411,7 @@ test("simulate() refuses options that don't fit the data before anything is trai
   await refuses({ clientsPerRound: 8 }, /sample 8 clients a round: there are 7/);
   for (const value of [0, -1, 1.5, NaN]) {
     await refuses({ batchSize: value }, new RegExp(`batchSize ${value}`));
-    await refuses({ cohortSize: value }, /cohortSize/);
+    await refuses({ blockSize: value }, /blockSize/);
     await refuses({ rounds: value }, /rounds/);
     await refuses({ clientsPerRound: value }, /clientsPerRound/);
     await refuses({ work: { epochs: value } }, /epochs/);
@@ -408,12 +420,12 @@ test("simulate() refuses options that don't fit the data before anything is trai
   await refuses({ clients: [[1, 2], []], clientsPerRound: 2 }, /client 1: it has no examples/);
   await refuses({ clients: [[1, 60]], clientsPerRound: 1 }, /client 0 on example 60: there are 60/);
   await refuses({ clients: [[1.5]], clientsPerRound: 1 }, /client 0 on example 1\.5/);
-  await refuses({ rank: 7 }, /rank 7/);
-  await refuses({ alpha: 0 }, /alpha 0/);
-  await assert.rejects(run({ targets: ["nothing"] }), { name: "PatternError" });
-  await assert.rejects(run({ targets: ["nothing"], method: methods.get("fft") as FederatedMethod }), {
-    name: "PatternError",
+  await refuses({ method: make("federa", { rank: 7 }) }, /rank 7/);
+  assert.throws(() => make("federa", { alpha: 0 }), {
+    name: "RangeError",
+    message: /alpha: expected more than 0, got 0/,
   });
+  await assert.rejects(run({ method: make("federa", { targets: ["nothing"] }) }), { name: "PatternError" });
 });
 
 test("simulate() says so when the device is lost in the middle of a round", async () => {

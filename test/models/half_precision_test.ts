@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { adaptersOf, attachAdapters, decodeAdapter, encodeAdapter, federa } from "../../src/federa/mod.ts";
-import { methods, simulate } from "../../src/fl/mod.ts";
+import { simulate } from "../../src/fl/mod.ts";
 import { Bert, DebertaV2, halfPrecision, uploadParameters } from "../../src/models/mod.ts";
 import { classification, TaskModel } from "../../src/tasks/mod.ts";
 import { bitsOf, run, testGpu, uploadIntegers } from "../engine/harness.ts";
@@ -9,6 +9,7 @@ import { F64Array } from "../reference/array.ts";
 import { drawBertParameters, drawTexts, tinyBertConfig, uploadTexts } from "../support/bert.ts";
 import { relativeError } from "../support/compare.ts";
 import { drawDebertaParameters, tinyDebertaConfig } from "../support/deberta.ts";
+import { methodOn } from "../support/methods.ts";
 import { randomClients, TinyEncoder, tinyTask } from "../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
@@ -63,16 +64,13 @@ test("federa() on half precision starts where the model is, and its file brings 
   assert.deepEqual(bitsOf(await states(loaded)), bitsOf(output));
 });
 
+const adapters = { targets: ["encoder.inner", "encoder.outer"], rank: 2, alpha: 2, svd: "exact" };
 const options = {
-  targets: ["encoder.inner", "encoder.outer"],
-  rank: 2,
-  alpha: 2,
-  svd: "exact",
   train: tinyTask({ size: 40, length: 4, seed: 1 }),
   test: tinyTask({ size: 20, length: 4, seed: 2 }),
   clients: randomClients(40, 4, 1),
   rounds: 2,
-  cohortSize: 2,
+  blockSize: 2,
   work: { steps: 2 },
   batchSize: 4,
   optimizer: { name: "sgd" },
@@ -86,8 +84,10 @@ const classifier = (model: TinyEncoder) =>
 test("simulate() trains adapters of a model in half precision as it does in f32, within rounding", async () => {
   const losses = async (model: TinyEncoder) => {
     const found: number[] = [];
-    for await (const event of simulate(classifier(model), { ...options, method: methods.get("federa")! })) {
-      if (event.type === "round") found.push(event.report.trainLoss);
+    for await (
+      const event of simulate(classifier(model), { ...options, method: methodOn("federa", adapters) })
+    ) {
+      if (event.type === "round") found.push(event.report.trainLoss!);
     }
     return found;
   };
@@ -99,13 +99,13 @@ test("simulate() trains adapters of a model in half precision as it does in f32,
 
 test("simulate() refuses to train or correct weights in half precision, and says what to take", async () => {
   const start = async (name: string) => {
-    for await (const event of simulate(classifier(half), { ...options, method: methods.get(name)! })) {
+    for await (const event of simulate(classifier(half), { ...options, method: methodOn(name, adapters) })) {
       void event;
     }
   };
-  await assert.rejects(start("fft"), {
+  await assert.rejects(start("full"), {
     name: "TypeError",
-    message: /half precision: take a low-rank method/,
+    message: /half precision: choose a low-rank method/,
   });
   await assert.rejects(start("federa-exact"), {
     name: "TypeError",

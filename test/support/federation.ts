@@ -21,7 +21,7 @@ export interface FederationCase {
   /** Length of the updates beside factors of length 1. */
   readonly scale: number;
   readonly trained: "both" | "A" | "B";
-  readonly cohortSize: number;
+  readonly blockSize: number;
   readonly seed: number;
   /** Of the weight, [5, 7] by default. */
   readonly shape?: readonly [out: number, width: number];
@@ -33,7 +33,7 @@ export const federationCases: fc.Arbitrary<FederationCase> = fc.record({
   rank: fc.integer({ min: 1, max: 5 }),
   scale: fc.constantFrom(1e-4, 0.01, 1, 10),
   trained: fc.constantFrom("both", "A", "B"),
-  cohortSize: fc.integer({ min: 1, max: 9 }),
+  blockSize: fc.integer({ min: 1, max: 9 }),
   seed: fc.nat(),
 });
 
@@ -87,9 +87,9 @@ export function* updates(
   { clients, shares }: Federation,
   options: FederationCase,
 ): Generator<MeasuredUploads> {
-  const { cohortSize, trained } = options;
-  for (let from = 0; from < clients.length; from += cohortSize) {
-    const members = clients.slice(from, from + cohortSize);
+  const { blockSize, trained } = options;
+  for (let from = 0; from < clients.length; from += blockSize) {
+    const members = clients.slice(from, from + blockSize);
     const values = new Map<string, Tensor>();
     for (const [key, name] of [["a", "loraA"], ["b", "loraB"]] as const) {
       if (trained !== "both" && trained !== key.toUpperCase()) continue;
@@ -97,7 +97,7 @@ export function* updates(
       const shape = [members.length, ...members[0]![key].shape];
       values.set(`${adaptedLayer}.${name}`, upload(gpu, F64Array.from(shape, stacked)));
     }
-    const own = shares.slice(from, from + cohortSize);
+    const own = shares.slice(from, from + blockSize);
     yield { values, shares: own, weights: tensor(gpu, own) };
   }
 }

@@ -9,6 +9,7 @@ export * from "./matmul/linear.ts";
 export * from "./reduction/loss.ts";
 export * from "./matmul/matmul.ts";
 export * from "./compression/quantize.ts";
+export * from "./reduction/non_finite.ts";
 export * from "./random.ts";
 export { argmax, logSumExp, max, mean, type ReduceOptions, sum, sumOfSquares } from "./reduction/reduce.ts";
 export * from "./attention/relative_attention.ts";

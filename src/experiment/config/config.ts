@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { methods } from "../../fl/mod.ts";
+import { codecConfig, measures } from "../../fl/mod.ts";
 import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
+import { type MethodConfig, methodConfig, methodLabel } from "./method_config.ts";
 import { folderName, path } from "./names.ts";
 import { modelConfig, USE_LITE } from "./model_config.ts";
 import { partitionConfig, partitionProblems } from "./partition_config.ts";
@@ -43,17 +44,7 @@ const schedule = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("cosine"), ...decay }),
 ]);
 
-const method = z.strictObject({
-  method: z.enum([...methods.keys()]),
-  /** Names the method's folder and its row in the table; the method's name by default. */
-  label: folderName.optional(),
-  learningRate: rate,
-  rank: size.default(8),
-  alpha: rate.default(8),
-  /** Names of the layers that low-rank methods adapt, or patterns of them; by default every linear one of the encoder's layers. */
-  targets: z.array(z.string().min(1)).min(1).optional(),
-  svd: z.enum(["randomized", "exact"]).default("randomized"),
-});
+const blockSize = z.union([count, z.literal("auto")], 'expected a positive whole number or "auto"');
 
 const local = z.strictObject({ epochs: steps.optional(), steps: steps.optional() })
   .refine(
@@ -83,7 +74,7 @@ export const configSchema = z.strictObject({
   /** Tokens of a text, special ones included, or of a window on it. */
   maxLength: steps.default(64),
   partition: partitionConfig,
-  methods: z.array(method).min(1).superRefine((list, context) => {
+  methods: z.array(methodConfig).min(1).superRefine((list, context) => {
     // Some file systems ignore case.
     const labels = list.map((each) => methodLabel(each).toLowerCase());
     labels.forEach((label, i) => {
@@ -100,7 +91,9 @@ export const configSchema = z.strictObject({
   /** All by default. */
   clientsPerRound: clients.optional(),
   /** Clients trained at once; changes memory and speed, never a bit of the result. `"auto"` is the most that fit. */
-  cohortSize: z.union([count, z.literal("auto")], 'expected a positive whole number or "auto"').default(8),
+  blockSize: blockSize.default(8),
+  /** The former name of `blockSize`. */
+  cohortSize: blockSize.optional(),
   /** The most bytes of GPU buffers to hold; see `SimulationOptions` of `federa/fl` for the default. */
   maxGpuBytes: count.optional(),
   /** Of the pretrained weights as they are kept: half precision takes half the memory; see `halfPrecision`. */
@@ -111,10 +104,14 @@ export const configSchema = z.strictObject({
   batchSize: size.default(8),
   optimizer: optimizer.default({ name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),
   schedule: schedule.default({ kind: "constant" }),
+  /** How uploads are put into bytes, by name or with options; what is aggregated is what arrives. */
+  codec: codecConfig.default({ name: "f32" }),
   /** Longest gradient of one client; unclipped by default. */
   clipNorm: rate.optional(),
   /** Evaluates every so many rounds and after the last; 0 for before the first and after the last alone. */
   evaluateEvery: z.int().min(0).default(1),
+  /** What is observed of each round beside scores and bytes. */
+  measures: z.array(z.enum([...measures.keys()])).default(["aggregation-error", "weight-variation"]),
   /** The held-out part to evaluate on. Settings are chosen on validation, reported on test. */
   evaluateOn: z.enum(["test", "validation"]).default("test"),
   /** The score that counts as reached; the table says in which round. */
@@ -156,16 +153,10 @@ export const configSchema = z.strictObject({
       `${USE_LITE} reads no pairs of texts: expected a BERT-like checkpoint for question-answering`,
     );
   }
-});
+}).transform(({ cohortSize, ...config }) => ({ ...config, blockSize: cohortSize ?? config.blockSize }));
 
 /** A whole, checked configuration. */
 export type Config = z.output<typeof configSchema>;
 /** A configuration as people write it, without what has a default. */
 export type ConfigInput = z.input<typeof configSchema>;
-/** One entry of `methods`. */
-export type MethodConfig = Config["methods"][number];
-
-/** What names a method of a run. */
-export function methodLabel({ method, label }: Pick<MethodConfig, "method" | "label">): string {
-  return label ?? method;
-}
+export { type MethodConfig, methodLabel };

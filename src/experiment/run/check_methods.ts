@@ -1,7 +1,6 @@
-import { matchLinears } from "../../federa/mod.ts";
-import { methods } from "../../fl/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { type Config, methodLabel } from "../config/config.ts";
+import { createMethod } from "../config/method_config.ts";
 import { ConfigError } from "../config/parse_config.ts";
 
 /**
@@ -9,15 +8,10 @@ import { ConfigError } from "../config/parse_config.ts";
  *
  * @throws {ConfigError} naming every method that doesn't fit the model.
  */
-export function checkMethods(
-  { methods: chosen, seed }: Pick<Config, "methods" | "seed">,
-  pretrained: TaskModel,
-): void {
+export function checkMethods({ methods: chosen }: Pick<Config, "methods">, pretrained: TaskModel): void {
   const problems = chosen.flatMap((method) => {
-    const { rank, alpha, svd, targets = pretrained.encoder.adapterTargets } = method;
     try {
-      matchLinears(pretrained, targets);
-      methods.get(method.method)!.check(pretrained, { targets, rank, alpha, svd, seed });
+      createMethod(method).check(pretrained);
       return [];
     } catch (error) {
       if (!(error instanceof Error)) throw error;

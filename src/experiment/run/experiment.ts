@@ -1,8 +1,15 @@
 import type { Gpu } from "../../engine/mod.ts";
-import { methods, simulate, type SimulationEvent, type SimulationOptions } from "../../fl/mod.ts";
+import {
+  createCodec,
+  measures,
+  simulate,
+  type SimulationEvent,
+  type SimulationOptions,
+} from "../../fl/mod.ts";
 import { TaskModel } from "../../tasks/mod.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
+import { createMethod } from "../config/method_config.ts";
 import { roundSchedule } from "./learning_rate.ts";
 import { disposeHead, type Preparation, prepare } from "./prepare.ts";
 import { type Replicate, replicatesOf } from "./replicate.ts";
@@ -11,7 +18,7 @@ import { type Replicate, replicatesOf } from "./replicate.ts";
 export interface Experiment extends Omit<Preparation, "task" | "draws">, Replicate {
   /** The pretrained encoder under a new head; every method starts from it and leaves it alone. */
   readonly pretrained: TaskModel;
-  /** Each client's rows of `train`. */
+  /** Each client's examples of `train`. */
   readonly clients: readonly (readonly number[])[];
   /** Frees the head; the encoder stays for other replicates. */
   [Symbol.dispose](): void;
@@ -51,20 +58,18 @@ export function simulateMethod(
 
 /** What {@linkcode simulate} is to do for one method of a run. */
 export function simulationOptions(experiment: Experiment, method: MethodConfig): SimulationOptions {
-  const { config, pretrained, train, test, clients, seed } = experiment;
+  const { config, train, test, clients, seed } = experiment;
   const { clipNorm, clientsPerRound = clients.length, local } = config;
   return {
-    method: methods.get(method.method)!,
-    targets: method.targets ?? pretrained.encoder.adapterTargets,
-    rank: method.rank,
-    alpha: method.alpha,
-    svd: method.svd,
+    method: createMethod(method),
+    codec: createCodec(config.codec),
+    measures: config.measures.map((name) => measures.get(name)!),
     train,
     test,
     clients,
     rounds: config.rounds,
     clientsPerRound,
-    cohortSize: config.cohortSize,
+    blockSize: config.blockSize,
     maxGpuBytes: config.maxGpuBytes,
     checkpointing: config.checkpointing,
     work: local.steps === undefined ? { epochs: local.epochs! } : { steps: local.steps },

@@ -1,6 +1,6 @@
 import { disposeAll, type Gpu } from "../../engine/mod.ts";
 import type { Backbone } from "../../models/mod.ts";
-import { rowsOf, type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";
+import { type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
 import { describeChoice } from "../config/describe_choice.ts";
 import { ConfigError } from "../config/parse_config.ts";
@@ -26,7 +26,7 @@ export interface Preparation {
   readonly test: TaskSet;
   /** The validation part, if something is tuned on it after training. */
   readonly tuning: TaskSet | undefined;
-  /** Each client's rows of `train`, by the seed of the draw. */
+  /** Each client's examples of `train`, by the seed of the draw. */
   readonly draws: ReadonlyMap<number, readonly (readonly number[])[]>;
   /** The score that counts as reached. */
   readonly target: { readonly metric: string; readonly value: number } | undefined;
@@ -65,10 +65,7 @@ export async function prepare(given: Config, gpu: Gpu, options: LoadOptions): Pr
   const { set: rows, examples } = prepareTraining(task, train, prepared);
   const testRows = prepareAnswers(task, test, { ...prepared, what: `texts to ${config.evaluateOn} on` });
   const tuning = isTuned ? prepareAnswers(task, validation, prepared) : undefined;
-  const ofClients = examples.length === train.length ? parts : drawPartitions(examples, config, labels);
-  const draws = new Map(
-    [...ofClients].map(([draw, clients]) => [draw, clients.map((each) => rowsOf(rows, each))]),
-  );
+  const draws = examples.length === train.length ? parts : drawPartitions(examples, config, labels);
   reporter.progress("loading weights", 0, 0);
   const model = await opened.load();
   reporter.endProgress();

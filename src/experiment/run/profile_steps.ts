@@ -1,7 +1,7 @@
 import type { Gpu, GpuStats, KernelProfile, Profile } from "../../engine/mod.ts";
 import { type MethodConfig, methodLabel } from "../config/config.ts";
 import type { Experiment } from "./experiment.ts";
-import { trainFirstCohort } from "./first_cohort.ts";
+import { trainFirstBlock } from "./first_block.ts";
 
 /** Options of {@linkcode profileSteps}. */
 export interface ProfileStepsOptions {
@@ -14,7 +14,7 @@ export interface ProfileStepsOptions {
 export interface StepProfile {
   /** The label of the method that was trained by. */
   readonly method: string;
-  /** Clients in the cohort, and steps that the numbers are means of. */
+  /** Clients in the block, and steps that the numbers are means of. */
   readonly members: number;
   readonly steps: number;
   /** Of all steps; the slowest first. */
@@ -40,7 +40,7 @@ export interface StepProfile {
 const warmUps = 5;
 
 /**
- * Measures local training of the first cohort of a method's first round: steps to warm up, steps as they are, and steps
+ * Measures local training of the first block of a method's first round: steps to warm up, steps as they are, and steps
  * under a profiler. What was trained is thrown away.
  *
  * @throws {MissingFeatureError} when the device has no timestamp queries.
@@ -52,7 +52,7 @@ export async function profileSteps(
 ): Promise<StepProfile> {
   const total = warmUps + 2 * steps;
   const timer = new StepTimer(experiment.gpu, steps);
-  const members = await trainFirstCohort(experiment, method, {
+  const members = await trainFirstBlock(experiment, method, {
     steps: total,
     onStep(done) {
       timer.step(done);

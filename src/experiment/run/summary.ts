@@ -74,8 +74,8 @@ export function summarize(
     bytesUp: total(reports.map(({ bytesUp }) => bytesUp)),
     bytesDown: total(reports.map(({ bytesDown }) => bytesDown)),
     seconds: (started?.seconds ?? 0) + total(reports.map(({ seconds }) => total(Object.values(seconds)))),
-    aggregationError: mean(reports.map(({ aggregationError }) => aggregationError)),
-    appliedError: mean(reports.map(({ appliedError }) => appliedError)),
+    aggregationError: mean(reports.map(({ measures }) => measures["aggregationError"] ?? null)),
+    appliedError: mean(reports.map(({ measures }) => measures["appliedError"] ?? null)),
   };
 }
 

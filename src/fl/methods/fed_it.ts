@@ -1,15 +1,14 @@
 import { lora } from "../../federa/mod.ts";
-import { averagingMethod } from "../fed_avg.ts";
-import { isHead } from "../method.ts";
-import { adaptEncoder, checkEncoderAdapters } from "./_adapt.ts";
+import { adapterOptions } from "./adapter_options.ts";
+import { defineMethod } from "./define_method.ts";
+import { lowRankAveraging } from "./low_rank.ts";
 
 /** FedIT (Zhang et al., arXiv 2305.05644): plain LoRA, A and B averaged separately. */
-export const fedIt = averagingMethod({
+export const fedIt = defineMethod({
   name: "fedit",
-  summary: "plain LoRA; A and B averaged separately (arXiv 2305.05644)",
-  check: checkEncoderAdapters,
-  init: async (pretrained, options) => ({
-    model: await adaptEncoder(pretrained, { ...options, initialization: lora }),
-  }),
-  trainable: (name) => isHead(name) || /\.lora[AB]$/.test(name),
+  trains: "LoRA A and B",
+  server: "averages A and B separately",
+  papers: ["2305.05644"],
+  options: adapterOptions,
+  create: (options) => lowRankAveraging(options, { name: "fedit", initialization: lora }),
 });

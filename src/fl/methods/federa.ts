@@ -1,15 +1,14 @@
 import { federa } from "../../federa/mod.ts";
-import { averagingMethod } from "../fed_avg.ts";
-import { adaptEncoder, checkEncoderAdapters } from "./_adapt.ts";
-import { fedIt } from "./fed_it.ts";
+import { adapterOptions, svdOption } from "./adapter_options.ts";
+import { defineMethod } from "./define_method.ts";
+import { lowRankAveraging } from "./low_rank.ts";
 
-/** FeDeRA (arXiv 2404.18848): FedIT from factors that the SVD of the pretrained weights gives. */
-export const feDeRa = averagingMethod({
+/** FeDeRA (Yan et al., arXiv 2404.18848): FedIT from the factors that the SVD of the pretrained weights gives. */
+export const feDeRa = defineMethod({
   name: "federa",
-  summary: "LoRA from the SVD of the pretrained weights; A and B averaged separately (arXiv 2404.18848)",
-  check: checkEncoderAdapters,
-  init: async (pretrained, options) => ({
-    model: await adaptEncoder(pretrained, { ...options, initialization: federa({ svd: options.svd }) }),
-  }),
-  trainable: fedIt.trainable,
+  trains: "A and B from the SVD of the pretrained weights",
+  server: "averages A and B separately",
+  papers: ["2404.18848"],
+  options: adapterOptions.extend({ svd: svdOption }),
+  create: (options) => lowRankAveraging(options, { name: "federa", initialization: federa(options) }),
 });

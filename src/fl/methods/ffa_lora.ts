@@ -1,15 +1,18 @@
-import { averagingMethod } from "../fed_avg.ts";
-import { isHead } from "../method.ts";
-import { fedIt } from "./fed_it.ts";
+import { lora } from "../../federa/mod.ts";
+import { adapterOptions } from "./adapter_options.ts";
+import { defineMethod } from "./define_method.ts";
+import { lowRankAveraging } from "./low_rank.ts";
 
 /**
  * FFA-LoRA (Sun et al., arXiv 2403.12313): A stays as it was drawn, the same for all; only B is trained and averaged,
  * which makes the average exact and cuts the traffic.
  */
-export const ffaLora = averagingMethod({
+export const ffaLora = defineMethod({
   name: "ffa-lora",
-  summary: "LoRA with A frozen; B averaged, which is exact (arXiv 2403.12313)",
-  check: fedIt.check,
-  init: fedIt.init,
-  trainable: (name) => isHead(name) || name.endsWith(".loraB"),
+  trains: "B; A stays as it was drawn",
+  server: "averages B, which is exact",
+  papers: ["2403.12313"],
+  options: adapterOptions,
+  create: (options) =>
+    lowRankAveraging(options, { name: "ffa-lora", initialization: lora, factors: ["loraB"] }),
 });

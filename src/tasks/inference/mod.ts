@@ -2,4 +2,10 @@ export * from "./evaluate.ts";
 export * from "./mean_loss.ts";
 export * from "./model_outputs.ts";
 export * from "./predict.ts";
-export { type EvaluateOptions, type RowOutputs, runModel, type RunModelOptions } from "./run_model.ts";
+export {
+  type EvaluateOptions,
+  rehearseModel,
+  type RowOutputs,
+  runModel,
+  type RunModelOptions,
+} from "./run_model.ts";

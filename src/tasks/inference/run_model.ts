@@ -107,6 +107,12 @@ export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }
   );
 }
 
+/** Records what {@linkcode runModel} would, each shape of batch once: for a rehearsal, in which nothing can be read. */
+export function rehearseModel(model: TaskModel, set: TaskSet): void {
+  const batches = new Map(planEvaluation(set).map((each) => [`${each.rows.length} ${each.length}`, each]));
+  for (const each of batches.values()) disposeBatch(evaluationBatch(model, set, each));
+}
+
 /** One of `count` equal parts of values. */
 function partOf(values: Float32Array, index: number, count: number): Float32Array {
   const size = values.length / count;

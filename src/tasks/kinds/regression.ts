@@ -38,6 +38,7 @@ export function regression(
     labels,
     perToken: false,
     metrics: ["pearson", "spearman", "meanSquaredError"],
+    lowerIsBetter: ["meanSquaredError"],
     ask: (text, textPair) => ({
       text,
       ...(textPair !== undefined && { textPair }),

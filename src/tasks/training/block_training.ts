@@ -27,6 +27,9 @@ import {
 import type { TaskModel } from "../mod.ts";
 import type { BlockBatches } from "./batches.ts";
 
+/** Steps after which training takes the same memory again. */
+const rehearsedSteps = 2;
+
 /** The optimiser of local training; its state starts anew each round. */
 export type LocalOptimizer =
   | ({ readonly name: "adamw" } & AdamWOptions)
@@ -95,7 +98,8 @@ export async function trainBlock(
   const report = (now: number) => {
     if (now > done) onProgress?.(done = now, steps);
   };
-  for (let step = 1; step <= steps; step++) {
+  const recorded = gpu.isRehearsing ? Math.min(steps, rehearsedSteps) : steps;
+  for (let step = 1; step <= recorded; step++) {
     training.step();
     onStep?.(step, steps);
     report(step - await gpu.throttle());

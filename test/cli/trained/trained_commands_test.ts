@@ -50,7 +50,7 @@ async function train(
     data: { kind: "files", train: `${kind}.jsonl`, test: `${kind}.jsonl`, validationShare: 0 },
     maxLength: 16,
     partition: { kind: "iid", numClients: 2 },
-    methods: [{ method, learningRate: 0.01, rank: 2 }],
+    methods: [{ method, learningRate: 0.01, ...(method !== "fft" && { rank: 2 }) }],
     rounds: 2,
     local: { steps: 1 },
     batchSize: 2,

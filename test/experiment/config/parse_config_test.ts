@@ -34,7 +34,6 @@ test("parseConfig() fills in the defaults", () => {
     learningRate: 0.01,
     rank: 8,
     alpha: 8,
-    svd: "randomized",
   });
   assert.deepEqual([config.seed, config.local, config.optimizer.name, config.output], [
     1,
@@ -44,14 +43,14 @@ test("parseConfig() fills in the defaults", () => {
   ]);
 });
 
-test("parseConfig() takes a cohort size or auto, checkpointing and a limit of memory", () => {
-  const { cohortSize, checkpointing, maxGpuBytes } = parseConfig(minimal);
-  assert.deepEqual([cohortSize, checkpointing, maxGpuBytes], [8, false, undefined]);
-  const set = { cohortSize: "auto", checkpointing: true, maxGpuBytes: 1e9 };
+test("parseConfig() takes a block size or auto, checkpointing and a limit of memory", () => {
+  const { blockSize, checkpointing, maxGpuBytes } = parseConfig(minimal);
+  assert.deepEqual([blockSize, checkpointing, maxGpuBytes], [8, false, undefined]);
+  const set = { blockSize: "auto", checkpointing: true, maxGpuBytes: 1e9 };
   assert.deepEqual({ ...parseConfig(minimal), ...set }, parseConfig({ ...minimal, ...set }));
   for (const wrong of ["most", 1.5]) {
-    assert.deepEqual(problemsOf({ ...minimal, cohortSize: wrong }), [
-      'cohortSize: expected a positive whole number or "auto"',
+    assert.deepEqual(problemsOf({ ...minimal, blockSize: wrong }), [
+      'blockSize: expected a positive whole number or "auto"',
     ]);
   }
 });
@@ -79,16 +78,16 @@ test("parseConfig() tells all problems at once, each with its place and what was
     ...minimal,
     rounds: 2.5,
     partition: { kind: "dirichlet", numClients: "many", alpha: 0, minSize: 0 },
-    methods: [{ method: "fedra", learningRate: 0.1, svd: "slow" }],
+    methods: [{ method: "fedra", learningRate: 0.1 }, { method: "federa", learningRate: 0.1, svd: "slow" }],
     optimizer: { name: "adam" },
   });
   assert.deepEqual(problems, [
     'partition.numClients: expected a number, got "many"',
     "partition.alpha: expected more than 0, got 0",
     "partition.minSize: expected at least 1, got 0",
-    'methods[0].method: expected "fedit" or "federa" or "ffa-lora" or "federa-exact" or "fft" or "fedbf", got "fedra"; ' +
+    'methods[0].method: expected "fedit" or "federa" or "ffa-lora" or "federa-exact" or "full" or "fft" or "fedbf", got "fedra"; ' +
     'did you mean "federa"?',
-    'methods[0].svd: expected "randomized" or "exact", got "slow"',
+    'methods[1].svd: expected "randomized" or "exact", got "slow"',
     "rounds: expected a whole number, got 2.5",
     'optimizer.name: expected "adamw" or "sgd", got "adam"; did you mean "adamw"?',
   ]);
@@ -169,7 +168,7 @@ test("parseConfig() refuses names that a file system won't take, and sizes beyon
 test("parseConfig() takes the demonstration, whose methods differ in nothing but the learning rate", () => {
   const { methods, partition } = parseConfig(demoConfig());
   assert.deepEqual(methods.map(({ method }) => method), ["fedit", "federa"]);
-  const [first, second] = methods.map(({ method: _, learningRate: __, ...rest }) => rest);
+  const [first, second] = methods.map(({ method: _, learningRate: __, svd: ___, ...rest }) => rest);
   assert.deepEqual(first, second);
   assert.ok(partition.kind === "dirichlet" && partition.alpha === 0.3 && partition.numClients >= 20);
 });

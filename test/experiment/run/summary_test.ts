@@ -11,7 +11,7 @@ const started = {
   method: "fedit",
   trainableParameters: 10,
   totalParameters: 100,
-  memory: { cohortSize: 2, peakBytes: 1000, heldBytes: 2000, budgetBytes: null },
+  memory: { blockSize: 2, peakBytes: 1000, heldBytes: 2000, budgetBytes: null },
   test: { loss: 0.7, scores: { accuracy: 0.5, macroF1: 0.4 } },
   seconds: 1,
 } as const;
@@ -33,12 +33,10 @@ function report(round: number, accuracy: number | null, aggregationError: number
     test: accuracy === null ? null : { loss: 0.6, scores: { accuracy, macroF1: accuracy - 0.1 } },
     bytesUp: 1_500_000,
     bytesDown: 1_000_000,
-    aggregationError,
-    appliedError: aggregationError && aggregationError / 2,
-    fromLastRound: { magnitude: 0, direction: 0 },
-    fromPretrained: { magnitude: 0, direction: 0 },
+    lost: [],
+    measures: { aggregationError, appliedError: aggregationError && aggregationError / 2 },
     liveBytes: 0,
-    seconds: { broadcast: 0.5, training: 2, aggregation: 0.5, evaluation: 1 },
+    seconds: { training: 2, aggregation: 0.5, measuring: 0.5, evaluation: 1 },
   };
 }
 

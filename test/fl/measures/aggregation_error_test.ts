@@ -112,7 +112,7 @@ test("aggregationError() is the same to the bit however clients are grouped, and
     const federated = await federation(gpu, each);
     const after = moved(federated.model, averaged(federated));
     const found = await measure(federated.model, updates(gpu, federated, each), after);
-    const apart = await measure(federated.model, updates(gpu, federated, { ...each, cohortSize: 1 }), after);
+    const apart = await measure(federated.model, updates(gpu, federated, { ...each, blockSize: 1 }), after);
     assert.deepEqual(apart, found);
     const reversed = {
       ...federated,
@@ -127,7 +127,7 @@ test("aggregationError() is the same to the bit however clients are grouped, and
 });
 
 test("aggregationError() is exactly zero for one client, and for equal ones", async () => {
-  const base = { rank: 3, scale: 0.1, trained: "both", cohortSize: 2, seed: 4 } as const;
+  const base = { rank: 3, scale: 0.1, trained: "both", blockSize: 2, seed: 4 } as const;
   for (const counts of [[7], [3, 4, 9, 1, 1]]) {
     const federated = await federation(gpu, { ...base, counts });
     const equal = { ...federated, clients: counts.map(() => federated.clients[0]!) };
@@ -142,7 +142,7 @@ test("aggregationError() is exactly zero for one client, and for equal ones", as
 });
 
 test("aggregationError() divides by the shares of those who came", async () => {
-  const each = { counts: [3, 4, 9], rank: 2, scale: 0.1, trained: "both", cohortSize: 1, seed: 2 } as const;
+  const each = { counts: [3, 4, 9], rank: 2, scale: 0.1, trained: "both", blockSize: 1, seed: 2 } as const;
   const federated = await federation(gpu, each);
   const shares = federated.shares.slice(0, 2);
   const total = shares[0]! + shares[1]!;
@@ -160,7 +160,7 @@ test("aggregationError() divides by the shares of those who came", async () => {
 });
 
 test("aggregationError() tells an exact method's error, the rounding of the weights", async () => {
-  const each = { counts: [3, 4, 9], rank: 2, scale: 0.1, trained: "both", cohortSize: 3, seed: 9 } as const;
+  const each = { counts: [3, 4, 9], rank: 2, scale: 0.1, trained: "both", blockSize: 3, seed: 9 } as const;
   const federated = await federation(gpu, each);
   const { model } = federated;
   const adapter = adaptersOf(model).get(adaptedLayer)!;
@@ -188,7 +188,7 @@ test("aggregationError() worked by hand: two clients of one term each", async ()
     rank: 1,
     scale: 1,
     trained: "both",
-    cohortSize: 2,
+    blockSize: 2,
     seed: 1,
     shape: [2, 2],
   })).model;
@@ -212,13 +212,13 @@ test("aggregationError() is null where nothing moved or nothing is adapted", asy
   const none = { aggregationError: null, appliedError: null };
   const plain = tinyClassifier(gpu);
   assert.deepEqual(await measure(plain, [], plain), none);
-  const each = { counts: [2, 3], rank: 2, scale: 0, trained: "both", cohortSize: 2, seed: 1 } as const;
+  const each = { counts: [2, 3], rank: 2, scale: 0, trained: "both", blockSize: 2, seed: 1 } as const;
   const federated = await federation(gpu, each);
   assert.deepEqual(await measure(federated.model, updates(gpu, federated, each), federated.model), none);
 });
 
 test("aggregationError() frees a round that is given up when the next begins", async () => {
-  const each = { counts: [2, 3], rank: 2, scale: 1, trained: "both", cohortSize: 2, seed: 1 } as const;
+  const each = { counts: [2, 3], rank: 2, scale: 1, trained: "both", blockSize: 2, seed: 1 } as const;
   const federated = await federation(gpu, each);
   const measure = aggregationError();
   const uploads = [...updates(gpu, federated, each)];

@@ -67,7 +67,7 @@ test("clientDispersion() is the same to the bit however clients are grouped, and
   await holds(cases, async (each) => {
     const federated = await federation(gpu, each);
     const found = await measure(federated.model, updates(gpu, federated, each));
-    assert.equal(await measure(federated.model, updates(gpu, federated, { ...each, cohortSize: 1 })), found);
+    assert.equal(await measure(federated.model, updates(gpu, federated, { ...each, blockSize: 1 })), found);
     const reversed = { ...federated, clients: [...federated.clients].reverse() };
     const other = await measure(federated.model, updates(gpu, reversed, each));
     assert.ok(Math.abs(other! - found!) <= 2e-6, `${other} for ${found}`);
@@ -75,7 +75,7 @@ test("clientDispersion() is the same to the bit however clients are grouped, and
 });
 
 test("clientDispersion() is 1 of equal clients, and null of one", async () => {
-  const each = { counts: [1, 5, 2], rank: 3, scale: 1e-3, trained: "both", cohortSize: 2, seed: 4 } as const;
+  const each = { counts: [1, 5, 2], rank: 3, scale: 1e-3, trained: "both", blockSize: 2, seed: 4 } as const;
   const federated = await federation(gpu, each);
   const equal = { ...federated, clients: each.counts.map(() => federated.clients[0]!) };
   const found = await measure(federated.model, updates(gpu, equal, each));
@@ -115,7 +115,7 @@ test("clientDispersion() leaves out clients that didn't move, and the head", asy
 });
 
 test("clientDispersion() takes several layers and parameters of a client together", async () => {
-  const each = { counts: [1, 1, 1], rank: 2, scale: 1, trained: "both", cohortSize: 3, seed: 6 } as const;
+  const each = { counts: [1, 1, 1], rank: 2, scale: 1, trained: "both", blockSize: 3, seed: 6 } as const;
   const federated = await federation(gpu, each);
   const { model } = federated;
   const outer = [...model.namedParameters()].find(([name]) => name === "encoder.outer.weight")![1];

@@ -103,7 +103,7 @@ test("subspaceAngles() finds by how much the spans of A and B were turned", asyn
       rank,
       scale: 1,
       trained: "both",
-      cohortSize: 1,
+      blockSize: 1,
       seed,
       shape: [11, 17],
     });
@@ -135,7 +135,7 @@ test("subspaceAngles() is null for a factor that began as zero, and 0 where noth
     rank: 2,
     scale: 1,
     trained: "both",
-    cohortSize: 1,
+    blockSize: 1,
     seed: 3,
   });
   const plain = withFactors(model, { a: start.a, b: F64Array.full([5, 2]) });

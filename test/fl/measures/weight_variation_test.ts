@@ -88,7 +88,7 @@ test("weightVariation() tells a turn by 1e-4, and growth by 1e-6, of a weight th
     rank: 1,
     scale: 1,
     trained: "both",
-    cohortSize: 1,
+    blockSize: 1,
     seed: 1,
     shape: [2, 1],
   });
@@ -147,7 +147,7 @@ test("weightVariation() averages over trained layers without adapters, but for t
 });
 
 test("weightVariation() is 0 of weights that don't move, and null where none is trained", async () => {
-  const each = { counts: [1], rank: 1, scale: 1, trained: "both", cohortSize: 1, seed: 1 } as const;
+  const each = { counts: [1], rank: 1, scale: 1, trained: "both", blockSize: 1, seed: 1 } as const;
   const { pretrained, model } = await federation(gpu, each);
   const still = await measure(pretrained, model, model);
   assert.deepEqual([still.magnitudeFromLastRound, still.directionFromLastRound], [0, 0]);
@@ -161,7 +161,7 @@ test("weightVariation() is 0 of weights that don't move, and null where none is 
 });
 
 test("weightVariation() measures adapters on weights in half precision, and corrections of frozen weights", async () => {
-  const each = { counts: [1], rank: 2, scale: 1, trained: "both", cohortSize: 1, seed: 5 } as const;
+  const each = { counts: [1], rank: 2, scale: 1, trained: "both", blockSize: 1, seed: 5 } as const;
   const { pretrained, model, clients } = await federation(gpu, each);
   const { weight } = adaptersOf(model).get(adaptedLayer)!;
   const half = toHalf(weight);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { adaptersOf, attachAdapters, federa, lora } from "../../../src/federa/mod.ts";
-import { methods, trainableParameters } from "../../../src/fl/mod.ts";
+import { trainableParameters } from "../../../src/fl/mod.ts";
 import {
   type BlockResult,
   BlockTraining,
@@ -14,6 +14,7 @@ import {
   trainBlock,
 } from "../../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu, upload } from "../../engine/harness.ts";
+import { trainedBy } from "../../support/methods.ts";
 import { relativeError } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
@@ -74,7 +75,7 @@ const decomposed = await attachAdapters(plain, {
   alpha: 3,
   initialization: federa({ svd: "exact" }),
 });
-const models = new Map([["fft", plain], ["fedbf", plain], ["fedit", adapted], ["ffa-lora", adapted], [
+const models = new Map([["full", plain], ["fedbf", plain], ["fedit", adapted], ["ffa-lora", adapted], [
   "federa",
   decomposed,
 ]]);
@@ -93,7 +94,7 @@ const options = fc.record({
 });
 
 function prepare({ method, ...rest }: { method: string } & Omit<TrainOptions, "trainable">) {
-  return { model: models.get(method)!, train: { ...rest, trainable: methods.get(method)!.trainable } };
+  return { model: models.get(method)!, train: { ...rest, trainable: trainedBy(method) } };
 }
 
 test("trainBlock() gives each member the bits it has alone, with any numbers of steps, and frees all else", async () => {
@@ -140,7 +141,7 @@ test("trainBlock() reads nothing back, and submits once a step", async () => {
     const before = gpu.stats().submits;
     const { values, losses } = await trainBlock(
       adapted,
-      trainableParameters(adapted, methods.get("fedit")!.trainable),
+      trainableParameters(adapted, trainedBy("fedit")),
       {
         batches: packBatches(data, plans, batchSize),
         optimizer: { name: "adamw" },
@@ -178,7 +179,7 @@ test("trainBlock() runs no backward kernel below the lowest trained layer", asyn
 
 test("trainBlock() moves a member by its own steps only: a finished one rests while others go on", async () => {
   const settings = {
-    trainable: methods.get("fft")!.trainable,
+    trainable: trainedBy("full"),
     optimizer: { name: "adamw", weightDecay: 0.1 } as const,
     learningRate: 0.1,
   };
@@ -248,7 +249,7 @@ test("trainBlock() starts from a loss that is evaluate()'s on the same examples"
   const targets = Int32Array.from(examples, (i) => data.targets[i]!);
   const { loss } = await evaluate(decomposed, createTaskSet(tokens, { targets }));
   const [member] = await train(decomposed, [[examples]], {
-    trainable: methods.get("federa")!.trainable,
+    trainable: trainedBy("federa"),
     optimizer: { name: "sgd" },
     learningRate: 0,
   });
@@ -258,7 +259,7 @@ test("trainBlock() starts from a loss that is evaluate()'s on the same examples"
 
 test("trainBlock() clips each member by its own gradient's norm over all that it trains", async () => {
   const plans = [[[0, 1, 2, 3]], [[4, 5]], [[6]]];
-  const trainable = methods.get("fft")!.trainable;
+  const trainable = trainedBy("full");
   const start = new Map(
     await Promise.all(
       [...plain.namedParameters()].map(async ([name, each]) => [name, await each.floats()] as const),

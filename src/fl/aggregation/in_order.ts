@@ -1,0 +1,113 @@
+import { disposeAll, slice, type Tensor } from "../../engine/mod.ts";
+import { type Finished, tensorsOfOutcome } from "../participants.ts";
+import type { Tensors } from "../tensors.ts";
+
+/** Members of one outcome that follow each other in the cohort. */
+interface Piece {
+  readonly outcome: Finished;
+  readonly from: number;
+  readonly to: number;
+}
+
+/**
+ * Puts outcomes that arrive in any order into the order of client numbers: what is next in line is handed on, the rest waits.
+ */
+export class InOrder {
+  /** Clients that are still to be handed on, in order. */
+  readonly #line: number[];
+  readonly #waiting = new Map<number, { readonly outcome: Finished; readonly member: number }>();
+  readonly #unused = new Map<Finished, number>();
+
+  /** @param cohort client numbers, ascending. */
+  constructor(cohort: readonly number[]) {
+    this.#line = [...cohort];
+  }
+
+  /**
+   * Takes over an outcome.
+   *
+   * @throws {RangeError} for a client that isn't in the cohort, or for the second time.
+   */
+  add(outcome: Finished): void {
+    for (const [member, { id }] of outcome.clients.entries()) {
+      if (this.#waiting.has(id) || !this.#line.includes(id)) {
+        throw new RangeError(
+          `Cannot take an upload of client ${id}: it isn't in this round, or had its turn`,
+        );
+      }
+      this.#waiting.set(id, { outcome, member });
+    }
+    this.#unused.set(outcome, outcome.clients.length);
+  }
+
+  /** Goes on without a client. */
+  lose(id: number): void {
+    const place = this.#line.indexOf(id);
+    if (place >= 0) this.#line.splice(place, 1);
+  }
+
+  /** Hands on whatever is next in line, piece by piece, and frees what has been handed on. */
+  *ready(): Generator<Finished> {
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      const { outcome, from, to } = next;
+      const isWhole = to - from === outcome.clients.length;
+      const piece = isWhole ? outcome : cut(outcome, from, to);
+      try {
+        yield piece;
+      } finally {
+        if (!isWhole) disposeAll(tensorsOfOutcome(piece));
+        this.#use(outcome, to - from);
+      }
+    }
+  }
+
+  /** Goes on without the clients that never came. */
+  *rest(): Generator<Finished> {
+    for (const id of [...this.#line]) if (!this.#waiting.has(id)) this.lose(id);
+    yield* this.ready();
+  }
+
+  /** Frees what waits. */
+  dispose(): void {
+    for (const outcome of this.#unused.keys()) disposeAll(tensorsOfOutcome(outcome));
+    this.#unused.clear();
+  }
+
+  #next(): Piece | undefined {
+    const first = this.#waiting.get(this.#line[0] ?? -1);
+    if (first === undefined) return undefined;
+    const { outcome, member: from } = first;
+    let to = from;
+    while (true) {
+      const next = this.#waiting.get(this.#line[0] ?? -1);
+      if (next?.outcome !== outcome || next.member !== to) break;
+      this.#waiting.delete(this.#line.shift()!);
+      to++;
+    }
+    return { outcome, from, to };
+  }
+
+  #use(outcome: Finished, count: number): void {
+    const left = this.#unused.get(outcome)! - count;
+    if (left > 0) this.#unused.set(outcome, left);
+    else {
+      this.#unused.delete(outcome);
+      disposeAll(tensorsOfOutcome(outcome));
+    }
+  }
+}
+
+function cut(outcome: Finished, start: number, end: number): Finished {
+  const part = <T>(items: readonly T[]) => items.slice(start, end);
+  const rows = (tensors: Tensors) =>
+    new Map([...tensors].map(([name, each]): [string, Tensor] => [name, slice(each, { start, end })]));
+  const { clients, values, keep, losses, bytesUp, bytesDown } = outcome;
+  return {
+    clients: part(clients),
+    values: rows(values),
+    keep: rows(keep),
+    losses: part(losses),
+    bytesUp: part(bytesUp),
+    bytesDown: part(bytesDown),
+  };
+}

@@ -1,0 +1,24 @@
+import type { HostTensors } from "../tensors.ts";
+
+/**
+ * What clients keep between rounds: control variates, error feedback, personal factors and heads. A store never changes:
+ * saving gives another one, so that a round that fails half-way leaves nothing behind.
+ */
+export interface ClientStore {
+  /** Numbers of the clients that have something, ascending. */
+  readonly clients: readonly number[];
+  /** What a client has; undefined where it has nothing yet. */
+  load(client: number): Promise<HostTensors | undefined>;
+  /** A store in which some clients have something new. */
+  save(kept: ReadonlyMap<number, HostTensors>): Promise<ClientStore>;
+}
+
+/** A store on the host. */
+export function hostStore(kept: ReadonlyMap<number, HostTensors> = new Map()): ClientStore {
+  return {
+    clients: [...kept.keys()].sort((a, b) => a - b),
+    load: (client) => Promise.resolve(kept.get(client)),
+    save: (changed) =>
+      Promise.resolve(changed.size === 0 ? hostStore(kept) : hostStore(new Map([...kept, ...changed]))),
+  };
+}

@@ -1,0 +1,246 @@
+import type { Gpu, Tensor } from "../engine/mod.ts";
+import type { TaskModel } from "../tasks/mod.ts";
+import { EventQueue } from "./_event_queue.ts";
+import { PhaseTimer } from "./_phase_timer.ts";
+import { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
+import type { AggregatorFactory } from "./aggregation/aggregator.ts";
+import { type ClientStore, hostStore } from "./client/client_store.ts";
+import type { FederationEvaluation, FederationEvent, RoundReport } from "./events.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Measure, MeasureFactory } from "./measures/measure.ts";
+import { type Client, type Method, trainableParameters } from "./method.ts";
+import { disposeOwn } from "./own_parameters.ts";
+import type { Participants } from "./participants.ts";
+import type { Stage } from "./privacy/stage.ts";
+import { playRound, type RoundEnd, type RoundOptions } from "./round.ts";
+import type { RunState } from "./run_state.ts";
+import { withParameters } from "./tensors.ts";
+import { disposeTree } from "./tree.ts";
+
+/** What an evaluation is given beside the global model. */
+export interface EvaluationContext {
+  /** What clients keep. */
+  readonly clients: ClientStore;
+  readonly onProgress: (done: number, total: number) => void;
+}
+
+/** A run before its first round. */
+export interface Prepared {
+  readonly gpu: Gpu;
+  /**
+   * Plays a round and its evaluation without the device, as `Gpu.rehearse` does.
+   *
+   * @returns the most bytes in use at once, beside those in use before.
+   */
+  rehearse(): Promise<number>;
+}
+
+/** Options of {@linkcode federate}. */
+export interface FederationOptions<Memory = unknown> {
+  readonly method: Method;
+  /** Who trains. */
+  readonly participants: Participants;
+  /** Who is asked. */
+  readonly fleet: Fleet;
+  readonly rounds: number;
+  readonly seed: number;
+  /** Weighted means by default. */
+  readonly aggregator?: AggregatorFactory | undefined;
+  /** The server's part is done here, the clients' by the participants. */
+  readonly stages?: readonly Stage[] | undefined;
+  /** What is observed of each round; nothing by default. */
+  readonly measures?: readonly MeasureFactory[] | undefined;
+  /** How the global model is evaluated; not at all by default. */
+  readonly evaluate?:
+    | ((model: TaskModel, context: EvaluationContext) => Promise<FederationEvaluation>)
+    | undefined;
+  /** Evaluates every so many rounds, before the first and after the last; 1 by default, 0 for never. */
+  readonly evaluateEvery?: number | undefined;
+  /** Called before the first round. */
+  readonly prepare?: ((run: Prepared) => Promise<Memory>) | undefined;
+  /** Goes on from a state of the same run. It takes over its tensors. */
+  readonly resume?: RunState | undefined;
+  /** Ends the run after a round. */
+  readonly shouldStop?: ((report: RoundReport) => boolean) | undefined;
+}
+
+/**
+ * Runs a federation: each round asks a cohort, aggregates what it sends and evaluates. All that lives between rounds is in the
+ * {@linkcode RunState} of the round's event: stop anywhere, resume, and the bits are the same.
+ *
+ * Progress bars, files and early stopping are consumers of the events. Whoever takes the `finished` model owns its tensors; those
+ * of earlier events live until the next.
+ *
+ * @throws {TypeError} when the method must see each client's upload and a stage hides them, or an aggregator gives sums alone.
+ * @throws {NonFiniteError} when a client's loss or upload is no longer finite.
+ */
+export async function* federate<Memory>(
+  pretrained: TaskModel,
+  options: FederationOptions<Memory>,
+): AsyncGenerator<FederationEvent<Memory>> {
+  const { method, fleet, resume, seed } = options;
+  const aggregator = chooseAggregator(options);
+  const started = performance.now();
+  const queue = new EventQueue<FederationEvent<Memory>>();
+  const { model, state } = yield* queue.until(method.init(pretrained, {
+    seed,
+    numClients: fleet.numExamples.length,
+    onProgress: (done, total) =>
+      queue.push({ type: "progress", round: 0, phase: "initialization", done, total }),
+  }));
+  const measures = (options.measures ?? []).map((create) => create({ pretrained, initial: model }));
+  if (resume !== undefined) disposeTree(state, resume.method);
+  const lastRounds = fleet.numExamples.map(() => 0);
+  const run: Run = { model, state: resume ?? { round: 0, method: state, lastRounds, clients: hostStore() } };
+  let isTaken = false;
+  try {
+    yield* playRounds(run, { ...options, aggregator, running: measures, queue, started });
+    isTaken = true;
+    disposeTree(run.state.method, method.parameters(run.state.method));
+    yield { type: "finished", model: globalModel(run, method) };
+  } finally {
+    for (const measure of measures) measure.close?.();
+    if (!isTaken) {
+      disposeOwn(globalModel(run, method), pretrained);
+      disposeTree(run.state.method);
+    }
+  }
+}
+
+/** A run on its way. */
+interface Run {
+  /** What the method made of the pretrained model. */
+  readonly model: TaskModel;
+  state: RunState;
+}
+
+interface PlayOptions<Memory> extends FederationOptions<Memory> {
+  readonly aggregator: AggregatorFactory;
+  readonly running: readonly Measure[];
+  readonly queue: EventQueue<FederationEvent<Memory>>;
+  readonly started: number;
+}
+
+/** Evaluates the state, and plays and evaluates it round by round. */
+async function* playRounds<Memory>(
+  run: Run,
+  options: PlayOptions<Memory>,
+): AsyncGenerator<FederationEvent<Memory>, void> {
+  const { method, rounds, fleet, resume, evaluateEvery = 1, shouldStop, running, queue, started } = options;
+  const { gpu } = run.model;
+  const report = (round: number, phase: "training" | "evaluation") => (done: number, total: number) =>
+    queue.push({ type: "progress", round, phase, done, total });
+  const evaluate = (round: number): Promise<FederationEvaluation> =>
+    options.evaluate?.(globalModel(run, method), {
+      clients: run.state.clients,
+      onProgress: report(round, "evaluation"),
+    }) ?? Promise.resolve({ test: null });
+  const isEvaluated = (round: number) =>
+    evaluateEvery > 0 && (round % evaluateEvery === 0 || round === rounds);
+  const play = (
+    round: number,
+    { timer, onProgress }: Pick<RoundOptions, "timer" | "onProgress">,
+  ): Promise<RoundEnd> =>
+    playRound({ model: run.model, state: run.state.method, store: run.state.clients }, {
+      ...options,
+      stages: options.stages ?? [],
+      measures: running,
+      round,
+      clients: cohort(fleet, round, run.state.lastRounds),
+      timer,
+      onProgress,
+    });
+  const memory = await options.prepare?.({
+    gpu,
+    rehearse: () =>
+      gpu.rehearse(async () => {
+        const { state } = await play(run.state.round + 1, { timer: new PhaseTimer() });
+        disposeTree(state, run.state.method);
+        await evaluate(run.state.round);
+      }),
+  });
+  const first = resume === undefined && isEvaluated(0) ? yield* queue.until(evaluate(0)) : { test: null };
+  yield {
+    type: "initialized",
+    method: method.name,
+    trainableParameters: sizeOfTrained(run, method),
+    totalParameters: sizeOfAll([...run.model.namedParameters()].map(([, parameter]) => parameter)),
+    ...(memory !== undefined && { memory }),
+    ...first,
+    seconds: (performance.now() - started) / 1000,
+  };
+  while (run.state.round < rounds) {
+    const round = run.state.round + 1;
+    const timer = new PhaseTimer();
+    const { state, store, lost, ...figures } = yield* queue.until(
+      play(round, { timer, onProgress: report(round, "training") }),
+    );
+    disposeTree(run.state.method, state);
+    run.state = {
+      round,
+      method: state,
+      lastRounds: run.state.lastRounds.map((last, id) => figures.participants.includes(id) ? round : last),
+      clients: store,
+    };
+    for (const each of lost) yield { type: "client-lost", round, lost: each };
+    const evaluation = isEvaluated(round) ? yield* queue.until(evaluate(round)) : { test: null };
+    timer.lap("evaluation");
+    const finished: RoundReport = {
+      round,
+      ...figures,
+      lost: lost.map(({ client }) => client.id),
+      ...evaluation,
+      liveBytes: gpu.stats().liveBytes,
+      seconds: timer.seconds,
+    };
+    yield { type: "round", report: finished, state: run.state, model: globalModel(run, method) };
+    if (shouldStop?.(finished)) return;
+  }
+}
+
+/** @throws {TypeError} when what must see each client's upload doesn't get it. */
+function chooseAggregator(
+  { method, aggregator, stages = [] }: Pick<FederationOptions, "method" | "aggregator" | "stages">,
+): AggregatorFactory {
+  const { sees = "sum" } = method;
+  const chosen = aggregator ?? (sees === "each" ? meanOfEachAggregator : meanAggregator);
+  if (sees === "each" && chosen.sees === "sum") {
+    throw new TypeError(
+      `Cannot run ${method.name} with aggregator ${chosen.name}: the method combines the uploads of each client, ` +
+        "the aggregator gives sums alone",
+    );
+  }
+  const hiding = stages.find(({ hidesClients }) => hidesClients);
+  if (hiding !== undefined && chosen.sees === "each") {
+    throw new TypeError(
+      `Cannot run ${
+        sees === "each" ? method.name : chosen.name
+      } with ${hiding.name}: it looks at the upload of each ` +
+        `client, and ${hiding.name} lets the server see sums alone`,
+    );
+  }
+  return chosen;
+}
+
+function cohort(fleet: Fleet, round: number, lastRounds: readonly number[]): Client[] {
+  return fleet.sample(round).map((id) => ({
+    id,
+    numExamples: fleet.numExamples[id]!,
+    lastRound: lastRounds[id]!,
+  }));
+}
+
+function globalModel({ model, state }: Run, method: Method): TaskModel {
+  return withParameters(model, method.parameters(state.method));
+}
+
+function sizeOfTrained(run: Run, method: Method): number {
+  const trained = new Set(method.plan(run.state.method, run.state.round + 1).trained);
+  return sizeOfAll(trainableParameters(globalModel(run, method), (name) => trained.has(name)).values());
+}
+
+function sizeOfAll(tensors: Iterable<Tensor>): number {
+  let size = 0;
+  for (const each of tensors) size += each.size;
+  return size;
+}

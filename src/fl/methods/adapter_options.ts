@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { attachAdapters, checkAdapters, type Initialization, matchLinears } from "../../federa/mod.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
+import { type InitContext, isHead, withOwnParameters } from "../method.ts";
+
+/** Options of methods that train low-rank adapters. */
+export const adapterOptions = z.strictObject({
+  /** Rank r of the update, from 1 to the smaller side of each weight. */
+  rank: z.int().min(1).max(2 ** 16).default(8),
+  /** The update is scaled by s = alpha / r. */
+  alpha: z.number().gt(0).max(1e6).default(8),
+  /**
+   * Names of the layers to adapt, or patterns of them, see `matchesPattern`; by default every linear one of the encoder's layers.
+   */
+  targets: z.array(z.string().min(1)).min(1).optional(),
+});
+
+/** Checked options of methods that train low-rank adapters. */
+export type AdapterOptions = z.output<typeof adapterOptions>;
+
+/** How the pretrained weights are decomposed where a method starts from their SVD. */
+export const svdOption = z.enum(["randomized", "exact"]).default("randomized");
+
+/**
+ * Checks by shapes alone that adapters fit a model's encoder.
+ *
+ * @throws {RangeError} when a pattern matches the head, or the rank doesn't fit a layer.
+ * @throws {PatternError} when a pattern matches nothing.
+ */
+export function checkEncoderAdapters(pretrained: TaskModel, options: AdapterOptions): void {
+  const targets = adapterTargets(pretrained, options);
+  if (matchLinears(pretrained, targets).some((name) => isHead(`${name}.`))) {
+    throw new RangeError(
+      `Cannot adapt the head by "${
+        targets.join('", "')
+      }": it is trained whole; expected layers of the encoder, such as "encoder.**"`,
+    );
+  }
+  checkAdapters(pretrained, { ...options, targets });
+}
+
+/** A pretrained model with adapters on its encoder and a head of its own, which is trained whole. */
+export function adaptEncoder(
+  pretrained: TaskModel,
+  options: AdapterOptions & { readonly context: InitContext; readonly initialization: Initialization },
+): Promise<TaskModel> {
+  const { context: { seed, onProgress } } = options;
+  return attachAdapters(withOwnParameters(pretrained, isHead), {
+    ...options,
+    seed,
+    onProgress,
+    targets: adapterTargets(pretrained, options),
+  });
+}
+
+/** The layers that are adapted: by default those that the encoder names. */
+export function adapterTargets(pretrained: TaskModel, { targets }: AdapterOptions): readonly string[] {
+  return targets ?? pretrained.encoder.adapterTargets;
+}

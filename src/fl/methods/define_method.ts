@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { describeIssue } from "../../data/text/describe_issue.ts";
+import type { Method } from "../method.ts";
+
+/** What is said of a method, and how it is made. */
+export interface MethodDefinition<Options extends z.ZodObject> {
+  /** Names the method in configurations, files and tables. */
+  readonly name: string;
+  /** Other names it has had. */
+  readonly aliases?: readonly string[];
+  /** What clients train. */
+  readonly trains: string;
+  /** What the server does with it. */
+  readonly server: string;
+  /** Where it comes from, as numbers of arXiv. */
+  readonly papers?: readonly string[];
+  /** Its options, with their ranges and defaults. */
+  readonly options: Options;
+  /** Makes the method of checked options. */
+  create(options: z.output<Options>): Method;
+}
+
+/** Makes a method of its options, and says what it is. */
+export interface MethodFactory<Options extends z.ZodObject = z.ZodObject> {
+  /** @throws {RangeError} naming every option that is out of range or unknown. */
+  (options?: z.input<Options>): Method;
+  readonly definition: MethodDefinition<Options>;
+}
+
+/**
+ * The factory of a method.
+ *
+ * @example
+ * ```ts no-run
+ * export const mine = defineMethod({
+ *   name: "mine",
+ *   trains: "biases",
+ *   server: "averages them",
+ *   options: z.strictObject({}),
+ *   create: () => averaging({ name: "mine", ... }),
+ * });
+ * ```
+ */
+export function defineMethod<Options extends z.ZodObject>(
+  definition: MethodDefinition<Options>,
+): MethodFactory<Options> {
+  const factory = (options?: z.input<Options>) => {
+    const { name, options: schema, create } = definition;
+    const { success, data, error } = schema.safeParse(options ?? {}, {
+      error: (issue) => describeIssue(issue),
+    });
+    if (success) return create(data);
+    const problems = error.issues.map(({ path, message }) =>
+      path.length > 0 ? `${path.join(".")}: ${message}` : message
+    );
+    throw new RangeError(`Cannot make the method ${name}: ${problems.join("; ")}`);
+  };
+  return Object.assign(factory, { definition });
+}

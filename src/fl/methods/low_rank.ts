@@ -1,0 +1,25 @@
+import type { Initialization } from "../../federa/mod.ts";
+import { isHead, type Method } from "../method.ts";
+import { adaptEncoder, type AdapterOptions, checkEncoderAdapters } from "./adapter_options.ts";
+import { type Averaged, averaging, type AveragingOptions } from "./averaging.ts";
+
+/** Options of {@linkcode lowRankAveraging}. */
+export interface LowRankAveragingOptions extends Pick<AveragingOptions, "name" | "isTrainedIn"> {
+  /** Where the adapters start. */
+  readonly initialization: Initialization;
+  /** The factors that are trained; both by default. */
+  readonly factors?: readonly ("loraA" | "loraB")[];
+}
+
+/** Federated averaging of the factors of low-rank adapters, each on its own, and of the task's head. */
+export function lowRankAveraging(
+  options: AdapterOptions,
+  { initialization, factors = ["loraA", "loraB"], ...rest }: LowRankAveragingOptions,
+): Method<Averaged> {
+  return averaging({
+    ...rest,
+    check: (pretrained) => checkEncoderAdapters(pretrained, options),
+    start: (pretrained, context) => adaptEncoder(pretrained, { ...options, context, initialization }),
+    isTrained: (name) => isHead(name) || factors.some((factor) => name.endsWith(`.${factor}`)),
+  });
+}

@@ -1,0 +1,123 @@
+import type { Gpu } from "../engine/mod.ts";
+import { CorruptFileError } from "../data/errors.ts";
+import { encodeSafetensors, readSafetensors } from "../models/weights/safetensors.ts";
+import { type ClientStore, hostStore } from "./client/client_store.ts";
+import type { HostTensor, HostTensors } from "./tensors.ts";
+import { decodeTree, encodeTree, type Tree } from "./tree.ts";
+
+/**
+ * All that a run must keep between rounds, beside what follows from weights, seed and options: whoever has it goes on with the
+ * same bits.
+ */
+export interface RunState {
+  /** Rounds done. */
+  readonly round: number;
+  /** The method's state. */
+  readonly method: Tree;
+  /** The last round that each client took part in; 0 for never. */
+  readonly lastRounds: readonly number[];
+  /** What clients keep. */
+  readonly clients: ClientStore;
+}
+
+const format = { format: "federa-run-state", version: "1" } as const;
+
+/** Options of {@linkcode encodeRunState}. */
+export interface EncodeRunStateOptions {
+  /** What else the file says, as names and texts: hashes of what the run stands on. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * A run's state as one safetensors file, what clients keep included. Equal states give equal bytes.
+ *
+ * @example
+ * ```ts no-run
+ * for await (const event of simulate(pretrained, options)) {
+ *   if (event.type === "round") await writeFileAtomic("run.safetensors", await encodeRunState(event.state));
+ * }
+ * ```
+ */
+export async function encodeRunState(
+  state: RunState,
+  options: EncodeRunStateOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { structure, tensors } = await encodeTree(state.method);
+  const stored = new Map<string, HostTensor>([...tensors].map(([name, each]) => [`method/${name}`, each]));
+  for (const id of state.clients.clients) {
+    for (const [name, each] of await state.clients.load(id) ?? []) stored.set(`client/${id}/${name}`, each);
+  }
+  return encodeSafetensors(
+    new Map([...stored].map(([name, { shape, data }]) => [name, { dtype: "F32", shape, data }])),
+    {
+      ...options.metadata,
+      ...format,
+      round: String(state.round),
+      method: JSON.stringify(structure),
+      lastRounds: JSON.stringify(state.lastRounds),
+    },
+  );
+}
+
+/** What a file of {@linkcode encodeRunState} holds. */
+export interface DecodedRunState {
+  readonly state: RunState;
+  /** What else the file says. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads a run's state, its tensors onto a device.
+ *
+ * @throws {CorruptFileError} when the file is broken, or of another version.
+ */
+export function decodeRunState(gpu: Gpu, bytes: Uint8Array): DecodedRunState {
+  const { tensors, metadata } = readSafetensors(bytes);
+  for (const [key, value] of Object.entries(format)) {
+    if (metadata[key] !== value) {
+      throw new CorruptFileError(
+        `Cannot read a run's state: its ${key} must be ${value}, got ${metadata[key]}`,
+      );
+    }
+  }
+  const ofMethod = new Map<string, HostTensor>();
+  const ofClients = new Map<number, Map<string, HostTensor>>();
+  for (const [path, stored] of tensors) {
+    if (stored.dtype !== "F32") {
+      throw new CorruptFileError(`Cannot read a run's state: ${path} must be F32, got ${stored.dtype}`);
+    }
+    const own = { shape: stored.shape, data: stored.data };
+    const [, id, name] = /^client\/(\d+)\/(.+)$/s.exec(path) ?? [];
+    if (id !== undefined) {
+      const kept = ofClients.get(Number(id)) ?? new Map<string, HostTensor>();
+      ofClients.set(Number(id), kept.set(name!, own));
+    } else ofMethod.set(path.replace(/^method\//, ""), own);
+  }
+  const { round, method, lastRounds, ...others } = metadata;
+  const clients: ReadonlyMap<number, HostTensors> = ofClients;
+  const state: RunState = {
+    round: parse(round, "round", (value): value is number => Number.isInteger(value) && Number(value) >= 0),
+    method: decodeTree(gpu, {
+      structure: parse(method, "method", (_): _ is unknown => true),
+      tensors: ofMethod,
+    }),
+    lastRounds: parse(
+      lastRounds,
+      "lastRounds",
+      (value): value is number[] => Array.isArray(value) && value.every((each) => Number.isInteger(each)),
+    ),
+    clients: hostStore(clients),
+  };
+  for (const key of Object.keys(format)) delete others[key];
+  return { state, metadata: others };
+}
+
+function parse<T>(text: string | undefined, key: string, isValid: (value: unknown) => value is T): T {
+  try {
+    const value: unknown = JSON.parse(text ?? "");
+    if (isValid(value)) return value;
+  } catch {
+    // Told below.
+  }
+  throw new CorruptFileError(`Cannot read a run's state: its ${key} is missing or damaged`);
+}

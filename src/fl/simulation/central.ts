@@ -1,0 +1,20 @@
+import { rowsOf } from "../../tasks/mod.ts";
+import type { SimulationOptions } from "./options.ts";
+
+/**
+ * The same simulation with all data in one place: each round takes as many steps as its cohort would take together on average, on
+ * batches of the same size.
+ */
+export function centralized(options: SimulationOptions): SimulationOptions {
+  const { train, clients, clientsPerRound = clients.length, work, batchSize } = options;
+  const stepsOf = (examples: readonly number[]) =>
+    "steps" in work ? work.steps : work.epochs * Math.ceil(rowsOf(train, examples).length / batchSize);
+  const all = clients.reduce((sum, examples) => sum + stepsOf(examples), 0);
+  return {
+    ...options,
+    clients: [clients.flat().sort((a, b) => a - b)],
+    clientsPerRound: 1,
+    blockSize: 1,
+    work: { steps: Math.max(1, Math.round(all * clientsPerRound / clients.length)) },
+  };
+}

@@ -1,0 +1,102 @@
+import type { Schedule } from "../../engine/mod.ts";
+import { type LocalOptimizer, type LocalWork, rowsOf, type TaskSet } from "../../tasks/mod.ts";
+import type { AggregatorFactory } from "../aggregation/aggregator.ts";
+import type { RoundReport } from "../events.ts";
+import type { MeasureFactory } from "../measures/measure.ts";
+import type { Method } from "../method.ts";
+import type { Stage } from "../privacy/stage.ts";
+import type { Codec } from "../transport/codec.ts";
+import type { RunState } from "../run_state.ts";
+
+/** Options of {@linkcode simulate}. */
+export interface SimulationOptions {
+  readonly method: Method;
+  /** Examples to train on, and which of them each client has. */
+  readonly train: TaskSet;
+  readonly clients: readonly (readonly number[])[];
+  /** What the global model is evaluated on. */
+  readonly test: TaskSet;
+  /** Test data of each client's own, undefined for one that has none: then scores over clients are reported too. */
+  readonly testClients?: readonly (TaskSet | undefined)[] | undefined;
+  readonly rounds: number;
+  /** Clients sampled each round; all by default. */
+  readonly clientsPerRound?: number;
+  /** Clients trained at once; changes memory and speed, never a bit of the result. `"auto"` is the most that fit. */
+  readonly blockSize: number | "auto";
+  /**
+   * The most bytes of GPU buffers to hold. By default half of what is free where the adapter is the CPU; elsewhere 2 GiB for
+   * an automatic block size, and else no limit but the adapter's own on single tensors.
+   */
+  readonly maxGpuBytes?: number | undefined;
+  /** Runs each layer again in the backward pass instead of keeping its activations; off by default. */
+  readonly checkpointing?: boolean | undefined;
+  readonly work: LocalWork;
+  readonly batchSize: number;
+  readonly optimizer: LocalOptimizer;
+  /** Learning rate of a round, by its index from 0; or one for all. */
+  readonly learningRate: number | Schedule;
+  readonly clipNorm?: number | undefined;
+  /** Evaluates every so many rounds, before the first and after the last; 1 by default, 0 for never. */
+  readonly evaluateEvery?: number;
+  readonly seed: number;
+  /** Weighted means by default. */
+  readonly aggregator?: AggregatorFactory | undefined;
+  /** What is done to uploads on their way; nothing by default. */
+  readonly stages?: readonly Stage[] | undefined;
+  /** How uploads are put into bytes: what is aggregated is what arrives. In f32 by default; downloads always are. */
+  readonly codec?: Codec | undefined;
+  /** What is observed of each round; nothing by default. */
+  readonly measures?: readonly MeasureFactory[] | undefined;
+  /** Goes on from a state of the same run. It takes over its tensors. */
+  readonly resume?: RunState | undefined;
+  /** Called after each local step of a block is recorded; the device may be some steps behind. */
+  readonly onStep?: ((step: number, steps: number) => void) | undefined;
+  /** Ends the run after a round. */
+  readonly shouldStop?: ((report: RoundReport) => boolean) | undefined;
+}
+
+/**
+ * Checks options against the data.
+ *
+ * @throws {RangeError} naming what doesn't fit.
+ */
+export function checkOptions(options: SimulationOptions): void {
+  const { clients, train, testClients, rounds, clientsPerRound = clients.length } = options;
+  const { blockSize, batchSize, work, maxGpuBytes } = options;
+  const counts = {
+    rounds,
+    clientsPerRound,
+    ...blockSize === "auto" ? {} : { blockSize },
+    ...maxGpuBytes === undefined ? {} : { maxGpuBytes },
+    batchSize,
+    ..."epochs" in work ? { epochs: work.epochs } : { steps: work.steps },
+  };
+  for (const [name, value] of Object.entries(counts)) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`Cannot simulate with ${name} ${value}: expected a positive integer`);
+    }
+  }
+  if (clientsPerRound > clients.length) {
+    throw new RangeError(`Cannot sample ${clientsPerRound} clients a round: there are ${clients.length}`);
+  }
+  clients.forEach((examples, client) => {
+    const outside = examples.find((index) =>
+      !(Number.isInteger(index) && index >= 0 && index < train.numExamples)
+    );
+    if (outside !== undefined) {
+      throw new RangeError(
+        `Cannot train client ${client} on example ${outside}: there are ${train.numExamples}`,
+      );
+    }
+    if (rowsOf(train, examples).length === 0) {
+      throw new RangeError(
+        `Cannot train client ${client}: it has no examples; raise the partition's minimum size`,
+      );
+    }
+  });
+  if (testClients !== undefined && testClients.length !== clients.length) {
+    throw new RangeError(
+      `Cannot test ${testClients.length} clients: expected as many as are trained, ${clients.length}`,
+    );
+  }
+}

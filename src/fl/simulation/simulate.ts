@@ -1,0 +1,58 @@
+import { constantSchedule } from "../../engine/mod.ts";
+import { type TaskModel } from "../../tasks/mod.ts";
+import type { FederationEvent } from "../events.ts";
+import { federate } from "../federate.ts";
+import { uniformFleet } from "../fleet.ts";
+import { f32Codec } from "../transport/float_codec.ts";
+import { BlockParticipants } from "./block_participants.ts";
+import { centralized } from "./central.ts";
+import { evaluateSimulation } from "./evaluation.ts";
+import { type MemoryPlan, planMemory } from "./memory_plan.ts";
+import { checkOptions, type SimulationOptions } from "./options.ts";
+
+/** What {@linkcode simulate} reports as it goes. */
+export type SimulationEvent = FederationEvent<MemoryPlan>;
+
+/**
+ * Simulates a federation in this process: each round samples clients, trains them block by block, aggregates and evaluates.
+ * Everything random is drawn by (seed, purpose, round, client), so runs repeat bit for bit on one adapter, whatever the block
+ * size.
+ *
+ * @throws {RangeError} when the options don't fit the data, or the encoder lacks embeddings for a token, before anything is trained.
+ * @throws {OutOfMemoryError} when a round wouldn't fit into memory, before anything is trained.
+ * @throws {NonFiniteError} when a client's loss is no longer finite.
+ * @throws as {@linkcode federate}.
+ */
+export async function* simulate(
+  pretrained: TaskModel,
+  given: SimulationOptions,
+): AsyncGenerator<SimulationEvent> {
+  checkOptions(given);
+  const options = given.method.isCentral ? centralized(given) : given;
+  const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
+  for (const rows of [train, test]) pretrained.encoder.checkTokens(rows);
+  const { gpu } = pretrained;
+  const participants = new BlockParticipants({
+    ...options,
+    learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,
+    stages: options.stages ?? [],
+    codec: options.codec ?? f32Codec,
+  });
+  const { maxHeldBytes } = gpu;
+  try {
+    yield* federate<MemoryPlan>(pretrained, {
+      ...options,
+      method,
+      participants,
+      fleet: uniformFleet(clients.map(({ length }) => length), { clientsPerRound, seed }),
+      evaluate: (model, context) => evaluateSimulation(model, { ...options, ...context }),
+      prepare: async (run) => {
+        const memory = await planMemory(run, participants, { ...options, clientsPerRound });
+        gpu.maxHeldBytes = Math.min(maxHeldBytes, memory.budgetBytes ?? Infinity);
+        return memory;
+      },
+    });
+  } finally {
+    gpu.maxHeldBytes = maxHeldBytes;
+  }
+}

@@ -1,0 +1,97 @@
+import { disposeAll, type Gpu, type Tensor, tensor } from "../../src/engine/mod.ts";
+import {
+  type Client,
+  meanAggregator,
+  meanOfEachAggregator,
+  type Method,
+  type RoundPlan,
+  type Tree,
+} from "../../src/fl/mod.ts";
+import { disposeTree } from "../../src/fl/tree.ts";
+import { withParameters } from "../../src/fl/tensors.ts";
+import type { TaskModel } from "../../src/tasks/mod.ts";
+
+/** What one client sends, by name and row-major. */
+export type ClientUpload = ReadonlyMap<string, ArrayLike<number>>;
+
+/** How uploads are given to a {@link DrivenMethod}. */
+export interface UploadOptions {
+  readonly shares: readonly number[];
+  /** Clients that come together; each on its own by default. */
+  readonly blockSize?: number;
+  /** Shapes of uploads that are no parameters. */
+  readonly shapes?: ReadonlyMap<string, readonly number[]>;
+  /** Clients that were expected; by default as many as came. */
+  readonly cohort?: number;
+}
+
+/** A method whose clients' uploads are given by a test instead of trained. */
+export class DrivenMethod {
+  readonly method: Method;
+  readonly model: TaskModel;
+  state: Tree;
+  round = 0;
+
+  private constructor(method: Method, model: TaskModel, state: Tree) {
+    this.method = method;
+    this.model = model;
+    this.state = state;
+  }
+
+  static async start(method: Method, pretrained: TaskModel, numClients = 8): Promise<DrivenMethod> {
+    const { model, state } = await method.init(pretrained, { seed: 1, numClients });
+    return new DrivenMethod(method, model, state);
+  }
+
+  get gpu(): Gpu {
+    return this.model.gpu;
+  }
+
+  /** The global model. */
+  get global(): TaskModel {
+    return withParameters(this.model, this.method.parameters(this.state));
+  }
+
+  /** The plan of the next round. */
+  get plan(): RoundPlan {
+    return this.method.plan(this.state, this.round + 1);
+  }
+
+  /** What clients upload by default: what is shared. */
+  get shared(): Map<string, Tensor> {
+    const { trained, shared = trained } = this.plan;
+    const all = new Map(this.global.namedParameters());
+    return new Map(shared.map((name) => [name, all.get(name)!]));
+  }
+
+  /** Plays the server's part of a round. */
+  async aggregate(clients: readonly ClientUpload[], options: UploadOptions): Promise<void> {
+    const { shares, blockSize = 1, shapes = new Map(), cohort = clients.length } = options;
+    const { gpu, shared } = this;
+    const shapeOf = (name: string) => shared.get(name)?.shape ?? shapes.get(name)!;
+    const aggregation = (this.method.sees === "each" ? meanOfEachAggregator : meanAggregator).open(cohort);
+    for (let from = 0; from < clients.length; from += blockSize) {
+      const members = clients.slice(from, from + blockSize);
+      const values = new Map([...members[0]!.keys()].map((name) => {
+        const stacked = Float32Array.from(members.flatMap((own) => Array.from(own.get(name)!)));
+        return [name, tensor(gpu, stacked, { shape: [members.length, ...shapeOf(name)] })] as const;
+      }));
+      const own = shares.slice(from, from + blockSize);
+      const weights = tensor(gpu, own);
+      aggregation.add({
+        clients: members.map((_, i): Client => ({ id: from + i, numExamples: 1, lastRound: 0 })),
+        values,
+        shares: own,
+        weights,
+      });
+      disposeAll([...values.values(), weights]);
+    }
+    const aggregate = aggregation.finish();
+    aggregation.dispose();
+    const next = await this.method.apply(this.state, aggregate, ++this.round);
+    const { values, each = [] } = aggregate;
+    disposeTree([values, ...each.flatMap((uploads) => [uploads.values, uploads.weights])], next);
+    disposeTree(this.state, next);
+    this.state = next;
+  }
+}
