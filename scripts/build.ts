@@ -20,6 +20,7 @@ const FACES: Record<string, string> = {
   tasks: "src/tasks/mod.ts",
   federa: "src/federa/mod.ts",
   fl: "src/fl/mod.ts",
+  experiment: "src/experiment/mod.ts",
 };
 const COMMAND = { cli: "src/cli/main.ts" };
 

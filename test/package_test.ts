@@ -18,6 +18,7 @@ const FACES = [
   "federa/tasks",
   "federa/federa",
   "federa/fl",
+  "federa/experiment",
 ];
 const run = promisify(execFile);
 

@@ -45,7 +45,18 @@ export interface RunResults {
  * several replicates, `<method>/draw-1-seed-1`; and `summary.json` is written anew after each. A run that fails doesn't stop the
  * others, unless nothing can be written any more or the device is lost: then the rest is summed up as not run.
  *
+ * @throws {WriteError} when a run's folder can't be made.
  * @throws the reason of the signal, once it is aborted.
+ *
+ * @example
+ * ```ts no-run
+ * const config = await readConfig("mail.json");
+ * using gpu = await openGpu();
+ * const preparation = await prepare(config, gpu, { reporter });
+ * const folder = await createRunFolder(config);
+ * const { statistics } = await runExperiment(preparation, { reporter, folder });
+ * console.log(statistics?.accuracy?.methods.map(({ label, after }) => `${label} ${after?.mean} ± ${after?.sd}`));
+ * ```
  */
 export async function runExperiment(
   preparation: Preparation,

@@ -1,0 +1,61 @@
+/**
+ * A run without a terminal: configurations, data and models as they name them, replicates and what they say of methods, and the
+ * trained models that runs leave. What touches files or the hub needs Node.
+ *
+ * @module
+ */
+export { type Config, type ConfigInput, type MethodConfig, methodLabel } from "./config/config.ts";
+export { ConfigError, parseConfig, readConfig } from "./config/parse_config.ts";
+export type { LoadOptions } from "./data/load_data.ts";
+export { openTunedGpu } from "./gpu/open_tuned_gpu.ts";
+export type { LoadedModel } from "./model/load_model.ts";
+export type { ProgressDetails, Reporter } from "./report/reporter.ts";
+export {
+  compareRuns,
+  type MethodStatistics,
+  type ScoreStatistics,
+  type ScoreVariance,
+} from "./run/compare_runs.ts";
+export {
+  type Experiment,
+  openExperiment,
+  prepareExperiment,
+  simulateMethod,
+  simulationOptions,
+} from "./run/experiment.ts";
+export { describeFailure } from "./run/failure.ts";
+export { type Preparation, prepare } from "./run/prepare.ts";
+export { type Replicate, replicateName, replicatesOf } from "./run/replicate.ts";
+export {
+  runExperiment,
+  type RunExperimentOptions,
+  type RunPlace,
+  type RunResults,
+} from "./run/run_experiment.ts";
+export { createRunFolder, RunFolderError, writeConfig } from "./run/run_folder.ts";
+export { type MethodEvent, type MethodOutcome, runMethod, type RunMethodOptions } from "./run/run_method.ts";
+export {
+  type Baseline,
+  majorityBaseline,
+  type MethodEvents,
+  type MethodStatus,
+  type MethodSummary,
+  summarize,
+} from "./run/summary.ts";
+export { crossedEffects, type Effect } from "./statistics/crossed_effects.ts";
+export {
+  crossedInterval,
+  type DrawnDifference,
+  type PairedDifference,
+  pairedDifference,
+} from "./statistics/paired_difference.ts";
+export { type Spread, spreadOf } from "./statistics/spread.ts";
+export { CONFIDENCE, type Interval, studentInterval } from "./statistics/student_t.ts";
+export {
+  type ModelDescription,
+  readDescription,
+  writeModelFolder,
+  type WriteModelFolderOptions,
+} from "./trained/model_folder.ts";
+export { openTrained, recordOf, type TrainedModel } from "./trained/open_trained.ts";
+export type { TrainedSettings } from "./trained/trained_settings.ts";
