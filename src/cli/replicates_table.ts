@@ -2,7 +2,7 @@ import type { MethodStatistics, ScoreStatistics } from "../experiment/run/compar
 import type { RunResults } from "../experiment/run/run_experiment.ts";
 import type { MethodSummary } from "../experiment/run/summary.ts";
 import type { Effect } from "../experiment/statistics/crossed_effects.ts";
-import { meanOf, type Spread } from "../experiment/statistics/spread.ts";
+import { meanOf, type Sample } from "../experiment/statistics/sample.ts";
 import type { Interval } from "../experiment/statistics/student_t.ts";
 import { megabytes } from "../experiment/text/megabytes.ts";
 import { scoreTitle } from "../experiment/text/score_title.ts";
@@ -41,7 +41,7 @@ function scoreTable(
 ): string {
   const names = Object.keys(scores);
   const cells = (label: string, when: "before" | "after") =>
-    Object.fromEntries(names.map((name) => [name, describeSpread(of(scores[name]!, label)[when])]));
+    Object.fromEntries(names.map((name) => [name, describeSample(of(scores[name]!, label)[when])]));
   const first = labels.find((label) => names.some((name) => of(scores[name]!, label).before !== null));
   const fixed = (value: number) => value.toFixed(3);
   const rows: ScoreRow[] = [
@@ -163,9 +163,9 @@ function describeEffect({ share, variance }: Effect): string | undefined {
   return share === null ? undefined : `${(100 * share).toFixed(0)} % (${Math.sqrt(variance).toFixed(4)})`;
 }
 
-function describeSpread(spread: Spread | null): string {
-  if (spread === null) return "–";
-  const { mean, sd } = spread;
+function describeSample(sample: Sample | null): string {
+  if (sample === null) return "–";
+  const { mean, sd } = sample;
   return sd === null ? mean.toFixed(3) : `${mean.toFixed(3)} ± ${sd.toFixed(3)}`;
 }
 

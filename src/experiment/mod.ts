@@ -49,7 +49,7 @@ export {
   type PairedDifference,
   pairedDifference,
 } from "./statistics/paired_difference.ts";
-export { type Spread, spreadOf } from "./statistics/spread.ts";
+export { type Sample, sampleOf } from "./statistics/sample.ts";
 export { CONFIDENCE, type Interval, studentInterval } from "./statistics/student_t.ts";
 export {
   type ModelDescription,

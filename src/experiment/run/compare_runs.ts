@@ -1,7 +1,7 @@
 import type { Evaluation } from "../../tasks/mod.ts";
 import { crossedEffects, type Effect } from "../statistics/crossed_effects.ts";
 import { type PairedDifference, pairedDifference } from "../statistics/paired_difference.ts";
-import { type Spread, spreadOf } from "../statistics/spread.ts";
+import { type Sample, sampleOf } from "../statistics/sample.ts";
 import type { MethodSummary } from "./summary.ts";
 
 /** What the replicates say of one score, or of the loss. */
@@ -16,8 +16,8 @@ export interface ScoreStatistics {
 export interface MethodStatistics {
   readonly label: string;
   /** Null where it finished none. */
-  readonly before: Spread | null;
-  readonly after: Spread | null;
+  readonly before: Sample | null;
+  readonly after: Sample | null;
   /**
    * Its score minus the first method's, over the replicates that both finished; null of the first method itself, and where there
    * are none.
@@ -43,8 +43,8 @@ export function compareRuns(runs: readonly MethodSummary[]): Record<string, Scor
   return Object.fromEntries([...names].map((name) => [name, {
     methods: labels.map((label) => ({
       label,
-      before: spreadOf(valuesOf(ofMethod(label), "before", name)),
-      after: spreadOf(valuesOf(ofMethod(label), "after", name)),
+      before: sampleOf(valuesOf(ofMethod(label), "before", name)),
+      after: sampleOf(valuesOf(ofMethod(label), "after", name)),
       difference: label === labels[0] ? null : pairedDifference(differences(ofMethod(label), first, name)),
     })),
     variance: varianceOf(runs, name),

@@ -1,4 +1,4 @@
-import { meanOf } from "./spread.ts";
+import { meanOf } from "./sample.ts";
 
 /** One effect of a crossed design: a factor, or an interaction of several. */
 export interface Effect {

@@ -1,5 +1,5 @@
 import { crossedEffects } from "./crossed_effects.ts";
-import { type Spread, spreadOf } from "./spread.ts";
+import { type Sample, sampleOf } from "./sample.ts";
 import { type Interval, studentInterval } from "./student_t.ts";
 
 /** Differences of the two values of a draw of the data and a seed, one for each pair that has both. */
@@ -10,7 +10,7 @@ export interface DrawnDifference {
 }
 
 /** What pairs say of the difference between two methods. */
-export interface PairedDifference extends Spread {
+export interface PairedDifference extends Sample {
   /** Student's paired interval, mean ± t·sd/√n with n − 1 degrees of freedom; null of a single pair. */
   readonly interval: Interval | null;
   /**
@@ -22,13 +22,13 @@ export interface PairedDifference extends Spread {
 
 /** The mean difference over pairs with its intervals; null where there are no pairs. */
 export function pairedDifference(pairs: readonly DrawnDifference[]): PairedDifference | null {
-  const spread = spreadOf(pairs.map(({ difference }) => difference));
-  if (spread === null) return null;
-  const { count, mean, sd } = spread;
+  const sample = sampleOf(pairs.map(({ difference }) => difference));
+  if (sample === null) return null;
+  const { count, mean, sd } = sample;
   const interval = sd === null
     ? null
     : studentInterval(mean, { standardError: sd / Math.sqrt(count), degreesOfFreedom: count - 1 });
-  return { ...spread, interval, crossed: crossedInterval(pairs) };
+  return { ...sample, interval, crossed: crossedInterval(pairs) };
 }
 
 /**
@@ -58,7 +58,7 @@ export function crossedInterval(pairs: readonly DrawnDifference[]): Interval | n
   const { meanSquare, degreesOfFreedom } = above.length === 2
     ? satterthwaite(above as [Mean, Mean], rest)
     : above[0] ?? pooled([ofDraws, ofSeeds, rest]);
-  const { mean } = spreadOf(values)!;
+  const { mean } = sampleOf(values)!;
   return studentInterval(mean, { standardError: Math.sqrt(meanSquare / values.length), degreesOfFreedom });
 }
 

@@ -5,7 +5,7 @@ import {
   type DrawnDifference,
   pairedDifference,
 } from "../../../src/experiment/statistics/paired_difference.ts";
-import { spreadOf } from "../../../src/experiment/statistics/spread.ts";
+import { sampleOf } from "../../../src/experiment/statistics/sample.ts";
 import { studentInterval } from "../../../src/experiment/statistics/student_t.ts";
 import { difference, scores } from "./golden.ts";
 
@@ -102,9 +102,9 @@ test("studentInterval() has the quantiles of scipy", () => {
   ) near(studentInterval(0, { standardError: 1, degreesOfFreedom }).high, quantile);
 });
 
-test("spreadOf() gives mean and sample deviation, exactly for equal values", () => {
-  assert.deepEqual(spreadOf([2, 4, 4, 4, 5, 5, 7, 9]), { count: 8, mean: 5, sd: Math.sqrt(32 / 7) });
-  assert.deepEqual(spreadOf([0.1, 0.1, 0.1]), { count: 3, mean: 0.1, sd: 0 });
-  assert.deepEqual(spreadOf([0.3]), { count: 1, mean: 0.3, sd: null });
-  assert.equal(spreadOf([]), null);
+test("sampleOf() gives mean and sample deviation, exactly for equal values", () => {
+  assert.deepEqual(sampleOf([2, 4, 4, 4, 5, 5, 7, 9]), { count: 8, mean: 5, sd: Math.sqrt(32 / 7) });
+  assert.deepEqual(sampleOf([0.1, 0.1, 0.1]), { count: 3, mean: 0.1, sd: 0 });
+  assert.deepEqual(sampleOf([0.3]), { count: 1, mean: 0.3, sd: null });
+  assert.equal(sampleOf([]), null);
 });

@@ -1,5 +1,5 @@
 /** The mean of some values and how they spread. */
-export interface Spread {
+export interface Sample {
   readonly count: number;
   readonly mean: number;
   /** √(Σ(x − mean)²/(n − 1)); null of a single value. */
@@ -11,10 +11,10 @@ export interface Spread {
  *
  * @example
  * ```ts
- * spreadOf([1, 2, 3, 6]); // { count: 4, mean: 3, sd: 2.160… }
+ * sampleOf([1, 2, 3, 6]); // { count: 4, mean: 3, sd: 2.160… }
  * ```
  */
-export function spreadOf(values: readonly number[]): Spread | null {
+export function sampleOf(values: readonly number[]): Sample | null {
   const count = values.length;
   if (count === 0) return null;
   const mean = meanOf(values);
