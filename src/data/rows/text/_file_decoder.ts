@@ -83,7 +83,9 @@ export class FileDecoder {
     const bytes = Uint8Array.from([...before, ...chunk]);
     const ends = { ...this.#ends };
     let start = encoding.startsWith("utf-16") ? 0 : before.lastIndexOf(0x0a) + 1;
-    while (encoding === "utf-8" && start < 3 && (bytes[start]! & 0xc0) === 0x80) start++;
+    // A piece other than the first may begin inside of a character.
+    const isFirst = this.#bytes === before.length;
+    while (encoding === "utf-8" && !isFirst && start < 3 && (bytes[start]! & 0xc0) === 0x80) start++;
     const decoder = new TextDecoder(encoding, { fatal: true, ignoreBOM: true });
     try {
       for (let i = start; i <= bytes.length; i++) {

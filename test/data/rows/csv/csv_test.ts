@@ -206,6 +206,14 @@ test("readRows() names line and byte of what isn't in the encoding, as Python's 
     Buffer.concat([Buffer.from("a\n\n"), Buffer.from([0xe2, 0x82])]),
     `Cannot read line 3 of d.csv: 0xe2 at byte offset 3 isn't UTF-8; ${advice}`,
   );
+  await refuses(
+    Buffer.from([0x80]),
+    `Cannot read line 1 of d.csv: 0x80 at byte offset 0 isn't UTF-8; ${advice}`,
+  );
+  await refuses(
+    Buffer.from([0x41, 0x0a, 0x80, 0x81, 0x0a]),
+    `Cannot read line 2 of d.csv: 0x80 at byte offset 2 isn't UTF-8; ${advice}`,
+  );
   // Pieces are of 64 KiB: on either side of their ends, after lines of characters that are cut there.
   const line = "é😀漢\n";
   await fc.assert(
