@@ -61,7 +61,7 @@ test("the entry points share one instance of what they export together", async (
   assert.deepEqual(await runModule(code), { differing: [], tensor: "function" });
 });
 
-test("the package unpacks Parquet in a thread of its own", async () => {
+test("the package reads Parquet in a process of its own", async () => {
   const path = join(root, "test/golden/data/questions_zstd.parquet");
   const code = `const { readRows } = await import("federa/data");
     console.log((await readRows(${JSON.stringify(path)})).rows.length);`;
