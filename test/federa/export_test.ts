@@ -13,6 +13,7 @@ import {
 import { holds, run, testGpu, upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
 import { linear } from "../reference/matmul.ts";
+import { fractions, magnitudes } from "../support/arbitraries.ts";
 import { relativeError } from "../support/compare.ts";
 import { linearStack } from "../support/linear_stack.ts";
 import { gaussian } from "../support/matrices.ts";
@@ -23,8 +24,8 @@ const gpu = await testGpu();
 const cases = fc.record({
   out: fc.constantFrom(1, 2, 3, 5, 8, 13, 17, 33),
   width: fc.constantFrom(1, 2, 3, 5, 8, 13, 17, 33),
-  fraction: fc.double({ min: 0, max: 1, noNaN: true }),
-  alpha: fc.double({ min: 0.01, max: 100, noNaN: true }),
+  fraction: fractions(),
+  alpha: magnitudes(0.01, 100),
   initialization: fc.constantFrom(lora, federa({ svd: "exact" }), federa()),
   seed: fc.nat(),
 });

@@ -15,6 +15,7 @@ import { holds, run, testGpu, upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
 import { matmul } from "../reference/matmul.ts";
 import { jacobiSvd } from "../reference/svd.ts";
+import { fractions, magnitudes } from "../support/arbitraries.ts";
 import { gammaN, relativeError } from "../support/compare.ts";
 import { linearStack } from "../support/linear_stack.ts";
 import { gaussian, matrixWithSpectrum } from "../support/matrices.ts";
@@ -22,12 +23,12 @@ import { Random } from "../support/random.ts";
 
 const gpu = await testGpu();
 const svds = fc.constantFrom("exact" as const, "randomized" as const);
-const alphas = fc.oneof(fc.double({ min: 0.01, max: 100, noNaN: true }), fc.constantFrom(1e-12, 1, 16, 1e12));
+const alphas = fc.oneof(magnitudes(0.01, 100), fc.constantFrom(1e-12, 1, 16, 1e12));
 
 /** 1 to 3 layers of any widths, a rank that fits them all. */
 const models = fc.record({
   widths: fc.array(fc.constantFrom(1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 33), { minLength: 2, maxLength: 4 }),
-  fraction: fc.double({ min: 0, max: 1, noNaN: true }),
+  fraction: fractions(),
   alpha: alphas,
   svd: svds,
   seed: fc.nat(),
@@ -84,7 +85,7 @@ test("federa() leaves the output at step 0 as it was, and merge() the output of 
 const matrices = fc.record({
   out: fc.constantFrom(1, 2, 3, 5, 8, 13, 17, 24, 33),
   width: fc.constantFrom(1, 2, 3, 5, 8, 13, 17, 24, 33),
-  fraction: fc.double({ min: 0, max: 1, noNaN: true }),
+  fraction: fractions(),
   alpha: alphas,
   svd: svds,
   seed: fc.nat(),

@@ -90,6 +90,21 @@ export function anyFloats(size: number): fc.Arbitrary<Float32Array> {
   });
 }
 
+/**
+ * Numbers from `min` to `max`, equally often of every magnitude. `fc.double` draws every *float* equally often, so that
+ * from 0 on nearly all of them are next to 0.
+ */
+export function magnitudes(min: number, max: number): fc.Arbitrary<number> {
+  const steps = 2 ** 20;
+  return fc.nat(steps).map((step) => Math.min(max, min * (max / min) ** (step / steps)));
+}
+
+/** Numbers from 0 to 1, both included, evenly. */
+export function fractions(): fc.Arbitrary<number> {
+  const steps = 2 ** 20;
+  return fc.nat(steps).map((step) => step / steps);
+}
+
 /** Labels, ids or indices: integers in [0, bound). */
 export function integerArrays(shape: readonly number[], bound: number): fc.Arbitrary<F64Array> {
   return fc.nat().map((seed) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { broadcastShapes, sizeOf } from "../reference/array.ts";
-import { broadcastPairs, f32Arrays, integerArrays, shapes } from "./arbitraries.ts";
+import { broadcastPairs, f32Arrays, fractions, integerArrays, magnitudes, shapes } from "./arbitraries.ts";
 
 test("shapes() stays within rank and size, and reaches both ends", () => {
   const options = { minRank: 1, maxRank: 3, maxSize: 500 };
@@ -39,4 +39,24 @@ test("integerArrays() stays below its bound", () => {
   fc.assert(
     fc.property(integerArrays([9], 3), (ids) => assert.ok(ids.data.every((id) => [0, 1, 2].includes(id)))),
   );
+});
+
+test("magnitudes() gives every power of ten as often, and fractions() both ends", () => {
+  const draws = fc.sample(magnitudes(1e-3, 1e3), { numRuns: 3000, seed: 1 });
+  assert.ok(draws.every((value) => value >= 1e-3 && value <= 1e3));
+  const counts = new Map<number, number>();
+  for (const value of draws) {
+    const power = Math.min(2, Math.floor(Math.log10(value)));
+    counts.set(power, (counts.get(power) ?? 0) + 1);
+  }
+  // fast-check puts some draws at the ends; of the rest each of the six powers of ten has a sixth.
+  assert.deepEqual([...counts.keys()].sort((a, b) => a - b), [-3, -2, -1, 0, 1, 2]);
+  assert.ok([-2, -1, 0, 1].every((power) => counts.get(power)! > 300), `${[...counts.values()]}`);
+  const shares = fc.sample(fractions(), { numRuns: 3000, seed: 1 });
+  assert.ok(shares.every((value) => value >= 0 && value <= 1));
+  assert.ok(shares.filter((value) => value > 0.5).length > 1000);
+  const ends = fc.sample(fractions(), { numRuns: 3000, seed: 1 }).filter((value) =>
+    value === 0 || value === 1
+  );
+  assert.equal(new Set(ends).size, 2);
 });
