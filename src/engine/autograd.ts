@@ -1,18 +1,18 @@
 import type { Tensor } from "./tensor.ts";
 
 /**
- * Gives the gradient of one input from the gradient `dy` of the output, in the input's shape or in one that the input was
- * broadcast to: the tape sums over the axes of that, once, where the gradient meets the input.
+ * Computes the gradient of one input from `dy`, the gradient of the output. The result has the input's shape, or a shape
+ * that the input was broadcast to: the tape then sums over the broadcast axes.
  *
- * `into`, where it is given, has the input's shape and undefined contents. A rule whose last kernel can write there does
- * so and returns `into` itself, as in `const dw = into ?? empty(gpu, shape)`; any other may ignore it, and its result
- * is copied.
+ * `into`, if given, has the input's shape and undefined contents. A rule whose last kernel can write there does so and
+ * returns `into` itself, as in `const dw = into ?? empty(gpu, shape)`. Other rules may ignore it; their result is copied.
  */
 export type GradientRule = (dy: Tensor, into?: Tensor) => Tensor;
 
 /**
- * Gives the gradients of several inputs at once, from the gradient `dy` of the output: of those that `wanted` names by
- * index, in its order. `into[i]` is, as in a {@linkcode GradientRule}, where the gradient of `wanted[i]` may be written.
+ * Computes the gradients of several inputs at once from `dy`, the gradient of the output: those of the inputs with the
+ * indices `wanted`, in that order. The gradient of input `wanted[i]` may be written to `into[i]`, as in a
+ * {@linkcode GradientRule}.
  */
 export type JointGradientRule = (
   dy: Tensor,
@@ -20,7 +20,7 @@ export type JointGradientRule = (
   into: readonly (Tensor | undefined)[],
 ) => Tensor[];
 
-/** How a tensor came to be: the inputs of the operation, and a rule for each or one for all. */
+/** The operation that made a tensor: its inputs, and a gradient rule for each or one for all. */
 export interface GradientNode {
   readonly inputs: readonly Tensor[];
   readonly rules: readonly GradientRule[] | JointGradientRule;
@@ -45,7 +45,7 @@ export function withRecording<T>(on: boolean, body: () => T): T {
   }
 }
 
-/** Runs `body`, recording, and tells which tensors it recorded the making of. */
+/** Runs `body` with recording on and returns its result and the tensors whose operations it recorded. */
 export function listRecorded<T>(body: () => T): { result: T; recorded: ReadonlySet<Tensor> } {
   const outer = recorded;
   const own = recorded = new Set();
@@ -57,8 +57,8 @@ export function listRecorded<T>(body: () => T): { result: T; recorded: ReadonlyS
 }
 
 /**
- * Notes how `output` was made, where a gradient may be asked for: one rule an input, or a joint one. A rule runs only if
- * its input leads to a wanted leaf, so a frozen weight costs nothing.
+ * Records how `output` was made, if a gradient can flow to one of its inputs, with one rule for each input or a joint
+ * rule. A rule runs only if its input leads to a leaf whose gradient is wanted, so a frozen weight costs nothing.
  */
 export function record(
   output: Tensor,

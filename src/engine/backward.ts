@@ -10,14 +10,14 @@ import { tidy } from "./tidy.ts";
 /** Options of {@linkcode backward}. */
 export interface BackwardOptions {
   /**
-   * Tensors that the gradients are written to, one a leaf; they are what is returned. With those of `emptyPacked` an
-   * optimiser takes all of them in one launch.
+   * Tensors to write the gradients to, one for each leaf; they are returned. With tensors of `emptyPacked`, an optimiser
+   * takes all of them in one launch.
    */
   readonly into?: readonly (Tensor | undefined)[];
 }
 
 /**
- * The gradient of a scalar `loss` with respect to each of `leaves`, in their order and shapes.
+ * Returns the gradient of a scalar `loss` with respect to each of `leaves`, in their order and shapes.
  *
  * @throws {TypeError} when the loss isn't a scalar, or doesn't depend on one of the leaves.
  * @example
@@ -40,7 +40,7 @@ export interface BackpropagateOptions extends BackwardOptions {
   readonly stopAtLeaves?: boolean;
 }
 
-/** The gradients Σ dy·∂output/∂leaf of several leaves. */
+/** Returns the gradients Σ dy·∂output/∂leaf of several leaves. */
 export function backpropagate(output: Tensor, dy: Tensor, options: BackpropagateOptions): Tensor[] {
   const { leaves, into = [], stopAtLeaves = false } = options;
   const wanted = new Set(leaves);
@@ -49,7 +49,7 @@ export function backpropagate(output: Tensor, dy: Tensor, options: Backpropagate
   leaves.forEach((leaf, i) => {
     if (!gradients.reach(leaf)) {
       throw new TypeError(
-        `Cannot give the gradient of leaf ${i} of shape ${
+        `Cannot compute the gradient of leaf ${i} of shape ${
           formatShape(leaf.shape)
         }: the loss does not depend on it, or requireGrad() was not called`,
       );
@@ -63,7 +63,7 @@ export function backpropagate(output: Tensor, dy: Tensor, options: Backpropagate
         }`,
       );
     }
-    // The gradient of a result is read by the rules below it, which must not write to the same storage.
+    // The rules below a result read its gradient and must not write to the same storage.
     if (leaf.node === null) gradients.target(leaf, target);
   });
   return tidy(() =>
@@ -86,7 +86,7 @@ export function backpropagate(output: Tensor, dy: Tensor, options: Backpropagate
   );
 }
 
-/** The gradients of tensors on the way, each the sum of what its users have given so far. */
+/** The gradients found so far, each the sum of the shares of the operations that used the tensor. */
 class Gradients {
   readonly #reached: ReadonlySet<Tensor>;
   readonly #targets = new Map<Tensor, Tensor>();
@@ -101,12 +101,12 @@ class Gradients {
     return this.#reached.has(tensor);
   }
 
-  /** Has the gradient of a leaf end in `target`. */
+  /** Makes the gradient of a leaf end up in `target`. */
   target(leaf: Tensor, target: Tensor): void {
     this.#targets.set(leaf, target);
   }
 
-  /** Where the next gradient of `tensor` may be written: its target, until that is taken. */
+  /** Where the next gradient of `tensor` may be written: its target, while nothing is there yet. */
   freeTarget(tensor: Tensor): Tensor | undefined {
     return this.#sums.has(tensor) ? undefined : this.#targets.get(tensor);
   }
@@ -115,7 +115,7 @@ class Gradients {
     return this.#sums.get(tensor)!;
   }
 
-  /** Adds a user's share, which is given away; in place where nobody else sees the memory. */
+  /** Adds a share and takes it over; adds in place if nobody else uses the memory. */
   add(tensor: Tensor, part: Tensor): void {
     const before = this.#sums.get(tensor);
     const target = this.#targets.get(tensor);
@@ -131,14 +131,14 @@ class Gradients {
     for (const each of [before, part]) if (each !== total) each?.dispose();
   }
 
-  /** Forgets and frees the gradient of a tensor whose inputs have theirs. */
+  /** Frees the gradient of a tensor once it was passed on to the inputs. */
   drop(tensor: Tensor): void {
     this.#sums.get(tensor)!.dispose();
     this.#sums.delete(tensor);
   }
 }
 
-/** Runs the rules behind a tensor for those inputs that lead to wanted leaves. */
+/** Runs the rules of the operation that made a tensor, for the inputs that lead to wanted leaves. */
 function propagate(output: Tensor, gradients: Gradients): void {
   const { inputs, rules } = output.node!;
   const dy = gradients.get(output);
@@ -147,7 +147,7 @@ function propagate(output: Tensor, gradients: Gradients): void {
   inputs.forEach((input, i) => {
     if (!gradients.reach(input)) return;
     wanted.push(i);
-    // An input that is named twice has one target.
+    // An input that occurs twice has one target.
     into.push(inputs.indexOf(input) === i ? gradients.freeTarget(input) : undefined);
   });
   const parts = tidy(() => {
@@ -162,12 +162,14 @@ function propagate(output: Tensor, gradients: Gradients): void {
   wanted.forEach((i, k) => gradients.add(inputs[i]!, parts[k]!));
 }
 
-/** The gradient of an input from what its rule gave: summed over the axes along which the input was broadcast. */
+/** Sums the result of a rule over the axes along which its input was broadcast. */
 function unbroadcast(part: Tensor, shape: Shape): Tensor {
   if (sameShape(part.shape, shape)) return part;
   if (!canBroadcast(shape, part.shape)) {
     throw new TypeError(
-      `Cannot use the gradient of shape ${formatShape(part.shape)} that a rule gave for an input of shape ${
+      `Cannot use the gradient of shape ${
+        formatShape(part.shape)
+      } that a rule returned for an input of shape ${
         formatShape(shape)
       }: expected that shape, or one that the input broadcasts to`,
     );

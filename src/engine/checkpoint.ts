@@ -4,14 +4,13 @@ import type { Tensor } from "./tensor.ts";
 import { tidy } from "./tidy.ts";
 
 /**
- * The result of `body`, of which nothing is kept for the backward pass but its inputs: there `body` runs a second time
- * (Chen et al., arXiv 1604.06174). Memory for activations becomes that of the results and of one body at a time, for about a
- * third more work.
+ * Runs `body` and keeps only its inputs for the backward pass, which runs `body` again (Chen et al., arXiv 1604.06174).
+ * Activations then take the memory of the results and of one body at a time, for about a third more work.
  *
- * Gradients flow to the inputs and to whatever else `body` uses, such as the parameters of a layer. They are those
- * without a checkpoint, bit for bit, unless a tensor is used several times in `body` and elsewhere too, where sums are
- * grouped differently. `body` must do the same each time: randomness comes from keys, as in `dropout`. Tensors that it finds
- * outside must live until the backward pass; `let` variables must not have changed, so pass what does as an input.
+ * Gradients flow to the inputs and to everything else that `body` uses, such as the parameters of a layer. They have the
+ * same bits as without a checkpoint, unless a tensor is used both outside and several times in `body`: its sum is then
+ * grouped differently. `body` must do the same each time, so randomness must come from keys, as in `dropout`. Tensors
+ * that it captures must live until the backward pass, and variables that it captures must not change: pass those as inputs.
  *
  * @example
  * ```ts no-run
@@ -43,7 +42,7 @@ export function checkpoint<Inputs extends readonly Tensor[]>(
   );
 }
 
-/** The tracked tensors from outside that a result was made of. */
+/** The tracked tensors from outside that a result depends on. */
 function sourcesOf(result: Tensor, recorded: ReadonlySet<Tensor>): Tensor[] {
   const sources = new Set<Tensor>();
   const seen = new Set([result]);

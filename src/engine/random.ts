@@ -69,8 +69,8 @@ function checkShape(value: number, action: string, name: string): void {
  * Derives the key of one stream from a seed and the stream's place: its name, epoch, step, and so on. The key
  * depends on nothing else, so the order in which streams are created or drawn from never matters.
  *
- * Each component is absorbed by one or more Philox blocks under the key so far, with a tag that tells the number 1
- * from the string "1" and a length that tells ("ab", "c") from ("a", "bc").
+ * Each component is absorbed by one or more Philox blocks under the key so far, with a tag that distinguishes the number 1
+ * from the string "1" and a length that distinguishes ("ab", "c") from ("a", "bc").
  *
  * @param seed any integer from 0 to 2^53 - 1
  * @param path names, or integers from 0 to 2^53 - 1

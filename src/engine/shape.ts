@@ -30,7 +30,7 @@ export function formatShape(shape: Shape): string {
 }
 
 /**
- * The shape that several broadcast to: aligned at the last axis, extents equal or 1.
+ * The shape that several shapes broadcast to: aligned at the last axis, extents equal or 1.
  *
  * @throws {TypeError} when they don't agree.
  */
@@ -72,7 +72,7 @@ export function normalizeAxis(axis: number, ndim: number): number {
   return normalized;
 }
 
-/** Merges neighbouring axes that every one of several stride lists walks as one. Keeps at least one axis. */
+/** Merges neighbouring axes that all of several stride lists traverse as one. Keeps at least one axis. */
 export function collapseAxes(shape: Shape, strideLists: readonly (readonly number[])[]): {
   shape: number[];
   strideLists: number[][];

@@ -6,7 +6,7 @@ import { NonFiniteError } from "./errors.ts";
 import { formatShape, type Shape, sizeOf } from "./shape.ts";
 import { track, untrack } from "./tidy.ts";
 
-/** Element type of a tensor. Half precision is for storage alone: see `toHalf`. */
+/** Element type of a tensor. Half precision is for storage only: see `toHalf`. */
 export type DType = "f32" | "i32" | "u32" | "f16";
 
 /** Host data of a tensor. */
@@ -33,7 +33,7 @@ export class Storage {
     this.#references++;
   }
 
-  /** Counts one tensor less. */
+  /** Counts one tensor fewer. */
   release(): void {
     if (--this.#references === 0) this.#gpu.release(this.buffer);
   }
@@ -50,8 +50,8 @@ export function bytesOf(dtype: DType): number {
  * A contiguous row-major array on the GPU. Operations on tensors are recorded at once and run later, in order;
  * {@linkcode Tensor.data} is the only wait.
  *
- * A tensor belongs to the innermost {@linkcode tidy} around its creation, else to its maker, who calls
- * {@linkcode Tensor.dispose} or says `using`.
+ * A tensor belongs to the innermost {@linkcode tidy} around its creation; outside of any, whoever created it calls
+ * {@linkcode Tensor.dispose} or declares it with `using`.
  */
 export class Tensor {
   readonly gpu: Gpu;
@@ -61,9 +61,9 @@ export class Tensor {
   readonly offset: number;
   /** Number of elements. */
   readonly size: number;
-  /** Whether {@linkcode backward} may be asked for the gradient of this leaf. */
+  /** Whether {@linkcode backward} can compute the gradient of this leaf. */
   requiresGrad = false;
-  /** The operation behind this tensor, while gradients are recorded. */
+  /** The operation that made this tensor, if gradients were recorded. */
   node: GradientNode | null = null;
   #storage: Storage | null;
 
@@ -84,12 +84,12 @@ export class Tensor {
     return this.shape.length;
   }
 
-  /** Whether it was disposed. */
+  /** Whether the tensor was disposed. */
   get disposed(): boolean {
     return this.#storage === null;
   }
 
-  /** The storage it views. */
+  /** The storage that the tensor views. */
   get storage(): Storage {
     if (this.#storage === null) {
       throw new TypeError(
@@ -117,7 +117,7 @@ export class Tensor {
     return this.requiresGrad || this.node !== null;
   }
 
-  /** Marks this leaf as one whose gradient can be asked for. */
+  /** Makes {@linkcode backward} able to compute the gradient of this leaf. */
   requireGrad(): this {
     if (this.dtype !== "f32") {
       throw new TypeError(`Cannot require a gradient of dtype ${this.dtype}: only f32 has one`);
@@ -137,7 +137,7 @@ export class Tensor {
     return new dataType(await this.gpu.read(this.storage.buffer, this.offset * 4, this.size * 4));
   }
 
-  /** As {@linkcode Tensor.data}, for an f32 tensor. */
+  /** Same as {@linkcode Tensor.data}, for an f32 tensor. */
   async floats(): Promise<Float32Array> {
     if (this.dtype !== "f32") throw new TypeError(`Cannot read floats from a tensor of dtype ${this.dtype}`);
     return await this.data() as Float32Array;
@@ -171,7 +171,7 @@ export class Tensor {
     if (data.length > 0) this.gpu.write(this.storage.buffer, this.offset * 4, data);
   }
 
-  /** Gives up this handle; the memory is reused once no other tensor views it. */
+  /** Releases this handle; the memory is reused once no other tensor views it. */
   dispose(): void {
     if (this.#storage === null) return;
     untrack(this);
@@ -202,14 +202,14 @@ export function empty(gpu: Gpu, shape: Shape, dtype: DType = "f32"): Tensor {
 
 /** Options of {@linkcode tensor}. */
 export interface TensorOptions {
-  /** Shape; one axis over all the data by default. */
+  /** Shape; a single axis over all the data by default. */
   readonly shape?: Shape;
-  /** Element type; taken from a typed array, `f32` for plain numbers. */
+  /** Element type; by default that of a typed array, `f32` for plain numbers. */
   readonly dtype?: DType;
 }
 
 /**
- * A tensor from host data.
+ * Creates a tensor from host data.
  *
  * @throws {TypeError} when the data doesn't fill the shape.
  */

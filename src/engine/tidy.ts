@@ -23,7 +23,7 @@ export function untrack(tensor: Tensor): void {
  * Runs `body` and disposes every tensor it made, except those in its result (a tensor, or arrays, maps and plain
  * objects of them), which pass to the scope around.
  *
- * @throws {TypeError} when `body` is asynchronous: the tensors of others would be caught.
+ * @throws {TypeError} when `body` is asynchronous, as it would dispose tensors of other code too.
  * @example
  * ```ts
  * const x = tensor(gpu, [3, 4]);
@@ -39,7 +39,7 @@ export function tidy<T>(body: () => T): T {
   try {
     const result = body();
     if (result instanceof Promise) {
-      throw new TypeError("Cannot tidy an asynchronous body: return tensors, await outside");
+      throw new TypeError("Cannot tidy an asynchronous body: return tensors and await outside");
     }
     kept = new Set();
     collect(result, kept);
@@ -53,7 +53,7 @@ export function tidy<T>(body: () => T): T {
   }
 }
 
-/** Takes a tensor out of the scope it was made in; its caller disposes it. */
+/** Takes a tensor out of the scope in which it was made; the caller disposes it. */
 export function keep(tensor: Tensor): Tensor {
   untrack(tensor);
   return tensor;

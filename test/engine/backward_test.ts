@@ -263,7 +263,7 @@ test("backward() refuses a rule that gives another shape", () => {
     const y = record(reshape(x.detach(), [2, 1]), [x], [(dy) => dy]);
     assert.throws(() => backward(sum(y), [x]), {
       name: "TypeError",
-      message: /the gradient of shape \[2, 1\] that a rule gave for an input of shape \[2\]/,
+      message: /the gradient of shape \[2, 1\] that a rule returned for an input of shape \[2\]/,
     });
   });
 });

@@ -1,7 +1,7 @@
 /** A value of a kernel's `const` header: a number, a truth value, or the name of another WGSL constant. */
 export type KernelConstant = number | boolean | string;
 
-/** Where a line stands, as in `reduction/softmax.wgsl:12`, or `line 12` of a text that no file is known of. */
+/** Where a line stands, as in `reduction/softmax.wgsl:12`, or `line 12` if the file is not known. */
 export type Place = string;
 
 interface Line {
@@ -60,7 +60,7 @@ function expandedLines(source: string, constants: Readonly<Record<string, Kernel
   return [...body.filter(isDirective), ...header, ...body.filter((line) => !isDirective(line))];
 }
 
-/** The lines of a text with their places; what only tells these is left out. */
+/** The lines of a text with their places, without the lines that state these. */
 function placedLines(source: string): Line[] {
   let [file, next] = ["line ", 1];
   return source.split("\n").flatMap((text) => {

@@ -3,7 +3,7 @@ export function webgpu(): GPU | undefined {
   return globalThis.navigator?.gpu;
 }
 
-/** Browsers don't tell. */
+/** Not known in browsers. */
 export function freeMemory(): number | undefined {
   return undefined;
 }
@@ -16,7 +16,7 @@ export function runAs<T>(_task: object, body: () => T): T {
   return body();
 }
 
-/** Whether the caller is a part of `task`, also after an `await`. Browsers can't tell, and say that it is. */
+/** Whether the caller is a part of `task`, also after an `await`. Browsers have no way to know, so the answer is always yes. */
 export function belongsTo(_task: object): boolean {
   return true;
 }

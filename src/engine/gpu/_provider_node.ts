@@ -14,8 +14,8 @@ export function webgpu(): GPU | undefined {
     Object.assign(globalThis, globals);
     spaceOutPolls();
     const created = create([]) as GPU;
-    // Dawn looks for adapters within the first request of one. It prints that it has lowered limits of Mesa's software
-    // driver, which are of no use here, and none of its options silences it.
+    // The first request makes Dawn look for adapters. It then prints that it has lowered limits of Mesa's software driver,
+    // which don't matter here; none of its options silences that.
     withoutNoise(() => void created.requestAdapter(), isLoweredLimit);
     gpu = created;
   }
@@ -26,7 +26,7 @@ function isLoweredLimit(line: string): boolean {
   return /^Warning: maxDynamic\w+BuffersPerPipelineLayout artificially reduced from \d+ to \d+/.test(line);
 }
 
-/** Bytes that this process may still take, a limit on its container counted. */
+/** Bytes that this process can still allocate, within the limit of its container. */
 export function freeMemory(): number | undefined {
   return process.availableMemory?.() ?? freemem();
 }

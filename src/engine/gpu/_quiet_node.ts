@@ -9,12 +9,12 @@ import { Buffer } from "node:buffer";
 const standardError = 2;
 
 /**
- * Runs a function whose native code prints useless lines to the standard error stream, and drops those lines. All others are
- * printed when it returns.
+ * Runs a function whose native code prints useless lines to standard error, and drops those lines. All other lines are
+ * printed when the function returns.
  *
- * Native code writes to the file descriptor itself, bypassing `process.stderr`, so the descriptor points to a file
- * meanwhile. Node can't duplicate a descriptor, so `ffi-rs` calls the C library. Where that is missing or isn't needed (on
- * systems other than Linux), the function just runs.
+ * Native code bypasses `process.stderr` and writes to the file descriptor, so the descriptor points to a file meanwhile.
+ * Node can't duplicate a descriptor, so `ffi-rs` calls the C library. If that package is missing, and on systems other
+ * than Linux, the function just runs.
  *
  * @param isNoise Whether to drop a line, given without its line break.
  */
@@ -30,7 +30,7 @@ export function withoutNoise<T>(work: () => T, isNoise: (line: string) => boolea
   }
 }
 
-/** Points the standard error stream to a file, and back again; undefined where that can't be done. */
+/** Redirects standard error to a file until `restore()`; undefined if that isn't possible. */
 function redirect(): { restore(): string } | undefined {
   const libc = process.platform === "linux" ? loadLibc() : undefined;
   const saved = libc?.dup(standardError) ?? -1;
@@ -52,7 +52,7 @@ function redirect(): { restore(): string } | undefined {
   };
 }
 
-/** A temporary file that is gone once it is closed; undefined where none can be made. */
+/** Opens a temporary file that disappears when it is closed; undefined if none can be created. */
 function openUnnamed(): number | undefined {
   const path = join(tmpdir(), `federa-stderr-${randomBytes(6).toString("hex")}`);
   try {
@@ -69,7 +69,7 @@ interface Libc {
   dup2(from: number, to: number): number;
 }
 
-/** The C library of this process; undefined where npm has left out the optional package that calls it. */
+/** The C library of this process; undefined if the optional package that calls it is not installed. */
 function loadLibc(): Libc | undefined {
   try {
     const { open, load, DataType } = createRequire(import.meta.url)("ffi-rs") as typeof import("ffi-rs");

@@ -8,7 +8,7 @@ export interface BufferRange {
   readonly bytes: number;
 }
 
-/** A bind group and what it binds; those of one hash form a list. */
+/** A bind group and what it binds. Entries with the same hash form a list. */
 interface Entry {
   readonly layout: GPUBindGroupLayout;
   readonly ranges: readonly BufferRange[];
@@ -19,8 +19,8 @@ interface Entry {
 const maxRecent = 8192;
 
 /**
- * Bind groups by layout, buffers and ranges. The 8,192 used last are kept, and at most twice as many: when a generation
- * is full, the one before is dropped with what was not used since.
+ * Bind groups by layout, buffers and ranges. Keeps at least the 8,192 that were used last and at most twice as many: when
+ * a generation is full, the one before it is dropped with everything that was not used since.
  */
 export class BindGroupCache {
   readonly #device: GPUDevice;
@@ -30,7 +30,7 @@ export class BindGroupCache {
   #recentCount = 0;
   #created = 0;
 
-  /** @param params the ring that binding 0 of every kernel looks into. */
+  /** @param params the ring buffer that binding 0 of every kernel reads. */
   constructor(device: GPUDevice, params: GPUBuffer) {
     this.#device = device;
     this.#params = params;

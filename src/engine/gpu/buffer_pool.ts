@@ -10,7 +10,7 @@ export interface PooledBuffer {
   readonly bytes: number;
   /** The pool it goes back to. */
   readonly pool: BufferPool;
-  /** Serial of the last command batch that touched it; the stream writes this. */
+  /** Serial number of the last submit that used it; set by the command stream. */
   lastUse: number;
 }
 
@@ -18,7 +18,7 @@ export interface PooledBuffer {
 export interface PoolStats {
   /** In use now. */
   readonly liveBytes: number;
-  /** The most that was ever in use. */
+  /** The most that was in use at any time. */
   readonly peakBytes: number;
   /** Held for reuse. */
   readonly idleBytes: number;
@@ -55,15 +55,15 @@ function insertById(list: PooledBuffer[], buffer: PooledBuffer): void {
 }
 
 /**
- * Storage buffers by size class. A released buffer may be handed out again at once: commands run in queue
- * order, so the next owner's commands come after the last owner's. The idle buffer of the lowest id goes first, so a
- * repeated training step, which starts from the same idle buffers each time, meets the same bind groups too.
+ * Storage buffers by size class. A released buffer can be reused at once: commands run in queue order, so those of the
+ * next owner come after those of the last. The idle buffer with the lowest id is reused first, so a training step that is
+ * repeated starts from the same buffers each time and finds the same bind groups.
  *
  * Idle buffers are bounded by `maxIdleBytes`; beyond it the largest are destroyed after `flush` has submitted
  * every command that names them.
  */
 export class BufferPool {
-  /** Bytes in use and for reuse above which idle buffers give way to a new one. */
+  /** Limit on bytes in use and idle; idle buffers are destroyed to make room for a new one. */
   maxHeldBytes = Infinity;
   readonly #device: BufferSource;
   readonly #flush: () => void;
@@ -93,7 +93,7 @@ export class BufferPool {
     if (bytes > limit) {
       throw new OutOfMemoryError(
         `Cannot allocate ${describe()}: it needs ${bytes} bytes and this adapter binds at most ${limit} ` +
-          `(maxStorageBufferBindingSize); use a smaller batch or cohort`,
+          `(maxStorageBufferBindingSize); use a smaller batch or fewer members`,
       );
     }
     const capacity = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);

@@ -13,11 +13,11 @@ const ringBytes = 1 << 18;
 export const maxDispatches = 512;
 
 /**
- * The one way of commands to the GPU: a single encoder with a single open compute pass. Nothing is submitted until
- * {@linkcode flush}, which a readback, a full ring, 512 dispatches or a queue-order hazard call.
+ * The only path of commands to the GPU: a single encoder with a single open compute pass. Nothing is submitted until
+ * {@linkcode flush}, which is called by a readback, a full ring, 512 dispatches or a write that would overtake commands.
  *
  * Kernel parameters are gathered on the host and written to a ring with one `writeBuffer` per submit, ahead of the
- * commands that read them; a kernel sees its own slot by a dynamic offset.
+ * commands that read them; a kernel reads its own slot at a dynamic offset.
  */
 export class CommandStream {
   /** The ring that holds the parameters of every dispatch in flight. */
@@ -61,7 +61,7 @@ export class CommandStream {
     return this.#serial;
   }
 
-  /** Time that calls of {@linkcode throttle} have waited. */
+  /** Total time that {@linkcode throttle} has waited. */
   get waitedMilliseconds(): number {
     return this.#waitedMilliseconds;
   }
@@ -96,7 +96,7 @@ export class CommandStream {
     this.#dispatches++;
   }
 
-  /** Writes host data; earlier commands that name `target` are submitted first, as a write would overtake them. */
+  /** Writes host data; earlier commands that name `target` are submitted first, as the write would overtake them. */
   write(target: PooledBuffer, offset: number, data: Float32Array | Int32Array | Uint32Array): void {
     if (target.lastUse === this.#serial) this.flush();
     this.#queue.writeBuffer(

@@ -17,7 +17,7 @@ export interface AdapterDescription {
   readonly device: string;
   readonly description: string;
   readonly class: AdapterClass;
-  /** Lanes of a subgroup, where the device has subgroups and the adapter only one size. */
+  /** Lanes of a subgroup, if the device supports subgroups and the adapter has only one size. */
   readonly subgroupSize?: number;
 }
 
@@ -32,7 +32,7 @@ export interface Launch {
   readonly workgroups: Workgroups;
   /** Floating-point operations, for a {@linkcode Profiler}; a fused multiply-add counts as two. */
   readonly flops?: number | undefined;
-  /** What tells launches apart that have the same constants, as the class of their shape, for a {@linkcode Profiler}. */
+  /** Distinguishes launches with the same constants, for example by shape, for a {@linkcode Profiler}. */
   readonly detail?: string | undefined;
 }
 
@@ -64,9 +64,9 @@ export function f32Bits(value: number): number {
 export class Gpu {
   readonly device: GPUDevice;
   readonly adapter: AdapterDescription;
-  /** Bytes that the offset of a binding is a multiple of. */
+  /** Alignment of the offset of a binding, in bytes. */
   readonly bindingAlignment: number;
-  /** The most bytes that a kernel can bind, and a tensor hold. */
+  /** The most bytes that a kernel can bind, and so a tensor can hold. */
   readonly maxBindingBytes: number;
   readonly #stream: CommandStream;
   readonly #pool: BufferPool;
@@ -100,8 +100,8 @@ export class Gpu {
   }
 
   /**
-   * Bytes of memory that are free now, where an adapter on the CPU shares it with everything else. WebGPU doesn't tell what a
-   * graphics processor has; neither does a browser.
+   * Bytes of free memory, for an adapter on the CPU, which shares it with everything else. Undefined for a graphics
+   * processor, as WebGPU doesn't report its memory, and in browsers.
    */
   get freeBytes(): number | undefined {
     return this.adapter.class === "cpu" ? freeMemory() : undefined;
@@ -134,12 +134,12 @@ export class Gpu {
     if (this.#lost === null) buffer.pool.release(buffer);
   }
 
-  /** Bytes of buffers, in use and for reuse, above which those for reuse give way to new ones; no limit by default. */
+  /** Limit on bytes of buffers, in use and idle; idle ones are destroyed to make room for new ones. None by default. */
   get maxHeldBytes(): number {
     return this.#pool.maxHeldBytes;
   }
 
-  /** Sets the limit for buffers made from now on. */
+  /** Sets the limit for buffers that are created from now on. */
   set maxHeldBytes(bytes: number) {
     this.#pool.maxHeldBytes = bytes;
   }
@@ -160,8 +160,8 @@ export class Gpu {
    * in `body` must not leave it.
    *
    * `body` may be asynchronous. Until it ends, anyone else who uses the device gets a `TypeError`: their commands would be
-   * dropped too. A readback that was asked for before goes on. Browsers can't tell who calls, so there nothing else may
-   * use the device during an asynchronous rehearsal.
+   * dropped too. A readback that was asked for before goes on. Browsers can't see who calls, so nothing else may
+   * use the device there during an asynchronous rehearsal.
    *
    * @returns the most bytes in use at once, beside those in use before.
    * @throws {OutOfMemoryError} when a tensor is over the adapter's binding limit.
@@ -239,8 +239,8 @@ export class Gpu {
   }
 
   /**
-   * Reads `bytes` bytes back as they are now; the only wait in the engine. Ask for several before awaiting the first, as
-   * with `Promise.all`: they share one submit.
+   * Reads `bytes` bytes back as they are now; the only wait in the engine. Start several readbacks before awaiting the
+   * first, as with `Promise.all`: they share one submit.
    *
    * @throws {DeviceLostError} when the device is gone.
    * @throws {GpuValidationError} when a command since the last readback was rejected.
@@ -252,7 +252,7 @@ export class Gpu {
     const staging = this.device.createBuffer({ size: Math.max(4, padded), usage: 0x01 | 0x08 });
     try {
       if (padded > 0) this.#stream.copy({ buffer: source, offset, bytes: padded }, staging);
-      // Readbacks that are asked for together share a submit.
+      // Readbacks that are started together share a submit.
       await Promise.resolve();
       this.#stream.flush();
       await staging.mapAsync(1).catch((error) => this.#explain(error));
@@ -263,7 +263,7 @@ export class Gpu {
     }
   }
 
-  /** Throws what stands behind a failed readback; the news of a lost device may come a little after the failure. */
+  /** Throws the cause of a failed readback; a lost device may be reported a little after the failure. */
   async #explain(error: unknown): Promise<never> {
     this.#assertUsable();
     const patience = new Promise((resolve) => setTimeout(resolve, lossNoticeMilliseconds));
@@ -283,7 +283,7 @@ export class Gpu {
     this.close();
   }
 
-  /** The rehearsal that the caller takes part in; null where commands are for the device. */
+  /** The rehearsal that the caller belongs to; null if its commands go to the device. */
   #enter(): Rehearsal | null {
     this.#assertUsable();
     if (this.#rehearsal === null || this.#rehearsal.includesCaller) return this.#rehearsal;

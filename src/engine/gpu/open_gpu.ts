@@ -4,16 +4,16 @@ import { type AdapterClass, Gpu } from "./device.ts";
 
 /** Options of {@linkcode openGpu}. */
 export interface OpenGpuOptions {
-  /** Which adapter to prefer where there are several. */
+  /** Which adapter to prefer if there are several. */
   readonly powerPreference?: GPUPowerPreference;
-  /** Overrides what the adapter says of itself; used by tests to run the kernels of the other class. */
+  /** Overrides the detected class; tests use it to run the kernels of the other class. */
   readonly adapterClass?: AdapterClass;
   /** Bytes of released buffers kept for reuse; 1 GiB by default. */
   readonly maxIdleBytes?: number;
 }
 
 /**
- * Opens an adapter with all that it offers: its own limits, subgroups, f16 and timestamps where it has them.
+ * Opens an adapter with its own limits, and with subgroups, f16 and timestamps if it supports them.
  *
  * @throws {NoAdapterError} when there is none; the message says what to install.
  * @example

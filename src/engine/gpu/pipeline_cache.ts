@@ -9,20 +9,20 @@ export interface Pipeline {
   readonly layout: GPUBindGroupLayout;
 }
 
-/** Bytes of the window that a kernel sees of the parameter ring. */
+/** Bytes of the parameter ring that a kernel can read. */
 export const paramsWindowBytes = 256;
 
 const maxPipelines = 1024;
 
 type Constants = Readonly<Record<string, KernelConstant>>;
 
-/** What a kernel becomes by its constants: one step down for each name, and one for its value. */
+/** A tree of pipelines by constants: one level for each name, and one for its value. */
 interface Branch {
   pipeline?: Pipeline;
   readonly branches: Map<KernelConstant, Branch>;
 }
 
-/** Compiled kernels by kernel and constants; after 1,024 of them it starts anew. */
+/** Compiled kernels by kernel and constants; starts anew after 1,024 of them. */
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #kernels = new Map<Kernel, Branch>();

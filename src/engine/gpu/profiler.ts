@@ -1,21 +1,21 @@
 import type { Launch } from "./device.ts";
 import type { Kernel } from "./kernel.ts";
 
-/** What the launches of one kernel cost that had the same constants and the same {@linkcode Launch.detail}. */
+/** The cost of the launches of one kernel with the same constants and the same {@linkcode Launch.detail}. */
 export interface KernelProfile {
   readonly kernel: string;
-  /** The constants that tell the variant, and the detail of the launches. */
+  /** The constants that identify the variant, and the detail of the launches. */
   readonly variant: string;
   readonly calls: number;
   /** Time between the start and the end of the launches, on the GPU's clock. */
   readonly milliseconds: number;
   /** Floating-point operations; null where a launch did not declare any. */
   readonly flops: number | null;
-  /** Bytes of all ranges that were bound, each counted once a launch: what must be moved, not what is. */
+  /** Bytes of all bound ranges, each counted once for each launch: what must be moved at least, not what is. */
   readonly bytes: number;
 }
 
-/** What {@linkcode Profiler.stop} gives. */
+/** What {@linkcode Profiler.stop} returns. */
 export interface Profile {
   /** The slowest first. */
   readonly kernels: readonly KernelProfile[];
@@ -35,9 +35,9 @@ interface TimedLaunch {
 const timestampBytes = 8;
 
 /**
- * Times every launch with a pair of timestamp queries around a pass of its own. Results keep their bits; the launches lose
- * the little that neighbours in one pass overlap. Timestamps come back asynchronously, a buffer for each submit, which
- * later submits reuse.
+ * Times every launch with a pair of timestamp queries around a pass of its own. Results keep their bits; launches lose the
+ * little overlap that they have within one pass. Timestamps are read back asynchronously into one buffer for each submit,
+ * which later submits reuse.
  *
  * Made by {@linkcode Gpu.profile}. Browsers may round timestamps to 100 µs.
  */
@@ -70,7 +70,7 @@ export class Profiler {
     return { querySet: this.#queries, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 };
   }
 
-  /** Says what was launched since {@linkcode Profiler.timestamps}. */
+  /** Describes the launch since {@linkcode Profiler.timestamps}. */
   note(kernel: Kernel, { constants = {}, detail, flops, buffers }: Launch): void {
     const words = Object.entries(constants).flatMap(([name, value]) =>
       value === false ? [] : value === true ? [name] : [`${name}=${value}`]
@@ -90,7 +90,7 @@ export class Profiler {
     this.#launches.push({ total, flops, bytes });
   }
 
-  /** Records the way of a submit's timestamps to the host; gives what to call once it is submitted. */
+  /** Records the copy of a submit's timestamps to the host; returns a function to call after the submit. */
   resolve(encoder: GPUCommandEncoder): () => void {
     const launches = this.#launches;
     this.#launches = [];
@@ -103,7 +103,7 @@ export class Profiler {
     return () => {
       const read = this.#read(staging, launches);
       this.#reads.add(read);
-      // What fails here is reported by stop(), which waits for all that is left in the set.
+      // stop() waits for everything that is left in the set, and reports failures.
       read.then(() => this.#reads.delete(read), () => {});
     };
   }
@@ -111,7 +111,7 @@ export class Profiler {
   /**
    * Ends profiling, and waits for the last timestamps.
    *
-   * @throws when timestamps could not be read, as after the loss of the device.
+   * @throws when timestamps can't be read, for example because the device was lost.
    */
   async stop(): Promise<Profile> {
     this.#detach();
@@ -130,7 +130,7 @@ export class Profiler {
     const times = new BigUint64Array(staging.getMappedRange());
     launches.forEach(({ total, flops, bytes }, i) => {
       total.calls++;
-      // The clock of a GPU that has just changed its frequency may run backwards.
+      // A GPU's clock can run backwards when its frequency changes.
       total.milliseconds += Math.max(0, Number(times[2 * i + 1]! - times[2 * i]!) / 1e6);
       total.flops = total.flops === null || flops === undefined ? null : total.flops + flops;
       total.bytes += bytes;

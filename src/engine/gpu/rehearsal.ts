@@ -13,7 +13,7 @@ export class Rehearsal {
     this.pool = new BufferPool({ limits, createBuffer: countedBuffer }, () => {}, maxIdleBytes);
   }
 
-  /** Whether the caller is the body of this rehearsal; always true in browsers, which can't tell. */
+  /** Whether the caller belongs to the body of this rehearsal; always true in browsers, which have no way to know. */
   get includesCaller(): boolean {
     return belongsTo(this);
   }

@@ -24,17 +24,17 @@ import { planTournament } from "./tournament.ts";
 /** Rows shorter than this, where the largest element is 1 to 2, are zero: see jacobi.wgsl. */
 const negligible = 2 ** -50;
 
-/** Most sweeps, where nothing else is asked for. */
+/** Most sweeps by default. */
 export const defaultSweeps = 30;
 
-/** Largest |cosine| between two of `count` columns that counts as orthogonal, where nothing else is asked for. */
+/** Largest |cosine| between two of `count` columns that counts as orthogonal by default. */
 export function defaultTolerance(count: number): number {
   return Math.sqrt(Math.max(count, 16)) * 2 ** -23;
 }
 
 /** Options of {@linkcode decompose}. */
 export interface DecomposeOptions extends OrthogonalizeOptions {
-  /** For each matrix the exponent of the power of two that its singular values are multiplied by at the end. */
+  /** For each matrix, the exponent of the power of two that multiplies its singular values at the end. */
   readonly exponents: readonly number[];
   /** Whether the matrices are divided by these powers already. */
   readonly scaled?: boolean;
@@ -50,7 +50,7 @@ export interface Decomposition {
 }
 
 /**
- * The work of {@linkcode jacobiSvd} on elements known to be finite and, scaled, of ordinary size.
+ * The work of {@linkcode jacobiSvd}, for elements that are known to be finite and, once scaled, of ordinary size.
  *
  * @throws {NonFiniteError} when a singular value is over the range of f32.
  * @throws {ConvergenceError} when `maxSweeps` don't suffice.

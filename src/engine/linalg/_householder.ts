@@ -17,10 +17,10 @@ const applyKernel = new Kernel({
   bindings: ["read", "read", "read", "write"],
 });
 
-/** Reflectors applied by one launch; bounds how long a launch runs, as display drivers kill those of seconds. */
+/** Reflectors that one launch applies. It bounds the launch's time, as display drivers kill launches that take seconds. */
 const reflectorsALaunch = 128;
 
-/** Q of a QR decomposition, as the reflectors it's the product of. */
+/** Q of a QR decomposition, as a product of reflectors. */
 export interface Reflectors {
   /** The pivot columns from their pivot on: [N, n, stride]. */
   readonly columns: Rows;
@@ -37,7 +37,7 @@ export interface HouseholderOptions {
   readonly length: number;
   /** Zeros of [N, at least k, at least n]; R is written there, its columns in the order of `columns`. */
   readonly r: Rows;
-  /** Takes the longest remaining column at each step, else they come in order. */
+  /** Takes the longest remaining column at each step instead of the next one. */
   readonly pivoted?: boolean;
 }
 

@@ -19,8 +19,8 @@ export interface Orthogonalized {
 }
 
 /**
- * Sweeps before the first readback. Fewer are rare; for a stack at rest a sweep costs its launches, which for a short stack is
- * less than a readback.
+ * Sweeps before the first readback. Fewer are rarely enough. A sweep over a stack that has converged costs only its
+ * launches, which for a short stack is less than a readback.
  */
 function firstSweeps(rows: number): number {
   return rows <= 64 ? 8 : 5;
@@ -28,7 +28,7 @@ function firstSweeps(rows: number): number {
 
 /**
  * Rotates the rows of each stack [N, n, stride], n that of the tournament, until their first n elements are orthogonal; the
- * rest of the rows is rotated along. After the first few sweeps there is one readback a sweep, for all stacks.
+ * rest of each row is rotated along. After the first few sweeps there is one readback for each sweep, for all stacks.
  *
  * @throws {ConvergenceError} when `maxSweeps` don't suffice.
  */
@@ -53,7 +53,7 @@ export async function orthogonalize(
       const found = new Float32Array(bytes);
       for (let first = 0; done < end; first += batch) {
         done++;
-        // A stack at rest reports nothing: what its last sweep met stands.
+        // A stack that has converged reports nothing: the result of its last sweep stands.
         for (let b = 0; b < batch; b++) if (last[b]! > limit) last[b] = found[first + b]!;
         const largestCosine = largestOf(last);
         if (largestCosine <= limit) return { sweeps: done, largestCosine };

@@ -9,7 +9,7 @@ import { formatShape, type Shape } from "../shape.ts";
 import { empty, type Tensor, tensor } from "../tensor.ts";
 
 /**
- * A stack of matrices as the decompositions work on them: [N, count, stride], each row contiguous and padded with zeros
+ * A stack of matrices in the layout of the decompositions: [N, count, stride], each row contiguous and padded with zeros
  * to whole vec4s, so that every sum over a row is a run of vec4 loads.
  */
 export type Rows = Tensor;
@@ -31,8 +31,8 @@ export const laneConstants: Readonly<Record<AdapterClass, { LANES: number; GROUP
 };
 
 /**
- * Floats of a row of `length` with its padding. Long rows take an odd number of 64-byte lines: at a power of two, the rows
- * that neighbouring threads walk down would all fall into one set of a CPU's cache.
+ * Floats of a row of `length` with its padding. Long rows take an odd number of 64-byte lines: with a power of two, the
+ * rows that neighbouring threads read would all map to one set of a CPU's cache.
  */
 export function strideOf(length: number): number {
   if (length <= 32) return Math.ceil(length / 4) * 4;

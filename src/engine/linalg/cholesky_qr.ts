@@ -8,7 +8,7 @@ import { laneConstants } from "./_rows.ts";
 
 const kernel = new Kernel({ name: "cholesky_inverse", source, bindings: ["read", "write"] });
 
-/** Most columns of {@linkcode wellConditioned}: one workgroup goes over the Gram matrix, n³ steps by few threads. */
+/** Most columns of {@linkcode wellConditioned}: a single workgroup factors the Gram matrix, n³ steps by few threads. */
 export const maxCholeskyColumns = 64;
 
 /**

@@ -18,9 +18,9 @@ export interface Svd {
   readonly s: Tensor;
   /** Right singular vectors as rows, [k, n] or [N, k, n]. */
   readonly vt: Tensor;
-  /** Sweeps until the last matrix had converged, the one that found nothing to rotate included. */
+  /** Sweeps until the last matrix converged, including the one that found nothing to rotate. */
   readonly sweeps: number;
-  /** The largest |cosine| that was left between two columns of any matrix. */
+  /** The largest |cosine| that remains between two columns of any matrix. */
   readonly largestCosine: number;
 }
 
@@ -34,7 +34,7 @@ export interface Svd {
  * |cosine| above the tolerance. That is relative to the rows' own lengths, so small singular values are found as exactly
  * as the columns of `a` allow.
  *
- * u and vt are orthonormal whatever the rank. The left vectors (right ones where m < n) are products of rotations and
+ * u and vt are orthonormal for every rank. The left vectors (right ones where m < n) are products of rotations and
  * reflections. Where a singular value is below 2⁻⁵⁰ of the largest element, it's reported as 0 and the opposite vectors are
  * completed by the Householder basis of the others.
  *

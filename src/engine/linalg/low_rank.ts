@@ -94,7 +94,7 @@ export function sumBatch(product: LowRankProduct, weights: Tensor): LowRankProdu
   }));
 }
 
-/** A product with each term taken apart into directions and a size: b·a = scale·left·diag(sizes)·right. */
+/** A product whose terms are split into directions and sizes: b·a = scale·left·diag(sizes)·right. */
 interface NormalizedProduct {
   /** Columns whose largest |element| is 1, or that are 0; [N, m, k]. */
   readonly left: Tensor;
@@ -106,7 +106,7 @@ interface NormalizedProduct {
   readonly scale: Tensor;
 }
 
-/** Takes apart the terms of a product, so that no square overflows or vanishes whatever their lengths. */
+/** Splits the terms of a product so that no square overflows or vanishes, whatever their lengths are. */
 function normalize({ b, a }: LowRankProduct, { batch, m, n, k }: ProductExtents): NormalizedProduct {
   const [left, right] = [reshape(b.detach(), [batch, m, k]), reshape(a.detach(), [batch, k, n])];
   const [ofLeft, ofRight] = [largest(left, -2), largest(right, -1)];

@@ -36,7 +36,8 @@ export interface Tournament {
  * Chooses the kernel for a stack of `count` rows. It depends on nothing else, so a stack's bits don't depend on the
  * others'.
  *
- * On a CPU what counts is stores, and blocks of 8 make a quarter of those that blocks of 2 make. They need subgroups of 8.
+ * On a CPU the number of stores matters most, and blocks of 8 need a quarter of the stores of blocks of 2. They require
+ * subgroups of 8.
  */
 export function planTournament(
   adapter: Pick<AdapterDescription, "class" | "subgroupSize">,

@@ -5,13 +5,13 @@ import { broadcastTo } from "../ops/shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { Module } from "./module.ts";
 
-/** A module from one tensor to one tensor. */
+/** A module that maps one tensor to one tensor. */
 export abstract class Layer extends Module {
   /** The layer's output for input `x`. */
   abstract forward(x: Tensor): Tensor;
 }
 
-/** y = x·Wᵀ + b, and what a caller wants done to it; see {@linkcode linear}. */
+/** y = x·Wᵀ + b, with an optional epilogue; see {@linkcode linear}. */
 export class Linear extends Layer {
   /** [out, in], or [C, out, in]. */
   readonly weight: Tensor;

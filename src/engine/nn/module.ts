@@ -4,9 +4,9 @@ import { Tensor } from "../tensor.ts";
  * A piece of a model: its parameters are the tensors among its fields, its children the modules among them (also in
  * arrays), each under the field's name joined by dots, as in `layers.0.attention.qkv.weight`.
  *
- * Modules are immutable: {@linkcode Module.mapModules} and {@linkcode Module.mapParameters} give a changed copy of the
- * tree that shares every tensor left alone. So several variants of one model live side by side on one set of frozen
- * weights. Subclasses keep all state in ordinary fields, which the copies carry over.
+ * Modules are immutable: {@linkcode Module.mapModules} and {@linkcode Module.mapParameters} return a changed copy of the
+ * tree that shares every tensor that wasn't replaced. So several variants of one model can use one set of frozen weights.
+ * Subclasses keep all state in ordinary fields, which are copied.
  */
 export abstract class Module {
   /** Names and tensors of all parameters, in field order. */
@@ -25,7 +25,7 @@ export abstract class Module {
     }
   }
 
-  /** A copy whose modules are replaced by what `replace` gives; it gets children before their parents. */
+  /** A copy whose modules are replaced by the results of `replace`, which is called for children before their parents. */
   mapModules(replace: (name: string, module: Module) => Module, prefix = ""): this {
     return rebuild(
       this,
@@ -34,7 +34,7 @@ export abstract class Module {
     );
   }
 
-  /** A copy whose parameters are replaced by what `replace` gives. */
+  /** A copy whose parameters are replaced by the results of `replace`. */
   mapParameters(replace: (name: string, parameter: Tensor) => Tensor, prefix = ""): this {
     return rebuild(this, prefix, (name, value) => {
       if (value instanceof Tensor) return replace(name, value);

@@ -26,8 +26,8 @@ const gradientKernel = new Kernel({
 });
 
 /**
- * Rows of `table` [V, D] by `ids` (u32, any shape): the shape of the ids, then D. A table [C, V, D] goes with ids
- * [C, …]: each member reads its own. The table may be in half precision. An id outside the vocabulary gives NaN. The
+ * Looks up rows of `table` [V, D] by `ids` (u32, any shape); the result has the shape of the ids, then D. A table
+ * [C, V, D] goes with ids [C, …]: each member reads its own. The table may be in half precision. An id outside the vocabulary gives NaN. The
  * gradient adds up in a fixed order.
  *
  * @throws {TypeError} when the shapes don't agree.

@@ -4,13 +4,13 @@ import type { Workgroups } from "../gpu/command_stream.ts";
 import { formatShape } from "../shape.ts";
 import type { DType, Tensor } from "../tensor.ts";
 
-/** What {@linkcode launch} needs to know. */
+/** Options of {@linkcode launch}. */
 export interface LaunchOptions {
   /** Every storage binding in order, inputs and outputs. */
   readonly tensors: readonly Tensor[];
   /** Words of the uniform struct. */
   readonly params: readonly number[];
-  /** Threads to run, 64 a workgroup; or give `workgroups`. */
+  /** Threads to run, 64 in each workgroup; alternatively `workgroups`. */
   readonly threads?: number;
   readonly workgroups?: Workgroups;
   readonly constants?: Readonly<Record<string, KernelConstant>>;
@@ -36,7 +36,7 @@ export function launch(kernel: Kernel, options: LaunchOptions): void {
   });
 }
 
-/** A number of workgroups along x, then y. */
+/** Spreads a number of workgroups along x, then y. */
 export function gridOf(groups: number): Workgroups {
   const x = Math.min(groups, maxWorkgroups);
   return [x, groups === 0 ? 0 : Math.ceil(groups / x), 1];

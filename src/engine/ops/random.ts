@@ -19,13 +19,13 @@ export interface DropoutOptions {
   readonly rate: number;
   /** Philox keys, u32 [C, 2]: one for each entry of the first axis of x, or [1, 2] for all of it. */
   readonly keys: Tensor;
-  /** Tells the dropout layers of one model apart. */
+  /** Distinguishes the dropout layers of one model. */
   readonly site: number;
 }
 
 /**
  * Sets elements to 0 at random and scales the others by 1/(1 − rate). What is dropped depends on the key, the site and
- * the element's place alone (Philox4x32-10), so the gradient repeats it.
+ * the element's position alone (Philox4x32-10), so the gradient repeats it.
  *
  * @throws {RangeError} when the rate isn't in [0, 1).
  */

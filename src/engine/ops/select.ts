@@ -29,9 +29,9 @@ const gatherGradientKernel = new Kernel({
 
 /** The two sides of {@linkcode where}. */
 export interface WhereOptions {
-  /** Taken where the condition isn't 0. */
+  /** Used where the condition isn't 0. */
   readonly then: Tensor;
-  /** Taken where it is 0. */
+  /** Used where it is 0. */
   readonly otherwise: Tensor;
 }
 

@@ -70,7 +70,7 @@ function launchCopy(kernel: Kernel, tensors: readonly Tensor[], view: StridedVie
   });
 }
 
-/** A contiguous copy of a strided view of `x`, in `target` where one of its size is given; not recorded. */
+/** A contiguous copy of a strided view of `x`, in `target` if one of its size is given; not recorded. */
 export function gatherView(x: Tensor, view: StridedView, target = empty(x.gpu, view.shape, x.dtype)): Tensor {
   if (x.dtype === "f16") throw new TypeError("Cannot rearrange half precision: convert it by toFloat first");
   launchCopy(gatherKernel, [x, target], view);
@@ -83,7 +83,7 @@ export function scatterView(x: Tensor, target: Tensor, view: StridedView): void 
 }
 
 /**
- * The same elements in another shape, without a copy. One extent may be −1: it's what the others leave.
+ * The same elements in another shape, without a copy. One extent may be −1; it is computed from the others.
  *
  * @throws {TypeError} when the sizes differ.
  */
@@ -132,15 +132,15 @@ export interface SliceOptions {
   /** One past the last index. */
   readonly end: number;
   /**
-   * Copies even where a view would do: a loop that walks along the axis then binds the same buffers each time, which a
-   * view's offset would change.
+   * Copies even if a view is possible. A loop along the axis then binds the same buffers each time; a view's offset would
+   * change the binding.
    */
   readonly copy?: boolean;
 }
 
 /**
- * The part of `x` with `start <= index < end` along an axis. Along the first axis it is a view where the adapter's
- * alignment allows it, else a copy.
+ * The part of `x` with `start <= index < end` along an axis: along the first axis a view if the adapter's alignment allows
+ * it, otherwise a copy.
  *
  * @throws {RangeError} when the bounds leave the axis.
  */

@@ -7,13 +7,13 @@ const positionsKernel = new Kernel({ name: "token_positions", source, bindings: 
 
 /** Options of {@linkcode tokenPositions}. */
 export interface TokenPositionsOptions {
-  /** The id that padding has. */
+  /** The id of padding tokens. */
   readonly padding: number;
 }
 
 /**
- * Where tokens stand in their texts, by ids u32 [..., T], as fairseq counts (Ott et al., arXiv 1904.01038): the first one that
- * isn't padding at `padding` + 1, the next at `padding` + 2 and so on, and padding at `padding`. No gradient.
+ * The positions of tokens in their texts, given ids u32 [..., T], as fairseq counts them (Ott et al., arXiv 1904.01038):
+ * the first token that isn't padding has `padding` + 1, the next `padding` + 2 and so on; padding has `padding`. No gradient.
  *
  * @throws {TypeError} when the ids are of another element type or have no axis.
  */

@@ -47,7 +47,7 @@ export function assign(target: Tensor, source: Tensor): void {
   gatherView(source, { shape, strides: broadcastStrides(source.shape, shape) }, target);
 }
 
-/** An own copy of a tensor, outside the gradient graph. */
+/** A copy of a tensor with memory of its own, outside the gradient graph. */
 export function clone(x: Tensor): Tensor {
   const copy = empty(x.gpu, x.shape, x.dtype);
   assign(copy, x);

@@ -10,7 +10,7 @@ import { keep, tidy } from "../tidy.ts";
 import type { StepOptions } from "./optimizer.ts";
 import { wholeOf, zerosPacked } from "./packed.ts";
 
-/** Elements of one workgroup. Always the same, so that the order of a member's norm is too. */
+/** Elements of one workgroup. Always the same, so that a member's norm is always summed in the same order. */
 const chunkLength = 1024;
 
 const readings = ["read", "read", "read", "read", "write", "write"] as const;
@@ -27,27 +27,27 @@ const norm = ["read", "read", "write"] as const;
 const squaresKernel = new Kernel({ name: "squares", source: normsSource, entry: "squares", bindings: norm });
 const factorsKernel = new Kernel({ name: "factors", source: normsSource, entry: "factors", bindings: norm });
 
-/** Neighbouring parameters that one launch reaches, from `first` to before `end`. */
+/** Adjacent parameters that one launch covers, from `first` to before `end`. */
 interface Run {
   readonly first: number;
   readonly end: number;
 }
 
 /**
- * An optimiser's parameters [C, ...] and, laid side by side, as many moments of each as it needs, zero at first. Whatever lies
- * side by side is stepped by one launch; tensors on their own take one each, with the same bits.
+ * An optimiser's parameters [C, ...] and as many moments of each as it needs, side by side in memory and zero at first. One
+ * launch steps all tensors that lie side by side; others take a launch each, with the same bits.
  */
 export class OptimizerState {
   readonly #gpu: Gpu;
   readonly #kernel: keyof typeof optimizers;
   readonly #parameters: readonly Tensor[];
-  /** One list a moment. */
+  /** One list for each moment. */
   readonly #moments: readonly (readonly Tensor[])[];
   readonly #members: number;
   readonly #ones: Tensor;
-  /** Pieces of what a member has, [.., 4]; see `optimizer.wgsl`. */
+  /** The chunks of a member's elements, [.., 4]; see `optimizer.wgsl`. */
   readonly #chunks: Tensor;
-  /** The first piece of each parameter, and the number of all. */
+  /** The first chunk of each parameter, and the number of all chunks. */
   readonly #firstChunk: readonly number[];
 
   constructor(parameters: readonly Tensor[], kernel: keyof typeof optimizers, moments: number) {
@@ -109,7 +109,7 @@ export class OptimizerState {
     for (const each of [this.#ones, this.#chunks, ...this.#moments.flat()]) each.dispose();
   }
 
-  /** f32 [C]: min(1, maxNorm / (‖g‖₂ + 1e-6)) over all that a member has. */
+  /** f32 [C]: min(1, maxNorm / (‖g‖₂ + 1e-6)) over all elements of a member. */
   #clipFactors(gradients: readonly Tensor[], maxNorm: number): Tensor {
     if (!(maxNorm > 0)) {
       throw new RangeError(`Cannot clip gradients to norm ${maxNorm}: expected a positive number`);
@@ -137,7 +137,7 @@ export class OptimizerState {
     return factors;
   }
 
-  /** Runs of parameters whose tensors in each list, and whose moments, lie side by side alike. */
+  /** Runs of parameters whose tensors in each list lie side by side in the same way as their moments. */
   *#runs(...lists: readonly (readonly Tensor[])[]): Generator<Run> {
     const all = [...lists, this.#moments[0]!];
     const [place] = this.#moments as [readonly Tensor[]];
@@ -152,7 +152,7 @@ export class OptimizerState {
     }
   }
 
-  /** Pieces of a run that a member has, and that all have. */
+  /** Chunks of a run for one member, and for all members. */
   #extent({ first, end }: Run): { chunks: number; total: number } {
     const chunks = this.#firstChunk[end]! - this.#firstChunk[first]!;
     return { chunks, total: chunks * this.#members };

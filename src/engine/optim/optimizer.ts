@@ -1,22 +1,22 @@
 import type { Tensor } from "../tensor.ts";
 
-/** What an {@linkcode Optimizer} needs for a step. */
+/** Options of a step of an {@linkcode Optimizer}. */
 export interface StepOptions {
   readonly learningRate: number;
   /** f32 [C]: members at 0 don't move; all move by default. */
   readonly active?: Tensor;
   /**
-   * Longest gradient of a member, all its parameters together; a longer one is scaled by clipNorm / (‖g‖₂ + 1e-6).
-   * Unclipped by default.
+   * Largest norm of a member's gradient, over all its parameters together; a larger one is scaled by
+   * clipNorm / (‖g‖₂ + 1e-6). No clipping by default.
    */
   readonly clipNorm?: number | undefined;
 }
 
 /**
- * Moves parameters [C, ...] in place along their gradients. The C members of the leading axis never see each other. State
- * is created zero, and disposed with the optimiser.
+ * Updates parameters [C, ...] in place. The C members of the leading axis don't affect each other. The state starts at zero
+ * and is disposed with the optimiser.
  *
- * Parameters and gradients that lie side by side, as `pack` and `emptyPacked` lay them, take one launch together.
+ * Parameters and gradients that lie side by side in memory, as `pack` and `emptyPacked` arrange them, share one launch.
  */
 export interface Optimizer {
   /**

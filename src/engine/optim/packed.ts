@@ -6,9 +6,9 @@ import { empty, type Storage, Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 
 /**
- * Tensors of several shapes side by side in one storage, with undefined contents; in more than one only where the
- * adapter can't bind so much at once. Each is a tensor as any other. What lies so is read or written by one launch of a
- * kernel: give gradients a place with `backward(loss, parameters, { into: emptyPacked(gpu, shapes) })`.
+ * Tensors of several shapes side by side in one storage, with undefined contents; in several storages only if the adapter
+ * can't bind so much at once. Each is an ordinary tensor. One launch of a kernel can read or write all of them: for
+ * gradients use `backward(loss, parameters, { into: emptyPacked(gpu, shapes) })`.
  *
  * @throws {OutOfMemoryError} when one of them is over the adapter's binding limit.
  */
@@ -45,7 +45,7 @@ export function zerosPacked(gpu: Gpu, shapes: readonly Shape[]): Tensor[] {
 }
 
 /**
- * Copies of tensors, side by side as {@linkcode emptyPacked} lays them.
+ * Copies tensors side by side into one storage, as {@linkcode emptyPacked} arranges them.
  *
  * @example
  * ```ts no-run

@@ -15,7 +15,7 @@ export interface AttentionOptions {
   readonly scale?: number;
 }
 
-/** Rows of one of Q, K, V, or of its gradient, inside a tensor that may hold all three side by side. */
+/** The rows of Q, K or V, or of its gradient, in a tensor that may hold all three side by side. */
 export interface Rows {
   readonly tensor: Tensor;
   /** Of the first element, and between rows; sequences follow each other without gaps. */
@@ -23,20 +23,20 @@ export interface Rows {
   readonly row: number;
 }
 
-/** Where Q, K and V lie, or their gradients in the same way. */
+/** Where Q, K and V are, or their gradients. */
 export interface Projections {
   readonly q: Rows;
   readonly k: Rows;
   readonly v: Rows;
 }
 
-/** Tables of positions that queries and keys are multiplied with, or the gradients of these: [R, width] or [C, R, width]. */
+/** Position tables that multiply queries and keys, or their gradients: [R, width] or [C, R, width]. */
 export interface PositionTables {
   readonly keys?: Tensor | undefined;
   readonly queries?: Tensor | undefined;
 }
 
-/** Terms of the scores that depend on how far a query stands from a key. */
+/** Terms of the scores that depend on the distance of a query from a key. */
 export interface RelativeTerms extends PositionTables {
   readonly positions: RelativePositions;
 }
@@ -49,7 +49,7 @@ export interface Attention extends Projections {
   readonly keys: number;
   readonly headSize: number;
   readonly scale: number;
-  /** [sequences, keys] or [sequences, heads, queries, keys], by its size. */
+  /** [sequences, keys] or [sequences, heads, queries, keys], depending on its size. */
   readonly mask: Tensor | undefined;
   /** Added to QKᵀ, where there are as many queries as keys; only the plain path has them. */
   readonly relative?: RelativeTerms | undefined;
@@ -57,27 +57,27 @@ export interface Attention extends Projections {
   readonly output: Tensor;
 }
 
-/** What a gradient needs beside the {@linkcode Attention}. */
+/** What the gradient needs besides the {@linkcode Attention}. */
 export interface AttentionGradientOptions {
-  /** What the forward pass gave. */
+  /** What the forward pass returned. */
   readonly saved: Tensor;
   /** Gradient of the output. */
   readonly dy: Tensor;
-  /** Where the gradients of Q, K and V go: laid out as these are. */
+  /** Where the gradients of Q, K and V go, in the layout of Q, K and V. */
   readonly gradients: Projections;
-  /** Where the gradients of the tables of positions go, those that are wanted. */
+  /** Where the gradients of the position tables go, if they are wanted. */
   readonly tables?: PositionTables;
 }
 
 /** A way to compute attention. */
 export interface AttentionPath {
-  /** Writes the output; gives what the gradient needs of the forward pass. */
+  /** Writes the output; returns what the gradient needs from the forward pass. */
   forward(attention: Attention): Tensor;
   /** Writes the gradients of Q, K and V. */
   gradient(attention: Attention, options: AttentionGradientOptions): void;
 }
 
-/** How many sequences there are, of how many queries and keys each. */
+/** The number of sequences, and of queries and keys in each. */
 export interface AttentionLengths {
   readonly sequences: number;
   readonly queries: number;
@@ -85,7 +85,7 @@ export interface AttentionLengths {
 }
 
 /**
- * All of an attention but its operands and its output, which has the given shape.
+ * Everything of an attention except its operands and its output, which has the given shape.
  *
  * @throws {TypeError} when the heads don't divide the width, or the mask doesn't fit the scores.
  * @throws {RangeError} when there are no keys.
@@ -108,7 +108,7 @@ export function settle(
   return { ...lengths, heads, headSize, mask, scale: options.scale ?? 1 / Math.sqrt(headSize) };
 }
 
-/** A mask of another shape, as [T, S], would be spread over the wrong rows. */
+/** Refuses masks of other shapes, such as [T, S], which would apply to the wrong rows. */
 function assertMaskFits(mask: Tensor, scores: Shape): void {
   const perSequence = [...scores.slice(0, -3), scores.at(-1)!];
   if (sameShape(mask.shape, perSequence) || sameShape(mask.shape, scores)) return;

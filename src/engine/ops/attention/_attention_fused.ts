@@ -33,8 +33,8 @@ const kernels = {
 };
 
 /**
- * Attention in one pass over the keys, that never holds more than a tile of scores (T. Dao, "FlashAttention-2", arXiv
- * 2307.08691): it keeps four numbers of each query, and the gradients make the weights anew from them.
+ * Attention in one pass over the keys that never holds more than a tile of scores (T. Dao, "FlashAttention-2", arXiv
+ * 2307.08691). It keeps four numbers for each query, from which the gradients compute the weights again.
  */
 export function fusedAttention(plan: FusedAttentionPlan): AttentionPath {
   const { forward, queries, keys, joinedKeys } = kernels[plan.shader];

@@ -21,7 +21,7 @@ const gradientKernel = new Kernel({
 
 /**
  * Adds q_i·keys[row(i − j)] + k_j·queries[row(i − j)] to the scores [sequences, heads, queries, keys], in place. Each row is
- * multiplied with each query or key once, and only the rows that are near enough for the length.
+ * multiplied by each query or key once, and only rows for distances within the length are used.
  */
 export function addRelativeScores(attention: Attention, scores: Tensor): void {
   const { q, k, queries: length, relative } = attention;
@@ -42,9 +42,9 @@ export function addRelativeScores(attention: Attention, scores: Tensor): void {
 export interface RelativeGradientOptions {
   /** Gradient of the scores. */
   readonly dScores: Tensor;
-  /** Get their shares added. */
+  /** The gradients' shares are added to these. */
   readonly gradients: Projections;
-  /** Written, where they are wanted. */
+  /** Written, if they are wanted. */
   readonly tables?: PositionTables;
 }
 

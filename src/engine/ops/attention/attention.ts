@@ -20,7 +20,7 @@ export type { AttentionOptions };
  * Multi-head attention softmax(QKᵀ·scale + mask)·V (Vaswani et al., arXiv 1706.03762): q [..., T, H·D], k and
  * v [..., S, H·D] → [..., T, H·D], head h taking columns h·D to (h+1)·D.
  *
- * Fused, with memory linear in the lengths, or by three plain products, as {@linkcode planAttention} says.
+ * {@linkcode planAttention} chooses between a fused kernel, whose memory is linear in the lengths, and plain products.
  *
  * @throws {TypeError} when the shapes don't agree, or the heads don't divide the width.
  * @throws {RangeError} when there are no keys.
@@ -63,7 +63,7 @@ export function scaledDotProductAttention(
 
 /**
  * Multi-head self-attention on a fused projection qkv [..., T, 3·H·D] whose last axis holds Q, K and V side by side;
- * gives [..., T, H·D]. Nothing is sliced or transposed in memory. Otherwise as
+ * returns [..., T, H·D]. Nothing is sliced or transposed in memory. Otherwise the same as
  * {@linkcode scaledDotProductAttention}.
  *
  * @throws {TypeError} when the width isn't 3·heads·D.

@@ -1,6 +1,6 @@
 import type { KernelConstant } from "../../gpu/kernel.ts";
 
-/** Equal attentions, one a head of a sequence, and the adapter that they are to run on. */
+/** Attentions of equal size, one for each head of each sequence, and the adapter that will run them. */
 export interface AttentionProblem {
   /** Rows of Q. */
   readonly queries: number;
@@ -12,7 +12,7 @@ export interface AttentionProblem {
   readonly matrices: number;
   /** A software rasteriser, or a real GPU. */
   readonly adapterClass: "cpu" | "gpu";
-  /** Lanes of a subgroup where the device has subgroups and the adapter only this one size; otherwise leave it out. */
+  /** Lanes of a subgroup, if the device supports subgroups and the adapter has only this size; otherwise leave it out. */
   readonly subgroupSize?: number;
   /** The device's `maxComputeWorkgroupsPerDimension`; the guaranteed 65535 by default. */
   readonly maxWorkgroups?: number;
@@ -21,7 +21,7 @@ export interface AttentionProblem {
 /** How to launch one kernel of fused attention. */
 export interface AttentionLaunch {
   readonly constants: Readonly<Record<string, KernelConstant>>;
-  /** The grid; one workgroup a tile of rows of a head, folded into y when x is full. */
+  /** The grid: one workgroup for each tile of rows of a head, folded into y when x is full. */
   readonly workgroups: readonly [number, number, number];
 }
 
@@ -54,8 +54,8 @@ export type AttentionPlan = PlainAttentionPlan | FusedAttentionPlan;
  * | CPU, no known subgroups | none |
  * | GPU | multiples of 4 from 16 to 128 (not timed) |
  *
- * The two round differently, so the choice rests on head size and adapter alone, never on the lengths: a sequence that is
- * padded further takes the same path. Tiles may depend on the lengths, as every row is computed on its own.
+ * The two round differently, so the choice depends only on the head size and the adapter, never on the lengths: a sequence
+ * with more padding takes the same path. Tiles may depend on the lengths, as every row is computed on its own.
  *
  * @throws {RangeError} The grid does not fit into two dimensions.
  *
@@ -89,9 +89,9 @@ interface Tile {
 }
 
 /**
- * One subgroup a workgroup. More rows a lane share a load, more rows that pass by in a block share the update of a sum; both
- * lengthen the unrolled text, which must fit the instruction cache. Which rows form a block changes the bits, so it
- * doesn't depend on the length.
+ * One subgroup for each workgroup. With more rows for each lane, more of them share a load; with more rows in a block, more
+ * of them share the update of a sum. Both lengthen the unrolled code, which must fit the instruction cache. Which rows form
+ * a block changes the bits, so it doesn't depend on the length.
  */
 function registerTile(length: number, headSize: number, lanes: number): Tile | undefined {
   const chunks = headSize / 4;

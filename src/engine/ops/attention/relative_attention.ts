@@ -10,20 +10,20 @@ import type { RelativePositions } from "./relative_positions.ts";
 export interface RelativeAttentionOptions extends AttentionOptions {
   /** Values [..., T, H·D]. */
   readonly v: Tensor;
-  /** Which row of the tables stands for the distance of a query from a key. */
+  /** Maps the distance of a query from a key to a row of the tables. */
   readonly positions: RelativePositions;
   /**
-   * What queries are multiplied with for where keys are: [R, H·D], or [C, R, H·D] with a table for each entry of the first
+   * Table of key positions, which multiplies the queries: [R, H·D], or [C, R, H·D] with a table for each entry of the first
    * axis of q. No such term by default.
    */
   readonly positionKeys?: Tensor | undefined;
-  /** What keys are multiplied with for where queries are; shaped as `positionKeys` may be. No such term by default. */
+  /** Table of query positions, which multiplies the keys; shaped like `positionKeys`. No such term by default. */
   readonly positionQueries?: Tensor | undefined;
 }
 
 /**
- * Multi-head self-attention in which scores know how far a query stands from a key (He et al., "DeBERTa", arXiv 2006.03654,
- * eq. 4): the score of query i and key j is scale·(q_i·k_j + q_i·pk_r + k_j·pq_r) + mask, with the tables' row r that
+ * Multi-head self-attention whose scores depend on the distance of a query from a key (He et al., "DeBERTa", arXiv
+ * 2006.03654, eq. 4): the score of query i and key j is scale·(q_i·k_j + q_i·pk_r + k_j·pq_r) + mask, with the tables' row r that
  * `positions` gives for the distance i − j. q, k and v are [..., T, H·D], as is the result. All scores are in memory.
  *
  * @throws {TypeError} when the shapes don't agree, or the heads don't divide the width.
@@ -39,7 +39,7 @@ export function relativeAttention(q: Tensor, k: Tensor, options: RelativeAttenti
   const roles = (Object.keys(operands) as (keyof typeof operands)[]).filter((role) => operands[role]);
   const inputs = roles.map((role) => operands[role]!);
   checkOperands("attend over", mask ? [...inputs, mask] : inputs);
-  checkOperands("tell rows by", [positions.rows], "u32");
+  checkOperands("map distances by", [positions.rows], "u32");
   if (q.ndim < 2 || !sameShape(q.shape, k.shape) || !sameShape(q.shape, v.shape)) {
     throw new TypeError(
       `Cannot attend by distance with q ${formatShape(q.shape)}, k ${formatShape(k.shape)}, v ${

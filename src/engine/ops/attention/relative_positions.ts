@@ -3,42 +3,41 @@ import { type Tensor, tensor } from "../../tensor.ts";
 import { keep } from "../../tidy.ts";
 
 /**
- * Which row of a table stands for the distance between two places of a sequence. Distances are those of a query from a
- * key, query − key, and are below `reach` either way; the row must not fall as the distance rises, so that the distances
- * of a row are neighbours.
+ * Maps the distance between two positions of a sequence to a row of a table. The distance is query − key and is below
+ * `reach` in both directions. Rows must not decrease as the distance grows, so that the distances of a row are neighbours.
  *
  * It holds two small tensors until it's disposed.
  *
  * @example
  * ```ts
- * // A row for each of −2 to 2, and the outer ones for what is further off.
+ * // A row for each of −2 to 2; longer distances use the outer rows.
  * const positions = new RelativePositions(gpu, [0, 0, 1, 2, 3, 4, 4]);
  * ```
  */
 export class RelativePositions {
-  /** The least distance that has no row, and the most places a sequence may have. */
+  /** The smallest distance that has no row; also the longest sequence. */
   readonly reach: number;
   /** Rows of the table that are used: one more than the last. */
   readonly size: number;
   /** The row of each distance from −(reach − 1) to reach − 1, u32. */
   readonly rows: Tensor;
-  /** For each row, and behind the last, how many distances have one before it, u32 [size + 1]. */
+  /** For each row, and after the last, the number of distances whose rows come before it, u32 [size + 1]. */
   readonly starts: Tensor;
   readonly #rows: Uint32Array;
 
   /**
    * @param rows the row of each distance from −(reach − 1) to reach − 1.
-   * @throws {RangeError} when there's no distance 0 in the middle, or the rows aren't whole numbers that never fall.
+   * @throws {RangeError} when there's no distance 0 in the middle, or the rows aren't whole numbers that never decrease.
    */
   constructor(gpu: Gpu, rows: ArrayLike<number>) {
     if (rows.length % 2 !== 1) {
-      throw new RangeError(`Cannot tell rows by ${rows.length} distances: expected an odd number of them`);
+      throw new RangeError(`Cannot map ${rows.length} distances to rows: expected an odd number of them`);
     }
     for (let i = 0; i < rows.length; i++) {
       const [before, row] = [rows[i - 1] ?? 0, rows[i]!];
       if (!Number.isSafeInteger(row) || row < before) {
         throw new RangeError(
-          `Cannot tell rows by distance: row ${row} follows ${before}, expected whole numbers that never fall`,
+          `Cannot map distances to rows: row ${row} follows ${before}, expected whole numbers that never decrease`,
         );
       }
     }

@@ -12,8 +12,8 @@ const toFloatKernel = new Kernel({
 });
 
 /**
- * A copy in half precision, which takes half the memory and may stand as the weight of `linear` or the table of
- * `embedding`; sums stay in f32. Values round to 11 bits (relative error 2⁻¹¹ from 2⁻¹⁴ on, absolute 2⁻²⁵ below), and
+ * A copy in half precision. It takes half the memory and can be the weight of `linear` or the table of `embedding`; sums
+ * stay in f32. Values round to 11 bits (relative error 2⁻¹¹ from 2⁻¹⁴ on, absolute 2⁻²⁵ below), and
  * those beyond 65504 become infinite. No gradient goes through it.
  */
 export function toHalf(x: Tensor): Tensor {
@@ -24,7 +24,7 @@ export function toHalf(x: Tensor): Tensor {
 }
 
 /**
- * A tensor in f32: a copy of one in half precision, another handle on one that is f32 already. No gradient goes through it.
+ * Returns a tensor in f32: a copy if `x` is in half precision, another handle on the same elements if it is f32 already. No gradient goes through it.
  */
 export function toFloat(x: Tensor): Tensor {
   if (x.dtype === "f32") return x.detach();

@@ -19,7 +19,7 @@ const keepKernel = new Kernel({ name: "keep", source, entry: "keep", bindings: [
 const PIECE = 4096;
 const DIGITS = 256;
 
-/** A tensor [C, …] and where its elements stand among those of a member. */
+/** A tensor [C, …] and the position of its elements among those of a member. */
 interface Part {
   readonly x: Tensor;
   readonly perMember: number;
@@ -27,8 +27,8 @@ interface Part {
 }
 
 /**
- * Keeps of each entry of the first axis, over several tensors [C, …] together, the `counts[c]` elements of largest magnitude,
- * and makes all others 0. Of equal magnitudes those that come first are kept, in the order of the tensors and within each in
+ * For each entry c of the first axis, keeps the `counts[c]` elements of largest magnitude over several tensors [C, …]
+ * together, and sets all others to 0. Of equal magnitudes the first are kept, in the order of the tensors and within each in
  * row-major order; so exactly as many are kept as were asked for. NaN and infinity count as larger than all numbers. No gradient
  * goes through it.
  *

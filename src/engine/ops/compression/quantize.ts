@@ -20,11 +20,11 @@ const quantizeKernel = new Kernel({
 
 /** Options of {@linkcode quantizeRows}. */
 export interface QuantizeRowsOptions {
-  /** Levels beside 0 of either sign, at most 127: 127 fills 8 bits, 7 fills 4. */
+  /** Levels of each sign besides 0, at most 127: 127 fills 8 bits, 7 fills 4. */
   readonly levels: number;
   /** Philox keys, u32 [C, 2]: one for each entry of the first axis. */
   readonly keys: Tensor;
-  /** Two words that tell apart the draws of several tensors under one key. */
+  /** Two words that distinguish the draws of several tensors under one key. */
   readonly site: readonly [number, number];
 }
 

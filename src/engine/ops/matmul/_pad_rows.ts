@@ -12,11 +12,11 @@ export interface PadRowsOptions {
   readonly rows: number;
   /** Elements of a row. */
   readonly width: number;
-  /** What is put after them. */
+  /** The value to put after them. */
   readonly value: number;
 }
 
-/** A copy of one f32 matrix whose rows are a multiple of four elements apart; its taker disposes the tensor. */
+/** A copy of one f32 matrix whose rows are a multiple of four elements apart; the caller disposes the tensor. */
 export function padRows(
   { tensor, offset = 0, row }: MatrixView,
   { rows, width, value }: PadRowsOptions,

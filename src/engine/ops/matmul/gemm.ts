@@ -19,26 +19,26 @@ export interface MatrixView {
   /** Between outer and inner entries of the batch; 0 where the batch shares one matrix. */
   readonly outer?: number;
   readonly inner?: number;
-  /** What follows a stored row up to a multiple of four leaves every sum as it is; see {@linkcode padRows}. */
+  /** Each stored row is padded to a multiple of four with values that change no sum; see {@linkcode padRows}. */
   readonly padded?: boolean;
 }
 
-/** What is done to the sums of a product before they are stored for good. */
+/** What happens to the sums of a product before they are stored. */
 export interface Epilogue {
-  /** n values, added to every row; one set for each outer and inner entry by their strides. */
+  /** n values that are added to every row, with strides for the outer and inner batch entries. */
   readonly bias?: { readonly tensor: Tensor; readonly outer?: number; readonly inner?: number } | undefined;
-  /** Added last; placed as C. */
+  /** Added last; has the layout of C. */
   readonly residual?: Tensor | undefined;
   /** Applied to the sums with their bias; not together with `residual`. */
   readonly activation?: Activation | undefined;
-  /** Gets the activation's derivative; placed as C. */
+  /** The activation's derivative is written here; has the layout of C. */
   readonly slope?: Tensor | undefined;
 }
 
 /** A function between two linear layers. */
 export type Activation = "gelu" | "relu";
 
-/** One batched product C = alpha·op(A)·op(B), with all that may be done on the way. */
+/** One batched product C = alpha·op(A)·op(B), with its epilogue. */
 export interface GemmOptions extends Epilogue {
   readonly a: MatrixView;
   /** May be stored in half precision. */
@@ -54,11 +54,11 @@ export interface GemmOptions extends Epilogue {
   readonly transposeA?: boolean;
   /** B is stored [n, k]. */
   readonly transposeB?: boolean;
-  /** A second product of the same layout, whose terms each sum goes on with; alpha is 1. */
+  /** A second product of the same layout, whose terms continue each sum; alpha is 1. */
   readonly second?: { readonly a: MatrixView; readonly b: MatrixView; readonly k: number } | undefined;
   /** One number, or f32 with one for each outer entry of the batch; then there is no bias. */
   readonly alpha?: number | Tensor;
-  /** The sums start from C, so that a sum over k in two launches has the bits of one; alpha is 1. */
+  /** Sums start from C, so that a sum over k in two launches has the bits of a single one; alpha is 1. */
   readonly accumulate?: boolean;
   /** Keeps each sum one chain on every adapter; for products without a weight, where m and n change with padding. */
   readonly whole?: boolean;
@@ -67,8 +67,8 @@ export interface GemmOptions extends Epilogue {
 const sources = { register: registerSource, workgroup: workgroupSource, sum: sumSource };
 
 /**
- * Records one batched matrix product. Each element is one chain of fused multiply-adds in the order of k, whatever
- * tile is chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
+ * Records one batched matrix product. Each element is one chain of fused multiply-adds in the order of k, whichever tile is
+ * chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
  */
 export function gemm(options: GemmOptions): void {
   const padded = padOperands(options);
@@ -77,8 +77,9 @@ export function gemm(options: GemmOptions): void {
 }
 
 /**
- * Copies of operands of odd rows that are read so often that four elements at a time pay for the copy: on CPUs, whose
- * cost is the number of loads. What follows the last k leaves every sum as it is, and so no bit depends on the copy.
+ * Copies operands whose rows aren't multiples of four, if they are read so often that reading four elements at a time pays
+ * for the copy: on CPUs, where loads dominate the cost. The padding after the last k changes no sum, so no bit depends on
+ * the copy.
  */
 function padOperands({ a, b, c, m, n, k, batch = [1, 1], ...options }: GemmOptions) {
   const { transposeA = false, transposeB = false } = options;
@@ -99,7 +100,7 @@ function padOperands({ a, b, c, m, n, k, batch = [1, 1], ...options }: GemmOptio
   return padded;
 }
 
-/** The least side of a product whose operands are worth a copy. */
+/** The smallest side of a product whose operands are worth a copy. */
 const readsWorthCopy = 64;
 
 function runGemm(options: GemmOptions): void {
@@ -113,7 +114,7 @@ function runGemm(options: GemmOptions): void {
   const problem: MatmulProblem = {
     m,
     n,
-    k: Math.max(k, 1), // an empty sum is 0, which the kernels start at
+    k: Math.max(k, 1), // an empty sum is 0, where the kernels start
     ...(second && { k1: second.k }),
     batch: count,
     transposeA,
@@ -161,7 +162,7 @@ interface Run {
   readonly operands: readonly (readonly Tensor[])[];
   readonly flops: number;
   readonly constants: Readonly<Record<string, number | boolean | string>>;
-  /** One thread an element of C where it's left out. */
+  /** By default one thread for each element of C. */
   readonly workgroups?: readonly [number, number, number];
 }
 
@@ -194,7 +195,7 @@ function run(shader: keyof typeof sources, options: GemmOptions, settings: Run):
   });
 }
 
-/** Layout and size, as a profile shows them. */
+/** Layout and size, for a profile. */
 function detailOf({ m, n, k, batch = [1, 1], transposeA, transposeB }: GemmOptions): string {
   const count = batch[0] * batch[1];
   return `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"} ${count > 1 ? `${count}×` : ""}${m}×${n}×${k}`;

@@ -9,7 +9,7 @@ import { reshape } from "../shape.ts";
 
 export type { Activation };
 
-/** A product of two thin matrices that is added to a weight without being multiplied out. */
+/** A product of two thin matrices that is added to a weight without being formed. */
 export interface LowRankTerm {
   /** [r, in], or [C, r, in]. */
   readonly a: Tensor;
@@ -23,7 +23,7 @@ export interface LowRankTerm {
 export interface LinearEpilogue {
   /** Applied to the result; gelu is the exact one, x·Φ(x). */
   readonly activation?: Activation | undefined;
-  /** Shaped as the result, to which it's added; not together with an activation. */
+  /** Added to the result, whose shape it has; not together with an activation. */
   readonly residual?: Tensor | undefined;
 }
 
@@ -33,14 +33,14 @@ export interface LinearOptions extends LinearEpilogue {
   readonly weight: Tensor;
   /** [out] or [C, out]; none by default. */
   readonly bias?: Tensor | undefined;
-  /** Adds s·B·A to the weight; each of weight, A and B is shared or a member's own, whatever the others are. */
+  /** Adds s·B·A to the weight. Weight, A and B can each be shared or a member's own, in any combination. */
   readonly lowRank?: LowRankTerm | undefined;
 }
 
 /**
- * y = act(x·(W + s·B·A)ᵀ + b) + residual over the last axis, in one kernel but for the thin x·Aᵀ. A parameter with a
- * leading member axis C is used member by member on x [C, ..., in]; one without is shared, and where all are shared, the
- * rows of all members are one matrix.
+ * y = act(x·(W + s·B·A)ᵀ + b) + residual over the last axis, in one kernel except for the thin x·Aᵀ. A parameter with a
+ * leading member axis C applies member by member to x [C, ..., in]; one without is shared. If all are shared, the rows of
+ * all members form one matrix.
  *
  * @throws {TypeError} when the shapes don't agree.
  */
@@ -99,7 +99,7 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
   });
 }
 
-/** The sizes of a linear layer on its input, checked. */
+/** The checked sizes of a linear layer and its input. */
 class Extent {
   readonly members: number;
   /** Rows of x of one member. */

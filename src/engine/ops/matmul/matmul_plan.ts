@@ -1,7 +1,7 @@
 import type { KernelConstant } from "../../gpu/kernel.ts";
 import { candidateTiles, defaultTile, isCandidate, lanesOf, type MatmulTile } from "./matmul_tile.ts";
 
-/** A batch of equal matrix products C = op(A) op(B) and the adapter that it is to run on. */
+/** A batch of matrix products C = op(A) op(B) of equal size, and the adapter that will run it. */
 export interface MatmulProblem {
   /** Rows of op(A) and of C. */
   readonly m: number;
@@ -9,7 +9,7 @@ export interface MatmulProblem {
   readonly n: number;
   /** Columns of op(A), rows of op(B). */
   readonly k: number;
-  /** Columns of op(A1) where C += op(A1) op(B1) too. */
+  /** Columns of op(A1), if C += op(A1) op(B1) too. */
   readonly k1?: number | undefined;
   /** Number of products. */
   readonly batch: number;
@@ -29,7 +29,7 @@ export interface MatmulProblem {
   readonly whole?: boolean;
   /** A software rasteriser, or a real GPU. */
   readonly adapterClass: "cpu" | "gpu";
-  /** Lanes of a subgroup where the device has subgroups and the adapter only this one size; otherwise leave it out. */
+  /** Lanes of a subgroup, if the device supports subgroups and the adapter has only this size; otherwise leave it out. */
   readonly subgroupSize?: number;
   /** The device's `maxComputeWorkgroupsPerDimension`; the guaranteed 65535 by default. */
   readonly maxWorkgroups?: number;
@@ -41,15 +41,15 @@ export interface MatmulPlan {
   readonly shader: "register" | "workgroup";
   /** Every constant that the shader's text needs besides those of the epilogue. */
   readonly constants: Readonly<Record<string, KernelConstant>>;
-  /** Parts that the k axis is summed in, one after another; 1 where it's one chain. */
+  /** Number of parts that the sum over k is split into; 1 for a single chain. */
   readonly splits: number;
-  /** The grid; one workgroup a tile of C and part, folded into y when x is full. */
+  /** The grid: one workgroup for each tile of C and part, folded into y when x is full. */
   readonly workgroups: readonly [number, number, number];
 }
 
 /** Length of a part of a split sum. */
 const splitLength = 512;
-/** Sides of weights up to which sums are split. */
+/** Largest side of a weight for which sums are split. */
 const narrow = 64;
 
 /**
@@ -84,7 +84,7 @@ export function planMatmul(problem: MatmulProblem, tile?: MatmulTile): MatmulPla
   return plan;
 }
 
-/** Plans made before: a training step asks for the same few again and again. */
+/** Plans made before: a training step needs the same few again and again. */
 const plans = new Map<string, MatmulPlan>();
 const maxPlans = 4096;
 
@@ -142,7 +142,7 @@ function makePlan(problem: MatmulProblem, tile: MatmulTile): MatmulPlan {
   };
 }
 
-/** One subgroup a workgroup, so that every lane can see what another has loaded. */
+/** One subgroup for each workgroup, so that every lane can read what another has loaded. */
 function registerConstants(problem: MatmulProblem, { rows, columns }: MatmulTile) {
   const { k, transposeA = false, transposeB = false, vecA = false, vecB = false } = problem;
   const shared = lanesOf(problem) === problem.subgroupSize;

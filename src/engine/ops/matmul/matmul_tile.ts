@@ -1,17 +1,17 @@
 import type { MatmulProblem } from "./matmul_plan.ts";
 
-/** The part of C that one workgroup makes. */
+/** The part of C that one workgroup computes. */
 export interface MatmulTile {
   /** A multiple of the subgroup size of a CPU adapter, of 16 on a GPU. */
   readonly rows: number;
-  /** A multiple of the same; of four times it where rows of B run along n and are read by four. */
+  /** A multiple of the same; of four times it if rows of B run along n and are read four elements at a time. */
   readonly columns: number;
-  /** Of the k axis in workgroup memory at a time; GPUs only. */
+  /** Length of the k axis that is in workgroup memory at a time; GPUs only. */
   readonly depth?: number;
 }
 
 /**
- * The tile that is taken unless another was measured to be faster:
+ * The tile that is used unless another was measured to be faster:
  *
  * | elements of C a workgroup | usual | n small | m small |
  * |---|---|---|---|
@@ -20,7 +20,7 @@ export interface MatmulTile {
  * | CPU, no known subgroups | 8 × 32 | 8 × 8 (n ≤ 8) | 8 × 32 |
  * | GPU | 64 × 64, or 128 × 128 when that still makes 128 workgroups | 64 × 16 (n ≤ 16) | 16 × 64 (m ≤ 16) |
  *
- * Of two CPU tiles the one with less work beyond the edges of C is taken.
+ * Of two CPU tiles, the one with less work beyond the edges of C is used.
  */
 export function defaultTile(problem: MatmulProblem): MatmulTile {
   const { m, n, batch } = problem;
@@ -63,8 +63,8 @@ export function isTile(tile: MatmulTile): boolean {
 }
 
 /**
- * What a measured tile holds for: layout, and on which side of 8 or 16 rows and columns the product is. The tile
- * changes no bit of the result, so neither does the choice.
+ * The class of products that a measured tile applies to: the layout, and the range of the numbers of rows and columns. The
+ * tile changes no bit of the result, so neither does the choice.
  */
 export function shapeClass(problem: MatmulProblem): string {
   const { m, n, batch, transposeA, transposeB, vecA, vecB, halfB } = problem;
@@ -74,7 +74,7 @@ export function shapeClass(problem: MatmulProblem): string {
   return `${layout} ${aligned} m ${size(m)} n ${size(n)} ${batch > 1 ? "batch" : "single"}`;
 }
 
-/** Multiply-adds of the tile that cost as much as one of 16 × 16, measured on Mesa's llvmpipe. */
+/** Multiply-adds of a tile that cost as much as one of the 16 × 16 tile, measured on Mesa's llvmpipe. */
 const rates: Readonly<Record<string, number>> = { "16×24": 1.15, "24×32": 1.15, "16×8": 0.7, "8×8": 0.5 };
 
 function cheapest({ m, n }: MatmulProblem, tiles: readonly MatmulTile[]): MatmulTile {
@@ -99,7 +99,7 @@ function registerTiles(problem: MatmulProblem): MatmulTile[] {
   return columns.flatMap((each) => rows.map((count) => ({ rows: count, columns: each })));
 }
 
-/** Threads of a workgroup of the register kernel: a whole subgroup where its size is known. */
+/** Threads of a workgroup of the register kernel: a whole subgroup if its size is known. */
 export function lanesOf({ subgroupSize = 0 }: Pick<MatmulProblem, "subgroupSize">): number {
   return [4, 8, 16].includes(subgroupSize) ? subgroupSize : 8;
 }

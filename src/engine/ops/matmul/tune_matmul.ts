@@ -14,17 +14,17 @@ export interface TuneOptions {
   readonly seconds?: number;
   /** Called after each shape class. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Ends the measurement early, by its reason. */
+  /** Aborts the measurement with its reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was measured of one shape class. */
+/** The measurements of one shape class. */
 export interface TunedClass {
-  /** Name, as {@linkcode shapeClass} gives it. */
+  /** Name, as returned by {@linkcode shapeClass}. */
   readonly shapeClass: string;
   /** The class's product with the most work. */
   readonly problem: MatmulProblem;
-  /** Milliseconds of one product by tile, the default first; none where time ran out. */
+  /** Milliseconds of one product by tile, the default first; empty if time ran out. */
   readonly measured: readonly { readonly tile: MatmulTile; readonly milliseconds: number }[];
   /** The fastest by 3 % or more, else the default. */
   readonly tile: MatmulTile;
@@ -36,8 +36,8 @@ const sampleMultiplyAdds = 2 ** 26;
 const worthwhile = 0.97;
 
 /**
- * Measures the tiles of every shape class among `problems`, in turn, and gives the fastest. The tiles in use are left as they
- * were: give {@linkcode tilesOf} the result, and that to `tuningOf(gpu).use`.
+ * Measures the tiles of every shape class among `problems` in turn and returns the fastest. The tiles in use don't change:
+ * pass the result to {@linkcode tilesOf}, and that to `tuningOf(gpu).use`.
  *
  * @example
  * ```ts no-run
@@ -76,14 +76,14 @@ export async function tuneMatmul(
   }
 }
 
-/** The tiles to use after {@linkcode tuneMatmul}: those of the classes that were measured. */
+/** The tiles to use after {@linkcode tuneMatmul}: those of all classes that were measured. */
 export function tilesOf(classes: readonly TunedClass[]): TunedTiles {
   return new Map(
     classes.flatMap(({ shapeClass, measured, tile }) => measured.length > 0 ? [[shapeClass, tile]] : []),
   );
 }
 
-/** A product of the same class that takes milliseconds, not a second: its rate no longer depends on rows or matrices. */
+/** A product of the same class that takes milliseconds, not a second; it is large enough to run at the same rate. */
 function shortened({ problem, calls }: ObservedProblem): ObservedProblem {
   const { m, n, k, batch } = problem;
   const rows = Math.min(m, 1024);
@@ -121,7 +121,7 @@ interface Measurement {
   readonly deadline: number;
 }
 
-/** The median time of each tile, sampled in turn so that whatever else the machine does meets all of them alike. */
+/** The median time of each tile, sampled in turn so that other load on the machine affects all of them alike. */
 async function measureTiles(gpu: Gpu, { name, problem, tiles, deadline }: Measurement) {
   const product = new Product(gpu, problem);
   try {

@@ -12,8 +12,8 @@ export interface ObservedProblem {
 }
 
 /**
- * What matrix products on one device are planned by: tiles that were measured to be fast there, where they suit the
- * product, else the default table. All tiles give the same bits, so tuning changes times and nothing else; nothing is
+ * Plans the matrix products of one device: with tiles that were measured to be fast there if they suit the product,
+ * otherwise with the default table. All tiles give the same bits, so tuning changes times and nothing else; nothing is
  * measured unless {@linkcode tuneMatmul} is called.
  */
 export class Tuning {
@@ -25,7 +25,7 @@ export class Tuning {
     return this.#tiles;
   }
 
-  /** Takes tiles in use from now on, instead of those before. */
+  /** Uses these tiles from now on, instead of those before. */
   use(tiles: TunedTiles): void {
     this.#tiles = new Map(tiles);
   }
@@ -38,7 +38,7 @@ export class Tuning {
     return planMatmul(problem, tile !== undefined && isCandidate(problem, tile) ? tile : undefined);
   }
 
-  /** The distinct products that `body` records, in the order they come. */
+  /** Returns the distinct products that `body` records, in their order. */
   async observe(body: () => Promise<void>): Promise<ObservedProblem[]> {
     const seen = new Map<string, { problem: MatmulProblem; calls: number }>();
     this.#seen = seen;
@@ -61,7 +61,7 @@ export class Tuning {
 const tunings = new WeakMap<Gpu, Tuning>();
 
 /**
- * What matrix products on a device are planned by.
+ * Returns the tuning of a device.
  *
  * @example
  * ```ts no-run

@@ -28,7 +28,7 @@ const affineKernel = new Kernel({
 });
 
 /**
- * Rows that one thread adds up for the gradients of γ and β. Always the same, counted from the first row that the
+ * Rows that one thread sums for the gradients of γ and β. Always the same, counted from the first row that the
  * parameters apply to: the order of a member's sums depends on its own rows alone, and rows appended with a gradient of
  * zero change nothing.
  */

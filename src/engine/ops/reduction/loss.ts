@@ -18,13 +18,13 @@ const gradientKernel = new Kernel({
   bindings: ["read", "read", "write", "write"],
 });
 
-/** The label of a row that takes no part in {@linkcode crossEntropy}. */
+/** The label of rows that {@linkcode crossEntropy} ignores. */
 export const ignoredLabel = -100;
 
 /**
- * Softmax cross-entropy of `logits` […, K] against `labels` (i32, […]): one loss a row, in the shape of the labels.
+ * Softmax cross-entropy of `logits` […, K] against `labels` (i32, […]): one loss for each row, in the shape of the labels.
  * Rows labelled {@linkcode ignoredLabel} have loss and gradient 0; any other label outside 0…K−1 makes the loss NaN.
- * Weigh and add the rows to make a scalar: `sum(mul(crossEntropy(logits, labels), weights))`.
+ * Weight and sum the rows for a scalar loss: `sum(mul(crossEntropy(logits, labels), weights))`.
  *
  * @throws {TypeError} when the shapes don't agree.
  */
@@ -51,7 +51,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
 }
 
 /**
- * Binary cross-entropy of logits against targets in [0, 1], one loss an element: max(x, 0) − x·t + log(1 + e^−|x|),
+ * Binary cross-entropy of logits against targets in [0, 1], one loss for each element: max(x, 0) − x·t + log(1 + e^−|x|),
  * which neither overflows nor takes the logarithm of 0. No gradient goes to the targets.
  *
  * @throws {TypeError} when the shapes differ.

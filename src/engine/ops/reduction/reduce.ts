@@ -29,7 +29,7 @@ export interface ReduceOptions {
 function axesOf(x: Tensor, options: ReduceOptions): number[] {
   const axes = (options.axes ?? x.shape.map((_, i) => i)).map((axis) => normalizeAxis(axis, x.ndim));
   if (new Set(axes).size !== axes.length) {
-    throw new TypeError(`Cannot reduce axes ${formatShape(axes)}: an axis is named twice`);
+    throw new TypeError(`Cannot reduce axes ${formatShape(axes)}: an axis occurs twice`);
   }
   return axes.sort((a, b) => a - b);
 }

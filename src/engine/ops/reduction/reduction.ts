@@ -22,17 +22,17 @@ const rowKernel = new Kernel({
 export type Reduction = "SUM" | "MAX" | "SUM_OF_SQUARES";
 
 /**
- * Longest run that one thread reduces down columns, or the threads of one job along a row; longer ones are reduced in
- * chunks of this, then the chunks. Always the same, so that zeros after the real terms leave the order of these, and so
- * the bits of the sum, as they are.
+ * Longest run that one thread reduces down a column, or the threads of one job along a row. Longer runs are reduced in
+ * chunks of this length, then the chunks are. Always the same, so that zeros after the real terms don't change the order
+ * of these, nor the bits of the sum.
  */
 const chunkLength = { columns: 64, row: 1024 } as const;
 
-/** What {@linkcode reduceMiddle} needs to know. */
+/** Options of {@linkcode reduceMiddle}. */
 export interface ReduceMiddleOptions {
   readonly op: Reduction;
   readonly extents: readonly [outer: number, length: number, inner: number];
-  /** Takes the result, outer · inner numbers; a new tensor [outer, 1, inner] by default. */
+  /** Where to write the result, outer · inner numbers; a new tensor [outer, 1, inner] by default. */
   readonly into?: Tensor | undefined;
 }
 

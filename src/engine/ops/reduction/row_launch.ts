@@ -4,20 +4,21 @@ import type { Tensor } from "../../tensor.ts";
 import { gridOf, launch } from "../launch.ts";
 
 /**
- * Threads a row and rows a workgroup. On a GPU neighbouring threads read neighbouring columns; to a CPU that is nothing,
- * and barriers are very expensive. The order of a sum depends on LANES, so it is one number an adapter class.
+ * Threads for each row, and rows for each workgroup. On a GPU, neighbouring threads should read neighbouring columns; a CPU
+ * doesn't gain from that, and barriers are very expensive there. The order of a sum depends on LANES, so each adapter class
+ * has one value.
  */
 const lanes: Readonly<Record<AdapterClass, { LANES: number; GROUPS: number }>> = {
   cpu: { LANES: 1, GROUPS: 8 },
   gpu: { LANES: 32, GROUPS: 2 },
 };
 
-/** What {@linkcode launchRows} needs to know. */
+/** Options of {@linkcode launchRows}. */
 export interface RowLaunchOptions {
   readonly tensors: readonly Tensor[];
   /** Words of the uniform struct, of which the first two are the numbers of rows and of columns. */
   readonly params: readonly [rows: number, columns: number, ...others: number[]];
-  /** Jobs, where they aren't the rows. */
+  /** Number of jobs; the number of rows by default. */
   readonly jobs?: number;
   readonly constants?: Readonly<Record<string, KernelConstant>>;
 }
