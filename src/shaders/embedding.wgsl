@@ -1,8 +1,8 @@
 // Rows of a table by index, and the gradient of the table in a fixed order (no atomics).
 //
 // forward:  y[i, d] = table[member(i), ids[i], d] for n ids; member(i) = i / idsPerTable. An id outside the table gives
-//           NaN, so that it can't go unseen. HALF: the table is of pairs of f16, the first in the low bits.
-// chain:    next[i] is the next place of ids[i] after i within its member (n where none), and first[i] says whether i
+//           NaN, so that it can't go unnoticed. HALF: the table is of pairs of f16, the first in the low bits.
+// chain:    next[i] is the next position of ids[i] after i within its member (n where none), and first[i] says whether i
 //           is the first place of its id. One thread an id.
 // gradient: the thread of a first place adds dy over its chain, in order, into dtable, which is zero before.
 // forward and gradient: one thread a value of d. 64 threads a workgroup; workgroups are counted along x, then y.

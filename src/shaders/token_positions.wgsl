@@ -1,4 +1,4 @@
-// Places of tokens in their rows [rows, length], counted as fairseq does (`make_positions`): y[r, t] = padding + the number of
+// Positions of tokens in their rows [rows, length], counted as fairseq does (`make_positions`): y[r, t] = padding + the number of
 // s <= t with ids[r, s] != padding where ids[r, t] != padding, else padding itself.
 //
 // One thread a row, 64 a workgroup; workgroups are counted along x, then y.

@@ -1,11 +1,11 @@
-// What all attention kernels have in common, included by each of them: where things lie, and what a score gets.
+// Shared by all attention kernels: the memory layout, and the scale and mask of a score.
 //
 //   y = softmax(scale·QKᵀ + mask)·V, a head of a sequence at a time       Q: queries × size, K, V: keys × size
 //
 // Every row of Q, K, V and of their gradients is read and written by four elements; offsets and distances of rows are
 // counted in such vectors, and a head is CHUNKS = params.chunks of them wide. Sequences follow each other without gaps; a
-// head's columns are neighbours in a row. The gradients of Q, K and V lie as Q, K and V do, y and its gradient as rows
-// of heads·size. `rows` holds what the backward pass must know of each query, [sequence, head, query]: the largest
+// head's columns are neighbours in a row. The gradients of Q, K and V have the layout of Q, K and V; y and its gradient are rows
+// of heads·size. `rows` holds what the backward pass needs to know about each query, [sequence, head, query]: the largest
 // score, 1 / Σ e^(score − largest), and D = Σ y∘dy. The first two are kept apart, and not as the one number
 // largest + log Σ, because that rounds Σ away where scores are large.
 //

@@ -1,5 +1,5 @@
-// What the kernels of both families have in common that compute gradients of attention, with the weights made anew from
-// what the forward pass kept in `rows`.
+// Shared by the gradient kernels of both families. They recompute the attention weights from what the forward pass kept in
+// `rows`.
 //
 //   queries   hold queries and pass over the keys:    dQ = scale·Σ ds·k, and D = Σ y∘dy goes into `rows`
 //   keys      (OF_KEYS) hold keys and pass over the queries:    dV = Σ w·dy, dK = scale·Σ ds·q; run after `queries`
@@ -10,8 +10,8 @@
 // block's sums are chains of their own, in ascending order, added to what there is: hidden keys, and queries whose dy is 0,
 // add +0 and change no bit. JOINED: dK and dV lie in one tensor, bound once, as dk.
 //
-// Source: T. Dao, "FlashAttention-2" (arXiv 2307.08691), algorithm 2, in two kernels because WGSL can't add up floats
-// from several workgroups.
+// Source: T. Dao, "FlashAttention-2" (arXiv 2307.08691), algorithm 2, in two kernels because WGSL has no atomic
+// addition of floats.
 //@include "attention.wgsl"
 
 @group(0) @binding(5) var<storage, read> dy: array<vec4f>;

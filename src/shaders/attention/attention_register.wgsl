@@ -2,15 +2,15 @@
 // barriers.
 //
 // Layout: a workgroup is one subgroup of LANES and makes ROWS·LANES rows of y: lane l those of the queries l,
-// l + LANES, .... Keys come BLOCK at a time. Loads are what costs on these adapters: the lanes load PARTS = LANES / BLOCK
+// l + LANES, .... Keys come BLOCK at a time. Loads dominate the cost on these adapters: the lanes load PARTS = LANES / BLOCK
 // chunks of all these keys at once, lane l chunk l / BLOCK of key l % BLOCK, and broadcast them. LOADS·PARTS = CHUNKS.
 //
-// A block of keys is taken in at once: y = fade·y + Σ e^(score − largest)·v, fade = e^(largest before − largest after).
+// A block of keys is processed at once: y = fade·y + Σ e^(score − largest)·v, fade = e^(largest before − largest after).
 // The block's sum is a chain of its own that starts at +0, so that a block of hidden keys adds +0 and multiplies by 1: it
 // changes no bit. Chains run over elements of the head, then over keys, in ascending order.
 //
-// Loads go through the arrays `held` and `passing`, in loops whose length the compiler doesn't know: each load or store
-// that it sees becomes dozens of branches, one for a lane's element, and it takes seconds over a few hundred.
+// Loads go through the arrays `held` and `passing`, in loops whose length the compiler doesn't know: an unrolled
+// load or store becomes dozens of branches, one for each lane's element, and compiling a few hundred takes seconds.
 //
 // Source: T. Dao, "FlashAttention-2" (arXiv 2307.08691), algorithm 1, with lanes for its blocks of queries.
 //@include "attention.wgsl"

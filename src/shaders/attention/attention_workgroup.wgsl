@@ -1,10 +1,10 @@
-// Attention forward for GPUs: a workgroup makes ROWS rows of y; K and V pass through workgroup memory, BLOCK keys at a time.
+// Attention forward for GPUs: a workgroup computes ROWS rows of y; K and V pass through workgroup memory, BLOCK keys at a time.
 //
 // Layout: SLICES threads share a query, each with SLICE·4 elements of it and of its sums in registers; thread t has query
 // t % ROWS and slice t / ROWS, so that neighbours read the same words of K and V and neighbouring ones of `parts`. A
-// score is the sum of its slices' chains, in order; each thread adds it up for itself, twice, to spare registers.
+// score is the sum of its slices' chains, in order; each thread sums it on its own, twice, to save registers.
 //
-// A block of keys is taken in at once: y = fade·y + Σ e^(score − largest)·v, fade = e^(largest before − largest after).
+// A block of keys is processed at once: y = fade·y + Σ e^(score − largest)·v, fade = e^(largest before − largest after).
 // The block's sum is a chain of its own that starts at +0, so that a block of hidden keys adds +0 and multiplies by 1: it
 // changes no bit.
 //

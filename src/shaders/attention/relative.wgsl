@@ -1,4 +1,4 @@
-// Terms of attention scores that depend on how far a query stands from a key, taken out of products with a table of
+// Terms of attention scores that depend on the distance of a query from a key, gathered from products with a table of
 // positions, and the gradients of these products.
 //
 // forward:  scores[s, h, i, j] += a[s, i, h, row(i − j)] (BY_QUERIES) + b[s, j, h, row(i − j)] (BY_KEYS)
@@ -9,8 +9,8 @@
 // from `first` on. rows[d + reach − 1] is the row of distance d; of row r are the distances from starts[r] − (reach − 1) to
 // before starts[r + 1] − (reach − 1).
 //
-// One thread a score, or a value of product. A workgroup is a square of 8 by 8, so that walks along diagonals share what they
-// read; workgroups are counted along x, then y.
+// One thread a score, or a value of product. A workgroup is a square of 8 by 8, so that threads along a diagonal share what
+// they read; workgroups are counted along x, then y.
 
 struct Params { sequences: u32, heads: u32, length: u32, first: u32, count: u32, reach: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

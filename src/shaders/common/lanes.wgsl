@@ -1,5 +1,5 @@
-// Sums and maxima over the LANES threads that share one job, GROUPS jobs a workgroup. The order of
-// the additions depends on LANES alone. With one lane there is no barrier, which on a CPU adapter is what counts.
+// Sums and maxima over the LANES threads that share one job, GROUPS jobs in each workgroup. The order of the additions
+// depends on LANES alone. With one lane there is no barrier; on a CPU adapter barriers dominate the cost.
 //
 // Workgroup layout of the kernels: @workgroup_size(LANES, GROUPS), LANES a power of two.
 

@@ -1,9 +1,9 @@
-// Elementary functions that every kernel of activations includes: with bounded error on every adapter
-// (drivers' own tanh overflows, and pow of a negative base is NaN).
+// Elementary functions with bounded error on every adapter (drivers' own tanh overflows, and their pow of a negative base
+// is NaN).
 
 // e^v = 2^n·e^r with v = n·ln 2 + r, |r| <= ln 2 / 2: ln 2 in two parts (Cody & Waite) and a polynomial of degree 7
-// (Cephes expf), so the relative error stays below 2e-7 over the whole range. The power of two goes in by two factors, which
-// gives denormals and overflow to infinity their due. NaN stays NaN: clamp alone would hide it on some drivers.
+// (Cephes expf), so the relative error stays below 2e-7 over the whole range. The power of two is applied as two factors, so that
+// denormals and overflow to infinity come out right. NaN stays NaN: clamp alone would hide it on some drivers.
 fn exp_(v: vec4f) -> vec4f {
   let x = clamp(v, vec4f(-104), vec4f(89));
   // Rounded by adding 1.5·2^23: a float's conversion to an integer costs CPU drivers more than all the rest.

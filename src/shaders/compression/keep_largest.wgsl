@@ -1,5 +1,5 @@
-// Keeps the k elements of largest magnitude of each member, over several tensors together, and puts 0 in place of all
-// others; of equal magnitudes those that come first are kept.
+// Keeps the k elements of largest magnitude of each member, over several tensors together, and sets all others to 0; of
+// equal magnitudes the first are kept.
 //
 // An element's place in that order is its key: the complement of its magnitude's bits, then its index, which counts through
 // the member's tensors. `state` holds, for each member, the digits found so far of the k-th smallest key, and how many of

@@ -1,5 +1,5 @@
 // Moves matrices between their tensors and the padded rows that QR and Jacobi work on: N stacks of `count` rows, `stride`
-// floats each, of which `length` count. Scalars throughout: these kernels run once a decomposition.
+// floats each, of which `length` count. They work on scalars, as they run only once for each decomposition.
 //
 // inspect:  stats [N, 2] of x [N, size]: the bits of the largest |x|, and 2^32 − 1 − the first index that isn't finite
 //           (0 where all are). Zero to begin with. One thread 256 values.

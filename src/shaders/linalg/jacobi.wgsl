@@ -4,7 +4,7 @@
 //
 // rows [N, n, width] of vec4, n a multiple of 4: rotated in place. cosines [sweeps + 1, N]: the bits of the largest |cos|
 // between rows met in each sweep; a stack whose last sweep met none above the tolerance is left alone, so its bits don't
-// depend on the other stacks. Rows shorter than 2^-50 are zero for our purposes: they neither rotate nor count.
+// depend on the other stacks. Rows shorter than 2^-50 count as zero: they neither rotate nor enter the cosines.
 //
 // Round r of a tournament of `blocks` (even): pair 0 is (r, blocks − 1), pair k is (r + k, r − k) modulo blocks − 1; all pairs
 // meet once in blocks − 1 rounds.

@@ -1,5 +1,5 @@
 // One round of one-sided block Jacobi (Bečka, Okša & Vajteršic, arXiv 1401.2720) on N stacks of rows, for CPU adapters whose
-// subgroups have 8 lanes: the rows are taken by sixteens, 8 at the top and 8 at the bottom, and rotated so that the first
+// subgroups have 8 lanes: the rows are processed in groups of sixteen, 8 at the top and 8 at the bottom, and rotated so that the first
 // `head` vec4s of each at the top come nearer to orthogonal to each at the bottom. What follows in the rows (the transformation
 // so far) is rotated along.
 //
@@ -11,9 +11,9 @@
 // A workgroup is one subgroup, and one sixteen its job: nothing is loaded twice, and nothing waits at a barrier. Lane l
 // stands for row l of the top and row l of the bottom.
 // 1. The Gram matrix G of the 16 rows: gt{i} and gb{i} are its row of top i and of bottom i, of which lane l holds the columns of
-//    top l and bottom l. Top by top and bottom by bottom count as orthogonal: it's their turn in other rounds.
+//    top l and bottom l. Rows within the top and within the bottom count as orthogonal: other rounds rotate them.
 // 2. Two-sided Jacobi on G, 8 pairs at once: each lane rotates its own two columns, then all of them rotate the rows by
-//    what the others tell. The bottom goes round by one, columns by a shuffle and rows by renaming; after 8 rounds each of
+//    the angles of the others. The bottom goes round by one, columns by a shuffle and rows by renaming; after 8 rounds each of
 //    it has met all of the top and stands where it began. w gathers the rotations.
 // 3. The rows become wᵀ·rows, each lane a vec4 of all 16 at a time.
 // w is orthogonal to rounding whatever the error of G, so that the squares in G cost sweeps, not accuracy.

@@ -1,5 +1,5 @@
-// The Jacobi rotation of a pair of rows, for the block kernels. Rows shorter than 2^-50 are zero for our purposes: they
-// neither rotate nor count.
+// The Jacobi rotation of a pair of rows, for the block kernels. Rows shorter than 2^-50 count as zero: they neither
+// rotate nor enter the cosines.
 const negligible = 0x1p-100f;
 
 // sin θ and tan(θ/2) of the rotation x − s·(y + h·x), y + s·(x − h·y) (Rutishauser) that makes a pair orthogonal, from ‖x‖²,

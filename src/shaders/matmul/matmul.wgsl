@@ -38,7 +38,7 @@ fn bias_of(at: u32) -> f32 {
   return 0.0;
 }
 
-// With SCALED, alpha is one number for each outer matrix, bound in place of the bias, which is then none.
+// With SCALED, there is one alpha for each outer matrix; they are bound in place of the bias, of which there is none then.
 fn alpha_of(outer: u32) -> f32 {
 //@if SCALED
   return bias[outer];

@@ -4,22 +4,22 @@
 //   op(A): m x k, op(B): k x n, op(A1): m x k1, op(B1): k1 x n; C, residual, slope: m x n; bias: n entries
 //
 // Every C element is one chain acc = fma(a, b, acc) over k = 0, 1, ..., then over k1, started at 0 (ACCUMULATE: at the
-// value in C). With ACCUMULATE or a second product alpha is 1. Tile shape and layout therefore never change a bit of the result on
+// value in C). With ACCUMULATE or a second product alpha is 1. So tile shape and layout never change a bit of the result on
 // one adapter (WGSL leaves it to the adapter whether fma rounds once or twice; Mesa's software driver rounds twice).
 //
 // Bindings (all strides and offsets in elements; matrix z of the batch has outer = z / batchInner, inner =
 // z % batchInner, and starts at Offset + outer * Outer + inner * Inner; stored rows are Row elements apart):
-//   a, b      of the first product, a1, b1 of the second (with SECOND, then TERMS is 2); A stored m x k, or k x m with TRANSPOSE_A; B stored
-//             k x n, or n x k with TRANSPOSE_B. VEC_A, VEC_B: read by four elements at once along their stored rows, for
-//             which offset and strides are multiples of 4, and what follows a row's extent up to one may be read (A: 0, B: -0). HALF_B: B is of pairs
-//             of f16 (B1 is not)
+//   a, b      of the first product, a1, b1 of the second (with SECOND, then TERMS is 2); A stored m x k, or k x m with
+//             TRANSPOSE_A; B stored k x n, or n x k with TRANSPOSE_B. VEC_A, VEC_B: four elements are read at once along
+//             stored rows. Offset and strides are then multiples of 4, and from a row's end to the next multiple of 4 A
+//             holds 0 and B holds -0. HALF_B: B consists of pairs of f16 (B1 does not)
 //   c         m x n
 //   bias      where params.hasBias is 1; with SCALED, alpha of each outer matrix instead; residual with RESIDUAL, slope with
-//             SLOPE: placed as C
+//             SLOPE: in the layout of C
 //
-// Layout: a workgroup is LANES threads in a row and makes (A_LOADS * SHARE) x (COLUMNS * WIDTH * LANES) elements of C. Lane l has,
-// of each of COLUMNS groups of WIDTH * LANES columns, the WIDTH neighbours from l * WIDTH on: 4 where rows of B run along n and
-// are read by four (WIDE), else 1. Loads are what costs on these adapters. With SHARED, SHARE = LANES = the subgroup
+// Layout: a workgroup is LANES threads in a row and computes (A_LOADS * SHARE) x (COLUMNS * WIDTH * LANES) elements of C. Of
+// each of COLUMNS groups of WIDTH * LANES columns, lane l has the WIDTH neighbours from l * WIDTH on: 4 if rows of B run along
+// n and are read four elements at a time (WIDE), else 1. Loads dominate the cost on these adapters. With SHARED, SHARE = LANES = the subgroup
 // size: the lanes load the tile's A together and broadcast it, so that no element of the tile's A or B is loaded
 // twice. Without, SHARE = 1 and each thread loads its A_LOADS rows itself. The grid is flat: workgroup
 // x + y * (grid width) makes tile (id % tilesN, id / tilesN % tilesM) of matrix id / (tilesN * tilesM).

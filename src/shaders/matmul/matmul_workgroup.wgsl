@@ -3,10 +3,10 @@
 //   C = act(alpha * op(A) op(B) [+ op(A1) op(B1)] + bias) [+ residual]     and, on request, slope = act'(...)
 //
 // Formula, bindings and strides are those of matmul_register.wgsl, and so is the order of the sums: every C element is one
-// chain acc = fma(a, b, acc), so that tile shape and layout never change a bit of the result on one adapter. SPLIT alone does: a
+// chain acc = fma(a, b, acc), so that tile shape and layout never change a bit of the result on one adapter. Only SPLIT does: a
 // workgroup then sums SPLIT of the k axis only and matmul_sum.wgsl adds up the parts.
 //
-// Layout: a workgroup is THREADS x THREADS and makes (THREADS * ROWS) x (THREADS * COLUMNS) elements of C, DEPTH of
+// Layout: a workgroup is THREADS x THREADS and computes (THREADS * ROWS) x (THREADS * COLUMNS) elements of C, DEPTH of
 // the k axis at a time; thread (x, y) has the rows y, y + THREADS, ... and the columns x, x + THREADS, ..., so that
 // neighbours read neighbouring words of workgroup memory and write neighbouring elements of C. Global loads run
 // along the axis that is contiguous in the stored matrix; one word of padding keeps the transposing stores of them

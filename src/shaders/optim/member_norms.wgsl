@@ -1,6 +1,6 @@
 // The factor that brings each member's gradient, all its tensors together, to a norm of at most maxNorm:
-// min(1, maxNorm / (‖g‖₂ + 1e-6)). `squares` sums the squares of each piece of a member, as `optimizer.wgsl` cuts
-// them: partial[member, chunk]. `factors` adds these up. The order of both sums is fixed by the pieces of one member.
+// min(1, maxNorm / (‖g‖₂ + 1e-6)). `squares` sums the squares of each chunk of a member (see `optimizer.wgsl`):
+// partial[member, chunk]. `factors` adds these up. The order of both sums depends only on the chunks of one member.
 //
 // COOPERATIVE: a workgroup of 64 threads a sum, by strides of 64 and then a tree; else one thread a sum, in order.
 // Workgroups are counted along x, then y.

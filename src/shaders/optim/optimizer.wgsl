@@ -5,10 +5,10 @@
 // adamw: p −= rate·decay·p; m = β₁m + (1 − β₁)g; v = β₂v + (1 − β₂)g²; p −= rate·(m/c₁)/(√(v/c₂) + ε), with the bias
 //        corrections cᵢ = 1 − βᵢᵗ from the host (Loshchilov & Hutter, arXiv 1711.05101)
 //
-// chunks [.., 4] cuts what one member has of each parameter into pieces: where the parameter starts in the moments'
-// buffer, its elements a member, where the piece starts among these, its length. Gradients and parameters start
+// chunks [.., 4] divides one member's part of each parameter: where the parameter starts in the moments' buffer, its elements
+// per member, where the chunk starts among these, its length. Gradients and parameters start
 // gradientShift and parameterShift further (modulo 2³²).
-// One workgroup of 64 threads a piece of a member; workgroups are counted along x, then y.
+// One workgroup of 64 threads for each chunk of a member; workgroups are counted along x, then y.
 
 struct Params {
   firstChunk: u32, chunks: u32, total: u32, gradientShift: u32, parameterShift: u32,
@@ -25,7 +25,7 @@ struct Params {
 
 struct Piece { first: u32, end: u32, scale: f32 }
 
-// The elements of a workgroup; none for a member that rests.
+// The elements of a workgroup; none for an inactive member.
 fn pieceOf(group: vec3u, groups: vec3u) -> Piece {
   let i = group.x + group.y * groups.x;
   if (i >= params.total) { return Piece(0, 0, 0); }

@@ -1,7 +1,7 @@
 // Softmax cross-entropy of logits x [rows, columns] against labels [rows], with its gradient in the same pass:
 //   loss[row] = log Σ_j e^x_j − x_label,   dx[row] = softmax(x) − onehot(label)
 // A row with the label −100 is ignored: its loss and gradient are 0. Any other label outside the classes gives a NaN
-// loss, so that it can't go unseen; the host checks labels that it knows. Without GRADIENT there is no dx.
+// loss, so that it can't go unnoticed; the host checks labels that it knows. Without GRADIENT there is no dx.
 // A job is one row, LANES threads a job (see rows.wgsl).
 //@include "../common/math.wgsl"
 //@include "rows.wgsl"

@@ -1,8 +1,8 @@
 // Rows of params.columns floats, four at a time, for kernels whose job is one row.
 //
 // With VEC, columns is a multiple of 4 and arrays are bound as vec4f. Otherwise they are bound as f32, and a vec4 that
-// sticks out of its row holds zeros there: a sum has the same order, and so the same bits, either way, and a row keeps them
-// when it is padded with zeros to a multiple of 4.
+// reaches beyond its row holds zeros there. So a sum has the same order and the same bits either way, also when a row is
+// padded with zeros to a multiple of 4.
 //
 // Vec4 q of a row is lane q mod LANES's. A kernel calls row_of, then works on quads_of(row) vec4s, which is none beyond the
 // last row: no thread may leave before the barriers of the sums. Workgroups are counted along x, then y.

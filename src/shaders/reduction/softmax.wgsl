@@ -1,7 +1,7 @@
 // Softmax over the last axis of x [rows, columns], with an optional scale and additive mask, and its gradient.
 //
 // main:     y = softmax(scale·x + mask), or its logarithm where LOG; mask [rows / rowsPerMask, columns] is added to
-//           rowsPerMask neighbouring rows where MASKED. The maximum is taken off first, so nothing overflows.
+//           rowsPerMask neighbouring rows where MASKED. The maximum is subtracted first, so nothing overflows.
 // gradient: dx = scale·y·(dy − Σ dy·y), or dy − e^y·Σ dy where LOG, from the saved y.
 // A job is one row, LANES threads a job (see rows.wgsl). Columns that a mask drives to exactly 0 change nothing.
 //@include "../common/math.wgsl"
