@@ -1,8 +1,9 @@
-import { DeviceLostError, GpuValidationError, MissingFeatureError, OutOfMemoryError } from "../errors.ts";
+import { MissingFeatureError } from "../errors.ts";
 import { freeMemory } from "#webgpu-provider";
 import { BindGroupCache, type BufferRange } from "./bind_group_cache.ts";
 import { BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts";
 import { CommandStream, maxDispatches, type Workgroups } from "./command_stream.ts";
+import { DevicePoison } from "./device_poison.ts";
 import type { Kernel, KernelConstant } from "./kernel.ts";
 import { PipelineCache } from "./pipeline_cache.ts";
 import { Profiler } from "./profiler.ts";
@@ -46,8 +47,6 @@ export interface GpuStats extends PoolStats {
   readonly waitedMilliseconds: number;
 }
 
-const lossNoticeMilliseconds = 100;
-
 const float = new Float32Array(1);
 const word = new Uint32Array(float.buffer);
 
@@ -72,10 +71,9 @@ export class Gpu {
   readonly #pool: BufferPool;
   readonly #pipelines: PipelineCache;
   readonly #bindGroups: BindGroupCache;
+  readonly #poison: DevicePoison;
   readonly #maxIdleBytes: number;
   #rehearsal: Rehearsal | null = null;
-  #lost: string | null = null;
-  #errors: GPUError[] = [];
 
   /** Use {@linkcode openGpu}. */
   constructor(device: GPUDevice, adapter: AdapterDescription, maxIdleBytes: number) {
@@ -90,13 +88,7 @@ export class Gpu {
     this.#pool = new BufferPool(device, () => this.#stream.flush(), maxIdleBytes);
     this.#pipelines = new PipelineCache(device);
     this.#bindGroups = new BindGroupCache(device, this.#stream.params);
-    device.addEventListener("uncapturederror", (event) => {
-      event.preventDefault();
-      this.#errors.push((event as GPUUncapturedErrorEvent).error);
-    });
-    void device.lost.then((info) => {
-      this.#lost ??= info.message || info.reason;
-    });
+    this.#poison = new DevicePoison(device, (message) => this.#pipelines.placeOf(message));
   }
 
   /**
@@ -131,7 +123,7 @@ export class Gpu {
 
   /** Gives a buffer back to the pool. */
   release(buffer: PooledBuffer): void {
-    if (this.#lost === null) buffer.pool.release(buffer);
+    if (!this.#poison.isLost) buffer.pool.release(buffer);
   }
 
   /** Limit on bytes of buffers, in use and idle; idle ones are destroyed to make room for new ones. None by default. */
@@ -175,7 +167,7 @@ export class Gpu {
    * ```
    */
   rehearse<Result extends void | Promise<void>>(body: () => Result): PeakBytes<Result> {
-    this.#assertUsable();
+    this.#poison.assertUsable();
     if (this.#rehearsal !== null) {
       throw new TypeError("Cannot rehearse during another rehearsal: await it first");
     }
@@ -222,7 +214,7 @@ export class Gpu {
 
   /** Submits what was recorded, without waiting. */
   flush(): void {
-    this.#assertUsable();
+    this.#poison.assertUsable();
     this.#stream.flush();
   }
 
@@ -234,7 +226,7 @@ export class Gpu {
   async throttle(ahead = 2): Promise<number> {
     if (this.#enter() !== null) return 0;
     const unfinished = await this.#stream.throttle(ahead);
-    this.#assertUsable();
+    this.#poison.assertUsable();
     return unfinished;
   }
 
@@ -255,26 +247,17 @@ export class Gpu {
       // Readbacks that are started together share a submit.
       await Promise.resolve();
       this.#stream.flush();
-      await staging.mapAsync(1).catch((error) => this.#explain(error));
-      this.#assertUsable();
+      await staging.mapAsync(1).catch((error) => this.#poison.explain(error));
+      this.#poison.assertUsable();
       return staging.getMappedRange().slice(0, bytes);
     } finally {
       staging.destroy();
     }
   }
 
-  /** Throws the cause of a failed readback; a lost device may be reported a little after the failure. */
-  async #explain(error: unknown): Promise<never> {
-    this.#assertUsable();
-    const patience = new Promise((resolve) => setTimeout(resolve, lossNoticeMilliseconds));
-    await Promise.race([this.device.lost, patience]);
-    this.#assertUsable();
-    throw error;
-  }
-
   /** Releases the device; later calls throw {@linkcode DeviceLostError}. */
   close(): void {
-    this.#lost ??= "it was closed";
+    this.#poison.lose("it was closed");
     this.device.destroy();
   }
 
@@ -285,7 +268,7 @@ export class Gpu {
 
   /** The rehearsal that the caller belongs to; null if its commands go to the device. */
   #enter(): Rehearsal | null {
-    this.#assertUsable();
+    this.#poison.assertUsable();
     if (this.#rehearsal === null || this.#rehearsal.includesCaller) return this.#rehearsal;
     throw new TypeError("Cannot use the GPU device while others rehearse on it: await their rehearsal first");
   }
@@ -293,27 +276,4 @@ export class Gpu {
   #assertMade({ pool }: PooledBuffer): void {
     if (pool !== this.#pool) throw new TypeError("Cannot use a tensor made in a rehearsal: it has no memory");
   }
-
-  #assertUsable(): void {
-    if (this.#lost !== null) {
-      throw new DeviceLostError(
-        `Cannot use the GPU device: ${this.#lost}; open a new one and reload from a checkpoint`,
-      );
-    }
-    if (this.#errors.length === 0) return;
-    const [first, ...rest] = this.#errors as [GPUError, ...GPUError[]];
-    this.#errors = [];
-    const more = rest.length > 0 ? ` (and ${rest.length} more)` : "";
-    if (isOutOfMemory(first)) {
-      throw new OutOfMemoryError(`Cannot allocate GPU memory: ${first.message}${more}`);
-    }
-    const place = this.#pipelines.placeOf(first.message);
-    throw new GpuValidationError(
-      `Cannot trust results since the last readback: ${place ? `${place}: ` : ""}${first.message}${more}`,
-    );
-  }
-}
-
-function isOutOfMemory(error: GPUError): boolean {
-  return error.constructor.name === "GPUOutOfMemoryError";
 }
