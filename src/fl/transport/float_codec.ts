@@ -56,7 +56,7 @@ const bf16Schema = z.strictObject({ name: z.literal("bf16") });
 /** The choice `f32`. */
 export const f32: CodecKind<typeof f32Schema> = {
   name: "f32",
-  summary: "every bit, 4 bytes a value",
+  summary: "every bit",
   schema: f32Schema,
   create: () => f32Codec,
 };
@@ -65,7 +65,7 @@ export const f32: CodecKind<typeof f32Schema> = {
 export const f16: CodecKind<typeof f16Schema> = {
   name: "f16",
   summary:
-    "IEEE half precision: 2 bytes a value, 11 bits of it, from 2^-24 to 65504; larger ones become ±65504",
+    "the nearest number in half precision, at most 65504: 11 bits from 2^-14 on, multiples of 2^-24 below",
   schema: f16Schema,
   create: () => f16Codec,
 };
@@ -73,7 +73,7 @@ export const f16: CodecKind<typeof f16Schema> = {
 /** The choice `bf16`. */
 export const bf16: CodecKind<typeof bf16Schema> = {
   name: "bf16",
-  summary: "bfloat16: 2 bytes a value, 8 bits of it, the range of f32",
+  summary: "the nearest bfloat16: 8 bits, the range of f32",
   schema: bf16Schema,
   create: () => bf16Codec,
 };

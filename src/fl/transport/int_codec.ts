@@ -132,7 +132,8 @@ const int4Schema = z.strictObject({ name: z.literal("int4") });
 /** The choice `int8`. */
 export const int8: CodecKind<typeof int8Schema> = {
   name: "int8",
-  summary: "8 bits a value and a scale a row, stochastic rounding (QSGD, arXiv 1610.02132)",
+  summary:
+    "whole multiples of a row's largest magnitude over 127, rounded at random (QSGD, arXiv 1610.02132)",
   schema: int8Schema,
   create: () => int8Codec,
 };
@@ -140,7 +141,7 @@ export const int8: CodecKind<typeof int8Schema> = {
 /** The choice `int4`. */
 export const int4: CodecKind<typeof int4Schema> = {
   name: "int4",
-  summary: "4 bits a value and a scale a row, stochastic rounding (QSGD, arXiv 1610.02132)",
+  summary: "whole multiples of a row's largest magnitude over 7, rounded at random (QSGD, arXiv 1610.02132)",
   schema: int4Schema,
   create: () => int4Codec,
 };

@@ -136,7 +136,8 @@ const topKSchema = z.strictObject({
 /** The choice `topk`. */
 export const topK: CodecKind<typeof topKSchema> = {
   name: "topk",
-  summary: "the share of values of largest magnitude, for error feedback (arXiv 1901.09847)",
+  summary:
+    "the `share` of values of largest magnitude; others wait for a later round (error feedback, arXiv 1901.09847)",
   schema: topKSchema,
   create: ({ share }) => topKCodec(share),
 };

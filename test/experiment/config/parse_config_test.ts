@@ -55,6 +55,26 @@ test("parseConfig() takes a block size or auto, checkpointing and a limit of mem
   }
 });
 
+test("parseConfig() takes a codec by its name or with its options, and says what is wrong with it", () => {
+  const codecOf = (codec: unknown) => parseConfig({ ...minimal, codec }).codec;
+  assert.deepEqual(parseConfig(minimal).codec, { name: "f32" });
+  assert.deepEqual(codecOf("int8"), { name: "int8" });
+  assert.deepEqual(codecOf("topk"), { name: "topk", share: 0.01 });
+  assert.deepEqual(codecOf({ name: "topk", share: 0.25 }), { name: "topk", share: 0.25 });
+  const names = '"f32" or "f16" or "bf16" or "int8" or "int4" or "topk"';
+  for (
+    const [codec, problem] of [
+      ["int9", `codec.name: expected ${names}, got "int9"; did you mean "int8"?`],
+      [{}, `codec.name: expected ${names}, got nothing`],
+      [{ name: "topk", share: 0 }, "codec.share: expected more than 0, got 0"],
+      [{ name: "topk", shre: 0.1 }, 'codec: unknown key "shre"; did you mean "share"?'],
+      [{ name: "int8", share: 0.1 }, 'codec: unknown key "share"; known are name'],
+    ] as const
+  ) {
+    assert.deepEqual(problemsOf({ ...minimal, codec }), [problem]);
+  }
+});
+
 test("parseConfig() names the nearest known key of a misspelt one, wherever it is", () => {
   assert.deepEqual(problemsOf({ ...minimal, clientPerRound: 2 }), [
     'top level: unknown key "clientPerRound"; did you mean "clientsPerRound"?',

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { type RandomKey, randomKey, tensor } from "../../../src/engine/mod.ts";
@@ -196,6 +197,26 @@ describe("codecConfig", () => {
 });
 
 describe("codecs", () => {
+  it("are in README's table, with what they do and the bytes of an example", async () => {
+    const readme = (await readFile(new URL("../../../README.md", import.meta.url), "utf8")).replaceAll(
+      / +/g,
+      " ",
+    );
+    const layers = Array.from({ length: 12 }, (_, layer) => `encoder.layer.${layer}.attention`);
+    const shapes = new Map(
+      layers.flatMap((layer) =>
+        ["query", "key", "value", "output"].flatMap((name): [string, number[]][] => [
+          [`${layer}.${name}.loraA`, [8, 768]],
+          [`${layer}.${name}.loraB`, [768, 8]],
+        ])
+      ),
+    );
+    for (const { name, summary } of codecs) {
+      const megabytes = createCodec(codecConfig.parse(name)).payloadBytes(shapes) / 1e6;
+      assert.ok(readme.includes(`| \`${name}\` | ${summary} | ${megabytes.toFixed(2)} |`), name);
+    }
+  });
+
   it("says which codecs lose nothing, and which need error feedback", () => {
     const named = (choose: (codec: Codec) => boolean) =>
       codecs.map(({ name }) => createCodec(codecConfig.parse(name))).filter(choose).map(({ name }) => name);
