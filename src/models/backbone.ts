@@ -1,20 +1,7 @@
 import { checkpoint, Module, type Tensor } from "../engine/mod.ts";
-import type { TokenBatch } from "./tokenizer/tokenizer.ts";
+import type { Columns, Inputs } from "./inputs.ts";
 
 export type { TokenBatch, Tokenizer } from "./tokenizer/tokenizer.ts";
-
-/** A padded batch of texts on the GPU. */
-export interface TokenTensors {
-  /** Token ids, u32 [..., T]. */
-  readonly inputIds: Tensor;
-  /** 1 for a token, 0 for padding, f32 [..., T]. */
-  readonly attentionMask: Tensor;
-  /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
-  readonly tokenTypeIds?: Tensor;
-}
-
-/** Rows of tokens on the host. */
-export type TokenRows = Pick<TokenBatch, "inputIds" | "tokenTypeIds" | "length">;
 
 /** What stands between the two layers of a classification head. */
 export type HeadActivation = "tanh" | "gelu" | "relu";
@@ -61,14 +48,14 @@ export abstract class Backbone extends Module {
   }
 
   /**
-   * Checks that the encoder has embeddings for every token of rows on the host. Accepts all tokens by default.
+   * Checks that the encoder can read rows on the host, such as that it has an embedding for every token. Accepts all by default.
    *
    * @throws {RangeError} naming the first token without one.
    */
-  checkTokens(_rows: TokenRows): void {}
+  checkInputs(_columns: Columns): void {}
 
   /** Token states [..., T, hiddenSize]. */
-  abstract encode(tokens: TokenTensors): Tensor;
+  abstract encode(inputs: Inputs): Tensor;
   /** One feature vector a text, [..., hiddenSize], for a classification head. */
-  abstract pool(states: Tensor, attentionMask: Tensor): Tensor;
+  abstract pool(states: Tensor, inputs: Inputs): Tensor;
 }

@@ -13,6 +13,7 @@ export * from "./errors.ts";
 export * from "./families.ts";
 export * from "./family.ts";
 export * from "./half_precision.ts";
+export * from "./inputs.ts";
 export * from "./load_encoder.ts";
 export * from "./open_pretrained.ts";
 export * from "./parameters.ts";

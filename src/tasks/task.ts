@@ -1,5 +1,5 @@
 import type { Tensor } from "../engine/mod.ts";
-import type { Tokenizer } from "../models/mod.ts";
+import type { Inputs, Tokenizer } from "../models/mod.ts";
 import type { OutputReader } from "./output_reader.ts";
 import type { TaskSet } from "./task_set.ts";
 
@@ -14,12 +14,11 @@ export interface PrepareOptions {
   readonly longQuestions?: "refuse" | "skip" | undefined;
 }
 
-/** What rows of tokens should be answered with, on the GPU. */
-export interface TargetTensors {
+/** Rows of a set on the GPU: what a model reads, and what it should answer. */
+export interface RowTensors {
+  readonly inputs: Inputs;
   /** [..., targetsPerRow]: i32 classes, or f32 numbers. */
   readonly targets: Tensor;
-  /** [..., T]: 1 for a token, 0 for padding. */
-  readonly attentionMask: Tensor;
 }
 
 /** Scores by name, such as `accuracy`. */
@@ -58,7 +57,7 @@ export interface Task<Example = unknown, Prediction = unknown, Set extends TaskS
    *
    * @param outputs [..., K] or [..., T, K].
    */
-  losses(outputs: Tensor, rows: TargetTensors): Tensor;
+  losses(outputs: Tensor, rows: RowTensors): Tensor;
   /** Reads what outputs say of each example, in the order of examples. */
   predictor(set: Set): OutputReader<Prediction[]>;
   /**

@@ -1,5 +1,5 @@
 import { type Gpu, Module, type Tensor } from "../engine/mod.ts";
-import type { Backbone, TokenTensors } from "../models/mod.ts";
+import type { Backbone, Inputs } from "../models/mod.ts";
 import { createHead, type Head, PooledHead } from "./heads/head.ts";
 import type { Task } from "./task.ts";
 
@@ -37,8 +37,8 @@ export class TaskModel extends Module {
   }
 
   /** Outputs [..., K] of texts [..., T], or [..., T, K] where the task asks for each token's. */
-  forward(tokens: TokenTensors): Tensor {
-    return this.head.forward(this.encoder.encode(tokens), tokens.attentionMask, this.encoder);
+  forward(inputs: Inputs): Tensor {
+    return this.head.forward(this.encoder.encode(inputs), inputs, this.encoder);
   }
 
   /** The same model with its encoder's checkpointing on or off. */

@@ -1,9 +1,9 @@
 import { ignoredLabel } from "../engine/mod.ts";
-import type { TokenBatch } from "../models/mod.ts";
+import type { Column, ColumnData, Columns, TokenBatch, TokenColumns } from "../models/mod.ts";
 
 /**
- * Examples of a task as rows of tokens on the host, row-major and padded to one length, so that shapes never depend on
- * who trains beside whom. An example has one row, several where its text is seen through windows, or none where it was skipped.
+ * Examples of a task as rows on the host, row-major and padded to one length, so that shapes never depend on who trains beside
+ * whom. An example has one row, several where its text is seen through windows, or none where it was skipped.
  */
 export interface TaskSet {
   /** Number of examples. */
@@ -12,13 +12,9 @@ export interface TaskSet {
   readonly size: number;
   /** Tokens a row T. */
   readonly length: number;
-  /** [N, T]. */
-  readonly inputIds: Uint32Array;
-  /** [N, T]: 1 for a token, 0 for padding. */
-  readonly attentionMask: Float32Array;
-  /** [N, T]: which part of its text a token is in, for encoders that tell parts apart. */
-  readonly tokenTypeIds?: Uint32Array;
-  /** [N, targetsPerRow]: class numbers, of which those that are `ignoredLabel` don't count, or numbers to foretell. */
+  /** What a model reads, by name: `inputIds`, `attentionMask` and perhaps `tokenTypeIds`, [N, T], where rows are texts. */
+  readonly inputs: Columns;
+  /** [N, targetsPerRow]: class numbers, of which those that are `ignoredLabel` don't count, or numbers to predict. */
   readonly targets: Int32Array | Float32Array;
   /** 1 for a text's class, T for a class of every token, 2 for the ends of an answer. */
   readonly targetsPerRow: number;
@@ -42,9 +38,10 @@ export interface CreateTaskSetOptions {
  * @throws {TypeError} when there are not as many targets for each row.
  */
 export function createTaskSet(
-  { inputIds, attentionMask, tokenTypeIds, batchSize: size, length, numTruncated = 0 }: TokenBatch,
+  batch: TokenBatch,
   options: CreateTaskSetOptions,
 ): TaskSet {
+  const { batchSize: size, length, numTruncated = 0 } = batch;
   const { targets, firstRows = Uint32Array.from({ length: size + 1 }, (_, i) => i) } = options;
   const targetsPerRow = size === 0 ? 1 : targets.length / size;
   if (!Number.isInteger(targetsPerRow)) {
@@ -54,13 +51,24 @@ export function createTaskSet(
     numExamples: firstRows.length - 1,
     size,
     length,
-    inputIds,
-    attentionMask,
-    ...(tokenTypeIds && { tokenTypeIds }),
+    inputs: columnsOf(batch),
     targets,
     targetsPerRow,
     firstRows,
     numTruncated,
+  };
+}
+
+function columnsOf({ inputIds, attentionMask, tokenTypeIds, length }: TokenBatch): TokenColumns {
+  const column = <Data extends ColumnData>(data: Data): Column<Data> => ({
+    data,
+    shape: [length],
+    perToken: true,
+  });
+  return {
+    inputIds: column(inputIds),
+    attentionMask: column(attentionMask),
+    ...(tokenTypeIds && { tokenTypeIds: column(tokenTypeIds) }),
   };
 }
 

@@ -129,12 +129,12 @@ test("README's example of a model from bytes runs in a browser", { skip }, async
     page.evaluate(async () => {
       const { pretrained, data } = await import("/model_example.js" as string) as {
         pretrained: { task: { labels: readonly string[] } };
-        data: { inputIds: Uint32Array; attentionMask: Float32Array };
+        data: { inputs: Readonly<Record<"inputIds" | "attentionMask", { data: ArrayLike<number> }>> };
       };
       return {
         labels: pretrained.task.labels,
-        inputIds: [...data.inputIds],
-        attentionMask: [...data.attentionMask],
+        inputIds: Array.from(data.inputs.inputIds.data),
+        attentionMask: Array.from(data.inputs.attentionMask.data),
       };
     })
   );

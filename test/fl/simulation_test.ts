@@ -314,8 +314,8 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
     {
       batchSize: size,
       length: 4,
-      inputIds: train.inputIds.slice(0, size * 4),
-      attentionMask: train.attentionMask.slice(0, size * 4),
+      inputIds: Uint32Array.from(train.inputs.inputIds!.data.slice(0, size * 4)),
+      attentionMask: Float32Array.from(train.inputs.attentionMask!.data.slice(0, size * 4)),
     },
     { targets: train.targets.slice(0, size) },
   );
@@ -328,7 +328,10 @@ test("simulate() weighs each client's loss by its examples, and the weights sum 
 });
 
 test("simulate() learns a task that its model can express, with every method", async () => {
-  const easy = { ...train, targets: train.targets.map((_, i) => train.inputIds[i * 4]! < 5 ? 0 : 1) };
+  const easy = {
+    ...train,
+    targets: train.targets.map((_, i) => train.inputs.inputIds!.data[i * 4]! < 5 ? 0 : 1),
+  };
   for (const name of names) {
     const method = make(name);
     const { reports } = await run({

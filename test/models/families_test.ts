@@ -117,7 +117,7 @@ for (const [modelType, json] of Object.entries(configs)) {
   const shapes = family.parameterShapes(config);
   const parameters = drawParameters(shapes, { seed: 3 });
   const vectors = (encoder: Backbone, tokens: ReturnType<typeof uploadTexts>) =>
-    run(gpu, () => encoder.pool(encoder.encode(tokens), tokens.attentionMask));
+    run(gpu, () => encoder.pool(encoder.encode(tokens), tokens));
   const texts = drawTexts({ vocabSize: 23, typeVocabSize: 2 }, [5, 9, 1, 7], 4);
 
   test(`${modelType}: an encoder has its family's parameters in order, and refuses others`, async () => {
@@ -190,17 +190,14 @@ for (const [modelType, json] of Object.entries(configs)) {
       uploadParameters(gpu, randomParameters(shapes, { seed: 1, name: modelType })),
       config,
     );
-    const rows = {
-      inputIds: Uint32Array.of(1, 2, 22, 0),
-      tokenTypeIds: Uint32Array.of(0, 1, 1, 0),
-      length: 2,
-    };
-    encoder.checkTokens(rows);
-    assert.throws(() => encoder.checkTokens({ ...rows, inputIds: Uint32Array.of(1, 2, 3, 23) }), {
+    const column = (...data: number[]) => ({ data: Uint32Array.from(data), shape: [2], perToken: true });
+    const rows = { inputIds: column(1, 2, 22, 0), tokenTypeIds: column(0, 1, 1, 0) };
+    encoder.checkInputs(rows);
+    assert.throws(() => encoder.checkInputs({ ...rows, inputIds: column(1, 2, 3, 23) }), {
       name: "RangeError",
       message: /^Cannot encode row 1: token 1 has the id 23, and the encoder has embeddings for 0 to 22; /,
     });
-    const beyond = () => encoder.checkTokens({ ...rows, tokenTypeIds: Uint32Array.of(0, 2, 0, 0) });
+    const beyond = () => encoder.checkInputs({ ...rows, tokenTypeIds: column(0, 2, 0, 0) });
     // DistilBERT knows no types.
     if (modelType === "distilbert") beyond();
     else {assert.throws(beyond, {

@@ -61,7 +61,7 @@ for (const file of files) {
     const labels = golden.labels(gpu);
     const { states, logits, gradients } = tidy(() => {
       const states = model.encoder.encode(tokens);
-      const logits = model.head.forward(states, tokens.attentionMask, model.encoder);
+      const logits = model.head.forward(states, tokens, model.encoder);
       const gradients = backward(mean(crossEntropy(logits, labels)), [...leaves.values()]);
       return { states, logits, gradients };
     });

@@ -13,7 +13,7 @@ import {
   tanh,
   type Tensor,
 } from "../../src/engine/mod.ts";
-import { Backbone, type TokenTensors } from "../../src/models/backbone.ts";
+import { Backbone, type TokenTensors } from "../../src/models/mod.ts";
 import { classification, createTaskSet, TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
@@ -56,7 +56,7 @@ export class TinyEncoder extends Backbone {
     return this.through((x) => add(x, this.outer.forward(tanh(this.inner.forward(x)))), h);
   }
 
-  override pool(states: Tensor, attentionMask: Tensor): Tensor {
+  override pool(states: Tensor, { attentionMask }: TokenTensors): Tensor {
     const [length, width] = states.shape.slice(-2) as [number, number];
     const counts = maximum(sum(attentionMask, { axes: [-1], keepDims: true }), ones(attentionMask.gpu, [1]));
     const weights = reshape(div(attentionMask, counts), [-1, 1, length]);

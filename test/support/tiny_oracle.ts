@@ -38,9 +38,9 @@ export function tinyLogits(
   const width = table.shape[1]!;
   const from = example * data.length;
   const tokens = Array.from({ length: data.length }, (_, t) => from + t).filter((at) =>
-    data.attentionMask[at] === 1
+    data.inputs.attentionMask!.data[at] === 1
   )
-    .map((at) => data.inputIds[at]!);
+    .map((at) => data.inputs.inputIds!.data[at]!);
   const pooled = new Float64Array(width);
   for (const id of tokens) {
     const row = F64Array.from([1, width], table.data.subarray(id * width, (id + 1) * width));

@@ -55,7 +55,7 @@ function drawOutputs({ task, set }: { task: Task; set: TaskSet }, seed: number):
   const width = task.labels.length;
   const all = new Float32Array(set.size * (task.perToken ? set.length : 1) * width);
   return all.map((_, i) =>
-    task.perToken && set.attentionMask[Math.floor(i / width)] === 0 ? 0 : random.integer(4)
+    task.perToken && set.inputs.attentionMask!.data[Math.floor(i / width)] === 0 ? 0 : random.integer(4)
   );
 }
 
@@ -72,7 +72,7 @@ function readShuffled<Result>(
   }
   const width = outputs.length / set.size;
   for (const row of order) {
-    const mask = set.attentionMask.subarray(row * set.length, (row + 1) * set.length);
+    const mask = set.inputs.attentionMask!.data.subarray(row * set.length, (row + 1) * set.length);
     const tokens = mask.lastIndexOf(1) + 1;
     const kept = task.perToken
       ? (tokens + random.integer(set.length - tokens + 1)) * task.labels.length

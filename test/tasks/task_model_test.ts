@@ -40,8 +40,8 @@ test("TaskModel.forward() gives the oracle's logits, the same bits with and with
       gpu,
       () =>
         model.forward({
-          inputIds: tensor(gpu, data.inputIds, { shape: [...leading, 5] }),
-          attentionMask: tensor(gpu, data.attentionMask, { shape: [...leading, 5] }),
+          inputIds: tensor(gpu, data.inputs.inputIds!.data, { shape: [...leading, 5] }),
+          attentionMask: tensor(gpu, data.inputs.attentionMask!.data, { shape: [...leading, 5] }),
         }),
     );
   const logits = await forward([6]);

@@ -24,10 +24,10 @@ test("createTaskSet() takes a row for an example unless it is told otherwise", (
   assert.deepEqual(set.firstRows, Uint32Array.of(0, 1, 2, 3));
   assert.equal(set.targetsPerRow, 2);
   assert.equal(set.numTruncated, 0);
-  assert.ok(!("tokenTypeIds" in set));
+  assert.ok(!("tokenTypeIds" in set.inputs));
   const tokenTypeIds = Uint32Array.of(0, 1, 0);
   assert.equal(
-    createTaskSet({ ...batch(3), tokenTypeIds }, { targets: new Int32Array(3) }).tokenTypeIds,
+    createTaskSet({ ...batch(3), tokenTypeIds }, { targets: new Int32Array(3) }).inputs.tokenTypeIds!.data,
     tokenTypeIds,
   );
   assert.equal(createTaskSet(batch(0), { targets: new Int32Array(0) }).targetsPerRow, 1);

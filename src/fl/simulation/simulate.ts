@@ -30,7 +30,7 @@ export async function* simulate(
   checkOptions(given);
   const options = given.method.isCentral ? centralized(given) : given;
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
-  for (const rows of [train, test]) pretrained.encoder.checkTokens(rows);
+  for (const rows of [train, test]) pretrained.encoder.checkInputs(rows.inputs);
   const { gpu } = pretrained;
   const participants = new BlockParticipants({
     ...options,

@@ -1,5 +1,6 @@
 import { disposeAll, type Linear, Module, type Shape, tanh, type Tensor } from "../../engine/mod.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
+import type { TokenTensors } from "../inputs.ts";
 import type { EncoderParameters } from "../parameters.ts";
 import { firstToken } from "../pooling.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
@@ -83,8 +84,8 @@ export class Bert extends TransformerEncoder<BertConfig> {
     return this.embeddings.forward(inputIds, { tokenTypeIds });
   }
 
-  override pool(states: Tensor, attentionMask: Tensor): Tensor {
-    return this.pooling === "pooler" ? this.pooler!.forward(states) : super.pool(states, attentionMask);
+  override pool(states: Tensor, tokens: TokenTensors): Tensor {
+    return this.pooling === "pooler" ? this.pooler!.forward(states) : super.pool(states, tokens);
   }
 }
 

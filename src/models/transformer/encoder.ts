@@ -1,5 +1,6 @@
 import { add, formatShape, mul, type Tensor } from "../../engine/mod.ts";
-import { Backbone, type HeadActivation, type TokenRows, type TokenTensors } from "../backbone.ts";
+import { Backbone, type HeadActivation } from "../backbone.ts";
+import type { Column, TokenColumns, TokenTensors } from "../inputs.ts";
 import { firstToken, meanPool, type Pooling } from "../pooling.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { LayerStack } from "./layers.ts";
@@ -53,14 +54,15 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   /** The states that the layers start from, [..., T, hiddenSize]. */
   protected abstract embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined, attentionMask: Tensor): Tensor;
 
-  override checkTokens({ inputIds, tokenTypeIds, length }: TokenRows): void {
+  override checkInputs({ inputIds, tokenTypeIds }: TokenColumns): void {
     const { vocabSize } = this.config;
-    const beyond = (values: Uint32Array | undefined, limit: number, what: string) => {
-      const at = values?.findIndex((value) => value >= limit) ?? -1;
+    const beyond = ({ data, shape }: Column, limit: number, what: string) => {
+      const at = data.findIndex((value) => value >= limit);
       if (at < 0) return;
+      const length = shape[0]!;
       throw new RangeError(
         `Cannot encode row ${Math.floor(at / length)}: token ${at % length} has the ${what} ${
-          values![at]
+          data[at]
         }, and the encoder has ` +
           `embeddings for 0 to ${
             limit - 1
@@ -69,7 +71,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
       );
     };
     beyond(inputIds, vocabSize, "id");
-    if (this.numTypes !== undefined) beyond(tokenTypeIds, this.numTypes, "type");
+    if (this.numTypes !== undefined && tokenTypeIds) beyond(tokenTypeIds, this.numTypes, "type");
   }
 
   /**
@@ -88,7 +90,7 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   }
 
   /** One vector a text, [..., hiddenSize]. */
-  override pool(states: Tensor, attentionMask: Tensor): Tensor {
+  override pool(states: Tensor, { attentionMask }: TokenTensors): Tensor {
     return this.pooling === "mean" ? meanPool(states, attentionMask) : firstToken(states);
   }
 }

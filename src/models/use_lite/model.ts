@@ -21,7 +21,8 @@ import {
   type Tensor,
   tensor,
 } from "../../engine/mod.ts";
-import { Backbone, type TokenTensors } from "../backbone.ts";
+import { Backbone } from "../backbone.ts";
+import type { TokenTensors } from "../inputs.ts";
 import type { UseLiteParameters } from "./weights.ts";
 
 const heads = 4;
@@ -131,7 +132,7 @@ export class UseLite extends Backbone {
   }
 
   /** tanh of a dense layer on the mean over tokens, [..., 512]; a text without tokens has the mean 0. */
-  override pool(states: Tensor, attentionMask: Tensor): Tensor {
+  override pool(states: Tensor, { attentionMask }: TokenTensors): Tensor {
     const length = states.shape.at(-2)!;
     const counts = maximum(sum(attentionMask, { axes: [-1], keepDims: true }), ones(attentionMask.gpu, [1]));
     const weights = reshape(div(attentionMask, counts), [-1, 1, length]);
@@ -141,7 +142,7 @@ export class UseLite extends Backbone {
 
   /** Sentence vectors of length 1, [..., 512]: their dot product is the similarity of two texts. */
   sentenceVectors(tokens: TokenTensors): Tensor {
-    const pooled = this.pool(this.encode(tokens), tokens.attentionMask);
+    const pooled = this.pool(this.encode(tokens), tokens);
     return div(pooled, sqrt(sum(square(pooled), { axes: [-1], keepDims: true })));
   }
 }

@@ -13,7 +13,7 @@ import {
   tensor,
   zeros,
 } from "../../engine/mod.ts";
-import type { Backbone, HeadActivation } from "../../models/mod.ts";
+import type { Backbone, HeadActivation, Inputs } from "../../models/mod.ts";
 
 /** Options of {@linkcode createHead}. */
 export interface CreateHeadOptions {
@@ -33,8 +33,8 @@ export abstract class Head extends Module {
   /** The last layer, weight [K, D]. */
   abstract readonly output: Linear;
 
-  /** Outputs of states [..., T, D] and mask [..., T]. */
-  abstract forward(states: Tensor, attentionMask: Tensor, encoder: Backbone): Tensor;
+  /** Outputs of the states [..., T, D] that an encoder has of inputs. */
+  abstract forward(states: Tensor, inputs: Inputs, encoder: Backbone): Tensor;
 }
 
 /** A linear layer on every token's state: [..., T, K]. */
@@ -60,8 +60,8 @@ export class PooledHead extends Head {
     this.output = output;
   }
 
-  override forward(states: Tensor, attentionMask: Tensor, encoder: Backbone): Tensor {
-    return this.output.forward(encoder.pool(states, attentionMask));
+  override forward(states: Tensor, inputs: Inputs, encoder: Backbone): Tensor {
+    return this.output.forward(encoder.pool(states, inputs));
   }
 }
 

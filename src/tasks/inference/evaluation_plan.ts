@@ -42,9 +42,10 @@ export function planEvaluation(set: TaskSet, batchSize?: number): EvaluationRows
  * How many tokens of each row are kept: all but the padding, rounded up to one of two lengths per power of two, because every
  * new length needs buffers of its own.
  */
-function cutLengths({ size, length, attentionMask }: TaskSet): number[] {
+function cutLengths({ size, length, inputs: { attentionMask } }: TaskSet): number[] {
+  if (attentionMask === undefined) return new Array<number>(size).fill(length);
   return Array.from({ length: size }, (_, row) => {
-    const tokens = attentionMask.subarray(row * length, (row + 1) * length).lastIndexOf(1) + 1;
+    const tokens = attentionMask.data.subarray(row * length, (row + 1) * length).lastIndexOf(1) + 1;
     let cut = SHORTEST;
     while (cut < tokens) cut += 2 ** Math.floor(Math.log2(cut)) / 2;
     return Math.min(cut, length);

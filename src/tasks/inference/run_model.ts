@@ -1,4 +1,6 @@
-import { disposeAll, noGrad, NonFiniteError, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import { disposeAll, noGrad, NonFiniteError, sizeOf, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import type { ColumnData } from "../../models/mod.ts";
+import { mapColumns, zerosAs } from "../columns.ts";
 import type { TaskModel } from "../task_model.ts";
 import type { TaskSet } from "../task_set.ts";
 import { type EvaluationRows, planEvaluation } from "./evaluation_plan.ts";
@@ -35,7 +37,7 @@ export interface RunModelOptions extends EvaluateOptions {
 export async function runModel(model: TaskModel, set: TaskSet, options: RunModelOptions): Promise<void> {
   const { batchSize, onRow, onProgress } = options;
   if (set.size === 0) throw new RangeError("Cannot evaluate on an empty set: expected at least one example");
-  model.encoder.checkTokens(set);
+  model.encoder.checkInputs(set.inputs);
   let done = 0;
   const pending: Recorded[] = [];
   const collect = async () => {
@@ -83,24 +85,22 @@ function disposeBatch({ outputs, losses }: Batch): void {
 
 /** Records outputs and losses of some rows. */
 export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }: EvaluationRows): Batch {
-  const { inputIds, attentionMask, tokenTypeIds, targets, targetsPerRow } = set;
-  const upload = (data: Uint32Array | Int32Array | Float32Array, width: number, kept: number) => {
-    const values = data.slice(0, rows.length * kept); // of the same kind
+  const { inputs, targets, targetsPerRow } = set;
+  const upload = (data: ColumnData, shape: readonly number[], isCut: boolean) => {
+    const ofRow = isCut ? [length, ...shape.slice(1)] : shape;
+    const [width, kept] = [sizeOf(shape), sizeOf(ofRow)];
+    const values = zerosAs(data, rows.length * kept);
     rows.forEach((row, i) => values.set(data.subarray(row * width, row * width + kept), i * kept));
-    return tensor(model.gpu, values, { shape: [rows.length, kept] });
+    return tensor(model.gpu, values, { shape: [rows.length, ...ofRow] });
   };
-  const targetsKept = targetsPerRow === set.length && model.task.perToken ? length : targetsPerRow;
+  const hasTargetPerToken = targetsPerRow === set.length && model.task.perToken;
   return tidy(() =>
     noGrad(() => {
-      const tokens = {
-        inputIds: upload(inputIds, set.length, length),
-        attentionMask: upload(attentionMask, set.length, length),
-        ...(tokenTypeIds && { tokenTypeIds: upload(tokenTypeIds, set.length, length) }),
-      };
-      const outputs = model.forward(tokens);
+      const uploaded = mapColumns(inputs, ({ data, shape, perToken }) => upload(data, shape, perToken));
+      const outputs = model.forward(uploaded);
       const losses = model.task.losses(outputs, {
-        targets: upload(targets, targetsPerRow, targetsKept),
-        attentionMask: tokens.attentionMask,
+        inputs: uploaded,
+        targets: upload(targets, [targetsPerRow], hasTargetPerToken),
       });
       return { outputs, losses };
     })

@@ -1,4 +1,6 @@
-import { randomKey, RandomStream } from "../../engine/mod.ts";
+import { randomKey, RandomStream, sizeOf } from "../../engine/mod.ts";
+import type { ColumnData, Columns } from "../../models/mod.ts";
+import { mapColumns, zerosAs } from "../columns.ts";
 import { countTargets, type TaskSet } from "../mod.ts";
 
 /** How much a client trains each round: whole passes over its rows of tokens, or a number of steps. */
@@ -36,12 +38,9 @@ export interface BlockBatches {
   readonly members: number;
   readonly steps: number;
   readonly batchSize: number;
-  readonly length: number;
   readonly targetsPerRow: number;
-  /** [steps, members, batchSize, length]. */
-  readonly inputIds: Uint32Array;
-  readonly attentionMask: Float32Array;
-  readonly tokenTypeIds?: Uint32Array;
+  /** By name; the rows N of a column are [steps, members, batchSize]. */
+  readonly inputs: Columns;
   /** [steps, members, batchSize, targetsPerRow]. */
   readonly targets: Int32Array | Float32Array;
   /**
@@ -61,44 +60,42 @@ export function packBatches(
   plans: readonly (readonly (readonly number[])[])[],
   batchSize: number,
 ): BlockBatches {
-  const { length, targetsPerRow } = data;
+  const { targetsPerRow } = data;
   const members = plans.length;
   const steps = plans.reduce((most, plan) => Math.max(most, plan.length), 0);
   const rows = steps * members * batchSize;
-  const inputIds = new Uint32Array(rows * length);
-  const attentionMask = new Float32Array(rows * length);
-  const tokenTypeIds = data.tokenTypeIds && new Uint32Array(rows * length);
-  const Targets = data.targets instanceof Int32Array ? Int32Array : Float32Array;
-  const targets = new Targets(rows * targetsPerRow);
   const weights = new Float32Array(rows * targetsPerRow);
   const active = new Float32Array(steps * members);
+  /** The row of the set at each place; -1 where there is none. */
+  const sources = new Int32Array(rows).fill(-1);
   plans.forEach((plan, member) =>
     plan.forEach((batch, step) => {
       active[step * members + member] = 1;
+      const first = (step * members + member) * batchSize;
+      sources.set(batch, first);
       const counted = batch.reduce((count, row) => count + countTargets(data, row), 0);
-      batch.forEach((source, i) => {
-        const row = (step * members + member) * batchSize + i;
-        const tokens = [source * length, (source + 1) * length] as const;
-        inputIds.set(data.inputIds.subarray(...tokens), row * length);
-        attentionMask.set(data.attentionMask.subarray(...tokens), row * length);
-        if (tokenTypeIds) tokenTypeIds.set(data.tokenTypeIds!.subarray(...tokens), row * length);
-        for (let t = 0; t < targetsPerRow; t++) {
-          targets[row * targetsPerRow + t] = data.targets[source * targetsPerRow + t]!;
-          if (counted > 0) weights[row * targetsPerRow + t] = 1 / counted;
-        }
-      });
+      if (counted > 0) {
+        weights.fill(1 / counted, first * targetsPerRow, (first + batch.length) * targetsPerRow);
+      }
     })
   );
+  const place = <Data extends ColumnData>(from: Data, width: number): Data => {
+    const placed = zerosAs(from, rows * width);
+    sources.forEach((source, row) => {
+      if (source >= 0) placed.set(from.subarray(source * width, (source + 1) * width), row * width);
+    });
+    return placed;
+  };
   return {
     members,
     steps,
     batchSize,
-    length,
     targetsPerRow,
-    inputIds,
-    attentionMask,
-    ...(tokenTypeIds && { tokenTypeIds }),
-    targets,
+    inputs: mapColumns(
+      data.inputs,
+      (column) => ({ ...column, data: place(column.data, sizeOf(column.shape)) }),
+    ),
+    targets: place(data.targets, targetsPerRow),
     weights,
     active,
     stepsOf: plans.map((plan) => plan.length),

@@ -24,6 +24,8 @@ import {
   tidy,
   zeros,
 } from "../../engine/mod.ts";
+import { mapColumns } from "../columns.ts";
+import type { RowTensors } from "../task.ts";
 import type { TaskModel } from "../mod.ts";
 import type { BlockBatches } from "./batches.ts";
 
@@ -117,7 +119,7 @@ export class BlockTraining {
   readonly #parameters: readonly Tensor[];
   readonly #gradients: ReadonlyMap<string, Tensor>;
   readonly #optimizer: Optimizer;
-  readonly #inputs: Inputs;
+  readonly #rows: BlockRows;
   readonly #losses: Tensor;
   #steps = 0;
   #finished = false;
@@ -147,7 +149,7 @@ export class BlockTraining {
     this.#model = model.withCheckpointing(checkpointing)
       .mapParameters((name, parameter) => values.get(name) ?? parameter);
     this.#optimizer = createOptimizer(this.#parameters, optimizer);
-    this.#inputs = upload(gpu, batches);
+    this.#rows = upload(gpu, batches);
     this.#losses = keep(zeros(gpu, [batches.members]));
   }
 
@@ -156,20 +158,13 @@ export class BlockTraining {
     const { learningRate, clipNorm, correct } = this.#options;
     const gradients = [...this.#gradients.values()];
     const step = this.#steps++;
-    const { inputIds, attentionMask, tokenTypeIds, targets, weights, active } = this.#inputs;
+    const { inputs, targets, weights, active } = this.#rows;
     tidy(() => {
       const at = (x: Tensor) =>
         reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
-      const tokens = {
-        inputIds: at(inputIds),
-        attentionMask: at(attentionMask),
-        ...(tokenTypeIds && { tokenTypeIds: at(tokenTypeIds) }),
-      };
-      const outputs = this.#model.forward(tokens);
-      const losses = this.#model.task.losses(outputs, {
-        targets: at(targets),
-        attentionMask: tokens.attentionMask,
-      });
+      const own = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, at(x)]));
+      const outputs = this.#model.forward(own);
+      const losses = this.#model.task.losses(outputs, { inputs: own, targets: at(targets) });
       const perClient = sum(mul(losses, at(weights)), { axes: [1, 2] });
       backward(sum(perClient), this.#parameters, { into: gradients });
       if (correct) noGrad(() => correct(this.#gradients, this.#values));
@@ -189,7 +184,8 @@ export class BlockTraining {
   /** Frees all but what {@linkcode BlockTraining.finish} gave. */
   [Symbol.dispose](): void {
     this.#optimizer.dispose();
-    disposeAll([this.#losses, ...this.#gradients.values(), ...Object.values<Tensor>({ ...this.#inputs })]);
+    const { inputs, ...rest } = this.#rows;
+    disposeAll([this.#losses, ...this.#gradients.values(), ...Object.values(inputs), ...Object.values(rest)]);
     if (!this.#finished) disposeAll(this.#parameters);
   }
 }
@@ -218,35 +214,17 @@ function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer)
 }
 
 /** What all steps of a block read, by the step along the first axis. */
-interface Inputs {
-  readonly inputIds: Tensor;
-  readonly attentionMask: Tensor;
-  readonly tokenTypeIds?: Tensor;
-  readonly targets: Tensor;
+interface BlockRows extends RowTensors {
   readonly weights: Tensor;
   readonly active: Tensor;
 }
 
-function upload(gpu: Gpu, batches: BlockBatches): Inputs {
-  const {
-    steps,
-    members,
-    batchSize,
-    length,
-    targetsPerRow,
-    inputIds,
-    attentionMask,
-    tokenTypeIds,
-    targets,
-    weights,
-    active,
-  } = batches;
+function upload(gpu: Gpu, batches: BlockBatches): BlockRows {
+  const { steps, members, batchSize, targetsPerRow, inputs, targets, weights, active } = batches;
   const rows = [steps, members, batchSize];
-  const [tokens, answers] = [{ shape: [...rows, length] }, { shape: [...rows, targetsPerRow] }];
+  const answers = { shape: [...rows, targetsPerRow] };
   return {
-    inputIds: tensor(gpu, inputIds, tokens),
-    attentionMask: tensor(gpu, attentionMask, tokens),
-    ...(tokenTypeIds && { tokenTypeIds: tensor(gpu, tokenTypeIds, tokens) }),
+    inputs: mapColumns(inputs, ({ data, shape }) => tensor(gpu, data, { shape: [...rows, ...shape] })),
     targets: tensor(gpu, targets, answers),
     weights: tensor(gpu, weights, answers),
     active: tensor(gpu, active, { shape: [steps, members] }),

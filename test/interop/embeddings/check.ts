@@ -35,7 +35,7 @@ for (const { text, vector } of wanted) {
         attentionMask: tensor(gpu, attentionMask, { shape }),
         ...(tokenTypeIds && { tokenTypeIds: tensor(gpu, tokenTypeIds, { shape }) }),
       };
-      return encoder.pool(encoder.encode(tokens), tokens.attentionMask);
+      return encoder.pool(encoder.encode(tokens), tokens);
     })
   );
   const found = await pooled.floats();

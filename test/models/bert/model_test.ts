@@ -67,7 +67,7 @@ test("Bert.encode() and pool() give the oracle's states and vectors, whatever th
     const tokens = uploadTexts(gpu, texts);
     const states = tidy(() => model.encode(tokens));
     const found = await states.floats();
-    const vectors = await run(gpu, () => model.pool(states, tokens.attentionMask));
+    const vectors = await run(gpu, () => model.pool(states, tokens));
     const longest = Math.max(...lengths);
     for (const [i, text] of texts.entries()) {
       const expected = bertStates(reference, config, text);
@@ -85,7 +85,7 @@ test("Bert gives the same bits whatever the padding, the padding's id and whoeve
   const model = new Bert(uploadParameters(gpu, drawBertParameters(config, { seed: 2 })), { config });
   const [text, ...others] = drawTexts(config, [5, 9, 1], 3);
   const vectors = (tokens: ReturnType<typeof uploadTexts>) =>
-    run(gpu, () => model.pool(model.encode(tokens), tokens.attentionMask));
+    run(gpu, () => model.pool(model.encode(tokens), tokens));
   const alone = bitsOf(await vectors(uploadTexts(gpu, [text!])));
   const variants = [
     uploadTexts(gpu, [text!], { padTo: 16, padId: 0 }),
@@ -150,12 +150,12 @@ test("Bert trains every parameter member by member as if alone", async () => {
     return upload(gpu, F64Array.from([2, ...first!.shape], [...first!.data, ...second!.data]));
   });
   const together = uploadTexts(gpu, texts, { padTo: 6, leading: [2, 2] });
-  const all = await run(gpu, () => stacked.pool(stacked.encode(together), together.attentionMask));
+  const all = await run(gpu, () => stacked.pool(stacked.encode(together), together));
   const half = all.length / 2;
   for (const member of [0, 1]) {
     const own = model.mapParameters((name) => upload(gpu, shifted.get(name)![member]!));
     const tokens = uploadTexts(gpu, texts.slice(2 * member, 2 * member + 2), { padTo: 6 });
-    const alone = await run(gpu, () => own.pool(own.encode(tokens), tokens.attentionMask));
+    const alone = await run(gpu, () => own.pool(own.encode(tokens), tokens));
     assert.deepEqual(bitsOf(all.slice(member * half, (member + 1) * half)), bitsOf(alone));
   }
 });

@@ -107,9 +107,9 @@ test("evaluate() refuses a row of which one output isn't finite", async () => {
 });
 
 test("evaluate() doesn't take a token id outside the vocabulary for a word", async () => {
-  const inputIds = data.inputIds.slice();
-  inputIds[3 * data.length] = 1e6;
-  await assert.rejects(evaluate(model, { ...data, inputIds }), {
+  const inputIds = { ...data.inputs.inputIds!, data: data.inputs.inputIds!.data.slice() };
+  inputIds.data[3 * data.length] = 1e6;
+  await assert.rejects(evaluate(model, { ...data, inputs: { ...data.inputs, inputIds } }), {
     name: "NonFiniteError",
     message: /row 3: .* or a token id is outside its vocabulary/,
   });

@@ -17,8 +17,8 @@ test("classification() pads and cuts every row to one length and numbers labels 
     label: "eggs",
   }];
   const set = task.prepare(examples, tokenizer, { maxLength: 4 });
-  assert.equal(tokenizer.spell(set.inputIds), "[ ab ] _ [ ] _ _ [ abc d ]");
-  assert.deepEqual([...set.attentionMask], [1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1]);
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data), "[ ab ] _ [ ] _ _ [ abc d ]");
+  assert.deepEqual([...set.inputs.attentionMask!.data], [1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 1, 1]);
   assert.deepEqual(set.targets, Int32Array.of(1, 0, 2));
   const { numExamples, size, length, targetsPerRow, firstRows, numTruncated } = set;
   assert.deepEqual({ numExamples, size, length, targetsPerRow }, {
@@ -39,8 +39,8 @@ test("classification() takes pairs of texts", () => {
     label: "ham",
   }];
   const set = task.prepare(examples, tokenizer, { maxLength: 7 });
-  assert.equal(tokenizer.spell(set.inputIds), "[ ab ] c d ] _ [ e ] ] _ _ _");
-  assert.deepEqual([...set.tokenTypeIds!], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data), "[ ab ] c d ] _ [ e ] ] _ _ _");
+  assert.deepEqual([...set.inputs.tokenTypeIds!.data], [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
 });
 
 test("classification() asks of a text or a pair, and tells two classes apart", () => {
@@ -49,7 +49,7 @@ test("classification() asks of a text or a pair, and tells two classes apart", (
   assert.deepEqual(two.ask("a", ""), { text: "a", textPair: "", label: "no" });
   const tokenizer = new FakeTokenizer();
   const set = two.prepare([two.ask("a", "b")], tokenizer, { maxLength: 5 });
-  assert.equal(tokenizer.spell(set.inputIds), "[ a ] b ]");
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data), "[ a ] b ]");
   assert.deepEqual(readOutputs(two.predictor(set), set, Float32Array.of(0, 1))[0]!.label, "yes");
 });
 
@@ -89,7 +89,7 @@ test("classification()'s losses and their gradients are the oracle's cross-entro
     (outputs) =>
       task.losses(outputs, {
         targets: uploadIntegers(gpu, targets, "i32"),
-        attentionMask: upload(gpu, attentionMask),
+        inputs: { attentionMask: upload(gpu, attentionMask) },
       }),
     { inputs: [logits] },
   );

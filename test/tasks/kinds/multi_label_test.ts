@@ -33,7 +33,11 @@ test("multiLabelClassification()'s losses and their gradients are the oracle's b
   const targets = F64Array.from([2, 2, 3], [1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 0]);
   const { y, dy, gradients: [dx] } = await evaluate(
     gpu,
-    (outputs) => task.losses(outputs, { targets: upload(gpu, targets), attentionMask: upload(gpu, targets) }),
+    (outputs) =>
+      task.losses(outputs, {
+        targets: upload(gpu, targets),
+        inputs: { attentionMask: upload(gpu, targets) },
+      }),
     { inputs: [logits] },
   );
   const options = { reduction: "none" } as const;

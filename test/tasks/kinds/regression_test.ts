@@ -14,7 +14,7 @@ const examples = [1.5, -2, 0].map((value) => ({ text: "a b", textPair: "c", valu
 test("regression() predicts the number of a text or a pair", () => {
   const tokenizer = new FakeTokenizer();
   const set = task.prepare(examples, tokenizer, { maxLength: 6 });
-  assert.equal(tokenizer.spell(set.inputIds.subarray(0, 6)), "[ a b ] c ]");
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data.subarray(0, 6)), "[ a b ] c ]");
   assert.deepEqual(set.targets, Float32Array.of(1.5, -2, 0));
   assert.deepEqual(readOutputs(task.predictor(set), set, Float32Array.of(1, 2, 3)), [{ value: 1 }, {
     value: 2,
@@ -33,7 +33,7 @@ test("regression()'s losses and their gradients are the oracle's squares", async
   const targets = F64Array.fromF32([2, 2, 1], [1, -1, 0.5, -100]);
   const { y, dy, gradients: [dx] } = await evaluate(
     gpu,
-    (x) => task.losses(x, { targets: upload(gpu, targets), attentionMask: upload(gpu, targets) }),
+    (x) => task.losses(x, { targets: upload(gpu, targets), inputs: { attentionMask: upload(gpu, targets) } }),
     { inputs: [outputs] },
   );
   const options = { reduction: "none" } as const;
@@ -94,7 +94,8 @@ test("regression()'s loss of several numbers is the mean over all, as PyTorch's 
   const targets = F64Array.fromF32([2, 3], [1, -1, 0.5, -100, 0, 1]);
   const { y } = await evaluate(
     gpu,
-    (x) => several.losses(x, { targets: upload(gpu, targets), attentionMask: upload(gpu, targets) }),
+    (x) =>
+      several.losses(x, { targets: upload(gpu, targets), inputs: { attentionMask: upload(gpu, targets) } }),
     { inputs: [outputs] },
   );
   // torch.nn.functional.mse_loss of the two.

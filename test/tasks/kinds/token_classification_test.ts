@@ -33,7 +33,7 @@ test("tokenClassification() puts a word's tag on its first token; the others don
   const tokenizer = new FakeTokenizer();
   const set = task.prepare(examples, tokenizer, { maxLength: 8 });
   assert.equal(
-    tokenizer.spell(set.inputIds),
+    tokenizer.spell(set.inputs.inputIds!.data),
     "[ Ada Lov ela ce wro te ] [ to Bab bag e ] _ _ [ x ] _ _ _ _ _",
   );
   const x = -100;
@@ -49,7 +49,7 @@ test("tokenClassification() puts a word's tag on its first token; the others don
 test("tokenClassification() takes words cut off for O and scores them so", () => {
   const tokenizer = new FakeTokenizer();
   const set = task.prepare(examples, tokenizer, { maxLength: 4 });
-  assert.equal(tokenizer.spell(set.inputIds), "[ Ada Lov ] [ to Bab ] [ x ] _");
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data), "[ Ada Lov ] [ to Bab ] [ x ] _");
   assert.deepEqual(set.firstTokens[0], Int32Array.of(1, 2, -1));
   assert.equal(set.numTruncated, 2);
   const outputs = outputsOf([["O", "B-PER", "I-PER"], ["O", "O", "B-PER"], ["O", "O"]], 4);
@@ -123,7 +123,7 @@ test("tokenClassification()'s losses and their gradients are the oracle's, 0 whe
     (outputs) =>
       task.losses(outputs, {
         targets: uploadIntegers(gpu, targets, "i32"),
-        attentionMask: upload(gpu, targets),
+        inputs: { attentionMask: upload(gpu, targets) },
       }),
     { inputs: [logits] },
   );
@@ -155,8 +155,8 @@ test("tokenClassification() aligns any words: each is seen at most once, in orde
       assert.equal(new Set(seen).size, seen.length);
       places.forEach((place, word) => {
         if (place < 0) return;
-        const piece = tokenizer.spell([set.inputIds[at(place)]!]);
-        assert.ok(tokens[word]!.startsWith(piece) && set.attentionMask[at(place)] === 1);
+        const piece = tokenizer.spell([set.inputs.inputIds!.data[at(place)]!]);
+        assert.ok(tokens[word]!.startsWith(piece) && set.inputs.attentionMask!.data[at(place)] === 1);
         assert.equal(labels[set.targets[at(place)]!], tags[word]);
       });
       const counted = set.targets.subarray(at(0), at(maxLength)).filter((target) => target !== -100);
@@ -200,7 +200,7 @@ test("tokenClassification() says where words and entities of a text stand, in UT
   const text = "😀 Ada Lovelace wrote";
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([task.ask(text)], tokenizer, { maxLength: 7 });
-  assert.equal(tokenizer.spell(set.inputIds), "[ 😀 Ada Lov ela ce ]");
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data), "[ 😀 Ada Lov ela ce ]");
   assert.equal(set.numTruncated, 1);
   assert.deepEqual(
     readOutputs(task.predictor(set), set, outputsOf([["O", "O", "B-PER", "I-PER", "B-PER", "O"]], 7)),
@@ -251,7 +251,7 @@ class BareTokenizer extends FakeTokenizer {
 test("tokenClassification() reads words at the very start and end of a row", () => {
   const tokenizer = new BareTokenizer();
   const set = task.prepare([example("Ada Lovelace wrote", "B-PER I-PER O")], tokenizer, { maxLength: 7 });
-  assert.equal(tokenizer.spell(set.inputIds), "Ada Lov ela ce wro te _");
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data), "Ada Lov ela ce wro te _");
   const x = -100;
   assert.deepEqual([...set.targets], [1, 2, x, x, 0, x, x]);
   const outputs = outputsOf([["B-PER", "I-PER", "O", "O", "O", "O", "O"]], 7);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { ColumnData } from "../../../src/models/mod.ts";
 import { createTaskSet, packBatches, planBatches } from "../../../src/tasks/mod.ts";
 import { tinyTask } from "../../support/tiny_encoder.ts";
 
@@ -56,7 +57,11 @@ test("packBatches() lays plans side by side: whose rows are whose, and nothing b
   fc.assert(fc.property(plans, (plans) => {
     const batchSize = 4;
     const packed = packBatches(data, plans, batchSize);
-    assert.deepEqual([packed.members, packed.length, packed.batchSize], [plans.length, 3, batchSize]);
+    assert.deepEqual([packed.members, packed.inputs.inputIds!.shape, packed.batchSize], [
+      plans.length,
+      [3],
+      batchSize,
+    ]);
     assert.equal(packed.steps, Math.max(...plans.map((plan) => plan.length)));
     assert.deepEqual(packed.stepsOf, plans.map((plan) => plan.length));
     for (let step = 0; step < packed.steps; step++) {
@@ -67,10 +72,16 @@ test("packBatches() lays plans side by side: whose rows are whose, and nothing b
         for (let i = 0; i < batchSize; i++) {
           const row = at * batchSize + i;
           const example = batch[i];
-          const own = (source: Uint32Array | Float32Array) =>
+          const own = (source: ColumnData) =>
             example === undefined ? [0, 0, 0] : [...source.slice(example * 3, example * 3 + 3)];
-          assert.deepEqual([...packed.inputIds.slice(row * 3, row * 3 + 3)], own(data.inputIds));
-          assert.deepEqual([...packed.attentionMask.slice(row * 3, row * 3 + 3)], own(data.attentionMask));
+          assert.deepEqual(
+            [...packed.inputs.inputIds!.data.slice(row * 3, row * 3 + 3)],
+            own(data.inputs.inputIds!.data),
+          );
+          assert.deepEqual(
+            [...packed.inputs.attentionMask!.data.slice(row * 3, row * 3 + 3)],
+            own(data.inputs.attentionMask!.data),
+          );
           assert.equal(packed.targets[row], example === undefined ? 0 : data.targets[example]);
           assert.equal(packed.weights[row], example === undefined ? 0 : Math.fround(1 / batch.length));
         }
@@ -91,9 +102,18 @@ test("packBatches() lays out types, several targets a row, and their weights by 
   // Two members, of which the second has no second step; its batch has no target that counts.
   const packed = packBatches(data, [[[0, 1], [1]], [[2]]], 2);
   const third = Math.fround(1 / 3);
-  assert.deepEqual(packed.tokenTypeIds, Uint32Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
-  assert.deepEqual(packed.inputIds, Uint32Array.of(1, 2, 3, 4, 5, 6, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0));
-  assert.deepEqual(packed.attentionMask, Float32Array.of(1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0));
+  assert.deepEqual(
+    packed.inputs.tokenTypeIds!.data,
+    Uint32Array.of(0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+  );
+  assert.deepEqual(
+    packed.inputs.inputIds!.data,
+    Uint32Array.of(1, 2, 3, 4, 5, 6, 0, 0, 3, 4, 0, 0, 0, 0, 0, 0),
+  );
+  assert.deepEqual(
+    packed.inputs.attentionMask!.data,
+    Float32Array.of(1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0),
+  );
   assert.deepEqual(packed.targets, Int32Array.of(7, x, 8, 9, x, x, 0, 0, 8, 9, 0, 0, 0, 0, 0, 0));
   assert.deepEqual(
     packed.weights,

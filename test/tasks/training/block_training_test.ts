@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { adaptersOf, attachAdapters, federa, lora } from "../../../src/federa/mod.ts";
 import { trainableParameters } from "../../../src/fl/mod.ts";
+import type { ColumnData } from "../../../src/models/mod.ts";
 import {
   type BlockResult,
   BlockTraining,
@@ -238,13 +239,12 @@ test("trainBlock() steps along the float64 gradient of each member's own mean lo
 
 test("trainBlock() starts from a loss that is evaluate()'s on the same examples", async () => {
   const examples = [3, 1, 4, 15];
-  const pick = (source: Uint32Array | Float32Array) =>
-    examples.flatMap((i) => [...source.slice(i * 4, i * 4 + 4)]);
+  const pick = (source: ColumnData) => examples.flatMap((i) => [...source.slice(i * 4, i * 4 + 4)]);
   const tokens = {
     batchSize: 4,
     length: 4,
-    inputIds: Uint32Array.from(pick(data.inputIds)),
-    attentionMask: Float32Array.from(pick(data.attentionMask)),
+    inputIds: Uint32Array.from(pick(data.inputs.inputIds!.data)),
+    attentionMask: Float32Array.from(pick(data.inputs.attentionMask!.data)),
   };
   const targets = Int32Array.from(examples, (i) => data.targets[i]!);
   const { loss } = await evaluate(decomposed, createTaskSet(tokens, { targets }));

@@ -52,7 +52,9 @@ for (const [kind, task] of Object.entries(tasks)) {
 
   test(`evaluate() gives the loss of ${kind} that torch does, in batches of any size`, async () => {
     const { outputs } = await modelOutputs(model, set);
-    const counts = set.attentionMask.length === outputs.length / 3 ? set.attentionMask : undefined;
+    const counts = set.inputs.attentionMask!.data.length === outputs.length / 3
+      ? set.inputs.attentionMask!.data
+      : undefined;
     // Outputs of padding mean nothing.
     const kept = (values: ArrayLike<number>) =>
       Array.from(values).filter((_, i) => counts?.[Math.trunc(i / 3)] !== 0);

@@ -93,7 +93,8 @@ export function questionAnswering(
     },
     prepare: (examples, tokenizer, options) =>
       prepareQuestions(examples, tokenizer, { ...options, ...(stride !== undefined && { stride }) }),
-    losses(outputs, { targets, attentionMask }) {
+    losses(outputs, { targets, inputs }) {
+      const attentionMask = inputs.attentionMask!;
       // 0 for a token; finite, as masks are.
       const padding = reshape(mul(sub(attentionMask, 1), 1e30), [...attentionMask.shape, 1]);
       return crossEntropy(transpose(add(outputs, padding)), targets);

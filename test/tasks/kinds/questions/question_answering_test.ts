@@ -39,23 +39,23 @@ test("questionAnswering() sees a long context through windows that share a strid
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([ask("dog"), { ...ask(), context: "no" }], tokenizer, options);
   assert.equal(
-    tokenizer.spell(set.inputIds),
+    tokenizer.spell(set.inputs.inputIds!.data),
     "[ who ran ] The old dog ran ] [ who ran ] ran far awa y ] [ who ran ] no ] _ _ _",
   );
-  assert.deepEqual([...set.tokenTypeIds!.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
-  assert.deepEqual([...set.attentionMask.subarray(18)], [1, 1, 1, 1, 1, 1, 0, 0, 0]);
+  assert.deepEqual([...set.inputs.tokenTypeIds!.data.subarray(0, 9)], [0, 0, 0, 0, 1, 1, 1, 1, 1]);
+  assert.deepEqual([...set.inputs.attentionMask!.data.subarray(18)], [1, 1, 1, 1, 1, 1, 0, 0, 0]);
   assert.deepEqual([set.numExamples, set.size, set.targetsPerRow], [2, 3, 2]);
   assert.deepEqual(set.firstRows, Uint32Array.of(0, 2, 3));
   // A third of the length of rows by default.
   const [first, second] = [questionAnswering(), questionAnswering({ stride: 3 })].map((each) =>
     each.prepare([ask("dog")], tokenizer, options)
   );
-  assert.deepEqual(first!.inputIds, second!.inputIds);
-  assert.notDeepEqual(first!.inputIds, set.inputIds.subarray(0, 18));
+  assert.deepEqual(first!.inputs, second!.inputs);
+  assert.notDeepEqual(first!.inputs.inputIds!.data, set.inputs.inputIds!.data.subarray(0, 18));
   const [rounded, whole] = [questionAnswering(), questionAnswering({ stride: 3 })].map((each) =>
     each.prepare([ask("dog")], tokenizer, { maxLength: 11 })
   );
-  assert.deepEqual(rounded!.inputIds, whole!.inputIds);
+  assert.deepEqual(rounded!.inputs.inputIds!.data, whole!.inputs.inputIds!.data);
 });
 
 test("questionAnswering() targets the first and last token of the first answer, or the first token of the row", () => {
@@ -79,7 +79,7 @@ test("questionAnswering() counts characters in UTF-16 units", () => {
   const question = { id: "1", question: "x", context, answers: [{ text: "🙂 dog", start: 8 }] };
   const tokenizer = new FakeTokenizer();
   const set = task.prepare([question], tokenizer, options);
-  assert.equal(tokenizer.spell(set.inputIds), "[ x ] a 🙂🙂🙂 🙂 dog ] _");
+  assert.equal(tokenizer.spell(set.inputs.inputIds!.data), "[ x ] a 🙂🙂🙂 🙂 dog ] _");
   assert.deepEqual([...set.targets], [5, 6]);
   const [prediction] = readOutputs(task.predictor(set), set, outputsOf(set, [[0, 4, 1, 0], [0, 5, 0, 1]]));
   assert.equal(prediction!.text, "🙂🙂🙂🙂");
@@ -111,7 +111,7 @@ test("questionAnswering()'s losses and their gradients are the oracle's, and pad
       (outputs: Tensor) =>
         task.losses(outputs, {
           targets: uploadIntegers(gpu, targets, "i32"),
-          attentionMask: upload(gpu, attentionMask),
+          inputs: { attentionMask: upload(gpu, attentionMask) },
         }),
       { inputs: [F64Array.fromF32([1, 2, length, 2], cells.flat())] },
     );

@@ -75,13 +75,14 @@ test("scores of answers and of no answer, and the best threshold, are those of S
 
 test("modelOutputs() leaves padding out, and changes no bit of what is read", async () => {
   const padded = task().prepare(examples, tokenizer, { maxLength: 48 });
-  const { size, length, attentionMask } = padded;
+  const { size, length } = padded;
   const rows = Array.from({ length: size }, (_, row) => row);
   const whole = evaluationBatch(model, padded, { rows, length });
   const [outputs, losses] = [await whole.outputs.floats(), await whole.losses.floats()];
   const found = await modelOutputs(model, padded, { batchSize: 7 });
   assert.deepEqual(bitsOf(found.losses), bitsOf(losses));
-  const ofTokens = (values: Float32Array) => values.filter((_, i) => attentionMask[i >> 1] === 1);
+  const ofTokens = (values: Float32Array) =>
+    values.filter((_, i) => padded.inputs.attentionMask!.data[i >> 1] === 1);
   assert.deepEqual(bitsOf(ofTokens(found.outputs)), bitsOf(ofTokens(outputs)));
   // Most rows are of fewer than 24 tokens, and some of nearly all.
   const last = rows.filter((row) => found.outputs[2 * ((row + 1) * length - 1)] !== 0);
