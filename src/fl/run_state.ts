@@ -95,12 +95,12 @@ export function decodeRunState(gpu: Gpu, bytes: Uint8Array): DecodedRunState {
   }
   const { round, method, lastRounds, ...others } = metadata;
   const clients: ReadonlyMap<number, HostTensors> = ofClients;
-  const state: RunState = {
-    round: parse(round, "round", (value): value is number => Number.isInteger(value) && Number(value) >= 0),
-    method: decodeTree(gpu, {
-      structure: parse(method, "method", (_): _ is unknown => true),
-      tensors: ofMethod,
-    }),
+  const plain = {
+    round: parse(
+      round,
+      "round",
+      (value): value is number => Number.isInteger(value) && Number(value) >= 0,
+    ),
     lastRounds: parse(
       lastRounds,
       "lastRounds",
@@ -108,6 +108,9 @@ export function decodeRunState(gpu: Gpu, bytes: Uint8Array): DecodedRunState {
     ),
     clients: hostStore(clients),
   };
+  const structure = parse(method, "method", (_): _ is unknown => true);
+  // The tensors come last: nothing is left on the device when something is wrong.
+  const state: RunState = { ...plain, method: decodeTree(gpu, { structure, tensors: ofMethod }) };
   for (const key of Object.keys(format)) delete others[key];
   return { state, metadata: others };
 }

@@ -1,4 +1,4 @@
-import { type Gpu, Tensor, tensor } from "../engine/mod.ts";
+import { disposeAll, type Gpu, Tensor, tensor } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
 import type { HostTensor, HostTensors, Tensors } from "./tensors.ts";
 
@@ -80,6 +80,7 @@ export function decodeTree(gpu: Gpu, { structure, tensors }: EncodedTree): Tree 
     }
     return found;
   };
+  const made: Tensor[] = [];
   const walk = (node: unknown): Tree => {
     if (!Array.isArray(node)) {
       if (node !== null && typeof node === "object") {
@@ -92,7 +93,8 @@ export function decodeTree(gpu: Gpu, { structure, tensors }: EncodedTree): Tree 
     switch (kind) {
       case "tensor": {
         const { data, shape } = find(content);
-        return tensor(gpu, data, { shape });
+        made.push(tensor(gpu, data, { shape }));
+        return made.at(-1)!;
       }
       case "array":
         return find(content).data;
@@ -108,5 +110,10 @@ export function decodeTree(gpu: Gpu, { structure, tensors }: EncodedTree): Tree 
         );
     }
   };
-  return walk(structure);
+  try {
+    return walk(structure);
+  } catch (error) {
+    disposeAll(made);
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
-import { add, randomKey, sub, tidy } from "../../engine/mod.ts";
-import { type Shapes, type Tensors, withoutPrefix } from "../tensors.ts";
+import { add, type RandomKey, randomKey, sub, tidy } from "../../engine/mod.ts";
+import { type HostTensor, type HostTensors, type Shapes, type Tensors, withoutPrefix } from "../tensors.ts";
 import type { Codec } from "./codec.ts";
 
 /** Under which names clients keep what a codec with feedback lost. */
@@ -12,7 +12,7 @@ export interface SendOptions {
   readonly clients: readonly { readonly id: number }[];
   /** Values that both sides know, [...] or [C, ...]: of these names the change is sent. */
   readonly start: Tensors;
-  /** What each kept, [C, ...]; of a codec with feedback also what it lost before. */
+  /** What each kept for a codec with feedback, [C, ...]. */
   readonly kept: Tensors;
   /** Each client's own shapes, where some are smaller. */
   readonly shapes?: readonly Shapes[] | undefined;
@@ -26,9 +26,28 @@ export interface Sent {
   readonly keep: Tensors;
 }
 
+/** What random rounding of a client's upload is drawn by. */
+export function uploadKey(seed: number, round: number, client: number): RandomKey {
+  return randomKey(seed, "codec", round, client);
+}
+
 /** What clients keep of uploads of these shapes until the next time; nothing unless the codec has feedback. */
 export function keptBySending(codec: Codec, shapes: Shapes): Shapes {
   return new Map(codec.feedback ? [...shapes].map(([name, shape]) => [`${lost}${name}`, shape]) : []);
+}
+
+/**
+ * What a lossy codec is given of uploads: y − x of values with a start x, y of others, and what clients kept of the last time added.
+ * The caller disposes the tensors that are new.
+ */
+export function changesOf(values: Tensors, { start, kept }: Pick<SendOptions, "start" | "kept">): Tensors {
+  const before = withoutPrefix(lost, kept);
+  return new Map([...values].map(([name, y]) => {
+    const x = start.get(name);
+    const change = x === undefined ? y : sub(y, x);
+    const rest = before.get(name);
+    return [name, rest === undefined ? change : add(change, rest)];
+  }));
 }
 
 /**
@@ -36,17 +55,11 @@ export function keptBySending(codec: Codec, shapes: Shapes): Shapes {
  * others. Where the codec has feedback, what it lost the last time is added before, and what it loses now is kept.
  */
 export function sendUploads(values: Tensors, codec: Codec, options: SendOptions): Sent {
-  const { seed, round, clients, start, kept, shapes } = options;
+  const { seed, round, clients, start, shapes } = options;
   return tidy(() => {
-    const before = withoutPrefix(lost, kept);
-    const changes = new Map([...values].map(([name, y]) => {
-      const x = start.get(name);
-      const change = x === undefined ? y : sub(y, x);
-      const rest = before.get(name);
-      return [name, rest === undefined ? change : add(change, rest)];
-    }));
+    const changes = changesOf(values, options);
     const decoded = codec.transmit(changes, {
-      keys: clients.map(({ id }) => randomKey(seed, "codec", round, id)),
+      keys: clients.map(({ id }) => uploadKey(seed, round, id)),
       ...(shapes && { shapes }),
     });
     const received = new Map([...decoded].map(([name, change]) => {
@@ -58,4 +71,12 @@ export function sendUploads(values: Tensors, codec: Codec, options: SendOptions)
       : new Map();
     return { received, keep };
   });
+}
+
+/** What a client keeps of changes that a codec with feedback has put into a payload. */
+export function lostBySending(changes: HostTensors, decoded: HostTensors): Map<string, HostTensor> {
+  return new Map([...changes].map(([name, { shape, data }]) => {
+    const arrived = decoded.get(name)!.data;
+    return [`${lost}${name}`, { shape, data: data.map((value, i) => value - arrived[i]!) }];
+  }));
 }

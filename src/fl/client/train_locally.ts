@@ -1,0 +1,118 @@
+import { type Shape, tensor, tidy } from "../../engine/mod.ts";
+import { type BlockBatches, type LocalTrainingOptions, type TaskModel, trainBlock } from "../../tasks/mod.ts";
+import { Held } from "../held.ts";
+import type { Client, Local, RoundPlan } from "../method.ts";
+import type { Stage } from "../privacy/stage.ts";
+import { type HostTensors, pick, type Shapes, type Tensors, zeroTensors } from "../tensors.ts";
+import type { Codec } from "../transport/codec.ts";
+import { keptBySending } from "../transport/send.ts";
+import { scaledByClient, shapesOfRank } from "./ranks.ts";
+import { readFinite } from "./read_finite.ts";
+import { stackKept, stackStarts } from "./stack.ts";
+
+/** Options of {@linkcode trainLocally}. */
+export interface TrainLocallyOptions extends LocalTrainingOptions {
+  readonly round: number;
+  readonly seed: number;
+  readonly clients: readonly Client[];
+  /** What each kept from its last round; undefined for a new one. */
+  readonly kept: readonly (HostTensors | undefined)[];
+  readonly batches: BlockBatches;
+  readonly stages: readonly Stage[];
+  /** How uploads will be put into bytes. */
+  readonly codec: Codec;
+}
+
+/** What clients have after their local steps, on the way to the wire. Its tensors are freed with it, but for those released. */
+export interface LocalResult {
+  /** What goes up, [C, ...] by name. */
+  readonly upload: Tensors;
+  /** The shapes that each client sends. */
+  readonly shapes: readonly Shapes[];
+  /** Where they started: [...] where all start alike, otherwise [C, ...]. */
+  readonly start: Tensors;
+  /** What each keeps until its next round, [C, ...] by name. */
+  readonly keep: Tensors;
+  /** What each has kept for a codec with feedback, [C, ...] by name. */
+  readonly kept: Tensors;
+  /** Mean training loss of each over its steps. */
+  readonly losses: readonly number[];
+  readonly held: Held;
+}
+
+/**
+ * The local training of clients in one stream of kernels, from what they received to what they send: plain descent or the plan's
+ * local rule, with what is personal out of what each kept, and the clients' part of all stages.
+ *
+ * @param model the global model at the start of the round.
+ * @throws {NonFiniteError} naming the client whose loss or upload is no longer finite.
+ */
+export async function trainLocally(
+  model: TaskModel,
+  plan: RoundPlan,
+  options: TrainLocallyOptions,
+): Promise<LocalResult> {
+  const held = new Held();
+  try {
+    return { ...await train(model, plan, { ...options, held }), held };
+  } catch (error) {
+    held[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function train(
+  model: TaskModel,
+  plan: RoundPlan,
+  options: TrainLocallyOptions & { readonly held: Held },
+): Promise<Omit<LocalResult, "held">> {
+  const { clients, kept, batches, learningRate, stages, codec, held } = options;
+  const { trained, shared = trained, local: rule, sent = new Map(), ranks } = plan;
+  const { gpu } = model;
+  const begin = async (values: Tensors) => held.hold(await stackKept(kept, values));
+  const zeros = (shapes: Shapes) => held.hold(zeroTensors(gpu, shapes));
+
+  const global = new Map(model.namedParameters());
+  const starts = held.hold(stackStarts(plan, { clients, global: pick(global, shared) }));
+  const personal = trained.filter((name) => !shared.includes(name));
+  const own = await begin(pick(global, personal));
+  const start = new Map(
+    trained.map((name) => [name, starts.get(name) ?? own.get(name) ?? global.get(name)!]),
+  );
+  const local: Local = {
+    clients,
+    start,
+    sent,
+    kept: await begin(zeros(rule?.keeps ?? new Map())),
+    steps: held.hold(tensor(gpu, batches.stepsOf)),
+    learningRate,
+  };
+  const scaling = ranks && held.hold(tensor(gpu, clients.map(({ id }) => ranks.scaling(id))));
+  const trainedBlock = await trainBlock(scaling ? scaledByClient(model, scaling) : model, start, {
+    ...options,
+    ...(rule?.correct && { correct: (gradients, values) => rule.correct!(gradients, values, local) }),
+  });
+  held.hold(trainedBlock.losses);
+  const values = held.hold(trainedBlock.values);
+  const finished = rule?.finish && tidy(() => rule.finish!(values, local));
+  const keep = held.hold(new Map([...pick(values, personal), ...finished?.keep ?? []]));
+  let upload = held.hold(finished?.upload ?? pick(values, shared));
+  for (const stage of stages) {
+    const from = upload;
+    upload = held.hold(tidy(() => stage.client?.(from, { ...options, start })) ?? from);
+  }
+  const losses = await readFinite(trainedBlock.losses, upload, options);
+  const shapes = shapesOfMembers(upload);
+  return {
+    upload,
+    shapes: clients.map(({ id }) => ranks ? shapesOfRank(shapes, ranks.of(id)) : shapes),
+    start,
+    keep,
+    kept: await begin(zeros(keptBySending(codec, shapes))),
+    losses,
+  };
+}
+
+function shapesOfMembers(values: Tensors): Map<string, Shape> {
+  return new Map([...values].map(([name, { shape }]) => [name, shape.slice(1)]));
+}

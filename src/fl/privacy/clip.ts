@@ -1,0 +1,76 @@
+import {
+  abs,
+  add,
+  div,
+  less,
+  max,
+  maximum,
+  mul,
+  ones,
+  reshape,
+  sqrt,
+  sub,
+  sumOfSquares,
+  type Tensor,
+  tensor,
+  where,
+} from "../../engine/mod.ts";
+import type { Tensors } from "../tensors.ts";
+import type { Stage } from "./stage.ts";
+
+/** Options of {@linkcode clipUpdates}. */
+export interface ClipUpdatesOptions {
+  /** The longest change that a client may send, over all it sends together. */
+  readonly norm: number;
+}
+
+/**
+ * Scales each client's change down to a norm (McMahan et al., arXiv 1710.06963): x + (y − x)·min(1, norm / ‖y − x‖₂), jointly over
+ * all it sends. A change that is short enough keeps every bit.
+ *
+ * @throws {RangeError} when the norm isn't positive.
+ *
+ * @example
+ * ```ts no-run
+ * simulate(pretrained, { ...options, stages: [clipUpdates({ norm: 1 })] });
+ * ```
+ */
+export function clipUpdates({ norm }: ClipUpdatesOptions): Stage {
+  if (!(norm > 0 && Number.isFinite(norm))) {
+    throw new RangeError(`Cannot clip updates to norm ${norm}: expected a positive number`);
+  }
+  return {
+    name: `clip(${norm})`,
+    client(values, { start }) {
+      const changes = new Map([...values].map(([name, y]) => {
+        const x = start.get(name);
+        return [name, x === undefined ? y : sub(y, x)];
+      }));
+      const lengths = lengthsOf(changes);
+      const limit = tensor(lengths.gpu, [norm]);
+      const isLong = less(limit, lengths);
+      const factor = div(limit, maximum(lengths, limit));
+      return new Map([...values].map(([name, y]) => {
+        const [x, change] = [start.get(name), changes.get(name)!];
+        const perClient = [y.shape[0]!, ...new Array<number>(y.ndim - 1).fill(1)];
+        const shorter = mul(change, reshape(factor, perClient));
+        return [
+          name,
+          where(reshape(isLong, perClient), {
+            then: x === undefined ? shorter : add(shorter, x),
+            otherwise: y,
+          }),
+        ];
+      }));
+    },
+  };
+}
+
+/** ‖Δ‖₂ of each client over all names, [C]; scaled by the largest element, so that no square overflows or vanishes. */
+function lengthsOf(changes: Tensors): Tensor {
+  const flat = [...changes.values()].map((each) => reshape(each, [each.shape[0]!, -1]));
+  const largest = flat.map((each) => max(abs(each), { axes: [1] })).reduce((a, b) => maximum(a, b));
+  const scale = where(largest, { then: largest, otherwise: ones(largest.gpu, [1]) });
+  const squares = flat.map((each) => sumOfSquares(div(each, reshape(scale, [-1, 1])), { axes: [1] }));
+  return mul(sqrt(squares.reduce((a, b) => add(a, b))), scale);
+}
