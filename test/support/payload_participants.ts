@@ -14,6 +14,7 @@ import {
 import { downloadOf } from "../../src/fl/client/download.ts";
 import { Held } from "../../src/fl/held.ts";
 import { pick, withParameters } from "../../src/fl/tensors.ts";
+import type { TokenColumns } from "../../src/models/mod.ts";
 import { createTaskSet, rowsOf, type TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 
 /** Options of {@link PayloadParticipants}. */
@@ -96,13 +97,14 @@ function subsetOf(set: TaskSet, examples: readonly number[]): TaskSet {
     rows.forEach((row, i) => own.set(values.subarray(row * width, (row + 1) * width), i * width));
     return own;
   };
-  const { length, inputIds, attentionMask, targets, targetsPerRow } = set;
+  const { length, inputs, targets, targetsPerRow } = set;
+  const { inputIds, attentionMask } = inputs as TokenColumns;
   return createTaskSet(
     {
       batchSize: rows.length,
       length,
-      inputIds: part(inputIds, length),
-      attentionMask: part(attentionMask, length),
+      inputIds: part(inputIds.data, length),
+      attentionMask: part(attentionMask.data, length),
     },
     { targets: part(targets, targetsPerRow) },
   );
