@@ -3,15 +3,17 @@ import type { Preparation } from "../experiment/run/prepare.ts";
 type Clients = readonly (readonly number[])[];
 
 /** A line for each draw: the number and sizes of the clients, and how uneven their classes are. */
-export function describeClients({ config, draws, train }: Preparation): string[] {
+export function describeClients({ config, draws }: Preparation): string[] {
   const { partition } = config;
   const how = partition.kind === "dirichlet" ? `Dirichlet(${partition.alpha})` : partition.kind;
-  return [...draws].map(([draw, clients]) => {
+  return [...draws].map(([draw, { clients, train, numLeftOut, labelPermutations }]) => {
     const sizes = clients.map(({ length }) => length).sort((a, b) => a - b);
     const place = draws.size > 1 ? ` of draw ${draw}` : "";
     return `Clients${place}: ${clients.length} by ${how}, ${sizes[0]} to ${sizes.at(-1)} texts each (median ${
       sizes[sizes.length >> 1]
-    })${describeSkew(clients, train)}`;
+    })${describeSkew(clients, train)}${numLeftOut > 0 ? `; ${numLeftOut} texts are left out` : ""}${
+      labelPermutations ? "; each sees the classes through a permutation of its own" : ""
+    }`;
   });
 }
 

@@ -67,7 +67,8 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
 /** Lines on what is to be run. */
 function describePreparation(preparation: Preparation): string[] {
   const { config, task, train, test, draws } = preparation;
-  const sampled = config.clientsPerRound ?? Math.max(...[...draws.values()].map(({ length }) => length));
+  const sampled = config.clientsPerRound ??
+    Math.max(...[...draws.values()].map(({ clients }) => clients.length));
   return [
     `Data: ${train.numExamples} texts to train on, ${test.numExamples} to ${config.evaluateOn} on; ${
       describeOutputs(task)

@@ -19,6 +19,7 @@ export {
   type TaskOfConfigOptions,
 } from "./task_of_config.ts";
 export * from "./task_model.ts";
+export { permuteClasses } from "./permute_classes.ts";
 export * from "./task_set.ts";
 export * from "./training/mod.ts";
 export * from "./transformers_names.ts";

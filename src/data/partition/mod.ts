@@ -21,4 +21,5 @@ export { linearPartitioner } from "./quantity/linear.ts";
 export { sizePartitioner } from "./quantity/size.ts";
 export { squarePartitioner } from "./quantity/square.ts";
 export { partitioners } from "./registry.ts";
+export { shareAlike, type ShareAlikeInput } from "./share_alike.ts";
 export { measureSkew, type PartitionSkew } from "./skew.ts";

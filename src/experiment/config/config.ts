@@ -112,6 +112,11 @@ export const configSchema = z.strictObject({
   evaluateEvery: z.int().min(0).default(1),
   /** What is observed of each round beside scores and bytes. */
   measures: z.array(z.enum([...measures.keys()])).default(["aggregation-error", "weight-variation"]),
+  /**
+   * Whether each client is also tested on its own part of the test set, shared out like its training data: the report then has mean, worst
+   * tenth and spread over clients. Always so where clients see the classes permuted.
+   */
+  clientScores: z.boolean().default(false),
   /** The held-out part to evaluate on. Settings are chosen on validation, reported on test. */
   evaluateOn: z.enum(["test", "validation"]).default("test"),
   /** The score that counts as reached; the table says in which round. */

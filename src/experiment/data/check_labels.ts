@@ -7,13 +7,18 @@ import type { Example } from "./load_data.ts";
 import { ConfigError } from "../config/parse_config.ts";
 import { listWithin } from "../text/list_within.ts";
 
+/** What one label and several are called. */
+export interface LabelNoun {
+  readonly one: string;
+  readonly many: string;
+}
+
 /** The word for a label in each kind of task; kinds without labels have none. */
-export const labelNoun: Readonly<Partial<Record<TaskKind, { readonly one: string; readonly many: string }>>> =
-  {
-    "sequence-classification": { one: "class", many: "classes" },
-    "multi-label-classification": { one: "label", many: "labels" },
-    "token-classification": { one: "tag", many: "tags" },
-  };
+export const labelNoun: Readonly<Partial<Record<TaskKind, LabelNoun>>> = {
+  "sequence-classification": { one: "class", many: "classes" },
+  "multi-label-classification": { one: "label", many: "labels" },
+  "token-classification": { one: "tag", many: "tags" },
+};
 
 /** Options of {@linkcode checkLabels}. */
 export interface CheckLabelsOptions {

@@ -32,6 +32,25 @@ export function needsEmbeddings(partition: PartitionConfig): boolean {
 }
 
 /**
+ * Checks what can be checked of a partition by embeddings before there are any.
+ *
+ * @throws {ConfigError} when it asks for more clients or clusters than there are examples.
+ */
+export function checkCounts(partition: PartitionConfig, numExamples: number): void {
+  const { by } = partition;
+  const asked = {
+    clients: "numClients" in partition ? partition.numClients : undefined,
+    clusters: typeof by === "object" ? by.clusters : undefined,
+  };
+  for (const [what, count = 0] of Object.entries(asked)) {
+    if (count <= numExamples) continue;
+    throw new ConfigError(
+      `Cannot partition (${partition.kind}): ${count} ${what} need at least 1 example each, got ${numExamples}`,
+    );
+  }
+}
+
+/**
  * Shares examples out among clients as a configuration says.
  *
  * @throws {ConfigError} when the partition needs something that the examples don't have.

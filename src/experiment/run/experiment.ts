@@ -10,16 +10,15 @@ import { TaskModel } from "../../tasks/mod.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { createMethod } from "../config/method_config.ts";
+import type { Draw } from "../data/draws.ts";
 import { roundSchedule } from "./learning_rate.ts";
 import { disposeHead, type Preparation, prepare } from "./prepare.ts";
 import { type Replicate, replicatesOf } from "./replicate.ts";
 
 /** What the methods of a run have in common in one replicate. */
-export interface Experiment extends Omit<Preparation, "task" | "draws">, Replicate {
+export interface Experiment extends Omit<Preparation, "task" | "draws" | "train" | "test">, Draw, Replicate {
   /** The pretrained encoder under a new head; every method starts from it and leaves it alone. */
   readonly pretrained: TaskModel;
-  /** Each client's examples of `train`. */
-  readonly clients: readonly (readonly number[])[];
   /** Frees the head; the encoder stays for other replicates. */
   [Symbol.dispose](): void;
 }
@@ -31,12 +30,12 @@ export interface Experiment extends Omit<Preparation, "task" | "draws">, Replica
  */
 export function openExperiment(preparation: Preparation, { draw, seed }: Replicate): Experiment {
   const { task, draws, ...shared } = preparation;
-  const clients = draws.get(draw);
-  if (clients === undefined) {
+  const drawn = draws.get(draw);
+  if (drawn === undefined) {
     throw new RangeError(`Cannot open draw ${draw}: expected one of ${[...draws.keys()].join(", ")}`);
   }
   const pretrained = TaskModel.create(shared.gpu, shared.model.encoder, { task, seed });
-  return { ...shared, draw, seed, clients, pretrained, [Symbol.dispose]: () => disposeHead(pretrained) };
+  return { ...shared, ...drawn, draw, seed, pretrained, [Symbol.dispose]: () => disposeHead(pretrained) };
 }
 
 /**
@@ -58,7 +57,7 @@ export function simulateMethod(
 
 /** What {@linkcode simulate} is to do for one method of a run. */
 export function simulationOptions(experiment: Experiment, method: MethodConfig): SimulationOptions {
-  const { config, train, test, clients, seed } = experiment;
+  const { config, train, test, testClients, clients, seed } = experiment;
   const { clipNorm, clientsPerRound = clients.length, local } = config;
   return {
     method: createMethod(method),
@@ -66,6 +65,7 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
     measures: config.measures.map((name) => measures.get(name)!),
     train,
     test,
+    testClients,
     clients,
     rounds: config.rounds,
     clientsPerRound,

@@ -4,10 +4,12 @@ import { type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
 import { describeChoice } from "../config/describe_choice.ts";
 import { ConfigError } from "../config/parse_config.ts";
+import { type Draw, drawPartitions, openDraw } from "../data/draws.ts";
 import { type Example, loadData, type LoadOptions } from "../data/load_data.ts";
-import { partitionExamples } from "../data/partition_examples.ts";
+import { checkCounts, type ExamplePartition, needsEmbeddings } from "../data/partition_examples.ts";
 import { prepareAnswers, prepareTraining } from "../data/prepare_set.ts";
 import { buildTask } from "../model/build_task.ts";
+import { embedTexts } from "../model/embed_texts.ts";
 import { type LoadedModel, openModel } from "../model/load_model.ts";
 import { checkTuning, withDefaultThreshold } from "../model/no_answer.ts";
 import { checkMethods } from "./check_methods.ts";
@@ -26,8 +28,8 @@ export interface Preparation {
   readonly test: TaskSet;
   /** The validation part, if something is tuned on it after training. */
   readonly tuning: TaskSet | undefined;
-  /** Each client's examples of `train`, by the seed of the draw. */
-  readonly draws: ReadonlyMap<number, readonly (readonly number[])[]>;
+  /** What each client trains on and is tested on, by the seed of the draw. */
+  readonly draws: ReadonlyMap<number, Draw>;
   /** The score that counts as reached. */
   readonly target: { readonly metric: string; readonly value: number } | undefined;
 }
@@ -50,8 +52,11 @@ export async function prepare(given: Config, gpu: Gpu, options: LoadOptions): Pr
   if (isTuned) checkTuning(validation, "the validation part");
   const task = buildTask(config.task, labels);
   const target = targetOf(config, task);
-  const parts = drawPartitions(train, config, labels);
-  checkSampling(config, parts);
+  const drawing = { seeds: replicatesOf(config).map(({ draw }) => draw), labels };
+  const embeds = needsEmbeddings(config.partition);
+  if (embeds) checkCounts(config.partition, train.length);
+  const early = embeds ? undefined : drawPartitions(train, config, drawing);
+  checkSampling(config, early);
   reporter.progress("opening the model", 0, 0);
   const opened = await openModel(gpu, config, { ...options, choosesPooling: !task.perToken });
   gpu.rehearse(() => {
@@ -65,10 +70,29 @@ export async function prepare(given: Config, gpu: Gpu, options: LoadOptions): Pr
   const { set: rows, examples } = prepareTraining(task, train, prepared);
   const testRows = prepareAnswers(task, test, { ...prepared, what: `texts to ${config.evaluateOn} on` });
   const tuning = isTuned ? prepareAnswers(task, validation, prepared) : undefined;
-  const draws = examples.length === train.length ? parts : drawPartitions(examples, config, labels);
+  const unskipped = embeds || examples.length === train.length
+    ? early
+    : drawPartitions(examples, config, drawing);
+  checkSampling(config, unskipped);
   reporter.progress("loading weights", 0, 0);
   const model = await opened.load();
   reporter.endProgress();
+  const partitions = unskipped ?? await orDispose(model.encoder, async () => {
+    const embeddings = await embedTexts(model.encoder, rows, reporter);
+    const drawn = drawPartitions(examples, config, { ...drawing, embeddings });
+    checkSampling(config, drawn);
+    return drawn;
+  });
+  const testsClients = config.clientScores || config.partition.labelPermutation;
+  const prepareTest = (of: readonly Example[]) =>
+    task.prepare(of, tokenizer, { maxLength: config.maxLength, longQuestions: "skip" });
+  const sets = { train: rows, test: testRows, examples, tested: test, ...(testsClients && { prepareTest }) };
+  const draws = new Map(
+    Array.from(
+      partitions,
+      ([seed, partition]) => [seed, openDraw(partition, { partition: config.partition, seed }, sets)],
+    ),
+  );
   const first = TaskModel.create(gpu, model.encoder, { task, seed: config.seed });
   checkMethods(config, first);
   disposeHead(first);
@@ -79,41 +103,31 @@ export async function prepare(given: Config, gpu: Gpu, options: LoadOptions): Pr
   return { config: resolved, gpu, model, task, train: rows, test: testRows, tuning, draws, target };
 }
 
+/** Does work with an encoder, which is freed if that fails. */
+async function orDispose<T>(encoder: Backbone, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    disposeAll([...encoder.namedParameters()].map(([, parameter]) => parameter));
+    throw error;
+  }
+}
+
 /** Frees the head of a model, whose encoder others use. */
 export function disposeHead({ head }: TaskModel): void {
   disposeAll([...head.namedParameters()].map(([, parameter]) => parameter));
 }
 
-/**
- * Each client's examples, by the seed of the draw.
- *
- * @throws {ConfigError} when there are several draws, but all are the same.
- */
-function drawPartitions(
-  examples: readonly Example[],
-  config: Config,
-  labels: readonly string[],
-): Map<number, readonly (readonly number[])[]> {
-  const draws = new Set(replicatesOf(config).map(({ draw }) => draw));
-  const parts = new Map([...draws].map((draw) => {
-    const { clients } = partitionExamples(examples, config.partition, { seed: draw, labels });
-    return [draw, clients];
-  }));
-  const texts = new Set([...parts.values()].map((clients) => JSON.stringify(clients)));
-  if (parts.size > 1 && texts.size === 1) {
-    throw new ConfigError(
-      `Cannot compare ${parts.size} draws: partition.kind "${config.partition.kind}" gives every client the same examples in ` +
-        "each; leave out draws",
-    );
-  }
-  return parts;
-}
-
+/** Checks that a round can sample as many clients as it should; before the partition is known, by the number that it asks for. */
 function checkSampling(
-  { clientsPerRound = 1 }: Config,
-  parts: ReadonlyMap<number, readonly unknown[]>,
+  { clientsPerRound = 1, partition }: Config,
+  draws?: ReadonlyMap<number, ExamplePartition>,
 ): void {
-  for (const { length } of parts.values()) {
+  const asked = "numClients" in partition ? partition.numClients : undefined;
+  const found = draws === undefined
+    ? [asked ?? Infinity]
+    : Array.from(draws.values(), ({ clients }) => clients.length);
+  for (const length of found) {
     if (clientsPerRound <= length) continue;
     throw new ConfigError(
       `Cannot sample ${clientsPerRound} clients a round: there are ${length}; lower clientsPerRound`,

@@ -63,12 +63,12 @@ export async function runExperiment(
   options: RunExperimentOptions,
 ): Promise<RunResults> {
   const { folder, signal, onStart, onEnd } = options;
-  const { config, task } = preparation;
+  const { config } = preparation;
   const { methods } = config;
   const replicates = replicatesOf(config);
   const several = replicates.length > 1;
   if (several) { for (const method of methods) await makeNew(join(folder, methodLabel(method))); }
-  const baseline = majorityBaseline(task, preparation);
+  const baseline = baselineOf(preparation);
   const runs: MethodSummary[] = [];
   /** The error that would end every later run too. */
   let end: unknown;
@@ -127,4 +127,11 @@ function notRun(method: MethodConfig, replicate: Replicate, end: unknown): Metho
     status: "not run",
     error,
   });
+}
+
+/** The baseline of all draws; none where the classes mean something else in each. */
+function baselineOf({ task, draws }: Preparation): Baseline | null {
+  const [first, ...others] = draws.values();
+  if (first!.labelPermutations !== undefined && others.length > 0) return null;
+  return majorityBaseline(task, first!);
 }

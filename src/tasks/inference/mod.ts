@@ -1,3 +1,4 @@
+export { embedExamples, type ExampleEmbeddings } from "./embed_examples.ts";
 export * from "./evaluate.ts";
 export * from "./mean_loss.ts";
 export * from "./model_outputs.ts";

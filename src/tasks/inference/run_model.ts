@@ -1,8 +1,7 @@
-import { disposeAll, noGrad, NonFiniteError, sizeOf, type Tensor, tensor, tidy } from "../../engine/mod.ts";
-import type { ColumnData } from "../../models/mod.ts";
-import { mapColumns, zerosAs } from "../columns.ts";
+import { disposeAll, noGrad, NonFiniteError, type Tensor, tidy } from "../../engine/mod.ts";
 import type { TaskModel } from "../task_model.ts";
 import type { TaskSet } from "../task_set.ts";
+import { uploadInputs, uploadRows } from "./_upload_rows.ts";
 import { type EvaluationRows, planEvaluation } from "./evaluation_plan.ts";
 
 /** Options of what runs a model over a set. */
@@ -85,22 +84,19 @@ function disposeBatch({ outputs, losses }: Batch): void {
 
 /** Records outputs and losses of some rows. */
 export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }: EvaluationRows): Batch {
-  const { inputs, targets, targetsPerRow } = set;
-  const upload = (data: ColumnData, shape: readonly number[], isCut: boolean) => {
-    const ofRow = isCut ? [length, ...shape.slice(1)] : shape;
-    const [width, kept] = [sizeOf(shape), sizeOf(ofRow)];
-    const values = zerosAs(data, rows.length * kept);
-    rows.forEach((row, i) => values.set(data.subarray(row * width, row * width + kept), i * kept));
-    return tensor(model.gpu, values, { shape: [rows.length, ...ofRow] });
-  };
+  const { targets, targetsPerRow } = set;
   const hasTargetPerToken = targetsPerRow === set.length && model.task.perToken;
   return tidy(() =>
     noGrad(() => {
-      const uploaded = mapColumns(inputs, ({ data, shape, perToken }) => upload(data, shape, perToken));
-      const outputs = model.forward(uploaded);
+      const inputs = uploadInputs(model.gpu, set, { rows, length });
+      const outputs = model.forward(inputs);
       const losses = model.task.losses(outputs, {
-        inputs: uploaded,
-        targets: upload(targets, [targetsPerRow], hasTargetPerToken),
+        inputs,
+        targets: uploadRows(model.gpu, targets, {
+          rows,
+          shape: [targetsPerRow],
+          length: hasTargetPerToken ? length : undefined,
+        }),
       });
       return { outputs, losses };
     })
