@@ -1,16 +1,19 @@
 #!/usr/bin/env node
 import process from "node:process";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { printableLines } from "../data/text/printable.ts";
+import { partitioners } from "../data/mod.ts";
 import { methods } from "../fl/mod.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
+import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { parseConfig, readConfig } from "../experiment/config/parse_config.ts";
+import { partition, type PartitionCommandOptions } from "./partition.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./profile_table.ts";
 import { watchOutput } from "./output.ts";
 import { print, printJson } from "./print.ts";
 import { run } from "./run.ts";
-import { parseCount, parsePath, start } from "./start.ts";
+import { parseCount, parsePath, parseSeed, start } from "./start.ts";
 import { formatTable } from "./table.ts";
 import { addTrainedCommands } from "./trained/trained_commands.ts";
 import { tune } from "./tune.ts";
@@ -23,6 +26,14 @@ const exitCodes = `Exit codes:
   130  ended by Ctrl-C (SIGINT)
   141  the output was closed (SIGPIPE)
   143  ended by SIGTERM`;
+
+/** A line for each kind of partition. */
+function partitionKinds(): string {
+  return formatTable(partitioners, [
+    { title: "kind", cell: ({ kind }) => kind },
+    { title: "what it does", cell: ({ summary }) => summary, wrap: true },
+  ], { width: 78 }).replaceAll(/^/gm, "  ");
+}
 
 const program = new Command("federa")
   .description("Federated low-rank fine-tuning of pretrained encoders on WebGPU, on simulated clients.")
@@ -82,6 +93,24 @@ program.command("tune")
   .option("-s, --seconds <N>", "time to measure for", parseCount, 60)
   .action((path: string, { seconds }: { seconds: number }) =>
     start(async (options) => await tune(await readConfig(path), { ...options, seconds }))
+  );
+
+program.command("partition")
+  .description("prints and draws which examples each client of a configuration holds")
+  .argument("<CONFIG.json>", "as for run; the model is loaded only where the partition looks at it")
+  .option("-o, --output <FILE.svg>", "where to draw it", parsePath)
+  .addOption(
+    new Option("--chart <KIND>", "how to draw it; by default as suits the number of classes")
+      .choices(["bars", "bubbles"]),
+  )
+  .option("--draw <SEED>", "the seed of the draw, instead of the configuration's", parseSeed)
+  .option("--json", "prints JSON instead of a table: every client with the indices of its training examples")
+  .addHelpText("after", `\nKinds of partitions:\n${partitionKinds()}`)
+  .action((path: string, options: Omit<PartitionCommandOptions, keyof LoadOptions>) =>
+    start(
+      async (base) => await partition(await readConfig(path), { ...base, ...options }),
+      options.json ? process.stderr : process.stdout,
+    )
   );
 
 program.command("methods")

@@ -47,6 +47,15 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** Reads a seed of the command line. */
+export function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(seed)) {
+    throw new InvalidArgumentError("Expected a whole number from 0 to 2^53 - 1");
+  }
+  return seed;
+}
+
 /** Reads a path of the command line: an empty one, as of a variable that isn't set, would be the working directory. */
 export function parsePath(text: string): string {
   if (text === "") throw new InvalidArgumentError("Expected a name, got an empty one");
