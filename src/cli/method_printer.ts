@@ -6,7 +6,7 @@ import type { MethodEvent } from "../experiment/run/run_method.ts";
 import type { MethodSummary } from "../experiment/run/summary.ts";
 import { megabytes } from "../experiment/text/megabytes.ts";
 import { describeScores } from "../experiment/text/score_title.ts";
-import type { MemoryPlan, RoundReport } from "../fl/mod.ts";
+import type { ClientScores, MemoryPlan, RoundReport } from "../fl/mod.ts";
 import { MethodProgress } from "./method_progress.ts";
 
 /**
@@ -41,6 +41,11 @@ export function printMethod(
         progress.learn(event.report);
         reporter.line(describeRound(event.report, rounds));
         break;
+      case "client-lost": {
+        const { round, lost: { client, phase, reason } } = event;
+        reporter.line(`  round ${round}: lost client ${client.id} in its ${phase}: ${reason}`);
+        break;
+      }
       case "tuned": {
         const { noAnswerThreshold, validation, test } = event;
         reporter.line(
@@ -65,11 +70,19 @@ function describeMemory({ blockSize, peakBytes, budgetBytes }: MemoryPlan): stri
   return `blocks of ${blockSize} clients; a round will take ${megabytes(peakBytes)} MB${budget}`;
 }
 
-function describeRound({ round, trainLoss, test, seconds }: RoundReport, rounds: number): string {
-  const scores = test ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}` : "";
+function describeRound({ round, trainLoss, test, clients, seconds }: RoundReport, rounds: number): string {
+  const scores = test
+    ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}${describeWorst(clients)}`
+    : "";
   const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);
   return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
-    trainLoss?.toFixed(3) ?? "-"
+    trainLoss?.toFixed(3) ?? "–"
   }${scores}  ` +
     `${time.toFixed(1)} s`;
+}
+
+/** How the worst clients do by the first score. */
+function describeWorst(clients: ClientScores | undefined): string {
+  const [first] = Object.entries(clients?.scores ?? {});
+  return first === undefined ? "" : `  (worst decile of clients ${first[1].worstDecile.toFixed(3)})`;
 }

@@ -6,9 +6,10 @@ import { meanOf, type Sample } from "../experiment/statistics/sample.ts";
 import type { Interval } from "../experiment/statistics/student_t.ts";
 import { megabytes } from "../experiment/text/megabytes.ts";
 import { scoreTitle } from "../experiment/text/score_title.ts";
+import { type ClientsRow, clientsTable } from "./clients_table.ts";
 import { describeRun } from "./method_printer.ts";
-import { describeEnd } from "./results_table.ts";
-import { type Column, formatTable } from "./table.ts";
+import { describeEnd, number } from "./results_table.ts";
+import { formatTable } from "./table.ts";
 
 type Statistics = Readonly<Record<string, ScoreStatistics>>;
 
@@ -17,10 +18,14 @@ type Statistics = Readonly<Record<string, ScoreStatistics>>;
  * method, and where the variance comes from.
  */
 export function replicatesTable({ baseline, runs, statistics }: RunResults): string {
-  const { loss: _, ...scores } = statistics ?? {};
+  const all = statistics ?? {};
+  const scores = Object.fromEntries(
+    Object.entries(all).filter(([name]) => name !== "loss" && !name.startsWith("clients.")),
+  );
   const labels = [...new Set(runs.map(({ label }) => label))];
   return [
     scoreTable(scores, { baseline, runs, labels }),
+    ...clientsTable(labels.flatMap((label) => clientsRows(all, label))),
     ...costTable(runs, labels),
     ...differenceTable(scores, labels),
     ...varianceTable(scores, labels),
@@ -68,6 +73,24 @@ function scoreTable(
   ], { note: ({ note }) => note });
 }
 
+/** Scores over clients, as mean ± sd over the replicates. */
+function clientsRows(all: Statistics, label: string): ClientsRow[] {
+  const cell = (score: string, part: string) => {
+    const statistics = all[`clients.${score}.${part}`];
+    return describeSample(statistics === undefined ? null : of(statistics, label).after);
+  };
+  return Object.entries(all).flatMap(([name, statistics]) => {
+    const score = /^clients\.(.+)\.mean$/.exec(name)?.[1];
+    if (score === undefined || of(statistics, label).after === null) return [];
+    const [mean, worstDecile, deviation] = [
+      cell(score, "mean"),
+      cell(score, "worstDecile"),
+      cell(score, "deviation"),
+    ];
+    return [{ label, score, mean, worstDecile, deviation }];
+  });
+}
+
 function countFinished(runs: readonly MethodSummary[], label: string): string {
   const own = runs.filter((run) => run.label === label);
   const finished = own.filter(({ status }) => status === "finished").length;
@@ -80,7 +103,8 @@ function costTable(runs: readonly MethodSummary[], labels: readonly string[]): s
     label,
     runs: runs.filter((run) => run.label === label && run.status === "finished"),
   })).filter((row) => row.runs.length > 0);
-  const mean = (value: (run: MethodSummary) => number | null) => (row: typeof rows[number]) => {
+  type Row = typeof rows[number];
+  const mean = (value: (run: MethodSummary) => number | null) => (row: Row) => {
     const known = row.runs.map(value).filter((each) => each !== null);
     return known.length === 0 ? undefined : meanOf(known);
   };
@@ -90,7 +114,8 @@ function costTable(runs: readonly MethodSummary[], labels: readonly string[]): s
     mean(({ bytesDown }) => bytesDown),
     mean(({ seconds }) => seconds),
   ];
-  const error = mean(({ appliedError }) => appliedError);
+  const error = mean(({ measures }) => measures["appliedError"] ?? null);
+  const lost = mean(({ lost }) => lost);
   return [formatTable(rows, [
     { title: "mean of a run", cell: ({ label }) => label },
     number("rounds to target", (row) => {
@@ -102,7 +127,10 @@ function costTable(runs: readonly MethodSummary[], labels: readonly string[]): s
     number("MB up", (row) => megabytes(up(row)!)),
     number("MB down", (row) => megabytes(down(row)!)),
     number("seconds", (row) => seconds(row)!.toFixed(0)),
-    number("aggregation error", (row) => error(row)?.toFixed(3)),
+    ...rows.some((row) => lost(row)! > 0) ? [number<Row>("lost", (row) => lost(row)!.toFixed(1))] : [],
+    ...rows.some((row) => row.runs.some(({ measures }) => "appliedError" in measures))
+      ? [number<Row>("aggregation error", (row) => error(row)?.toFixed(3))]
+      : [],
   ])];
 }
 
@@ -179,8 +207,4 @@ function signed(value: number): string {
 
 function of({ methods }: ScoreStatistics, label: string): MethodStatistics {
   return methods.find((each) => each.label === label)!;
-}
-
-function number<Row>(title: string, value: (row: Row) => string | undefined): Column<Row> {
-  return { title, cell: (row) => value(row) ?? "–", align: "right" };
 }

@@ -2,6 +2,7 @@ import type { Scores } from "../tasks/mod.ts";
 import { megabytes } from "../experiment/text/megabytes.ts";
 import { scoreTitle } from "../experiment/text/score_title.ts";
 import type { Baseline, MethodSummary } from "../experiment/run/summary.ts";
+import { type ClientsRow, clientsTable } from "./clients_table.ts";
 import { type Column, formatTable } from "./table.ts";
 
 /** A line of the table; whatever a line has nothing to say of is a dash. */
@@ -29,12 +30,13 @@ export function resultsTable(
   ];
   const metrics = new Set(rows.flatMap(({ scores }) => Object.keys(scores ?? {})));
   const scores = [...metrics].map((metric) =>
-    number(scoreTitle(metric), ({ scores }) => scores?.[metric]?.toFixed(3))
+    number<Row>(scoreTitle(metric), ({ scores }) => scores?.[metric]?.toFixed(3))
   );
   const finished = rows.filter(({ summary }) => summary?.status === "finished");
   return [
     formatTable(rows, [name, ...scores], { note: ({ summary }) => summary && describeEnd(summary) }),
-    ...finished.length > 0 ? [formatTable(finished, [name, ...costs])] : [],
+    ...clientsTable(summaries.flatMap(clientsRows)),
+    ...finished.length > 0 ? [formatTable(finished, [name, ...costColumns(finished)])] : [],
   ].join("\n\n");
 }
 
@@ -47,14 +49,36 @@ export function describeEnd({ status, error, rounds }: MethodSummary): string | 
 
 const name: Column<Row> = { title: "method", cell: ({ name }) => name };
 
+function clientsRows({ label, clients }: MethodSummary): ClientsRow[] {
+  return Object.entries(clients?.scores ?? {}).map(([score, { mean, worstDecile, deviation }]) => ({
+    label,
+    score,
+    mean: mean.toFixed(3),
+    worstDecile: worstDecile.toFixed(3),
+    deviation: deviation.toFixed(3),
+  }));
+}
+
+function costColumns(rows: readonly Row[]): Column<Row>[] {
+  const isLossy = rows.some(({ summary }) => summary !== undefined && summary.lost > 0);
+  const isMeasured = rows.some(({ summary }) => summary !== undefined && "appliedError" in summary.measures);
+  return [...costs, ...isLossy ? [lostClients] : [], ...isMeasured ? [aggregationError] : []];
+}
+
 const costs: readonly Column<Row>[] = [
-  number("rounds to target", ({ summary }) => summary?.roundsToTarget?.toString()),
-  number("MB up", ({ summary }) => summary && megabytes(summary.bytesUp)),
-  number("MB down", ({ summary }) => summary && megabytes(summary.bytesDown)),
-  number("seconds", ({ summary }) => summary?.seconds.toFixed(0)),
-  number("aggregation error", ({ summary }) => summary?.appliedError?.toFixed(3)),
+  number<Row>("rounds to target", ({ summary }) => summary?.roundsToTarget?.toString()),
+  number<Row>("MB up", ({ summary }) => summary && megabytes(summary.bytesUp)),
+  number<Row>("MB down", ({ summary }) => summary && megabytes(summary.bytesDown)),
+  number<Row>("seconds", ({ summary }) => summary?.seconds.toFixed(0)),
 ];
 
-function number(title: string, value: (row: Row) => string | undefined): Column<Row> {
+const lostClients = number<Row>("lost", ({ summary }) => summary?.lost.toString());
+const aggregationError = number<Row>(
+  "aggregation error",
+  ({ summary }) => summary?.measures["appliedError"]?.toFixed(3),
+);
+
+/** A column of numbers; a dash where there is none. */
+export function number<Row>(title: string, value: (row: Row) => string | undefined): Column<Row> {
   return { title, cell: (row) => value(row) ?? "–", align: "right" };
 }

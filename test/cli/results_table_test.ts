@@ -106,3 +106,27 @@ test("replicatesTable() has a row for a run that failed, and counts the pairs wi
     ].join("\n"),
   );
 });
+
+test("resultsTable() and replicatesTable() show scores over clients, and clients that were lost", () => {
+  const clients = {
+    numClients: 12,
+    scores: { accuracy: { mean: 0.8, worstDecile: 0.25, deviation: 0.125 } },
+  };
+  const runs = [1, 2].map((seed) => ({ ...methodSummary("fedit", 0.95, { seed, clients }), lost: seed }));
+  const single = resultsTable({ baseline, runs: [runs[0]!] }).split("\n");
+  assert.deepEqual(single.slice(6, 9), [
+    "over clients  score      mean  worst decile     sd",
+    "------------  --------  -----  ------------  -----",
+    "fedit         accuracy  0.800         0.250  0.125",
+  ]);
+  assert.match(single[10]!, / seconds {2}lost {2}aggregation error$/);
+  assert.match(single[12]!, / 5 {5}1 {14}0\.125$/);
+  const several = table(runs).split("\n");
+  assert.deepEqual(several.slice(6, 9), [
+    "over clients  score              mean   worst decile             sd",
+    "------------  --------  -------------  -------------  -------------",
+    "fedit         accuracy  0.800 ± 0.000  0.250 ± 0.000  0.125 ± 0.000",
+  ]);
+  assert.match(several[10]!, / seconds {2}lost {2}aggregation error$/);
+  assert.match(several[12]!, / 5 {3}1\.5 {14}0\.125$/);
+});

@@ -4,7 +4,7 @@ import type { MethodSummary } from "../../src/experiment/run/summary.ts";
 export function methodSummary(
   label: string,
   accuracy: number | undefined,
-  { draw = 1, seed = 1 }: { readonly draw?: number; readonly seed?: number } = {},
+  { draw = 1, seed = 1, clients = null }: Partial<Pick<MethodSummary, "draw" | "seed" | "clients">> = {},
 ): MethodSummary {
   const evaluation = (accuracy: number) => ({
     loss: 1 - accuracy,
@@ -25,7 +25,8 @@ export function methodSummary(
     bytesUp: 1_500_000,
     bytesDown: 1_000_000,
     seconds: 5,
-    aggregationError: 0.25,
-    appliedError: 0.125,
+    lost: 0,
+    clients: accuracy === undefined ? null : clients,
+    measures: { aggregationError: 0.25, appliedError: 0.125 },
   };
 }

@@ -1,4 +1,3 @@
-import type { Evaluation } from "../../tasks/mod.ts";
 import { crossedEffects, type Effect } from "../statistics/crossed_effects.ts";
 import { type PairedDifference, pairedDifference } from "../statistics/paired_difference.ts";
 import { type Sample, sampleOf } from "../statistics/sample.ts";
@@ -33,11 +32,14 @@ export interface ScoreVariance {
   readonly effects: readonly Effect[];
 }
 
-/** Compares methods over the replicates of a configuration, score by score; the loss is one of them. */
+/**
+ * Compares methods over the replicates of a configuration, score by score: those of the evaluation by their names, its `loss`, and
+ * scores over clients by their path, such as `clients.accuracy.worstDecile`.
+ */
 export function compareRuns(runs: readonly MethodSummary[]): Record<string, ScoreStatistics> {
   const labels = [...new Set(runs.map(({ label }) => label))];
   const finished = runs.filter(({ status, after }) => status === "finished" && after !== null);
-  const names = new Set(finished.flatMap(({ after }) => Object.keys(scoresOf(after!))));
+  const names = new Set(finished.flatMap((run) => Object.keys(scoresOf(run, "after"))));
   const ofMethod = (label: string) => finished.filter((run) => run.label === label);
   const first = ofMethod(labels[0]!);
   return Object.fromEntries([...names].map((name) => [name, {
@@ -51,9 +53,20 @@ export function compareRuns(runs: readonly MethodSummary[]): Record<string, Scor
   }]));
 }
 
-/** An evaluation's scores and its loss, by name. */
-export function scoresOf({ loss, scores }: Evaluation): Readonly<Record<string, number>> {
-  return { loss, ...scores };
+/** What a run came to before or after training, by name. */
+function scoresOf(run: MethodSummary, when: "before" | "after"): Readonly<Record<string, number>> {
+  const evaluation = run[when];
+  if (evaluation === null) return {};
+  const { loss, scores } = evaluation;
+  return { loss, ...scores, ...when === "after" ? clientScores(run) : {} };
+}
+
+/** Scores over clients, named as the path to them, such as `clients.accuracy.worstDecile`. */
+function clientScores({ clients }: MethodSummary): Record<string, number> {
+  const named = Object.entries(clients?.scores ?? {}).flatMap(([name, spread]) =>
+    Object.entries(spread).map(([part, value]) => [`clients.${name}.${part}`, value as number])
+  );
+  return Object.fromEntries(named);
 }
 
 /** A score of each run that has it; a score that isn't defined, as a correlation of equal values, counts as missing. */
@@ -62,8 +75,7 @@ function valuesOf(runs: readonly MethodSummary[], when: "before" | "after", name
 }
 
 function valueOf(run: MethodSummary, when: "before" | "after", name: string): number | undefined {
-  const evaluation = run[when];
-  const value = evaluation === null ? undefined : scoresOf(evaluation)[name];
+  const value = scoresOf(run, when)[name];
   return value !== undefined && Number.isFinite(value) ? value : undefined;
 }
 

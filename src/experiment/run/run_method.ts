@@ -55,6 +55,9 @@ export async function runMethod(
           started = event;
           history.append({ ...event });
           break;
+        case "client-lost":
+          history.append({ ...event });
+          break;
         case "round":
           reports.push(event.report);
           history.append({ type: "round", ...event.report });

@@ -1,4 +1,4 @@
-import type { RoundReport, SimulationEvent } from "../../fl/mod.ts";
+import type { ClientScores, RoundReport, SimulationEvent } from "../../fl/mod.ts";
 import type { Evaluation, Scores, Task, TaskSet } from "../../tasks/mod.ts";
 import { type MethodConfig, methodLabel } from "../config/config.ts";
 import type { Experiment } from "./experiment.ts";
@@ -33,10 +33,12 @@ export interface MethodSummary {
   readonly bytesDown: number;
   /** Wall-clock seconds from initialisation to the last evaluation. */
   readonly seconds: number;
-  /** Mean over the rounds of what averaging factors apart loses, ‖E‖/‖ΔW‖; null without adapters. */
-  readonly aggregationError: number | null;
-  /** Mean over the rounds of what the global weights lost in the end; null without adapters. */
-  readonly appliedError: number | null;
+  /** Clients that were asked and lost, over all rounds. */
+  readonly lost: number;
+  /** Scores over clients in the last evaluated round, where clients have test data or parameters of their own. */
+  readonly clients: ClientScores | null;
+  /** Means over the rounds of what was measured, by name, such as `aggregationError`; null where nothing has that measure. */
+  readonly measures: Readonly<Record<string, number | null>>;
 }
 
 /** What {@linkcode summarize} sums up. */
@@ -74,9 +76,17 @@ export function summarize(
     bytesUp: total(reports.map(({ bytesUp }) => bytesUp)),
     bytesDown: total(reports.map(({ bytesDown }) => bytesDown)),
     seconds: (started?.seconds ?? 0) + total(reports.map(({ seconds }) => total(Object.values(seconds)))),
-    aggregationError: mean(reports.map(({ measures }) => measures["aggregationError"] ?? null)),
-    appliedError: mean(reports.map(({ measures }) => measures["appliedError"] ?? null)),
+    lost: total(reports.map(({ lost }) => lost.length)),
+    clients: reports.at(-1)?.clients ?? null,
+    measures: meanMeasures(reports),
   };
+}
+
+function meanMeasures(reports: readonly RoundReport[]): MethodSummary["measures"] {
+  const names = new Set(reports.flatMap(({ measures }) => Object.keys(measures)));
+  return Object.fromEntries(
+    [...names].map((name) => [name, mean(reports.map(({ measures }) => measures[name] ?? null))]),
+  );
 }
 
 /** Mean of the values there are. */

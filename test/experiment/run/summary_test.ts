@@ -64,15 +64,15 @@ test("summarize() adds up rounds and finds the first that reached the target", (
   assert.equal(summary.bytesUp, 6_000_000);
   assert.equal(summary.bytesDown, 4_000_000);
   assert.equal(summary.seconds, 17);
-  assert.ok(Math.abs(summary.aggregationError! - 0.4) < 1e-12);
-  assert.ok(Math.abs(summary.appliedError! - 0.2) < 1e-12);
+  assert.ok(Math.abs(summary.measures["aggregationError"]! - 0.4) < 1e-12);
+  assert.ok(Math.abs(summary.measures["appliedError"]! - 0.2) < 1e-12);
   assert.deepEqual(summary.after, { loss: 0.6, scores: { accuracy: 0.95, macroF1: 0.95 - 0.1 } });
   assert.equal(
     summarize(method, of({ metric: "macroF1", value: 0.9 }), { started, reports }).roundsToTarget,
     null,
   );
   assert.equal(
-    summarize(method, of(undefined), { started, reports: [report(1, 1, null)] }).aggregationError,
+    summarize(method, of(undefined), { started, reports: [report(1, 1, null)] }).measures["aggregationError"],
     null,
   );
 });
