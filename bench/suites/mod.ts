@@ -7,6 +7,7 @@ import { initializationSuite } from "./initialization.ts";
 import { layerNormSuite } from "./layer_norm.ts";
 import { loraStepSuite } from "./lora_step.ts";
 import { matmulSuite } from "./matmul.ts";
+import { measuresSuite } from "./measures.ts";
 import { startupSuite } from "./startup.ts";
 import { svdSuite } from "./svd.ts";
 
@@ -21,5 +22,6 @@ export const suites: readonly Suite[] = [
   cohortSuite,
   codecsSuite,
   growthSuite,
+  measuresSuite,
   startupSuite,
 ];

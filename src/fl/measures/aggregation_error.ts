@@ -3,7 +3,6 @@ import {
   add,
   addMatmul,
   addWeighted,
-  clone,
   concat,
   disposeAll,
   keep,
@@ -68,13 +67,12 @@ class AggregationError implements Measure {
     const after = adaptersOf(model);
     const found = [...this.#sums].flatMap(([name, sums]) => {
       const adapter = after.get(name);
-      return adapter
-        ? [{ scaling: adapter.sharedScaling / sums.total, norms: keep(tidy(() => sums.norms(adapter))) }]
-        : [];
+      if (adapter === undefined) return [];
+      return [{ scaling: adapter.sharedScaling, norms: tidy(() => sums.norms(adapter)).map(keep) }];
     });
     if (found.length === 0) return { aggregationError: null, appliedError: null };
-    const rows = keep(tidy(() => concat(found.map(({ norms }) => norms))));
-    disposeAll(found.map(({ norms }) => norms));
+    const rows = keep(tidy(() => concat(found.flatMap(({ norms }) => norms))));
+    disposeAll(found.flatMap(({ norms }) => norms));
     try {
       const values = await rows.floats();
       const [lost, change, gap] = [0, 1, 2].map((column) =>
@@ -135,39 +133,37 @@ class LayerSums {
     if (dA && dB) this.#products.add(sumBatch({ b: dB, a: dA }, weights));
   }
 
-  /** Squares of (Σ w_k)·‖E‖/s, of (Σ w_k)·‖ΔW‖/s and of (Σ w_k)·‖W′ − W − ΔW‖/s, [3]. */
-  norms(after: LowRankLinear): Tensor {
-    const { total } = this;
+  /** Squares of ‖E‖/s, ‖ΔW‖/s and ‖W′ − W − ΔW‖/s. */
+  norms(after: LowRankLinear): Tensor[] {
     const before = this.#before;
-    // Both times Σ w_k: how far the mean moved, and how far the method's value is from it.
+    const share = (x: Tensor) => divide(x, this.total);
+    // How far a mean moved, and how far the method's value is from it.
     const meanOf = (sum: FactorSum | null, start: Tensor, next: Tensor) => {
-      if (sum === null) {
-        return { mean: start, moved: zeros(start.gpu, start.shape), left: mul(sub(next, start), total) };
-      }
-      const { first, difference } = sum;
+      if (sum === null) return { mean: start, moved: null, left: sub(next, start) };
+      const difference = share(sum.difference);
       return {
-        mean: add(first, mul(difference, 1 / total)),
-        moved: add(mul(sub(first, start), total), difference),
-        left: sub(mul(sub(next, first), total), difference),
+        mean: add(sum.first, difference),
+        moved: add(sub(sum.first, start), difference),
+        left: sub(sub(next, sum.first), difference),
       };
     };
     const a = meanOf(this.#a, before.loraA, after.loraA);
     const b = meanOf(this.#b, before.loraB, after.loraB);
-    const error = this.#products.matrix();
-    if (this.#a && this.#b) addMatmul(error, neg(this.#b.difference), mul(this.#a.difference, 1 / total));
+    const error = share(this.#products.matrix());
+    if (this.#a && this.#b) addMatmul(error, neg(share(this.#b.difference)), share(this.#a.difference));
     const squares = [sumOfSquares(error)];
     const gap = neg(error);
     // B·A after the round less that of the means.
     addMatmul(gap, b.left, after.loraA);
     addMatmul(gap, b.mean, a.left);
     if (after.weight !== before.weight) {
-      accumulate(gap, mul(sub(toFloat(after.weight), toFloat(before.weight)), total / before.sharedScaling));
+      const change = sub(toFloat(after.weight), toFloat(before.weight));
+      accumulate(gap, mul(change, 1 / before.sharedScaling));
     }
     // That of the means less that of the start.
-    addMatmul(error, b.moved, a.mean);
-    addMatmul(error, before.loraB, a.moved);
-    squares.push(sumOfSquares(error), sumOfSquares(gap));
-    return concat(squares.map((each) => reshape(each, [1])));
+    if (b.moved) addMatmul(error, b.moved, a.mean);
+    if (a.moved) addMatmul(error, before.loraB, a.moved);
+    return [...squares, sumOfSquares(error), sumOfSquares(gap)].map((each) => reshape(each, [1]));
   }
 
   dispose(): void {
@@ -176,11 +172,16 @@ class LayerSums {
   }
 }
 
+/** x / total. Where nobody was lost the shares add up to one, but for their rounding, which is less than that of x. */
+function divide(x: Tensor, total: number): Tensor {
+  return Math.abs(total - 1) <= 2 ** -22 ? x : mul(x, 1 / total);
+}
+
 /** The first member of x [C, ...], and a sum of zero. */
 function startSum(x: Tensor): FactorSum {
   const shape = x.shape.slice(1);
   return {
-    first: keep(clone(reshape(slice(x, { start: 0, end: 1 }), shape))),
+    first: keep(reshape(slice(x, { start: 0, end: 1, copy: true }), shape)),
     difference: keep(zeros(x.gpu, shape)),
   };
 }

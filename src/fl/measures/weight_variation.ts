@@ -1,29 +1,17 @@
 import {
-  abs,
   accumulate,
-  add,
   addMatmul,
   concat,
   disposeAll,
-  div,
   keep,
-  less,
   Linear,
-  mean,
   mul,
-  neg,
-  ones,
-  relu,
-  reshape,
-  sqrt,
-  square,
   sub,
   sum,
   sumOfSquares,
   type Tensor,
   tidy,
   toFloat,
-  where,
   zeros,
 } from "../../engine/mod.ts";
 import { LowRankLinear } from "../../federa/mod.ts";
@@ -44,10 +32,10 @@ type Layer = Linear | LowRankLinear;
  * They are taken over adapted layers, and over linear layers whose own weight is trained, but not the head. All are null where
  * there is none of either, as when biases alone are trained.
  *
- * Both come from the difference D of the weights W′ = W + D, as m′² − m² = 2·v′·d − ‖d‖² and, while d is short beside the
- * columns, 1 − cos = (‖d‖² − (m′ − m)²) / (2·m·m′): so they tell changes far below the rounding of a weight. Since the last
- * round, D is built from the differences of the factors. At the end of a round it takes some five matrices, of one layer at a
- * time.
+ * Both come from the difference D of the weights W′ = W + D, as m′² − m² = 2·v′·d − ‖d‖² and 1 − cos = (‖d‖² − (m′ − m)²) /
+ * (2·m·m′), so that they tell changes far below the rounding of a weight; a direction is known to some 2⁻²⁴·‖d‖²/(m·m′). Since
+ * the last round, D is built from the differences of the factors. At the end of a round it takes some five matrices, of one
+ * layer at a time; the sums down their columns are read back and worked on in float64.
  */
 export function weightVariation({ pretrained }: MeasureContext): Measure {
   return new WeightVariation(pretrained);
@@ -72,22 +60,26 @@ class WeightVariation implements Measure {
     const found = [...layersOf(model)].flatMap(([name, layer]) => {
       const [before, origin] = [this.#before.get(name), this.#pretrained.get(name)];
       const isOwn = before && origin && (layer instanceof LowRankLinear || layer.weight !== origin.weight);
-      return isOwn ? [keep(tidy(() => variationOf(layer, { before, origin })))] : [];
+      return isOwn ? [keep(tidy(() => columnSums(layer, { before, origin })))] : [];
     });
-    const rows = found.length > 0 ? keep(tidy(() => concat(found))) : null;
+    const all = found.length > 0 ? keep(tidy(() => concat(found))) : null;
     disposeAll(found);
     try {
-      const values = await rows?.floats();
-      const average = (column: number) =>
-        values ? found.reduce((total, _, i) => total + values[4 * i + column]!, 0) / found.length : null;
+      const values = await all?.floats();
+      let start = 0;
+      const layers = found.map(({ size }) => figuresOf(values!.subarray(start, start += size)));
+      const mean = (column: number) =>
+        layers.length === 0
+          ? null
+          : layers.reduce((total, figures) => total + figures[column]!, 0) / layers.length;
       return {
-        magnitudeFromLastRound: average(0),
-        directionFromLastRound: average(1),
-        magnitudeFromPretrained: average(2),
-        directionFromPretrained: average(3),
+        magnitudeFromLastRound: mean(0),
+        directionFromLastRound: mean(1),
+        magnitudeFromPretrained: mean(2),
+        directionFromPretrained: mean(3),
       };
     } finally {
-      rows?.dispose();
+      all?.dispose();
     }
   }
 
@@ -105,25 +97,45 @@ function layersOf(model: TaskModel): Map<string, Layer> {
   );
 }
 
-/** The four figures of a layer, [4]. */
-function variationOf(layer: Layer, { before, origin }: { before: Layer; origin: Layer }): Tensor {
-  const now = measured(weightOf(layer));
+/**
+ * Sums down the columns of a layer, [7·in]: ‖v′‖², then for the last round and for the pretrained weight ‖v‖², v′·d and ‖d‖²
+ * with d = v′ − v.
+ */
+function columnSums(layer: Layer, { before, origin }: { before: Layer; origin: Layer }): Tensor {
+  const weight = weightOf(layer);
+  const squares = (x: Tensor) => sumOfSquares(x, { axes: [0] });
+  const sums = (last: Tensor, difference: Tensor) => [
+    squares(last),
+    sum(mul(weight, difference), { axes: [0] }),
+    squares(difference),
+  ];
   const change = changeOf(layer, before);
   const pretrained = weightOf(origin);
   return concat([
-    ...tidy(() => turn(now, measured(sub(now.weight, change)), change)),
-    ...tidy(() => turn(now, measured(pretrained), sub(now.weight, pretrained))),
+    squares(weight),
+    ...tidy(() => sums(sub(weight, change), change)),
+    ...tidy(() => sums(pretrained, sub(weight, pretrained))),
   ]);
 }
 
-/** A weight [out, in] with the ‖·‖₂ of its columns, [in]. */
-interface Measured {
-  readonly weight: Tensor;
-  readonly lengths: Tensor;
-}
-
-function measured(weight: Tensor): Measured {
-  return { weight, lengths: sqrt(sumOfSquares(weight, { axes: [0] })) };
+/** Magnitude and direction since the last round, then since the pretrained weight, from {@linkcode columnSums}. */
+function figuresOf(sums: Float32Array): number[] {
+  const width = sums.length / 7;
+  const at = (row: number, n: number) => sums[row * width + n]!;
+  const figures = [0, 0, 0, 0];
+  for (let n = 0; n < width; n++) {
+    const length = Math.sqrt(at(0, n));
+    for (const [half, row] of [1, 4].entries()) {
+      const last = Math.sqrt(at(row, n));
+      if (length + last === 0) continue;
+      const [product, distance] = [at(row + 1, n), at(row + 2, n)];
+      const growth = (2 * product - distance) / (length + last);
+      figures[2 * half]! += Math.abs(growth) / width;
+      if (length * last === 0) continue;
+      figures[2 * half + 1]! += Math.max(0, distance - growth ** 2) / (2 * length * last) / width;
+    }
+  }
+  return figures;
 }
 
 function weightOf(layer: Layer): Tensor {
@@ -141,24 +153,4 @@ function changeOf(after: Layer, before: Layer): Tensor {
   addMatmul(change, mul(before.loraB, scaling), sub(loraA, before.loraA));
   if (weight !== before.weight) accumulate(change, sub(toFloat(weight), toFloat(before.weight)));
   return change;
-}
-
-/** Means over the columns of |m′ − m| and of 1 − cos(v′, v) for W′ = W + D, each [1]. */
-function turn(now: Measured, last: Measured, difference: Tensor): [magnitude: Tensor, direction: Tensor] {
-  const dots = (x: Tensor) => sum(mul(now.weight, x), { axes: [0] });
-  const distances = sumOfSquares(difference, { axes: [0] });
-  const growth = sub(mul(dots(difference), 2), distances);
-  const magnitude = div(growth, orOne(add(now.lengths, last.lengths)));
-  const area = mul(now.lengths, last.lengths);
-  // Of a change longer than the columns themselves, what is left of ‖d‖² would be less exact than a cosine.
-  const little = div(mul(relu(sub(distances, square(magnitude))), 0.5), orOne(area));
-  const much = add(neg(div(dots(last.weight), orOne(area))), 1);
-  const turned = where(less(distances, area), { then: little, otherwise: much });
-  const direction = where(area, { then: turned, otherwise: zeros(area.gpu, [1]) });
-  return [reshape(mean(abs(magnitude)), [1]), reshape(mean(direction), [1])];
-}
-
-/** x, and 1 where it's 0. */
-function orOne(x: Tensor): Tensor {
-  return where(x, { then: x, otherwise: ones(x.gpu, [1]) });
 }
