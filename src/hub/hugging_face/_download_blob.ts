@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorCode } from "../../data/files/error_code.ts";
@@ -7,7 +6,7 @@ import { CorruptFileError } from "../../data/errors.ts";
 import { makeFolder } from "../../data/files/write_file.ts";
 import { hasHubHash, hubHash, noteChecked } from "./_blob_check.ts";
 import type { FileInfo } from "./_file_headers.ts";
-import { withFileLock } from "../file_lock.ts";
+import { isAbandoned, withOwnName } from "../own_names.ts";
 import type { HubClient } from "./_hub_client.ts";
 import { longestFile } from "./_longest_file.ts";
 import { PassingFailure } from "./retry.ts";
@@ -20,23 +19,19 @@ export interface BlobSource {
   readonly info: FileInfo;
 }
 
-/** Options of {@linkcode downloadBlob}. */
-export interface DownloadBlobOptions {
-  readonly lockPath: string;
-  readonly signal: AbortSignal | undefined;
-  /** Told how many bytes are on the disk. */
-  readonly onBytes: (bytes: number) => void;
-}
-
-/** Age at which what an interrupted download has left is given up. */
-const STALE_MILLISECONDS = 7 * 24 * 60 * 60 * 1000;
+/** Milliseconds without a byte after which a download of another machine counts as abandoned. */
+const PATIENCE = 10 * 60 * 1000;
+/** Age at which an interrupted download of other content is removed. */
+const STALE = 7 * 24 * 60 * 60 * 1000;
 
 /**
- * Brings a file's content to `path`, which it reaches by a rename once it is whole, checked and on the disk. Until then
- * it grows in a file of its own beside it, named by the process: an interrupted download leaves it, and the next one
- * takes it over by another rename and goes on where it ended. Python's downloads into the same cache use names of their
- * own, and end in the same rename of the same content.
+ * Downloads a file's content to `path`, which it reaches by a rename once it is complete, checked and on the disk. Until then
+ * it grows in a file beside it that is this process's own. An interrupted download leaves that file, and whoever next asks for
+ * the content takes it over by a rename and goes on where it ended. There is no lock: processes that ask at the same time may
+ * each download the content, and the last rename replaces it by the same bytes. Python's downloads into the same cache do the
+ * same under names of their own.
  *
+ * @param onBytes called with the number of bytes on the disk so far.
  * @throws {HubError} when the hub doesn't give the bytes.
  * @throws {CorruptFileError} when size or hash differ from what the hub promised; the bytes are removed.
  * @throws {CacheError} when the disk has no room.
@@ -44,45 +39,51 @@ const STALE_MILLISECONDS = 7 * 24 * 60 * 60 * 1000;
 export async function downloadBlob(
   path: string,
   source: BlobSource,
-  options: DownloadBlobOptions,
+  onBytes: (bytes: number) => void,
 ): Promise<void> {
   await makeFolder(dirname(path));
-  await withFileLock(options.lockPath, async () => {
-    // A blob whose content doesn't match its name was cut short or damaged, and is replaced. A link to a store that Python
-    // shares between models counts as a blob.
-    while (!await hasHubHash(path, source.info.etag)) {
-      const part = await takePart(path);
+  // A blob whose content doesn't match its name was cut short or damaged, and is replaced. A link to a store that Python
+  // shares between models counts as a blob.
+  while (!await hasHubHash(path, source.info.etag)) {
+    await withOwnName(async (name) => {
+      const part = `${path}.federa-${name}.incomplete`;
+      await adoptPart(path, part);
       const resumed = (await sizeOf(part) ?? 0) > 0;
-      await fill(part, source, options);
-      const isRight = await check(part, source, resumed);
-      if (isRight) await publish(part, path, source.info.etag);
-    }
-  }, { signal: options.signal });
+      await fill(part, source, onBytes);
+      if (await check(part, source, resumed)) await publish(part, path, source.info.etag);
+    });
+  }
 }
 
-/** What an earlier download of this content has left, or a new name. */
-async function takePart(path: string): Promise<string> {
+/** Gives the longest abandoned download of this content a name of our own, and removes the other ones. */
+async function adoptPart(path: string, own: string): Promise<void> {
   const folder = dirname(path);
-  const own = `${path}.federa-${randomBytes(4).toString("hex")}.incomplete`;
   const parts: { path: string; size: number }[] = [];
   for (const name of await readdir(folder)) {
-    if (!/^[0-9a-f]+\.federa-[0-9a-f]{8}\.incomplete$/.test(name)) continue;
+    if (!/^[0-9a-f]+\.federa-[0-9a-f-]+\.incomplete$/.test(name)) continue;
     const info = await stat(join(folder, name)).catch(undefinedIfGone);
-    if (info === undefined) continue;
-    if (Date.now() - info.mtimeMs > STALE_MILLISECONDS) await rm(join(folder, name), { force: true });
-    else if (name.startsWith(`${basename(path)}.`)) parts.push({ path: join(folder, name), size: info.size });
+    const isSame = name.startsWith(`${basename(path)}.`);
+    if (!info || !isAbandoned(name, { modified: info.mtimeMs, patience: isSame ? PATIENCE : STALE })) {
+      continue;
+    }
+    if (isSame) parts.push({ path: join(folder, name), size: info.size });
+    else if (Date.now() - info.mtimeMs > STALE) await rm(join(folder, name), { force: true });
   }
-  const [longest, ...rest] = parts.sort((a, b) => b.size - a.size);
-  for (const part of rest) await rm(part.path, { force: true });
-  if (longest !== undefined) await rename(longest.path, own).catch(undefinedIfGone);
-  return own;
+  let isAdopted = false;
+  for (const part of parts.sort((a, b) => b.size - a.size)) {
+    if (isAdopted) await rm(part.path, { force: true });
+    // Of several processes that rename the same file, one succeeds.
+    else {isAdopted = await rename(part.path, own).then(() =>
+        true, (error) =>
+        undefinedIfGone(error) ?? false);}
+  }
 }
 
 /** Bytes that a download must gain to count as progress: a server may send one byte a minute for ever. */
 const ADVANCE = 1024;
 
 /** Appends to a part until it has all bytes. */
-async function fill(part: string, source: BlobSource, options: DownloadBlobOptions): Promise<void> {
+async function fill(part: string, source: BlobSource, onBytes: (bytes: number) => void): Promise<void> {
   const { client, commit, name, info: { size } } = source;
   const longest = size ?? longestFile(name);
   const file = await open(part, await sizeOf(part) === undefined ? "w" : "r+");
@@ -92,7 +93,7 @@ async function fill(part: string, source: BlobSource, options: DownloadBlobOptio
     if (length > longest) await file.truncate(length = 0);
     await checkRoom(part, size === undefined ? 0 : size - length);
     if (longest > longestFile(name)) throw tooLarge(source);
-    options.onBytes(length);
+    onBytes(length);
     // Where a server begins anew, only what goes further is an advance.
     let furthest = length;
     // A part that was left after its last byte needs no request.
@@ -108,7 +109,7 @@ async function fill(part: string, source: BlobSource, options: DownloadBlobOptio
               furthest = length;
               advanced();
             }
-            options.onBytes(length);
+            onBytes(length);
           }
           if (size !== undefined && length < size) throw tooShort(source, length);
         })
@@ -143,7 +144,9 @@ async function publish(part: string, path: string, hash: string): Promise<void> 
     await rename(part, path);
     await noteChecked(path, hash);
   } catch (error) {
-    undefinedIfGone(error);
+    // Windows replaces no file that somebody reads: then another process has put the same content there.
+    if (errorCode(error) !== "ENOENT" && !await hasHubHash(path, hash)) throw error;
+    await rm(part, { force: true });
   }
 }
 

@@ -15,32 +15,24 @@ import { isAbsence } from "../../data/files/absence.ts";
  *                     snapshots/<commit>/<file name>  relative link to a blob
  *                     .no_exist/<commit>/<file name>  empty: this commit has no such file
  *                     trees/<commit>.json             all files of a commit, where Python has listed them
- * .locks/models--owner--name/
  * ```
  *
  * Nothing of others is ever removed: the cache is the user's, and `hf cache` manages it.
  */
 export class RepoCache {
   readonly #root: string;
-  readonly #locks: string;
   readonly #links: boolean;
 
   /** @param links whether snapshots link to blobs; copies, where the file system or the user has no links. */
   constructor(cacheFolder: string, repo: string, links: boolean) {
     const folder = `models--${repo.replace("/", "--")}`;
     this.#root = join(cacheFolder, folder);
-    this.#locks = join(cacheFolder, ".locks", folder);
     this.#links = links;
   }
 
   /** Where the content with this hash is, once it is whole. */
   blobPath(hash: string): string {
     return join(this.#root, "blobs", hash);
-  }
-
-  /** The file that says who downloads this content; Python keeps its own beside it, which Node cannot lock. */
-  lockPath(hash: string): string {
-    return join(this.#locks, `${hash}.federa.lock`);
   }
 
   /** Path of a file of a commit, if it is there. */

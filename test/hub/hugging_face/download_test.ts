@@ -11,6 +11,7 @@ import { CorruptFileError } from "../../../src/data/errors.ts";
 import { HubError } from "../../../src/hub/errors.ts";
 import { openModelFiles } from "../../../src/hub/mod.ts";
 import { hubEtag, type HubRequest, type Misbehaviour } from "../../support/hub_server.ts";
+import { deadName } from "../dead_name.ts";
 import { type HubBench, makeBench, NEW, noise, REPO, WEIGHTS } from "./bench.ts";
 
 const NAME = "model.safetensors";
@@ -46,7 +47,7 @@ async function blobs({ root }: HubBench): Promise<string[]> {
 async function partialBytes(bench: HubBench): Promise<number> {
   const [part, ...rest] = await blobs(bench);
   assert.deepEqual(rest, []);
-  assert.match(part!, new RegExp(`^${ETAG}\\.federa-[0-9a-f]{8}\\.incomplete$`));
+  assert.match(part!, new RegExp(`^${ETAG}\\.federa-[0-9a-f]{8}-\\d+-[0-9a-f]{8}\\.incomplete$`));
   return (await stat(join(bench.root, "blobs", part!))).size;
 }
 
@@ -203,7 +204,7 @@ test("path() gives up on a server that begins anew each time and never gets furt
 test("path() asks for nothing when an interrupted download had its last byte", async (t) => {
   const bench = await makeBench(t);
   await mkdir(join(bench.root, "blobs"), { recursive: true });
-  await writeFile(join(bench.root, "blobs", `${ETAG}.federa-00000000.incomplete`), WEIGHTS);
+  await writeFile(join(bench.root, "blobs", `${ETAG}.federa-${await deadName()}.incomplete`), WEIGHTS);
   assert.deepEqual(await read(bench), Buffer.from(WEIGHTS));
   assert.deepEqual(ranges(bench), []);
 });
@@ -214,8 +215,8 @@ test("path() fetches anew when what an earlier process left is wrong, and leaves
   await mkdir(folder, { recursive: true });
   const python = `${ETAG}.12345678.incomplete`;
   const old = `${"0".repeat(64)}.federa-00000000.incomplete`;
-  await writeFile(join(folder, `${ETAG}.federa-00000000.incomplete`), new Uint8Array(5000));
-  await writeFile(join(folder, `${ETAG}.federa-00000001.incomplete`), new Uint8Array(50));
+  await writeFile(join(folder, `${ETAG}.federa-${await deadName()}.incomplete`), new Uint8Array(5000));
+  await writeFile(join(folder, `${ETAG}.federa-${await deadName()}.incomplete`), new Uint8Array(50));
   await writeFile(join(folder, python), "x");
   await writeFile(join(folder, old), "x");
   const longAgo = new Date(Date.now() - 8 * 24 * 3600 * 1000);
@@ -347,7 +348,6 @@ test("path() ends with the reason of its signal and leaves what it has", async (
   };
   await assert.rejects(read(bench), { message: "enough" });
   assert.equal(await partialBytes(bench), 9000);
-  assert.deepEqual(await readdir(join(bench.home, "hub", ".locks", "models--owner--name")), []);
 });
 
 function start({ options }: HubBench, name = NAME): ChildProcess {
@@ -359,16 +359,54 @@ function start({ options }: HubBench, name = NAME): ChildProcess {
   });
 }
 
-test("path() downloads once when processes ask at the same time", async (t) => {
+test("path() gives all processes the right bytes when they ask at the same time", async (t) => {
   const bench = await makeBench(t);
   bench.server.misbehave = (request) => isDownload(request) ? { delay: 500 } : undefined;
   const children = [1, 2, 3].map(() => start(bench));
-  const here = read(bench);
+  const here = [1, 2].map(() => read(bench));
   const codes = await Promise.all(children.map(async (child) => (await once(child, "close"))[0] as number));
   assert.deepEqual(codes, [0, 0, 0]);
-  assert.deepEqual(await here, Buffer.from(WEIGHTS));
-  assert.equal(ranges(bench).length, 1);
+  for (const bytes of await Promise.all(here)) assert.deepEqual(bytes, Buffer.from(WEIGHTS));
   assert.deepEqual(await blobs(bench), [ETAG]);
+  assert.ok(
+    ranges(bench).every((range) => range === undefined),
+    "nobody takes over what another is working on",
+  );
+});
+
+test("path() leaves another machine's download alone until nothing has come for long", async (t) => {
+  const bench = await makeBench(t);
+  const folder = join(bench.root, "blobs");
+  await mkdir(folder, { recursive: true });
+  const part = join(folder, `${ETAG}.federa-00000000-1-00000000.incomplete`);
+  await writeFile(part, WEIGHTS.subarray(0, 5000));
+  assert.deepEqual(await read(bench), Buffer.from(WEIGHTS));
+  assert.deepEqual((await blobs(bench)).length, 2);
+  await rm(join(folder, ETAG));
+  const before = new Date(Date.now() - 11 * 60 * 1000);
+  await utimes(part, before, before);
+  assert.deepEqual(await read(bench), Buffer.from(WEIGHTS));
+  assert.deepEqual(await blobs(bench), [ETAG]);
+  assert.deepEqual(ranges(bench), [undefined, "bytes=5000-"]);
+});
+
+test("path() of several processes takes over from a killed one, each what it can", async (t) => {
+  const bench = await makeBench(t);
+  const folder = join(bench.root, "blobs");
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, `${ETAG}.federa-${await deadName()}.incomplete`), WEIGHTS.subarray(0, 9000));
+  bench.server.misbehave = (request) => isDownload(request) ? { delay: 300 } : undefined;
+  const codes = await Promise.all(
+    [1, 2, 3].map(async () => (await once(start(bench), "close"))[0] as number),
+  );
+  assert.deepEqual(codes, [0, 0, 0]);
+  assert.deepEqual(await readFile(join(folder, ETAG)), Buffer.from(WEIGHTS));
+  assert.deepEqual(await blobs(bench), [ETAG]);
+  assert.equal(
+    ranges(bench).filter((range) => range === "bytes=9000-").length,
+    1,
+    "exactly one takes it over",
+  );
 });
 
 test("path() takes over from a process that was killed, at once and where it was", async (t) => {

@@ -6,12 +6,13 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { CacheError, PackageUnavailableError } from "../../../src/hub/errors.ts";
 import { CorruptFileError } from "../../../src/data/errors.ts";
+import { deadName } from "../dead_name.ts";
 import { npmPack } from "../../../src/hub/npm/npm_pack.ts";
 import {
   fetchNpmPackage,
@@ -167,7 +168,7 @@ test("fetchNpmPackage() keeps one version of a package and clears away what dead
   const root = join(options.cacheFolder, "npm");
   const old = new Date(Date.now() - 25 * 60 * 60 * 1000);
   // No process has this number.
-  const dead = `.download-${hostname().replace(/[^\w.]/g, "_")}-4194305-x`;
+  const dead = `.download-${await deadName()}`;
   for (
     const name of ["@some+package@0.9.0", "@some+package-two@1.0.0", ".download-old", ".download-young", dead]
   ) {
