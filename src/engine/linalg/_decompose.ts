@@ -15,10 +15,9 @@ import {
   pick,
   powersOfTwo,
   type Rows,
-  signsOf,
   strideOf,
-  unpack,
 } from "./_rows.ts";
+import { signedVectors } from "./_signed_vectors.ts";
 import { planTournament } from "./tournament.ts";
 
 /** Rows shorter than this, where the largest element is 1 to 2, are zero: see jacobi.wgsl. */
@@ -166,19 +165,7 @@ function assemble(
     ? complete(pickInner(), { original: pickInner(), length: count, known: inverse })
     : pickInner();
   const [left, right] = m >= n ? [outer, inner] : [inner, outer];
-  const signs = signsOf(left, m);
-  const k = count;
-  return {
-    u: unpack(left, { count: k, length: m, rowStep: 1, step: k }, {
-      factor: signs,
-      shape: [...leading, m, k],
-    }),
-    sigma,
-    vt: unpack(right, { count: k, length: n, rowStep: n, step: 1 }, {
-      factor: signs,
-      shape: [...leading, k, n],
-    }),
-  };
+  return { ...signedVectors({ left, right }, { m, n, leading }), sigma };
 }
 
 /**

@@ -5,7 +5,8 @@ import { formatShape } from "../shape.ts";
 import { type Tensor, tensor } from "../tensor.ts";
 import { disposeAll, tidy } from "../tidy.ts";
 import { decompose, type Decomposition, defaultSweeps, defaultTolerance } from "./_decompose.ts";
-import { exponentsOf, pack, signsOf, unpack } from "./_rows.ts";
+import { exponentsOf, pack } from "./_rows.ts";
+import { signedVectors } from "./_signed_vectors.ts";
 import type { Svd } from "./jacobi_svd.ts";
 import {
   addProducts,
@@ -143,15 +144,5 @@ function expand(
       size: n * width,
     }, ones)
     : pack(v, { count: rank, length: n, rowStep: n, step: 1, size: width * n }, ones);
-  const factor = signsOf(left, m);
-  return {
-    u: unpack(left, { count: rank, length: m, rowStep: 1, step: rank }, {
-      factor,
-      shape: [...leading, m, rank],
-    }),
-    vt: unpack(right, { count: rank, length: n, rowStep: n, step: 1 }, {
-      factor,
-      shape: [...leading, rank, n],
-    }),
-  };
+  return signedVectors({ left, right }, { m, n, leading });
 }

@@ -6,15 +6,8 @@ import { randomKey, RandomStream } from "../random.ts";
 import { formatShape, sizeOf } from "../shape.ts";
 import { type Tensor, tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
-import {
-  exponentsOf,
-  type MatrixExtents,
-  matrixExtents,
-  pack,
-  powersOfTwo,
-  signsOf,
-  unpack,
-} from "./_rows.ts";
+import { exponentsOf, type MatrixExtents, matrixExtents, pack, powersOfTwo } from "./_rows.ts";
+import { signedVectors } from "./_signed_vectors.ts";
 import { decompose, type Decomposition, defaultSweeps, defaultTolerance } from "./_decompose.ts";
 import { maxCholeskyColumns, wellConditioned } from "./cholesky_qr.ts";
 import type { Svd } from "./jacobi_svd.ts";
@@ -144,15 +137,5 @@ function expand(
   const long = columnsOf(matmul(q, small.vt, { transposeB: true }), Math.max(m, n));
   const short = columnsOf(small.u, Math.min(m, n));
   const [left, right] = m < n ? [short, long] : [long, short];
-  const factor = signsOf(left, m);
-  return {
-    u: unpack(left, { count: rank, length: m, rowStep: 1, step: rank }, {
-      factor,
-      shape: [...leading, m, rank],
-    }),
-    vt: unpack(right, { count: rank, length: n, rowStep: n, step: 1 }, {
-      factor,
-      shape: [...leading, rank, n],
-    }),
-  };
+  return signedVectors({ left, right }, { m, n, leading });
 }
