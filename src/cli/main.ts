@@ -103,7 +103,7 @@ program.command("partition")
     new Option("--chart <KIND>", "how to draw it; by default as suits the number of classes")
       .choices(["bars", "bubbles"]),
   )
-  .option("--draw <SEED>", "the seed of the draw, instead of the configuration's", parseSeed)
+  .option("--draw <SEED>", "the seed of the draw, instead of the configuration's first", parseSeed)
   .option("--json", "prints JSON instead of a table: every client with the indices of its training examples")
   .addHelpText("after", `\nKinds of partitions:\n${partitionKinds()}`)
   .action((path: string, options: Omit<PartitionCommandOptions, keyof LoadOptions>) =>

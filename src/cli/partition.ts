@@ -8,12 +8,13 @@ import { describeSkew } from "../experiment/partition/describe_skew.ts";
 import { partitionChart, type PartitionChartKind } from "../experiment/partition/partition_chart.ts";
 import { preparePartition } from "../experiment/partition/prepare_partition.ts";
 import { summarizePartition } from "../experiment/partition/summarize_partition.ts";
+import { replicatesOf } from "../experiment/run/replicate.ts";
 import { partitionTable } from "./partition_table.ts";
 import { print, printJson } from "./print.ts";
 
 /** Options of {@linkcode partition}. */
 export interface PartitionCommandOptions extends LoadOptions {
-  /** Seed of the draw; the configuration's own by default. */
+  /** Seed of the draw; the configuration's first by default. */
   readonly draw?: number | undefined;
   /** Path of the SVG image to write. */
   readonly output?: string | undefined;
@@ -28,7 +29,7 @@ export interface PartitionCommandOptions extends LoadOptions {
  * @throws as {@linkcode preparePartition}, and {@link WriteError} if the image can't be written.
  */
 export async function partition(config: Config, options: PartitionCommandOptions): Promise<void> {
-  const { reporter, draw: seed = config.seed, output, chart, json } = options;
+  const { reporter, draw: seed = replicatesOf(config)[0]!.draw, output, chart, json } = options;
   const { kind } = config.task;
   const { labels, examples, partition } = await preparePartition(config, {
     ...options,
@@ -42,13 +43,13 @@ export async function partition(config: Config, options: PartitionCommandOptions
   }
   const how = describePartition(config.partition);
   if (output !== undefined) {
-    const title = `${config.name}: ${how}, seed ${seed}`;
+    const title = `${config.name}: ${how}, draw ${seed}`;
     await writeFileAtomic(output, partitionChart(summary, { title, kind: chart }));
   }
   if (json) {
     printJson({
       name: config.name,
-      seed,
+      draw: seed,
       partition: config.partition,
       classes: summary.classes,
       numExamples: summary.numExamples,
@@ -63,7 +64,7 @@ export async function partition(config: Config, options: PartitionCommandOptions
     });
     return;
   }
-  print(`\nPartition: ${how}, seed ${seed}\n`);
+  print(`\nPartition: ${how}, draw ${seed}\n`);
   print(`${partitionTable(summary)}\n`);
   for (const line of describeSkew(summary)) print(line);
   if (partition.labelPermutations) print("Each client sees the classes through a permutation of its own");

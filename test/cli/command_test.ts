@@ -54,6 +54,7 @@ test("federa tells its version, its commands and its methods", async () => {
       "run",
       "profile",
       "tune",
+      "partition",
       "methods",
       "predict",
       "evaluate",
