@@ -88,6 +88,7 @@ async function measureRow(
     });
   const { values, losses } = await train();
   const shares = new Array<number>(clients).fill(1 / clients);
+  const members = shares.map((_, id) => ({ id, numExamples: batchSize, lastRound: 0 }));
   const weights = tensor(gpu, shares);
   const watching = [...measures.values()].map((create) => create({ pretrained, initial: model }));
   // One of the clients stands for what a method makes of them.
@@ -117,7 +118,7 @@ async function measureRow(
       run: async () => {
         for (const each of watching) {
           each.begin(model);
-          each.add({ values, shares, weights });
+          each.add({ clients: members, values, shares, weights });
         }
         await Promise.all(watching.map((each) => each.end(after)));
         for (const each of watching) each.dispose();

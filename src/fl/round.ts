@@ -82,7 +82,7 @@ export async function playRound(
   };
   let aggregate: Aggregate | undefined;
   try {
-    for (const measure of measures) measure.begin(global);
+    for (const measure of measures) measure.begin(global, plan);
     timer.lap("measuring");
     const work = { round, plan, clients, model: global, store, onProgress };
     const lost: Lost[] = [];

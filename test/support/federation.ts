@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { assign, type Gpu, type Tensor, tensor } from "../../src/engine/mod.ts";
 import { adaptersOf, attachAdapters, lora } from "../../src/federa/mod.ts";
-import type { MeasuredUploads } from "../../src/fl/measures/measure.ts";
+import type { Client, Uploads } from "../../src/fl/mod.ts";
 import type { TaskModel } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
@@ -86,7 +86,7 @@ export function* updates(
   gpu: Gpu,
   { clients, shares }: Federation,
   options: FederationCase,
-): Generator<MeasuredUploads> {
+): Generator<Uploads> {
   const { blockSize, trained } = options;
   for (let from = 0; from < clients.length; from += blockSize) {
     const members = clients.slice(from, from + blockSize);
@@ -98,8 +98,13 @@ export function* updates(
       values.set(`${adaptedLayer}.${name}`, upload(gpu, F64Array.from(shape, stacked)));
     }
     const own = shares.slice(from, from + blockSize);
-    yield { values, shares: own, weights: tensor(gpu, own) };
+    yield { clients: clientsFrom(from, members.length), values, shares: own, weights: tensor(gpu, own) };
   }
+}
+
+/** Clients by their numbers. */
+export function clientsFrom(first: number, count: number): Client[] {
+  return Array.from({ length: count }, (_, i) => ({ id: first + i, numExamples: 1, lastRound: 0 }));
 }
 
 /** Σ w_k·x_k. */

@@ -20,7 +20,10 @@ import {
 } from "../../engine/mod.ts";
 import { adaptersOf, type LowRankLinear } from "../../federa/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
-import type { Figures, Measure, MeasuredUploads } from "./measure.ts";
+import type { Ranks } from "../method.ts";
+import type { Uploads } from "../aggregation/aggregator.ts";
+import type { Figures, Measure, MeasuredPlan } from "./measure.ts";
+import { ownScaling } from "./_own_scaling.ts";
 import { ProductSum } from "./_product_sum.ts";
 
 /**
@@ -35,7 +38,7 @@ import { ProductSum } from "./_product_sum.ts";
  * of these differences from the cohort's first client, an identity for weights that add up to one. So nothing cancels, and equal
  * clients have an error of exactly zero.
  *
- * A factor that isn't uploaded counts as unmoved. Until the round ends there is one sum a layer, which takes no more memory than
+ * A factor that isn't uploaded counts as unmoved; of a client of its own rank, s_k·B_k·A_k is what counts. Until the round ends there is one sum a layer, which takes no more memory than
  * the clients' factors or the weight, whichever is less; then two matrices, of one layer at a time.
  */
 export function aggregationError(): Measure {
@@ -45,21 +48,25 @@ export function aggregationError(): Measure {
 class AggregationError implements Measure {
   readonly name = "aggregation-error";
   #before = new Map<string, LowRankLinear>();
+  #ranks: Ranks | undefined;
   #sums = new Map<string, LayerSums>();
 
-  begin(model: TaskModel): void {
+  begin(model: TaskModel, { ranks }: MeasuredPlan = {}): void {
     this.dispose();
     this.#before = adaptersOf(model);
+    this.#ranks = ranks;
   }
 
-  add({ values, shares, weights }: MeasuredUploads): void {
+  add({ clients, values, shares, weights }: Uploads): void {
+    const total = shares.reduce((sum, share) => sum + Math.fround(share), 0);
     for (const [name, adapter] of this.#before) {
       let sums = this.#sums.get(name);
       if (sums === undefined) this.#sums.set(name, sums = new LayerSums(adapter));
       const [a, b] = [values.get(`${name}.loraA`), values.get(`${name}.loraB`)];
-      tidy(() =>
-        sums.add({ a, b, weights, total: shares.reduce((sum, share) => sum + Math.fround(share), 0) })
-      );
+      tidy(() => {
+        const own = ownScaling(adapter, this.#ranks, clients);
+        sums.add({ a, b: own && b ? mul(b, reshape(own, [-1, 1, 1])) : b, weights, total });
+      });
     }
   }
 

@@ -13,6 +13,7 @@ import {
   relu,
   reshape,
   rsqrt,
+  square,
   sub,
   sumBatch,
   sumOfSquares,
@@ -23,14 +24,18 @@ import {
 } from "../../engine/mod.ts";
 import { adaptersOf, type LowRankLinear } from "../../federa/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
+import { stackStarts } from "../client/stack.ts";
 import { isHead } from "../method.ts";
-import type { Figures, Measure, MeasuredUploads } from "./measure.ts";
+import { disposeTensors } from "../tensors.ts";
+import type { Uploads } from "../aggregation/aggregator.ts";
+import type { Figures, Measure, MeasuredPlan } from "./measure.ts";
+import { ownScaling } from "./_own_scaling.ts";
 import { ProductSum } from "./_product_sum.ts";
 
 /**
  * How far clients agree: `clientCosine` is the mean over pairs of clients of the cosine between their changes ΔW_k, 1 where all
  * went the same way and about 0 where they have nothing in common. A change is that of the effective weights of all adapted
- * layers together, and of the other parameters that were sent, but for the head. Clients that didn't move are left out; null
+ * layers together, and of the other parameters that were sent, but for the head, each client's from where it started. Clients that didn't move are left out; null
  * with fewer than two that did.
  *
  * With u_k = ΔW_k / ‖ΔW_k‖ the mean is (‖Σ u_k‖² − K) / (K·(K − 1)), so one sum is held and no client's change: for a layer no
@@ -43,50 +48,67 @@ export function clientDispersion(): Measure {
 
 class ClientDispersion implements Measure {
   readonly name = "client-dispersion";
-  #start: ReadonlyMap<string, Tensor> = new Map();
+  #plan: MeasuredPlan = {};
+  #global: ReadonlyMap<string, Tensor> = new Map();
   #adapters: ReadonlyMap<string, LowRankLinear> = new Map();
   #layers = new Map<string, LayerSum>();
   #sums = new Map<string, Tensor>();
   /** ‖ΔW_k‖² of each client so far, by block. */
   #lengths: Tensor[] = [];
 
-  begin(model: TaskModel): void {
+  begin(model: TaskModel, plan: MeasuredPlan = {}): void {
     this.dispose();
+    this.#plan = plan;
     this.#adapters = adaptersOf(model);
-    this.#start = new Map(model.namedParameters());
+    this.#global = new Map(model.namedParameters());
   }
 
-  add({ values }: MeasuredUploads): void {
+  add({ clients, values }: Uploads): void {
+    const global = new Map([...this.#global].filter(([name]) => values.has(name)));
+    const starts = stackStarts({ trained: [], ...this.#plan }, { clients, global });
+    try {
+      tidy(() =>
+        this.#add({ clients, values, startOf: (name) => starts.get(name) ?? this.#global.get(name)! })
+      );
+    } finally {
+      disposeTensors(starts);
+    }
+  }
+
+  #add({ clients, values, startOf }: MovedBlock): void {
+    const adapted = new Set<string>();
     const layers = [...this.#adapters].flatMap(([name, adapter]) => {
-      const [a, b] = [values.get(`${name}.loraA`), values.get(`${name}.loraB`)];
-      return a || b ? [{ name, adapter, a, b }] : [];
+      const [nameA, nameB] = [`${name}.loraA`, `${name}.loraB`];
+      adapted.add(nameA).add(nameB);
+      const [a, b] = [values.get(nameA), values.get(nameB)];
+      if (a === undefined && b === undefined) return [];
+      const own = ownScaling(adapter, this.#plan.ranks, clients);
+      return [{ name, adapter, own, moved: { a, b, startA: startOf(nameA), startB: startOf(nameB) } }];
     });
-    const adapted = new Set([...this.#adapters.keys()].flatMap((name) => [`${name}.loraA`, `${name}.loraB`]));
-    const others = [...values].flatMap(([name, value]) => {
-      const start = this.#start.get(name);
-      return start && !adapted.has(name) && !isHead(name) ? [{ name, value, start }] : [];
-    });
-    if (layers.length + others.length === 0) return;
-    tidy(() => {
-      let squares: Tensor | undefined;
-      const include = (x: Tensor) => squares = squares ? add(squares, x) : x;
-      for (const { adapter, a, b } of layers) include(tidy(() => squaredLength(adapter, a, b)));
-      for (const { value, start } of others) {
-        include(tidy(() => sumOfSquares(reshape(sub(value, start), [value.shape[0]!, -1]), { axes: [1] })));
-      }
-      this.#lengths.push(keep(squares!));
-      const inverse = where(squares!, { then: rsqrt(squares!), otherwise: zeros(squares!.gpu, [1]) });
-      for (const { name, adapter, a, b } of layers) {
-        let sum = this.#layers.get(name);
-        if (sum === undefined) this.#layers.set(name, sum = new LayerSum(adapter));
-        tidy(() => sum.add(inverse, a, b));
-      }
-      for (const { name, value, start } of others) {
-        let sum = this.#sums.get(name);
-        if (sum === undefined) this.#sums.set(name, sum = keep(zeros(start.gpu, start.shape)));
-        tidy(() => addWeighted(sum, sub(value, start), inverse));
-      }
-    });
+    const others = [...values].flatMap(([name, value]) =>
+      this.#global.has(name) && !adapted.has(name) && !isHead(name)
+        ? [{ name, value, start: startOf(name) }]
+        : []
+    );
+    let squares: Tensor | undefined;
+    const include = (x: Tensor) => squares = squares ? add(squares, x) : x;
+    for (const { adapter, own, moved } of layers) include(tidy(() => squaredLength(adapter, moved, own)));
+    for (const { value, start } of others) {
+      include(tidy(() => sumOfSquares(reshape(sub(value, start), [clients.length, -1]), { axes: [1] })));
+    }
+    if (squares === undefined) return;
+    this.#lengths.push(keep(squares));
+    const inverse = where(squares, { then: rsqrt(squares), otherwise: zeros(squares.gpu, [1]) });
+    for (const { name, adapter, own, moved } of layers) {
+      let sum = this.#layers.get(name);
+      if (sum === undefined) this.#layers.set(name, sum = new LayerSum(adapter));
+      tidy(() => sum.add(own ? mul(inverse, own) : inverse, moved));
+    }
+    for (const { name, value, start } of others) {
+      let sum = this.#sums.get(name);
+      if (sum === undefined) this.#sums.set(name, sum = keep(zeros(value.gpu, value.shape.slice(1))));
+      tidy(() => addWeighted(sum, sub(value, start), inverse));
+    }
   }
 
   async end(): Promise<Figures> {
@@ -113,24 +135,45 @@ class ClientDispersion implements Measure {
     this.#layers = new Map();
     this.#sums = new Map();
     this.#lengths = [];
-    this.#start = new Map();
+    this.#global = new Map();
     this.#adapters = new Map();
   }
 }
 
-/** ‖s·(B_k·A_k − B·A)‖² of each client, [C], by B_k·A_k − B·A = (B_k − B)·A_k + B·(A_k − A). */
-function squaredLength(adapter: LowRankLinear, a: Tensor | undefined, b: Tensor | undefined): Tensor {
-  const { loraA, loraB, sharedScaling } = adapter;
-  const members = (a ?? b)!.shape[0]!;
-  const shared = (x: Tensor) => broadcastTo(x, [members, ...x.shape]);
-  const parts: LowRankProduct[] = [];
-  if (b) parts.push({ b: sub(b, loraB), a: a ?? shared(loraA) });
-  if (a) parts.push({ b: shared(loraB), a: sub(a, loraA) });
-  const change = addProducts(parts);
-  return mul(relu(innerProduct(change, change)), sharedScaling ** 2);
+/** Some clients, what they sent, and where they started: [...], or [C, ...] where not all alike. */
+interface MovedBlock extends Pick<Uploads, "clients" | "values"> {
+  startOf(name: string): Tensor;
 }
 
-/** Σ u_k of one layer, without the scale: Σ v_k·dB_k·dA_k + (Σ v_k·dB_k)·A + B·(Σ v_k·dA_k), v_k being 1/‖ΔW_k‖. */
+/** The factors of one layer of some clients: [C, ...] now, [...] or [C, ...] at the start. */
+interface MovedFactors {
+  readonly a: Tensor | undefined;
+  readonly b: Tensor | undefined;
+  readonly startA: Tensor;
+  readonly startB: Tensor;
+}
+
+/** B_k·A_k − B·A as (B_k − B)·A_k + B·(A_k − A), of all clients of a block. */
+function changeOf({ a, b, startA, startB }: MovedFactors): LowRankProduct {
+  const members = (a ?? b)!.shape[0]!;
+  const each = (x: Tensor) => x.ndim === 3 ? x : broadcastTo(x, [members, ...x.shape]);
+  return addProducts([
+    ...b ? [{ b: sub(b, startB), a: a ?? each(startA) }] : [],
+    ...a ? [{ b: each(startB), a: sub(a, startA) }] : [],
+  ]);
+}
+
+/** ‖s_k·(B_k·A_k − B·A)‖² of each client, [C]; `own` is s_k/s. */
+function squaredLength(adapter: LowRankLinear, moved: MovedFactors, own: Tensor | undefined): Tensor {
+  const change = changeOf(moved);
+  const squares = mul(relu(innerProduct(change, change)), adapter.sharedScaling ** 2);
+  return own ? mul(squares, square(own)) : squares;
+}
+
+/**
+ * Σ u_k of one layer, without the scale s. With v_k = 1/‖ΔW_k‖ it's Σ v_k·dB_k·dA_k + (Σ v_k·dB_k)·A + B·(Σ v_k·dA_k) of clients
+ * that start alike.
+ */
 class LayerSum {
   readonly #adapter: LowRankLinear;
   readonly #products: ProductSum;
@@ -145,9 +188,13 @@ class LayerSum {
     this.#sumB = keep(zeros(weight.gpu, loraB.shape));
   }
 
-  add(inverse: Tensor, a: Tensor | undefined, b: Tensor | undefined): void {
-    const { loraA, loraB } = this.#adapter;
-    const [dA, dB] = [a && sub(a, loraA), b && sub(b, loraB)];
+  add(inverse: Tensor, moved: MovedFactors): void {
+    const { a, b, startA, startB } = moved;
+    if (startA.ndim === 3 || startB.ndim === 3) {
+      this.#products.add(sumBatch(changeOf(moved), inverse));
+      return;
+    }
+    const [dA, dB] = [a && sub(a, startA), b && sub(b, startB)];
     if (dA) addWeighted(this.#sumA, dA, inverse);
     if (dB) addWeighted(this.#sumB, dB, inverse);
     if (dA && dB) this.#products.add(sumBatch({ b: dB, a: dA }, inverse));

@@ -1,15 +1,9 @@
-import type { Tensor } from "../../engine/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
+import type { Uploads } from "../aggregation/aggregator.ts";
+import type { RoundPlan } from "../method.ts";
 
-/** What measures see of the uploads of some clients. */
-export interface MeasuredUploads {
-  /** Values of what was sent, [C, ...] by name. */
-  readonly values: ReadonlyMap<string, Tensor>;
-  /** w_k, what each client counts for. */
-  readonly shares: readonly number[];
-  /** The same on the GPU, f32 [C]. */
-  readonly weights: Tensor;
-}
+/** Where clients start that don't all start alike, and their ranks. */
+export type MeasuredPlan = Pick<RoundPlan, "start" | "ranks">;
 
 /** Figures of a round by name; null where one has no meaning. */
 export type Figures = Readonly<Record<string, number | null>>;
@@ -20,10 +14,10 @@ export type Figures = Readonly<Record<string, number | null>>;
  */
 export interface Measure {
   readonly name: string;
-  /** Begins a round with the global model, whose tensors stay as they are until its end. */
-  begin(model: TaskModel): void;
+  /** Begins a round with the global model, whose tensors stay as they are until its end, and what its clients are asked to do. */
+  begin(model: TaskModel, plan?: MeasuredPlan): void;
   /** Sees what clients sent, in the order of client numbers. */
-  add(uploads: MeasuredUploads): void;
+  add(uploads: Uploads): void;
   /** The round's figures, with the global model after it. There is one readback, which measures that end together share. */
   end(model: TaskModel): Promise<Figures>;
   /** Frees what it holds of a round, whether ended or given up. */

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { tensor } from "../../../src/engine/mod.ts";
 import { adaptersOf } from "../../../src/federa/mod.ts";
 import { aggregationError } from "../../../src/fl/measures/aggregation_error.ts";
-import type { Figures, MeasuredUploads } from "../../../src/fl/measures/measure.ts";
+import type { Figures, MeasuredPlan } from "../../../src/fl/measures/measure.ts";
+import type { Uploads } from "../../../src/fl/mod.ts";
 import type { TaskModel } from "../../../src/tasks/mod.ts";
 import { holds, testGpu, upload } from "../../engine/harness.ts";
 import { F64Array } from "../../reference/array.ts";
@@ -13,6 +14,7 @@ import { F32_UNIT_ROUNDOFF, gammaN } from "../../support/compare.ts";
 import {
   adaptedLayer,
   aggregateOracle,
+  clientsFrom,
   type Factors,
   type Federation,
   federation,
@@ -39,12 +41,13 @@ function moved(model: TaskModel, { a, b }: Factors, weight?: F64Array): TaskMode
 
 async function measure(
   model: TaskModel,
-  uploads: Iterable<MeasuredUploads>,
+  uploads: Iterable<Uploads>,
   after: TaskModel,
+  plan: MeasuredPlan = {},
 ): Promise<Figures> {
   const measure = aggregationError();
   const live = gpu.stats().liveBytes;
-  measure.begin(model);
+  measure.begin(model, plan);
   for (const each of uploads) {
     measure.add(each);
     for (const value of [...each.values.values(), each.weights]) value.dispose();
@@ -195,6 +198,7 @@ test("aggregationError() worked by hand: two clients of one term each", async ()
   const before = moved(model, { a: F64Array.from([1, 2], [1, 0]), b: F64Array.from([2, 1], [0, 0]) });
   const after = moved(model, { a: F64Array.from([1, 2], [1, 0]), b: F64Array.from([2, 1], [1, 1]) });
   const uploads = {
+    clients: clientsFrom(0, 2),
     values: new Map([
       [`${adaptedLayer}.loraA`, tensor(gpu, [1, 1, 1, -1], { shape: [2, 1, 2] })],
       [`${adaptedLayer}.loraB`, tensor(gpu, [2, 0, 0, 2], { shape: [2, 2, 1] })],
@@ -206,6 +210,24 @@ test("aggregationError() worked by hand: two clients of one term each", async ()
   const found = await measure(before, [uploads], after);
   assert.ok(Math.abs(found.aggregationError! - Math.SQRT1_2) <= 1e-6, `${found.aggregationError}`);
   assert.ok(Math.abs(found.appliedError! - Math.SQRT1_2) <= 1e-6, `${found.appliedError}`);
+});
+
+test("aggregationError() counts the update of a client of its own rank by its own scale", async () => {
+  const each = { counts: [3, 4, 9], rank: 3, scale: 1, trained: "both", blockSize: 2, seed: 3 } as const;
+  const federated = await federation(gpu, each);
+  // Of rank 1, 2 and 3; the scales are alpha/r_k, alpha = 9 and s = 3.
+  const own = federated.clients.map(({ a, b }, k) => ({
+    a: a.map((value, i) => i < (k + 1) * 7 ? value : 0),
+    b: b.map((value, i) => i % 3 <= k ? value : 0),
+  }));
+  const uploads = updates(gpu, { ...federated, clients: own }, each);
+  const ranks = { of: (client: number) => client + 1, scaling: (client: number) => 9 / (client + 1) };
+  const scaled = own.map(({ a, b }, k) => ({ a, b: b.map((value) => value * 3 / (k + 1)) }));
+  const { error, change } = aggregateOracle({ ...federated, clients: scaled });
+  const after = moved(federated.model, averaged({ ...federated, clients: scaled }));
+  const found = await measure(federated.model, uploads, after, { ranks });
+  assertNear(found.aggregationError!, norm(error) / norm(change));
+  assertNear(found.appliedError!, norm(error) / norm(change));
 });
 
 test("aggregationError() is null where nothing moved or nothing is adapted", async () => {

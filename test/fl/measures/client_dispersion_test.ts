@@ -3,12 +3,15 @@ import { test } from "node:test";
 import { tensor } from "../../../src/engine/mod.ts";
 import { adaptersOf } from "../../../src/federa/mod.ts";
 import { clientDispersion } from "../../../src/fl/measures/client_dispersion.ts";
-import type { MeasuredUploads } from "../../../src/fl/measures/measure.ts";
+import type { MeasuredPlan } from "../../../src/fl/measures/measure.ts";
+import type { Client, Uploads } from "../../../src/fl/mod.ts";
 import type { TaskModel } from "../../../src/tasks/mod.ts";
-import { holds, testGpu } from "../../engine/harness.ts";
+import { holds, testGpu, upload } from "../../engine/harness.ts";
 import { matmul } from "../../reference/matmul.ts";
 import {
   adaptedLayer,
+  clientsFrom,
+  type Factors,
   type Federation,
   federation,
   federationCases,
@@ -19,10 +22,14 @@ import { tinyClassifier } from "../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 
-async function measure(model: TaskModel, uploads: Iterable<MeasuredUploads>): Promise<number | null> {
+async function measure(
+  model: TaskModel,
+  uploads: Iterable<Uploads>,
+  plan: MeasuredPlan = {},
+): Promise<number | null> {
   const live = gpu.stats().liveBytes;
   const measure = clientDispersion();
-  measure.begin(model);
+  measure.begin(model, plan);
   for (const each of uploads) {
     measure.add(each);
     for (const value of [...each.values.values(), each.weights]) value.dispose();
@@ -87,13 +94,13 @@ test("clientDispersion() is 1 of equal clients, and null of one", async () => {
 /** Values by name of clients whose parameters are given one by one. */
 function uploads(
   values: Readonly<Record<string, { shape: number[]; clients: number[][] }>>,
-): MeasuredUploads {
+): Uploads {
   const entries = Object.entries(values).map(([name, { shape, clients }]) =>
     [name, tensor(gpu, clients.flat(), { shape: [clients.length, ...shape] })] as const
   );
   const count = Object.values(values)[0]!.clients.length;
   const shares = new Array<number>(count).fill(1 / count);
-  return { values: new Map(entries), shares, weights: tensor(gpu, shares) };
+  return { clients: clientsFrom(0, count), values: new Map(entries), shares, weights: tensor(gpu, shares) };
 }
 
 test("clientDispersion() leaves out clients that didn't move, and the head", async () => {
@@ -126,7 +133,12 @@ test("clientDispersion() takes several layers and parameters of a client togethe
   );
   const values = new Map([...updates(gpu, federated, each)][0]!.values);
   values.set("encoder.outer.weight", tensor(gpu, clients.flat(), { shape: [3, ...outer.shape] }));
-  const found = await measure(model, [{ values, shares: [], weights: tensor(gpu, [1, 1, 1]) }]);
+  const found = await measure(model, [{
+    clients: clientsFrom(0, 3),
+    values,
+    shares: [],
+    weights: tensor(gpu, [1, 1, 1]),
+  }]);
   const scaling = adaptersOf(model).get(adaptedLayer)!.sharedScaling;
   const expected = meanCosine(
     changesOf(federated).map((change, k) => [
@@ -135,4 +147,29 @@ test("clientDispersion() takes several layers and parameters of a client togethe
     ]),
   );
   assert.ok(Math.abs(found! - expected) <= 1e-5, `${found} for ${expected}`);
+});
+
+test("clientDispersion() counts each client's change from where it started, by its own scale", async () => {
+  const each = { counts: [3, 4, 9], rank: 3, scale: 0.1, trained: "both", blockSize: 2, seed: 3 } as const;
+  const federated = await federation(gpu, each);
+  const { model, start } = federated;
+  // Clients of rank 1, 2 and 3 start from as many of the global terms; the scales are alpha/r_k, alpha = 9.
+  const cut = ({ a, b }: Factors, k: number) => ({
+    a: a.map((value, i) => i < (k + 1) * 7 ? value : 0),
+    b: b.map((value, i) => i % 3 <= k ? value : 0),
+  });
+  const clients = federated.clients.map(cut);
+  const plan = {
+    ranks: { of: (client: number) => client + 1, scaling: (client: number) => 9 / (client + 1) },
+    start: ({ id }: Client) => {
+      const { a, b } = cut(start, id);
+      return new Map([[`${adaptedLayer}.loraA`, upload(gpu, a)], [`${adaptedLayer}.loraB`, upload(gpu, b)]]);
+    },
+  };
+  const found = await measure(model, updates(gpu, { ...federated, clients }, each), plan);
+  const changes = clients.map(({ a, b }, k) => {
+    const from = cut(start, k);
+    return [...subtract(matmul(b, a), matmul(from.b, from.a)).data].map((value) => 9 / (k + 1) * value);
+  });
+  assert.ok(Math.abs(found! - meanCosine(changes)) <= 1e-5, `${found} for ${meanCosine(changes)}`);
 });

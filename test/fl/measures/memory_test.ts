@@ -6,6 +6,7 @@ import { measures } from "../../../src/fl/measures/mod.ts";
 import { Bert, type BertConfig, bertFamily } from "../../../src/models/mod.ts";
 import { BlockTraining, classification, packBatches, TaskModel } from "../../../src/tasks/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
+import { clientsFrom } from "../../support/federation.ts";
 import { tinyTask } from "../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
@@ -73,7 +74,9 @@ async function rehearse(
       training[Symbol.dispose]();
       const shares = new Array<number>(members).fill(1 / members);
       const weights = tensor(gpu, shares);
-      for (const measure of watching) measure.add({ values, shares, weights });
+      for (const measure of watching) {
+        measure.add({ clients: clientsFrom(block * members, members), values, shares, weights });
+      }
       disposeAll([losses, weights, ...values.values()]);
     }
     const next = new Map([...start].map(([name, { shape }]) => [name, zeros(gpu, shape)]));
