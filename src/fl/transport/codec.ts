@@ -50,7 +50,7 @@ export interface Codec {
   /**
    * What the server would decode of each member's payload; the caller disposes it.
    *
-   * Values should be finite. NaN and infinity never become numbers, so that a check afterwards finds them.
+   * Values should be finite. Where a member's aren't, what arrives isn't finite either, so that a check afterwards finds it.
    *
    * @param values [C, …] by name.
    */

@@ -146,7 +146,7 @@ for (const [title, codec] of all) {
       }
     });
 
-    it("transmit() never turns NaN or infinity into a number, and encode() refuses both", async () => {
+    it("transmit() leaves a member with NaN or infinity not finite, and encode() refuses it", async () => {
       for (const bad of [NaN, Infinity, -Infinity]) {
         const values = new Map([["a", { shape: [3], data: Float32Array.of(1, bad, 2) }]]);
         const [received] = await transmit(codec, [values]);
