@@ -13,6 +13,7 @@ import type { Client, Method, RoundPlan } from "../method.ts";
 import type { Stage } from "../privacy/stage.ts";
 import { type HostTensor, type HostTensors, type Tensors, toHost, withParameters } from "../tensors.ts";
 import type { Codec } from "../transport/codec.ts";
+import { checkStages } from "../transport/check_stages.ts";
 import { fitTo } from "../transport/fit.ts";
 import { decodePayload } from "../transport/payload.ts";
 import { changesOf, lostBySending, uploadKey } from "../transport/send.ts";
@@ -54,6 +55,7 @@ export interface TrainedClient {
  *
  * @param model the method's model as `init` made it, with what the client's earlier rounds received.
  * @param plan the method's plan of the round, by the state that `init` gave; what it sends is taken from the payload.
+ * @throws {TypeError} when the codec would undo what a stage did; see {@linkcode checkStages}.
  * @throws {CorruptFileError} when the payload is broken.
  * @throws {NonFiniteError} when the loss or the upload is no longer finite.
  *
@@ -69,6 +71,7 @@ export async function trainClient(
   options: TrainClientOptions,
 ): Promise<TrainedClient> {
   const { client, round, seed, data, work, batchSize, kept, stages = [], codec } = options;
+  checkStages(codec, stages);
   using held = new Held();
   const { received, sent } = download(model, options);
   held.hold(received);

@@ -1,9 +1,10 @@
 import { rowsOf } from "../../tasks/mod.ts";
+import { f32Codec } from "../transport/float_codec.ts";
 import type { SimulationOptions } from "./options.ts";
 
 /**
  * The same simulation with all data in one place: each round takes as many steps as its cohort would take together on average, on
- * batches of the same size.
+ * batches of the same size. Nothing is sent, so nothing is done to it on the way.
  */
 export function centralized(options: SimulationOptions): SimulationOptions {
   const { train, clients, clientsPerRound = clients.length, work, batchSize } = options;
@@ -15,6 +16,8 @@ export function centralized(options: SimulationOptions): SimulationOptions {
     clients: [clients.flat().sort((a, b) => a - b)],
     clientsPerRound: 1,
     blockSize: 1,
+    stages: [],
+    codec: f32Codec,
     work: { steps: Math.max(1, Math.round(all * clientsPerRound / clients.length)) },
   };
 }

@@ -3,6 +3,7 @@ import { type TaskModel } from "../../tasks/mod.ts";
 import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
 import { uniformFleet } from "../fleet.ts";
+import { checkStages } from "../transport/check_stages.ts";
 import { f32Codec } from "../transport/float_codec.ts";
 import { BlockParticipants } from "./block_participants.ts";
 import { centralized } from "./central.ts";
@@ -19,6 +20,7 @@ export type SimulationEvent = FederationEvent<MemoryPlan>;
  * size.
  *
  * @throws {RangeError} when the options don't fit the data, or the encoder lacks embeddings for a token, before anything is trained.
+ * @throws {TypeError} when the codec would undo what a stage did; see {@linkcode checkStages}.
  * @throws {OutOfMemoryError} when a round wouldn't fit into memory, before anything is trained.
  * @throws {NonFiniteError} when a client's loss is no longer finite.
  * @throws as {@linkcode federate}.
@@ -29,14 +31,16 @@ export async function* simulate(
 ): AsyncGenerator<SimulationEvent> {
   checkOptions(given);
   const options = given.method.isCentral ? centralized(given) : given;
+  const { stages = [], codec = f32Codec } = options;
+  checkStages(codec, stages);
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
   for (const rows of [train, test]) pretrained.encoder.checkInputs(rows.inputs);
   const { gpu } = pretrained;
   const participants = new BlockParticipants({
     ...options,
     learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,
-    stages: options.stages ?? [],
-    codec: options.codec ?? f32Codec,
+    stages,
+    codec,
   });
   const { maxHeldBytes } = gpu;
   try {

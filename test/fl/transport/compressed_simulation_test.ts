@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codecConfig, type CodecConfigInput, createCodec, shapesOf, simulate } from "../../../src/fl/mod.ts";
+import {
+  clipUpdates,
+  codecConfig,
+  type CodecConfigInput,
+  createCodec,
+  shapesOf,
+  simulate,
+  type Stage,
+} from "../../../src/fl/mod.ts";
 import type { TaskModel } from "../../../src/tasks/mod.ts";
 import { bitsOf, testGpu } from "../../engine/harness.ts";
 import { methodOn, trainedBy } from "../../support/methods.ts";
@@ -10,17 +18,26 @@ const gpu = await testGpu();
 const train = tinyTask({ size: 60, length: 4, seed: 1 });
 const pretrained = tinyClassifier(gpu, { seed: 7 });
 const clients = 5;
-const rounds = 3;
+const rounds = 2;
 
 /** What a run with a codec ends in, and the bytes that its reports count. */
-async function run(choice: CodecConfigInput | undefined, blockSize: number) {
+async function run(
+  choice: CodecConfigInput | undefined,
+  blockSize: number,
+  { isCentral = false, stages = [] }: { readonly isCentral?: boolean; readonly stages?: readonly Stage[] } =
+    {},
+) {
   const events = simulate(pretrained, {
-    method: methodOn("fedit", { targets: ["encoder.inner", "encoder.outer"], rank: 2, alpha: 3 }),
+    method: {
+      ...methodOn("fedit", { targets: ["encoder.inner", "encoder.outer"], rank: 2, alpha: 3 }),
+      isCentral,
+    },
     train,
     test: tinyTask({ size: 20, length: 4, seed: 2 }),
     clients: randomClients(train.size, clients, 1),
     rounds,
     blockSize,
+    stages,
     work: { epochs: 1 },
     batchSize: 4,
     optimizer: { name: "adamw" },
@@ -50,4 +67,16 @@ test("simulate() gives the same bits with a codec whatever the block size, and c
     if (choice === "f32") assert.deepEqual(whole, plain);
     else assert.notDeepEqual(whole.values, plain.values, title);
   }
+});
+
+test("simulate() sends nothing of a run with all data in one place, whatever the codec and the stages", async () => {
+  const central = { isCentral: true, stages: [clipUpdates({ norm: 1e-3 })] };
+  assert.deepEqual(await run("topk", 3, central), await run(undefined, 3, { isCentral: true }));
+});
+
+test("simulate() refuses a codec that would undo what a stage did", async () => {
+  await assert.rejects(run("topk", 3, { stages: [clipUpdates({ norm: 1 })] }), {
+    name: "TypeError",
+    message: /by codec topk after clip\(1\)/,
+  });
 });
