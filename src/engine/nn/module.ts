@@ -1,4 +1,5 @@
 import { Tensor } from "../tensor.ts";
+import { nameErrors } from "./_error_path.ts";
 
 /**
  * A piece of a model: its parameters are the tensors among its fields, its children the modules among them (also in
@@ -9,6 +10,10 @@ import { Tensor } from "../tensor.ts";
  * Subclasses keep all state in ordinary fields, which are copied.
  */
 export abstract class Module {
+  constructor() {
+    nameErrors(new.target.prototype, Module.prototype);
+  }
+
   /** Names and tensors of all parameters, in field order. */
   *namedParameters(prefix = ""): Generator<[string, Tensor]> {
     for (const [name, value] of fields(this, prefix)) {

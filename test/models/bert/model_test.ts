@@ -224,3 +224,28 @@ test("Bert's LoRA gradients equal directional derivatives of the float64 oracle"
     }
   }
 });
+
+test("an error in a layer of Bert names the layer as its parameters are named, with checkpointing and an adapter too", async () => {
+  const encoder = new Bert(uploadParameters(gpu, drawBertParameters(config, { seed: 2 })), { config });
+  const task = classification({ labels: ["a", "b"] });
+  const model = TaskModel.create(gpu, encoder, { task, seed: 1 });
+  const adapted = await attachAdapters(model, {
+    targets: ["**.attention.self.query"],
+    rank: 1,
+    alpha: 1,
+    initialization: lora,
+  });
+  const tokens = uploadTexts(gpu, drawTexts(config, [4], 3));
+  const layer = "encoder.encoder.layer.1.attention.self.query";
+  for (const each of [model, model.withCheckpointing(true), adapted]) {
+    const broken = each.mapParameters((name, parameter) =>
+      name === `${layer}.weight` ? tensor(gpu, new Float32Array(15), { shape: [5, 3] }) : parameter
+    );
+    assert.throws(() => tidy(() => broken.forward(tokens)), (error) => {
+      assert.ok(error instanceof TypeError);
+      assert.ok(error.message.endsWith(` (${layer})`), error.message);
+      assert.ok(!error.message.slice(0, -1).includes(")"), "it says so once");
+      return true;
+    });
+  }
+});
