@@ -19,7 +19,7 @@ export abstract class Backbone extends Module {
    * {@linkcode Backbone.pool}, as it is when a pooling is given.
    */
   readonly headActivation: HeadActivation | undefined = undefined;
-  /** Name patterns of the linear layers that low-rank methods adapt where nobody says otherwise. */
+  /** Name patterns of the linear layers that low-rank methods adapt by default. */
   abstract readonly adapterTargets: readonly string[];
   /** The layer that {@linkcode Backbone.pool} alone reads, where there is one. */
   declare readonly pooler?: Module | undefined;

@@ -13,7 +13,7 @@ const families: readonly EncoderFamily[] = [
   ...Object.values(robertaFamilies),
 ];
 
-/** The families of encoders there are, by `model_type` of their `config.json`. */
+/** The supported families of encoders, by `model_type` of their `config.json`. */
 export const encoderFamilies: ReadonlyMap<string, EncoderFamily> = new Map(
   families.map((family) => [family.modelType, family]),
 );

@@ -9,7 +9,7 @@ export type TokenTensors = {
   readonly inputIds: Tensor;
   /** 1 for a token, 0 for padding, f32 [..., T]. */
   readonly attentionMask: Tensor;
-  /** Which part of its text a token is in, u32 [..., T], for encoders that tell parts apart; part 0 by default. */
+  /** Which part of its text a token is in, u32 [..., T], for encoders that distinguish parts; part 0 by default. */
   readonly tokenTypeIds?: Tensor;
 };
 

@@ -94,7 +94,7 @@ interface NamedEntry extends WeightEntry {
   readonly name: string;
 }
 
-/** Tells the encoder's own tensors, by the names that it has for them, from what may be left out. */
+/** Separates the encoder's own tensors, by the encoder's names for them, from those that may be left out. */
 function sort<Config extends TransformerConfig>(
   entries: WeightSource["entries"],
   { prefix, parameterShapes }: EncoderFamily<Config>,

@@ -15,7 +15,7 @@ export interface OpenPretrainedOptions extends EncoderOptions {
 export interface PretrainedEncoder extends LoadedEncoder, EncoderConfig {}
 
 /**
- * A pretrained encoder from the files of its model: `config.json` tells the family, then the weights are read one tensor at a
+ * A pretrained encoder from the files of its model: `config.json` names the family, then the weights are read one tensor at a
  * time. See {@linkcode readSentencePooling} for how sentence encoders pool.
  *
  * @throws {ModelConfigError} when there is no `config.json`, or it asks for what isn't supported.

@@ -23,7 +23,7 @@ const flags: Readonly<Record<string, string>> = {
 export interface SentenceModules {
   /** How it pools. */
   readonly pooling: Exclude<Pooling, "pooler">;
-  /** The file that says so. */
+  /** The file that names it. */
   readonly file: string;
   /** Folders of the modules after the pooling, such as `2_Dense` and `3_Normalize`, which aren't part of the encoder here. */
   readonly behind: readonly string[];

@@ -55,7 +55,7 @@ const families: { readonly [Kind in TaskKind]: TaskFamily<Kind> } = {
   "question-answering": { create: questionAnswering, labelsOf: () => ["start", "end"] },
 };
 
-/** The kinds of tasks there are. */
+/** All kinds of tasks. */
 export const taskKinds = Object.keys(families) as readonly TaskKind[];
 
 /**

@@ -13,7 +13,7 @@ import {
 
 /** The sizes and constants of a BERT encoder, as in a Hugging Face `config.json`. */
 export interface BertConfig extends TransformerConfig {
-  /** Kinds of tokens: 2 where the model tells a text's first part from its second. */
+  /** Number of token types: 2 where the model distinguishes a text's first part from its second. */
   readonly typeVocabSize: number;
 }
 

@@ -16,7 +16,7 @@ import type { DebertaV2Config } from "./config.ts";
 import { ConvolutionLayer } from "./convolution.ts";
 import { distanceRows } from "./distances.ts";
 
-/** The states of distances that scores are told by, [R, D] or [C, R, D], and which row is for which distance. */
+/** The states of distances that scores depend on, [R, D] or [C, R, D], and which row is for which distance. */
 interface Distances {
   readonly table: Tensor;
   readonly positions: RelativePositions;

@@ -15,8 +15,8 @@ export interface DebertaV2Options extends EncoderOptions {
 }
 
 /**
- * DeBERTa-v2 and v3 (He et al., arXiv 2006.03654 and 2111.09543): a BERT whose scores are told by contents and by how far a
- * query stands from a key, apart from each other. Names are those of Hugging Face checkpoints, as
+ * DeBERTa-v2 and v3 (He et al., arXiv 2006.03654 and 2111.09543): a BERT whose attention scores are sums of how
+ * contents match each other, and how each matches the distance to the other. Names are those of Hugging Face checkpoints, as
  * `encoder.layer.0.attention.self.query_proj.weight`.
  *
  * @example

@@ -2,7 +2,7 @@
 export interface TokenBatch {
   /** Token ids; the tokenizer's `padId` where padded. */
   readonly inputIds: Uint32Array;
-  /** Which part of its text a token is in, for tokenizers that tell parts apart; 0 where padded. */
+  /** Which part of its text a token is in, for tokenizers that distinguish parts; 0 where padded. */
   readonly tokenTypeIds?: Uint32Array;
   /** 1 for a token, 0 for padding. */
   readonly attentionMask: Float32Array;

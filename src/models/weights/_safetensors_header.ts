@@ -55,7 +55,7 @@ export function parsePrefix(prefix: Uint8Array, fileLength: number): number {
     );
   }
   const rest = fileLength - PREFIX_LENGTH;
-  if (length > rest) throw corrupt(`the header is said to take ${length} bytes, but ${rest} follow`);
+  if (length > rest) throw corrupt(`the header should take ${length} bytes, but ${rest} follow`);
   return Number(length);
 }
 

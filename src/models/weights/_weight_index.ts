@@ -17,7 +17,7 @@ export function readWeightIndex(
 ): Map<string, Set<string>> {
   const corrupt = (what: string) => new CorruptFileError(`Cannot read ${path}: ${what}`);
   if (!isObject(weightMap)) {
-    throw corrupt(`weight_map must tell the file of each tensor, got ${excerpt(weightMap)}`);
+    throw corrupt(`weight_map must name the file of each tensor, got ${excerpt(weightMap)}`);
   }
   const shards = new Map<string, Set<string>>();
   for (const [name, shard] of Object.entries(weightMap)) {

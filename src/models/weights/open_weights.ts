@@ -17,8 +17,8 @@ const INDEX = "model.safetensors.index.json";
  * says, no more and no fewer.
  *
  * @throws {CorruptFileError} naming the file and what is wrong with it.
- * @throws {WeightsUnavailableError} if there are no weights, or none in the safetensors format; tells how to convert
- *   them.
+ * @throws {WeightsUnavailableError} if there are no weights, or none in the safetensors format; the
+ *   message says how to convert them.
  *
  * @example
  * ```ts no-run

@@ -11,7 +11,7 @@ export interface WeightEntry {
  * largest tensor.
  */
 export interface WeightSource {
-  /** The tensors there are, by the name they have in the file. */
+  /** The tensors by their names in the file. */
   readonly entries: ReadonlyMap<string, WeightEntry>;
   /**
    * Reads one tensor.

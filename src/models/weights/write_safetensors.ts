@@ -3,14 +3,14 @@ import { bytesOf, layOut } from "./_safetensors_layout.ts";
 import type { StoredTensor } from "./dtype.ts";
 import type { WeightSource } from "./weight_source.ts";
 
-/** What tensors there are, and a way to have one at a time. Every {@linkcode WeightSource} is one. */
+/** A list of tensors, and a way to read them one at a time. Every {@linkcode WeightSource} is one. */
 export type TensorProducer = Pick<WeightSource, "entries" | "read">;
 
 /** Options of {@linkcode writeSafetensors}. */
 export interface WriteSafetensorsOptions {
   /** Free-form notes of the file; transformers wants `{ format: "pt" }`. None by default. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Told after each tensor how many bytes of tensor data are written, out of how many. */
+  /** Called after each tensor with the bytes of tensor data that are written, and those of all tensors. */
   readonly onProgress?: (bytes: number, total: number) => void;
   /** Ends the writing between two tensors, with the signal's reason. */
   readonly signal?: AbortSignal;

@@ -2,7 +2,7 @@ import type { TaskModel } from "../task_model.ts";
 import type { TaskSet } from "../task_set.ts";
 import { type EvaluateOptions, runModel } from "./run_model.ts";
 
-/** What a model makes of a set. */
+/** What a model gives for a set. */
 export interface ModelOutputs {
   /** [N, K], or [N, T, K] where the task asks for each token's. */
   readonly outputs: Float32Array;

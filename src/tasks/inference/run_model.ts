@@ -12,7 +12,7 @@ export interface EvaluateOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** What a model makes of one row; the memory is that of a batch, to be copied by who keeps it. */
+/** What a model gives for one row. The arrays are views of a batch: copy what you keep. */
 export interface RowOutputs {
   /** [K], or [t, K] of the row's first t tokens, the others being padding. */
   readonly outputs: Float32Array;

@@ -8,7 +8,7 @@ import { excerpt, excerptOfNames } from "../../data/text/excerpt.ts";
  */
 export function numberLabels(labels: readonly string[], least: number): ReadonlyMap<string, number> {
   if (labels.length < least) {
-    throw new RangeError(`Cannot tell ${labels.length} classes apart: expected at least ${least} labels`);
+    throw new RangeError(`Cannot create a task with ${labels.length} labels: expected at least ${least}`);
   }
   const numbers = new Map(labels.map((label, i) => [label, i]));
   if (numbers.size !== labels.length) {

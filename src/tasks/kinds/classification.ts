@@ -27,8 +27,8 @@ export interface ClassPrediction {
 }
 
 /**
- * Telling which one of several classes a text, or a pair of texts, is of: cross-entropy, scored by accuracy, macro-F1 and
- * Matthews' correlation.
+ * Predicts which one of several classes a text, or a pair of texts, belongs to: cross-entropy, scored by accuracy, macro-F1
+ * and Matthews' correlation.
  *
  * @throws {RangeError} with fewer than two labels.
  * @throws {TypeError} when a label is named twice.

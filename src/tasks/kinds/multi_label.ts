@@ -14,7 +14,7 @@ import { createTaskSet } from "../task_set.ts";
 export interface MultiLabelClassificationOptions {
   /** Names of the labels, in the order of the outputs. */
   readonly labels: readonly string[];
-  /** The probability from which on a label is taken to apply; 0.5 by default. */
+  /** A label applies from this probability on; 0.5 by default. */
   readonly threshold?: number;
 }
 
@@ -29,8 +29,8 @@ export interface MultiLabelPrediction {
 }
 
 /**
- * Telling which of several labels apply to a text, or a pair of texts, each on its own: binary cross-entropy, scored by micro
- * and macro F1 and the share of texts with every label right.
+ * Predicts which of several labels apply to a text, or a pair of texts, each label independently: binary cross-entropy, scored
+ * by micro and macro F1 and the share of texts with every label right.
  *
  * @throws {RangeError} with no label, or a threshold that isn't between 0 and 1.
  * @throws {TypeError} when a label is named twice.
@@ -41,7 +41,7 @@ export function multiLabelClassification(
   const numbers = numberLabels(labels, 1);
   const numLabels = labels.length;
   if (!(threshold > 0 && threshold < 1)) {
-    throw new RangeError(`Cannot tell labels: threshold must be between 0 and 1, got ${threshold}`);
+    throw new RangeError(`Cannot predict labels: threshold must be between 0 and 1, got ${threshold}`);
   }
   const shape = { width: numLabels, perToken: false };
   const sharesOf = (outputs: Float32Array) => Array.from(outputs, (logit) => 1 / (1 + Math.exp(-logit)));

@@ -58,7 +58,7 @@ export interface TagPrediction {
 }
 
 /**
- * Tagging the words of a text, as in named entity recognition. A word's tag is told at its first token; its other tokens and
+ * Tags the words of a text, as in named entity recognition. A word's tag is read at its first token; its other tokens and
  * the special ones don't count (Devlin et al. 2019, arXiv:1810.04805, section 5.3). A word that the model doesn't see, because
  * its text is too long, is taken to be `O` and scored as such.
  *

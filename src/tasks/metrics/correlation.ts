@@ -1,5 +1,5 @@
 /**
- * Pearson's correlation of numbers and predictions, −1 to 1. It's 0 where either are all equal, which tells nothing of the
+ * Pearson's correlation of numbers and predictions, −1 to 1. It's 0 where either are all equal, which says nothing about the
  * other; SciPy's `pearsonr` gives NaN there.
  *
  * @param values true numbers

@@ -9,11 +9,11 @@ export interface Entity {
 
 /** How well entities are found. */
 export interface EntityScores {
-  /** 2·found / (given + told). */
+  /** 2·found / (true + predicted). */
   readonly f1: number;
-  /** Share of the told entities that are given. */
+  /** Share of the predicted entities that are true. */
   readonly precision: number;
-  /** Share of the given entities that are told. */
+  /** Share of the true entities that are predicted. */
   readonly recall: number;
 }
 

@@ -4,7 +4,7 @@ export interface MultiLabelOptions {
   readonly numLabels: number;
 }
 
-/** How well sets of labels are told. */
+/** How well sets of labels are predicted. */
 export interface MultiLabelScores {
   /** F1 = 2·TP / (2·TP + FP + FN) over all labels of all examples. */
   readonly microF1: number;

@@ -73,7 +73,7 @@ test("classification() names an example that doesn't fit", () => {
 });
 
 test("classification() refuses labels that aren't classes", () => {
-  assert.throws(() => classification({ labels: ["one"] }), { name: "RangeError", message: /1 classes/ });
+  assert.throws(() => classification({ labels: ["one"] }), { name: "RangeError", message: /with 1 labels/ });
   assert.throws(() => classification({ labels: ["a", "b", "a"] }), {
     name: "TypeError",
     message: 'Cannot number labels: "a" is named twice',

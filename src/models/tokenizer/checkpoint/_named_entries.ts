@@ -38,7 +38,7 @@ const MAPPED = Symbol("special_tokens_map.json");
 
 /** What the files name, merged as transformers 5 merges them. */
 export class NamedEntries {
-  /** Tokens whose ids are said, by id. */
+  /** Tokens whose ids are given, by id. */
   readonly numbered: ReadonlyMap<number, TokenEntry>;
   readonly extra: readonly TokenEntry[];
   readonly #attributes: Map<string, unknown>;

@@ -16,7 +16,7 @@ export function asSpecialEntry(entry: TokenEntry): TokenEntry {
 
 /** Longest token, in characters; a longer one would slow down every text. */
 const MAX_CONTENT = 1000;
-/** Flags that no token has unless a file says so. */
+/** Flags, which are off unless a file sets them. */
 export const PLAIN = { isWord: false, stripsLeft: false, stripsRight: false };
 
 /** Whether a value is a token as an object. */

@@ -11,8 +11,8 @@ const nonStarters = new Map<string, boolean>();
 /**
  * A text in a normalisation form (Unicode Standard Annex 15), with what became of each character.
  *
- * JavaScript normalises whole strings and tells neither origins nor combining classes, so both are asked of it piece
- * by piece: characters are decomposed one at a time, put in canonical order, and composed again pair by pair.
+ * JavaScript normalises whole strings and reports neither origins nor combining classes, so both are found piece by
+ * piece: characters are decomposed one at a time, put in canonical order, and composed again pair by pair.
  */
 export function toUnicodeForm(text: AlignedText, form: UnicodeForm): AlignedText {
   if (text.text.normalize(form) === text.text) return text;

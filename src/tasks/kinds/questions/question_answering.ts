@@ -60,7 +60,7 @@ export interface AnswerPrediction {
 }
 
 /**
- * Finding the answer to a question in a text: two classifications over the tokens of a window, which say where the answer
+ * Finds the answer to a question in a text: two classifications over the tokens of a window, which say where the answer
  * begins and ends; both name the first token where the window doesn't hold it (Devlin et al. 2019, arXiv:1810.04805, sections
  * 4.2 and 4.3). Padding takes no part in either. The answer is the span of the best sum of outputs over all windows, cut from the
  * context as it stands. Scores are F1 and exact match as SQuAD has them; where no answer is allowed, also those of the questions
