@@ -1,7 +1,7 @@
 import process from "node:process";
 import { printableJson, printableLines } from "../data/text/printable.ts";
 
-/** Prints what a command found on the standard output; what a terminal would obey is escaped. */
+/** Prints what a command found on the standard output; control characters are escaped. */
 export function print(text: string): void {
   process.stdout.write(`${printableLines(text)}\n`);
 }

@@ -17,7 +17,7 @@ export async function profile(
 ): Promise<StepProfile> {
   const { reporter, signal, steps } = options;
   using gpu = await openTunedGpu(reporter);
-  // Before anything is downloaded: whoever cannot profile learns it at once.
+  // Before anything is downloaded, so that a device that cannot profile is refused at once.
   await gpu.profile().stop();
   const experiment = await prepareExperiment(config, gpu, options);
   try {

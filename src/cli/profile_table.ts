@@ -36,7 +36,7 @@ ${count(profile.dispatches)} dispatches in ${count(profile.submits)} submits; cr
     `${count(profile.pipelinesCreated)} pipelines`;
 }
 
-/** A mean of counts: whole where it is. */
+/** Formats a mean of counts, without decimals if it is an integer. */
 function count(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toFixed(1);
 }

@@ -93,7 +93,7 @@ async function prepareOrRemove(folder: string, prepare: () => Promise<Preparatio
   }
 }
 
-/** What the model tells: a few names whole, many by their number. */
+/** What the model predicts: a few labels by name, many by their number. */
 function describeOutputs({ kind, labels }: Task): string {
   const names = labels.length <= 12 ? ` of ${labels.map(cut).join(", ")}` : ` of ${labels.length} labels`;
   return `${kind.replaceAll("-", " ")}${names}`;

@@ -15,7 +15,7 @@ export interface Column<Row> {
 export interface TableOptions<Row> {
   /** Characters that a line may have; 80 by default. */
   readonly width?: number;
-  /** A text in place of all cells but the first. */
+  /** A text that replaces all cells but the first. */
   readonly note?: (row: Row) => string | undefined;
 }
 

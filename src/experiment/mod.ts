@@ -1,6 +1,6 @@
 /**
- * A run without a terminal: configurations, data and models as they name them, replicates and what they say of methods, and the
- * trained models that runs leave. What touches files or the hub needs Node.
+ * Runs without a terminal: configurations, loading data and models, replicates and their statistics, and trained models.
+ * Whatever touches files or the hub needs Node.
  *
  * @module
  */

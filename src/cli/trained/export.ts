@@ -17,9 +17,8 @@ export interface ExportCommandOptions extends LoadOptions, TrainedSettings {
 }
 
 /**
- * Writes a trained model's adapter as PEFT loads it, and beside it a note of what PEFT has no place for, by which the commands
- * here find task, settings and labels again, and a model card. In the form `converted` the base that it belongs on goes into the
- * folder `base` in it.
+ * Writes a trained model's adapter as PEFT loads it, with a model card and a note of the task, its settings and its labels, which
+ * PEFT's files have no place for. In the form `converted`, the base that the adapter fits is written into its folder `base`.
  *
  * @param folder as for {@linkcode openTrained}.
  * @returns the paths of the files.
@@ -52,7 +51,7 @@ export async function exportAdapter(folder: string, options: ExportCommandOption
   return card === undefined ? written : [...written, card];
 }
 
-/** The files and family of an encoder that `transformers` has, too. */
+/** The files and family of an encoder that `transformers` also has. */
 export function checkpointOf({ checkpoint, source }: TrainedModel["loaded"]) {
   if (checkpoint !== undefined) return checkpoint;
   throw new ConfigError(

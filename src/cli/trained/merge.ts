@@ -39,7 +39,7 @@ export async function mergeModel(folder: string, options: MergeCommandOptions): 
   return [...written, await writeTaskNote(output, description)];
 }
 
-/** A checkpoint's configuration is called as people call their runs': theirs isn't replaced. */
+/** A checkpoint's configuration has the same name as many people's run configurations, which must not be replaced. */
 async function checkNoOtherConfig(folder: string): Promise<void> {
   const path = join(folder, "config.json");
   const text = await readFile(path, "utf8").catch(() => undefined);

@@ -20,14 +20,14 @@ export interface PredictOptions extends LoadOptions, TrainedSettings, PromptOpti
   readonly noAnswerThreshold?: number | undefined;
 }
 
-/** An answer and what it is about. */
+/** A prediction and the text that it is for. */
 export interface Prediction extends Prompt {
-  /** What the task's `predict` gives. */
+  /** What the task's `predict` returns. */
   readonly prediction: unknown;
 }
 
 /**
- * Gives a trained model's answers to texts, or to the rows of a file, in their order.
+ * Predicts for texts, or for the rows of a file, in their order.
  *
  * @param folder as for {@linkcode openTrained}.
  * @throws {ConfigError} when the task needs a question and there is none, or the other way round.
@@ -66,7 +66,7 @@ export async function predict(
   return predictions.map((prediction, i) => ({ ...asked[i]!.prompt, prediction }));
 }
 
-/** Says of answers that the model holds to be worse than none. */
+/** Reports answers that score less than no answer. */
 function offerThreshold(predictions: readonly AnswerPrediction[], { reporter }: LoadOptions): void {
   const worse = predictions.filter(({ noAnswerMargin }) => (noAnswerMargin ?? 0) > 0).length;
   if (worse === 0) return;

@@ -8,7 +8,7 @@ import type { Example, LoadOptions } from "../../experiment/data/load_data.ts";
 import { ConfigError } from "../../experiment/config/parse_config.ts";
 import { stated, withFileErrors } from "../../experiment/data/read_examples.ts";
 
-/** What a person gives beside texts. */
+/** What the user gives beside texts. */
 export interface PromptOptions {
   /** The second text of a pair. */
   readonly pair?: string | undefined;
@@ -16,7 +16,7 @@ export interface PromptOptions {
   readonly question?: string | undefined;
 }
 
-/** What is to be answered. */
+/** What to predict for. */
 export interface Prompt {
   /** The text, or the context of a question; words with a space between. */
   readonly text: string;
@@ -26,14 +26,14 @@ export interface Prompt {
   readonly tokens?: readonly string[];
 }
 
-/** Something to be answered, and an example of it whose answer nobody knows. */
+/** A prompt, and an example made of it without its label. */
 export interface AskedPrompt {
   readonly prompt: Prompt;
   readonly example: Example;
 }
 
 /**
- * Texts as examples of a task whose answers nobody knows.
+ * Makes unlabelled examples of a task from texts.
  *
  * @throws {ConfigError} when the task needs a question and there is none, or takes no question or pair; or when the model was
  *   trained on pairs and there is one text, or the other way round.
@@ -64,7 +64,7 @@ export function askTexts(
 }
 
 /**
- * The rows of a file as examples of a task whose answers nobody knows; labels needn't be in it.
+ * Makes unlabelled examples of a task from the rows of a file, which may or may not have labels.
  *
  * @throws {ConfigError} when the file cannot be opened, or has what a person gives too.
  * @throws {CorruptFileError} when it isn't what it should be.

@@ -2,7 +2,7 @@ import { decodeText } from "../../data/mod.ts";
 import { ConfigError } from "../../experiment/config/parse_config.ts";
 
 /**
- * The lines of the standard input, blank ones included, so that each has its answer.
+ * Splits the standard input into lines, blank ones included, so that each gets a prediction.
  *
  * @param encoding how it is encoded; by default as a byte order mark says, or else UTF-8.
  * @throws {CorruptFileError} if it isn't in the encoding.

@@ -42,9 +42,9 @@ export function addReadingOptions(command: Command): Command {
 }
 
 /**
- * Refuses options of a file where there is none.
+ * Refuses options for reading a file if no file is read.
  *
- * @param texts whether texts are given, not the standard input, which is text in an encoding too.
+ * @param texts whether texts are given as arguments; the standard input, too, has an encoding.
  * @throws {ConfigError} naming the option.
  */
 export function checkReadingFlags(
@@ -74,7 +74,7 @@ export function readingOf(
 ): ReadingOptions {
   const problem = columnProblem(task.kind, column);
   if (problem !== undefined) throw new ConfigError(`Cannot use the columns: ${problem}`);
-  // Groups play a part in training alone.
+  // Groups matter only in training.
   const { key: _, ...columns } = reading?.columns ?? columnsOf(task.kind, labels);
   const actual = format ?? reading?.format ?? findFormat(path);
   const unused = actual === undefined ? [] : unusedOptions(actual);
@@ -92,12 +92,12 @@ export function readingOf(
   return parseWith(readingConfig, wanted, "the options of the file");
 }
 
-/** By default, several numbers are in the columns of their own names. */
+/** By default, each of several numbers is in the column of its own name. */
 function columnsOf(kind: TaskKind, labels: readonly string[]): ColumnsConfig {
   return kind === "regression" && labels.length > 1 ? { value: [...labels] } : {};
 }
 
-/** Adds a column given as `part=name`; of parts that take several columns, one after the other. */
+/** Adds a column given as `role=name`; roles that take several columns collect them. */
 function parseColumns(text: string, columns: ColumnsConfig = {}): ColumnsConfig {
   const [part = "", name = ""] = text.split(/=(.*)/s);
   if (name === "") throw new InvalidArgumentError(`Expected PART=NAME, got ${text}`);

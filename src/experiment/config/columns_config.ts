@@ -5,14 +5,14 @@ import { describeChoice } from "./describe_choice.ts";
 const column = z.string().min(1);
 const columns = z.union([column, z.array(column).min(1)], "expected the name of a column, or a list of them");
 
-/** The columns that make an example, by the part they play in it; the usual ones by default. */
+/** The columns that an example is read from, by their role; the usual names by default. */
 export const columnsConfig = z.strictObject({
   text: column.optional(),
   textPair: column.optional(),
   label: column.optional(),
-  /** A list of labels, or several columns that say each whether the label of their name applies. */
+  /** A column with a list of labels, or several columns, each saying whether the label it is named after applies. */
   labels: columns.optional(),
-  /** A number or a list of numbers, or several columns of a number each. */
+  /** A column with a number or a list of numbers, or several columns with a number each. */
   value: columns.optional(),
   tokens: column.optional(),
   tags: column.optional(),
@@ -20,21 +20,21 @@ export const columnsConfig = z.strictObject({
   question: column.optional(),
   context: column.optional(),
   answers: column.optional(),
-  /** What naturally groups examples, for the partition "by-key". */
+  /** The natural owner of each example, for the partition "by-key". */
   key: column.optional(),
   /** What stands between labels, words or tags in columns of text. */
   separator: z.string().min(1).optional(),
 });
 
-/** Columns by the part they play. */
+/** Columns by their role. */
 export type ColumnsConfig = z.output<typeof columnsConfig>;
 
-/** The parts that there are. */
+/** All roles. */
 export const columnParts = Object.keys(columnsConfig.shape) as readonly (keyof ColumnsConfig)[];
 
 type Columns<Kind extends ExampleKind> = ExampleKinds[Kind]["columns"];
 
-/** What the reader of examples calls each part. */
+/** The name of each role in the options of `readExamples`. */
 const names: { readonly [Kind in ExampleKind]: Partial<Record<keyof ColumnsConfig, keyof Columns<Kind>>> } = {
   "sequence-classification": {
     text: "textColumn",
@@ -70,14 +70,14 @@ const names: { readonly [Kind in ExampleKind]: Partial<Record<keyof ColumnsConfi
   },
 };
 
-/** Tells of a part that plays none in examples of a kind; undefined where all do. */
+/** Names a role that examples of a kind don't have; undefined if they have all. */
 export function columnProblem(kind: ExampleKind, columns: ColumnsConfig): string | undefined {
   const parts = Object.keys(names[kind]);
   const odd = Object.keys(columns).find((part) => !parts.includes(part));
   return odd === undefined ? undefined : `${odd} plays no part in ${kind}: ${describeChoice(parts, odd)}`;
 }
 
-/** The columns as the reader of examples takes them. */
+/** Converts columns to the options of `readExamples`. */
 export function exampleColumns<Kind extends ExampleKind>(kind: Kind, columns: ColumnsConfig): Columns<Kind> {
   const known: Partial<Record<keyof ColumnsConfig, unknown>> = names[kind];
   return Object.fromEntries(

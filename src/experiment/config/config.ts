@@ -59,14 +59,14 @@ const local = z.strictObject({ epochs: steps.optional(), steps: steps.optional()
 export const configSchema = z.strictObject({
   /** Names the run's folder. */
   name: folderName,
-  /** Of everything random; of a run's data alone where `draws` and `seeds` say the rest. */
+  /** Seeds everything random; with `draws` and `seeds`, only the sampling and splitting of the data. */
   seed: seed.default(1),
   /**
-   * Draws of the partition: how many, seeded `seed`, `seed` + 1 and so on, or the list of their seeds. One by default, of `seed`.
-   * Every method runs on every draw with every seed.
+   * Draws of the partition: how many, seeded by `seed`, `seed` + 1 and so on, or a list of their seeds. By default one, seeded
+   * by `seed`. Every method runs on every draw with every seed.
    */
   draws: replicates.optional(),
-  /** Seeds of head, adapters, batches and sampled clients, as `draws`: how many, or which. One by default, `seed`. */
+  /** Seeds of the head, the adapters, the batches and the sampled clients: how many, or which, like `draws`. By default `seed`. */
   seeds: replicates.optional(),
   model: modelConfig.default({ source: USE_LITE }),
   task: taskConfig.default({ kind: "sequence-classification" }),

@@ -36,7 +36,7 @@ const reading = {
   delimiter: z.string().refine(isDelimiter, 'expected one character, such as ";" or "\\t"').optional(),
   /** How text is encoded, such as "windows-1252"; by default as a byte order mark says, or else UTF-8. */
   encoding: encoding.optional(),
-  /** Names of the columns of CSV or TSV without a line of them, or of CoNLL; those with an empty name are passed over. */
+  /** Names of the columns of CSV or TSV without a line of them, or of CoNLL; columns with an empty name are skipped. */
   header: z.array(z.string()).min(1).optional(),
   columns: columnsConfig.default({}),
   /** Whether a file with examples that have no label is refused, or they are dropped and counted. */
@@ -46,7 +46,7 @@ const reading = {
 /** How data files are read. */
 export const readingConfig = z.strictObject(reading);
 
-/** How data files are read: what a run was told, so that others can read files as it did. */
+/** How data files are read, recorded so that other files can be read the way a run read its own. */
 export type ReadingOptions = z.output<typeof readingConfig>;
 
 /** Where the examples come from. */

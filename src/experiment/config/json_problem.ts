@@ -15,8 +15,8 @@ const WORD = /[^\s,:[\]{}"]{1,20}/y;
 type Next = "value" | "first value" | "key" | "first key" | "separator";
 
 /**
- * The first thing that keeps a text from being JSON as a person means it: a mistake, or a key that an object has twice, of
- * which `JSON.parse` silently drops one. Undefined where there is none.
+ * Finds the first thing wrong with JSON that a person wrote: a syntax error, or a key that an object has twice, of which
+ * `JSON.parse` silently drops one. Returns undefined if nothing is wrong.
  *
  * @example
  * ```ts
@@ -100,7 +100,7 @@ function isComment(text: string, at: number): boolean {
   return text[at] === "#" || text.startsWith("//", at) || text.startsWith("/*", at);
 }
 
-/** Says what was expected at a place, or what people of other notations take for it. */
+/** Says what was expected at a place, or names the habit from another notation that caused the mistake. */
 function unexpected(text: string, at: number, expected: string): string {
   const character = text[at];
   if (character === undefined) return TOO_SHORT;

@@ -84,7 +84,7 @@ const classless = partitioners.flatMap(({ kind, needs }) =>
   (needs as readonly PartitionNeed[]).includes("labels") ? [] : [kind]
 );
 
-/** What a partition asks of data in vain. */
+/** Something that a partition needs but the data don't have. */
 export interface PartitionProblem {
   /** A path in the configuration. */
   readonly option: string;
@@ -98,7 +98,7 @@ export interface PartitionedData {
   readonly columns: ColumnsConfig | undefined;
 }
 
-/** Tells of everything that a partition needs and the data's configuration says they don't have. */
+/** Lists everything that a partition needs but the data, by their configuration, don't have. */
 export function partitionProblems(
   partition: PartitionConfig,
   { kind, columns }: PartitionedData,

@@ -2,14 +2,14 @@ import { z } from "zod";
 
 const count = z.int().min(1);
 
-/** What is to be learnt: text alone is its kind. */
+/** The task to learn; a string alone is its kind. */
 export const taskConfig = z.preprocess(
   (value) => typeof value === "string" ? { kind: value } : value,
   z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("sequence-classification") }),
     z.strictObject({
       kind: z.literal("multi-label-classification"),
-      /** The probability from which on a label is taken to apply. */
+      /** The probability from which a label counts as predicted. */
       threshold: z.number().gt(0).lt(1).default(0.5),
     }),
     z.strictObject({ kind: z.literal("regression") }),
@@ -23,8 +23,8 @@ export const taskConfig = z.preprocess(
       /** Candidates of a prediction. */
       nBest: count.default(20),
       /**
-       * By how much the score of no answer must exceed the best answer's. `"tune"` takes what is best on the validation part once
-       * a method is trained, and 0 until then; by default 0 where questions of the data have no answer, else all are answered.
+       * By how much the score of no answer must exceed the best answer's. `"tune"` picks the best on the validation part after
+       * training, and uses 0 until then. By default it is 0 if some questions have no answer; otherwise every question is answered.
        */
       noAnswerThreshold: z.union([z.number(), z.literal("tune")], 'expected a number or "tune"').optional(),
     }),

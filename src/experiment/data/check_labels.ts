@@ -53,7 +53,7 @@ export function checkLabels(
   });
   if (first === undefined) return;
   const { example, index, label } = first;
-  // Every label is near one of a letter or two.
+  // A label of one or two letters is near every other.
   const nearest = label.length > 2 ? nearestKey(label, labels) : undefined;
   throw new ConfigError(
     listWithin(labels.map(cut), {

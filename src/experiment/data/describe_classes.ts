@@ -16,7 +16,7 @@ export interface DescribeClassesOptions {
 
 /**
  * Lines that say how often each class, label or tag occurs in the training examples, most frequent first, which ones occur
- * once or never, and which ones may be spellings of the same. Empty for tasks without classes.
+ * once or never, and which ones may be spellings of one label. Empty for tasks without classes.
  *
  * @throws {ConfigError} when all examples are of one class.
  */

@@ -11,7 +11,7 @@ import { readExamples, type ReadFileOptions, type ReadingOptions } from "./read_
 import type { Reporter } from "../report/reporter.ts";
 import { showDownload } from "../report/show_downloads.ts";
 
-/** Options of {@linkcode loadData} and of whatever else takes long before a run. */
+/** Options of {@linkcode loadData} and of other work that takes long. */
 export interface LoadOptions {
   readonly reporter: Reporter;
   /** Ends downloads. */

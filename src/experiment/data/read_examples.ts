@@ -12,7 +12,7 @@ export interface ReadFileOptions extends Partial<ReadingOptions> {
   readonly signal?: AbortSignal | undefined;
   /** Labels of the model or the configuration: words that aren't missing values, such as a class named None. */
   readonly labels?: readonly string[] | undefined;
-  /** Told the labels in their order, where the files have one. */
+  /** Called with the labels in their order, if the files give one. */
   readonly onClassNames?: ((classNames: readonly string[]) => void) | undefined;
   /** Called with what the user should know about a file. */
   readonly onNotice?: ((message: string) => void) | undefined;
@@ -41,7 +41,7 @@ export async function readExamples(
 }
 
 /**
- * Runs a function that reads a file, and turns the file system's errors into ones for the user.
+ * Runs a function that reads a file, and turns errors of the file system into errors for the user.
  *
  * @throws {ConfigError} when the file cannot be opened.
  */
@@ -54,7 +54,7 @@ export async function withFileErrors<T>(read: () => Promise<T>): Promise<T> {
   }
 }
 
-/** The options that aren't undefined. */
+/** Returns the options that aren't undefined. */
 export function stated<T extends object>(options: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
     [Key in keyof T]?: Exclude<T[Key], undefined>;

@@ -5,8 +5,8 @@ import type { Reporter } from "../report/reporter.ts";
 import { readTuning } from "./tuning_file.ts";
 
 /**
- * Opens the adapter with the tiles that `federa tune` measured on it, and says so. A tuning file that can't be read is
- * ignored with a line: results don't depend on it.
+ * Opens the adapter with the tiles that `federa tune` measured on it, and reports both. A tuning file that can't be read is
+ * reported and ignored, as results don't depend on it.
  *
  * @throws {NoAdapterError} when there is no GPU.
  */

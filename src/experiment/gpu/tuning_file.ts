@@ -8,7 +8,7 @@ import { excerpt } from "../../data/text/excerpt.ts";
 import { type AdapterDescription, isTile, type TunedTiles } from "../../engine/mod.ts";
 import { versions } from "../run/versions.ts";
 
-/** The longest tuning that is read. */
+/** The largest tuning file that is read, in bytes. */
 const maxBytes = 1 << 20;
 
 const side = z.number().int().positive().max(1024);
@@ -22,13 +22,13 @@ const schema = z.object({
   ),
 });
 
-/** Where the tiles are kept that were measured on an adapter: one file for each adapter and version of this program. */
+/** The path of the tiles that were measured on an adapter; each adapter and version of this program has its own file. */
 export function tuningPath(adapter: AdapterDescription): string {
   const key = createHash("sha256").update(nameOf(adapter)).digest("hex").slice(0, 16);
   return join(cacheFolder(), "tuning", `${key}-${versions().federa}.json`);
 }
 
-/** Keeps tiles for later runs on the same adapter. */
+/** Writes tiles for later runs on the same adapter. */
 export async function writeTuning(adapter: AdapterDescription, tiles: TunedTiles): Promise<string> {
   const path = tuningPath(adapter);
   await makeFolder(join(cacheFolder(), "tuning"));
@@ -38,7 +38,7 @@ export async function writeTuning(adapter: AdapterDescription, tiles: TunedTiles
 }
 
 /**
- * The tiles that were measured on an adapter; none if it never was.
+ * Reads the tiles that were measured on an adapter; none if none were measured.
  *
  * @throws {CorruptFileError} when the file can't be read, or isn't what {@linkcode writeTuning} writes for the adapter.
  */

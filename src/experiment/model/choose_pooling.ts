@@ -32,7 +32,7 @@ export async function choosePooling(
   };
 }
 
-/** What of a sentence encoder isn't used. */
+/** Says which parts of a sentence encoder are not used. */
 async function noticeOf(files: ModelFiles, behind: readonly string[]): Promise<{ notice?: string }> {
   const { source } = files;
   const settings = await readJsonObject(files, "config_sentence_transformers.json", { maxBytes: 1 << 20 });

@@ -26,19 +26,19 @@ import { showDownload, showModelFiles } from "../report/show_downloads.ts";
 export interface LoadedModel {
   readonly encoder: Backbone;
   readonly tokenizer: Tokenizer;
-  /** Its source, with the commit if it is from the hub, so that the same is loaded again. */
+  /** Its source, with the commit if it is from the hub, so that the same model can be loaded again. */
   readonly source: string;
-  /** How one vector is made of a text, so that the same is done again; undefined for the way of its family's own head. */
+  /** How a text is pooled into one vector, so that it can be pooled the same way again; undefined if the family's own head pools. */
   readonly pooling?: Pooling | undefined;
-  /** The files of a checkpoint and the family that it is of; undefined for an encoder that other programs don't have. */
+  /** The files and the family of a checkpoint; undefined for an encoder that other programs don't have. */
   readonly checkpoint?: { readonly files: LocalModelFiles; readonly family: EncoderFamily };
 }
 
-/** A model whose configuration is read, but not its weights, which may not be downloaded yet. */
+/** A model whose configuration has been read, but whose weights have not, and may not be downloaded yet. */
 export interface OpenedModel {
   /** As {@linkcode LoadedModel.source}. */
   readonly source: string;
-  /** The encoder with parameters of the right shapes that hold nothing, for `Gpu.rehearse`. */
+  /** Returns the encoder with parameters of the right shapes but no values, for `Gpu.rehearse`. */
   skeleton(): Backbone;
   /** Loads the tokenizer, once. */
   tokenizer(): Promise<Tokenizer>;
@@ -146,7 +146,7 @@ function openUseLite(
   };
 }
 
-/** The same promise for every call. */
+/** Returns the same promise for every call. */
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined;
   return () => result ??= work();
@@ -158,7 +158,7 @@ function poolingOf(encoder: Backbone): Pooling | undefined {
   return encoder.pooling;
 }
 
-/** The encoder in half precision; what it has replaced is freed. */
+/** Returns the encoder in half precision and frees what it replaces. */
 function halve(encoder: Backbone): Backbone {
   const half = halfPrecision(encoder);
   const kept = new Set([...half.namedParameters()].map(([, parameter]) => parameter));

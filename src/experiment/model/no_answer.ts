@@ -17,8 +17,8 @@ import type { Example } from "../data/load_data.ts";
 import type { Reporter } from "../report/reporter.ts";
 
 /**
- * A question-answering task with noAnswerThreshold 0 if it has none and some questions have no answer; a line says so. Other
- * tasks are returned as they are.
+ * Returns a question-answering task with noAnswerThreshold 0 if it has none and some questions have no answer, and reports
+ * that. Other tasks are returned unchanged.
  */
 export function withDefaultThreshold(
   task: TaskConfig,
@@ -60,7 +60,7 @@ export interface TunedThreshold {
   readonly evaluation: Evaluation;
 }
 
-/** The threshold with the best F1 of a model on a set, and the model with it. */
+/** Finds the threshold with the best F1 of a model on a set, and returns the model with it. */
 export async function tuneThreshold(
   model: TaskModel,
   set: TaskSet,
@@ -85,7 +85,7 @@ export async function tuneThreshold(
   };
 }
 
-/** A model with a no-answer threshold, and its task. */
+/** Gives a model a no-answer threshold, and returns it with its task. */
 export function withThreshold(
   { model: { encoder, head, task: { labels } }, task }: {
     readonly model: TaskModel;

@@ -1,4 +1,4 @@
-/** What {@linkcode Reporter.progress} may say beside numbers. */
+/** What {@linkcode Reporter.progress} may show beside the numbers. */
 export interface ProgressDetails {
   /** What is counted, such as `steps`; `bytes` are shown as megabytes. */
   readonly unit?: string;
@@ -6,16 +6,16 @@ export interface ProgressDetails {
   readonly secondsLeft?: number | undefined;
 }
 
-/** Tells a person what is going on. */
+/** Reports to a person what is going on. */
 export interface Reporter {
-  /** Prints a line or several, above the progress bar where there is one; what a terminal would obey is escaped. */
+  /** Prints a line or several, above the progress bar where there is one; control characters are escaped. */
   line(text: string): void;
   /**
-   * Shows how far a task is, and how long it still takes; the bar of another task gives way.
+   * Shows how far a task is and how long it will still take; replaces the bar of another task.
    *
    * @param total 0 if it isn't known.
    */
   progress(task: string, done: number, total: number, details?: ProgressDetails): void;
-  /** Takes the bar away. */
+  /** Removes the bar. */
   endProgress(): void;
 }

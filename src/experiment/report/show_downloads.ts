@@ -2,7 +2,7 @@ import type { ModelFileProgress, NpmPackage, NpmPackageProgress } from "../../hu
 import { megabytes } from "../text/megabytes.ts";
 import type { Reporter } from "./reporter.ts";
 
-/** A callback that shows the download of a package with its size and licence; it says nothing of one in the cache. */
+/** Returns a callback that shows the download of a package with its size and licence, and nothing for a cached one. */
 export function showDownload(
   reporter: Reporter,
   { size }: NpmPackage,
@@ -17,7 +17,7 @@ export function showDownload(
   };
 }
 
-/** A callback that shows the downloads of a model's files. */
+/** Returns a callback that shows the downloads of a model's files. */
 export function showModelFiles(reporter: Reporter): (progress: ModelFileProgress) => void {
   let current: string | undefined;
   return ({ file, phase, bytes, total }) => {

@@ -3,23 +3,23 @@ import { type PairedDifference, pairedDifference } from "../statistics/paired_di
 import { type Sample, sampleOf } from "../statistics/sample.ts";
 import type { MethodSummary } from "./summary.ts";
 
-/** What the replicates say of one score, or of the loss. */
+/** Statistics of one score, or of the loss, over the replicates. */
 export interface ScoreStatistics {
   /** In the order of the configuration. */
   readonly methods: readonly MethodStatistics[];
-  /** What makes the score vary; null where no method finished every replicate. */
+  /** What makes the score vary; null if no method finished every replicate. */
   readonly variance: ScoreVariance | null;
 }
 
 /** One method's score over the replicates that it finished. */
 export interface MethodStatistics {
   readonly label: string;
-  /** Null where it finished none. */
+  /** Null if it finished none. */
   readonly before: Sample | null;
   readonly after: Sample | null;
   /**
-   * Its score minus the first method's, over the replicates that both finished; null of the first method itself, and where there
-   * are none.
+   * Its score minus the first method's, over the replicates that both finished; null for the first method itself, and if
+   * there are none.
    */
   readonly difference: PairedDifference | null;
 }
@@ -53,7 +53,7 @@ export function compareRuns(runs: readonly MethodSummary[]): Record<string, Scor
   }]));
 }
 
-/** What a run came to before or after training, by name. */
+/** The scores and the loss of a run before or after training, by name. */
 function scoresOf(run: MethodSummary, when: "before" | "after"): Readonly<Record<string, number>> {
   const evaluation = run[when];
   if (evaluation === null) return {};
@@ -69,7 +69,7 @@ function clientScores({ clients }: MethodSummary): Record<string, number> {
   return Object.fromEntries(named);
 }
 
-/** A score of each run that has it; a score that isn't defined, as a correlation of equal values, counts as missing. */
+/** The score of each run that has it; a score that isn't defined, such as the correlation of equal values, counts as missing. */
 function valuesOf(runs: readonly MethodSummary[], when: "before" | "after", name: string): number[] {
   return runs.flatMap((run) => valueOf(run, when, name) ?? []);
 }

@@ -15,16 +15,16 @@ import { roundSchedule } from "./learning_rate.ts";
 import { disposeHead, type Preparation, prepare } from "./prepare.ts";
 import { type Replicate, replicatesOf } from "./replicate.ts";
 
-/** What the methods of a run have in common in one replicate. */
+/** What all methods share in one replicate. */
 export interface Experiment extends Omit<Preparation, "task" | "draws" | "train" | "test">, Draw, Replicate {
-  /** The pretrained encoder under a new head; every method starts from it and leaves it alone. */
+  /** The pretrained encoder under a new head; every method starts from it and doesn't change it. */
   readonly pretrained: TaskModel;
   /** Frees the head; the encoder stays for other replicates. */
   [Symbol.dispose](): void;
 }
 
 /**
- * What the methods start from in one replicate.
+ * Returns what all methods start from in one replicate.
  *
  * @throws {RangeError} when the preparation has no such draw.
  */
@@ -55,7 +55,7 @@ export function simulateMethod(
   return simulate(experiment.pretrained, simulationOptions(experiment, method));
 }
 
-/** What {@linkcode simulate} is to do for one method of a run. */
+/** The options of {@linkcode simulate} for one method of a run. */
 export function simulationOptions(experiment: Experiment, method: MethodConfig): SimulationOptions {
   const { config, train, test, testClients, clients, seed } = experiment;
   const { clipNorm, clientsPerRound = clients.length, local } = config;

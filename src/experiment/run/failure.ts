@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { FederaError } from "../../engine/mod.ts";
 import { describeCause } from "../../data/files/describe_cause.ts";
 
-/** How JavaScript's engine begins type errors of its own, which are faults of the program. */
+/** How the JavaScript engine's own type errors begin; they are bugs of this program. */
 const ENGINE =
   /^Cannot (read|set) propert|^Cannot (destructure|access|convert|assign|mix|redefine|define|delete|add property)/;
 
@@ -10,7 +10,7 @@ const ENGINE =
 const TOO_LARGE =
   /^Invalid (typed )?array length|^Invalid array buffer length|^Array buffer allocation failed|^Invalid string length/;
 
-/** What to print of an error: its message alone where that says it all, everything where it's a fault of the program. */
+/** What to print of an error: only its message if that is enough, and everything if it is a bug of this program. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return inspect(error);
   if (error instanceof FederaError || isArgument(error)) return error.message;

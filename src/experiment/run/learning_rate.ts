@@ -1,7 +1,7 @@
 import { constantSchedule, cosineSchedule, linearSchedule, type Schedule } from "../../engine/mod.ts";
 import type { Config } from "../config/config.ts";
 
-/** The learning rate of each round, by its index from 0. A warm-up ends, and begins, above 0: no round is wasted. */
+/** The learning rate of each round, by its index from 0. A warm-up starts above 0, so that no round is wasted. */
 export function roundSchedule(
   peak: number,
   { schedule, rounds }: Pick<Config, "schedule" | "rounds">,

@@ -15,9 +15,9 @@ import { checkTuning, withDefaultThreshold } from "../model/no_answer.ts";
 import { checkMethods } from "./check_methods.ts";
 import { replicatesOf } from "./replicate.ts";
 
-/** What all runs of a configuration have in common. */
+/** What all runs of a configuration share. */
 export interface Preparation {
-  /** With the pooling that was chosen. */
+  /** The configuration, with the pooling that was chosen. */
   readonly config: Config;
   readonly gpu: Gpu;
   /** The pretrained encoder and what it was loaded from. */
@@ -103,7 +103,7 @@ export async function prepare(given: Config, gpu: Gpu, options: LoadOptions): Pr
   return { config: resolved, gpu, model, task, train: rows, test: testRows, tuning, draws, target };
 }
 
-/** Does work with an encoder, which is freed if that fails. */
+/** Does work with an encoder and frees the encoder if that fails. */
 async function orDispose<T>(encoder: Backbone, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

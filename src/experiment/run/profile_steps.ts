@@ -12,9 +12,9 @@ export interface ProfileStepsOptions {
 
 /** What a training step costs. All but `kernels` and `gpuMilliseconds` was measured without a profiler. */
 export interface StepProfile {
-  /** The label of the method that was trained by. */
+  /** The label of the method. */
   readonly method: string;
-  /** Clients in the block, and steps that the numbers are means of. */
+  /** The number of clients in the block, and of the steps that are averaged. */
   readonly members: number;
   readonly steps: number;
   /** Of all steps; the slowest first. */
@@ -23,7 +23,7 @@ export interface StepProfile {
   readonly gpuMilliseconds: number;
   /** Mean from step to step. */
   readonly wallMilliseconds: number;
-  /** Of these, those that the host did not wait for the GPU. */
+  /** The part of it in which the host did not wait for the GPU. */
   readonly hostMilliseconds: number;
   /** Means of a step. */
   readonly dispatches: number;
@@ -40,8 +40,8 @@ export interface StepProfile {
 const warmUps = 5;
 
 /**
- * Measures local training of the first block of a method's first round: steps to warm up, steps as they are, and steps
- * under a profiler. What was trained is thrown away.
+ * Measures local training of the first block of a method's first round: steps to warm up, steps without
+ * a profiler, and steps with one. The trained values are thrown away.
  *
  * @throws {MissingFeatureError} when the device has no timestamp queries.
  */

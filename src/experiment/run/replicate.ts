@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 
-/** What may differ between two runs of the same method: a draw of the partition, and a seed of everything else. */
+/** What differs between runs of the same method: the draw of the partition, and the seed of everything else. */
 export interface Replicate {
   /** Seeds who holds which examples. */
   readonly draw: number;
@@ -9,7 +9,7 @@ export interface Replicate {
 }
 
 /**
- * The replicates of a configuration: each draw with each seed, draw by draw.
+ * Returns the replicates of a configuration: each draw with each seed, draw by draw.
  *
  * @example
  * ```ts

@@ -25,25 +25,25 @@ export interface RunExperimentOptions extends LoadOptions {
   readonly folder: string;
   /** Called before each run; what it returns is called with the run's events. */
   readonly onStart?: ((experiment: Experiment, place: RunPlace) => (event: MethodEvent) => void) | undefined;
-  /** Called after each run that began, with the error that ended it where one did. */
+  /** Called after each run that was started, with the error that ended it, if one did. */
   readonly onEnd?: ((summary: MethodSummary, error: unknown) => void) | undefined;
 }
 
-/** What the runs of a configuration came to. */
+/** The results of all runs of a configuration. */
 export interface RunResults {
   readonly baseline: Baseline | null;
-  /** Replicate by replicate, in each the methods in their order. */
+  /** Replicate by replicate, with the methods in their order. */
   readonly runs: readonly MethodSummary[];
-  /** Over the replicates, by score; null of a single replicate. */
+  /** Statistics over the replicates, by score; null for a single replicate. */
   readonly statistics: Readonly<Record<string, ScoreStatistics>> | null;
-  /** Why `summary.json` isn't complete, where it couldn't be written. */
+  /** Why `summary.json` isn't complete, if it couldn't be written. */
   readonly unwritten?: WriteError;
 }
 
 /**
- * Runs every method of a configuration in every replicate. In the folder each run gets a folder of its own, `<method>` or, of
- * several replicates, `<method>/draw-1-seed-1`; and `summary.json` is written anew after each. A run that fails doesn't stop the
- * others, unless nothing can be written any more or the device is lost: then the rest is summed up as not run.
+ * Runs every method of a configuration in every replicate. Each run gets its own folder, `<method>` or, with several
+ * replicates, `<method>/draw-1-seed-1`; `summary.json` is rewritten after each run. A run that fails doesn't stop the
+ * others, unless nothing can be written any more or the device is lost: then the rest are recorded as not run.
  *
  * @throws {WriteError} when a run's folder can't be made.
  * @throws the reason of the signal, once it is aborted.

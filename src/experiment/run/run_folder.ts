@@ -11,8 +11,8 @@ export class RunFolderError extends FederaError {
 }
 
 /**
- * Makes the folder of a run, `<output>/<name>-001` or with the next free number, and leaves the whole configuration in it,
- * which also proves that the folder can be written. Two processes never get the same folder.
+ * Makes the folder of a run, `<output>/<name>-001` or the next free number, and writes the configuration into it, which
+ * also proves that the folder is writable. Two processes never get the same folder.
  *
  * @throws {RunFolderError} naming the folder and the reason.
  */
@@ -37,12 +37,12 @@ export async function createRunFolder(config: Config): Promise<string> {
   }
 }
 
-/** Leaves a configuration in the folder of its run. */
+/** Writes a configuration into the folder of its run. */
 export async function writeConfig(folder: string, config: Config): Promise<void> {
   await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
 }
 
-/** Makes a folder; false if it was there. */
+/** Makes a folder; returns false if it existed. */
 async function isMade(folder: string): Promise<boolean> {
   try {
     await mkdir(folder);
@@ -54,7 +54,7 @@ async function isMade(folder: string): Promise<boolean> {
 }
 
 /**
- * Makes a folder that isn't there yet, in one that is.
+ * Makes a new folder in an existing one.
  *
  * @throws {WriteError} naming the folder and the reason.
  */

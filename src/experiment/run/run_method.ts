@@ -24,7 +24,7 @@ export interface RunMethodOptions extends LoadOptions {
   readonly onEvent?: ((event: MethodEvent) => void) | undefined;
 }
 
-/** A method's summary, and the error that ended it where one did. */
+/** A method's summary, and the error that ended it, if one did. */
 export interface MethodOutcome {
   readonly summary: MethodSummary;
   readonly error?: unknown;
@@ -91,7 +91,7 @@ export async function runMethod(
   return { summary: summarize(method, experiment, { started, reports, after }) };
 }
 
-/** Appends how it ended, unless what ended it was that nothing can be written. */
+/** Appends how the method ended, unless it ended because nothing can be written. */
 function appendLast(history: HistoryWriter, record: Readonly<Record<string, unknown>>): void {
   try {
     history.append(record);
@@ -119,7 +119,7 @@ function header(
   };
 }
 
-/** The configuration of the model with its source made exact. */
+/** The configuration of the model with its exact source, including the commit. */
 function describeModel({ config, model: { source } }: Experiment) {
   return { ...config.model, source };
 }

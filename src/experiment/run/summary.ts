@@ -4,8 +4,8 @@ import { type MethodConfig, methodLabel } from "../config/config.ts";
 import type { Experiment } from "./experiment.ts";
 
 /**
- * How a method ended: after its last round, by an error, because the run was interrupted, or not run, because the error
- * that ended an earlier method would end this one too.
+ * How a method ended: after its last round, by an error, or because the run was interrupted; or that it wasn't run, because
+ * the error that ended an earlier run would end it too.
  */
 export type MethodStatus = "finished" | "failed" | "interrupted" | "not run";
 
@@ -41,7 +41,7 @@ export interface MethodSummary {
   readonly measures: Readonly<Record<string, number | null>>;
 }
 
-/** What {@linkcode summarize} sums up. */
+/** What {@linkcode summarize} summarises. */
 export interface MethodEvents {
   readonly started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
   readonly reports: readonly RoundReport[];
@@ -52,7 +52,7 @@ export interface MethodEvents {
   readonly error?: string | undefined;
 }
 
-/** Sums up a method from its events. */
+/** Summarises a method from its events. */
 export function summarize(
   method: MethodConfig,
   { target, draw, seed }: Pick<Experiment, "target" | "draw" | "seed">,
@@ -89,7 +89,7 @@ function meanMeasures(reports: readonly RoundReport[]): MethodSummary["measures"
   );
 }
 
-/** Mean of the values there are. */
+/** The mean of the values that aren't null. */
 function mean(values: readonly (number | null)[]): number | null {
   const known = values.filter((value) => value !== null);
   return known.length > 0 ? total(known) / known.length : null;
@@ -101,7 +101,7 @@ export interface Baseline {
   readonly scores: Scores;
 }
 
-/** Always answering with the class that is the most frequent in training; null where an example has more than one target. */
+/** The scores of always predicting the most frequent class of the training set; null if examples have several targets. */
 export function majorityBaseline(
   task: Task,
   { train, test }: { readonly train: TaskSet; readonly test: TaskSet },

@@ -16,7 +16,7 @@ export interface FinishedModel {
   };
 }
 
-/** Tunes on the validation part what the configuration wants tuned after training. */
+/** Tunes what the configuration asks to tune after training, on the validation part. */
 export async function tuneFinished(
   { config: { task }, tuning, test }: Pick<Experiment, "config" | "tuning" | "test">,
   model: TaskModel,

@@ -7,23 +7,23 @@ export interface Effect {
   readonly degreesOfFreedom: number;
   readonly meanSquare: number;
   /**
-   * The estimated variance of a single value that is due to the effect; never negative. Of a factor whose levels are all
-   * there are, such as the methods of a comparison, Σα²/(levels − 1) of its effects α.
+   * The estimated variance of a single value that is due to the effect; never negative. For a fixed factor, such as
+   * the methods of a comparison, it is Σα²/(levels − 1) of its effects α.
    */
   readonly variance: number;
-  /** Its part of the sum of all variances; null where nothing varies. */
+  /** Its share of the sum of all variances; null if nothing varies. */
   readonly share: number | null;
 }
 
 /**
- * The variance that each factor of a complete crossed design accounts for, one value a cell: an analysis of variance by effects
- * that are orthogonal because the design is balanced, and components by their expected mean squares,
+ * Splits the variance of a complete crossed design with one value in each cell. The effects are orthogonal because the design is
+ * balanced, and variance components follow from expected mean squares,
  *
  * σ²(T) = Σ_{U ⊇ T} (−1)^{|U| − |T|} MS(U) / Π_{f ∉ T} levels(f),
  *
  * for sets T and U of factors, with estimates below zero set to zero (Cornfield and Tukey, "Average values of mean squares in
- * factorials", 1956; Brennan, "Generalizability theory", 2001, section 3.4). A cell has one value, so the last interaction
- * takes in whatever differs besides. Factors of one level have no effect and are left out.
+ * factorials", 1956; Brennan, "Generalizability theory", 2001, section 3.4). As each cell has one value, the last
+ * interaction includes all remaining variation. Factors with one level have no effect and are left out.
  *
  * @param values row-major over the factors, in their order.
  * @param factors the number of levels of each factor, by its name.

@@ -9,13 +9,13 @@ export interface DrawnDifference {
   readonly difference: number;
 }
 
-/** What pairs say of the difference between two methods. */
+/** The difference between two methods over pairs of runs. */
 export interface PairedDifference extends Sample {
-  /** Student's paired interval, mean ± t·sd/√n with n − 1 degrees of freedom; null of a single pair. */
+  /** Student's paired interval, mean ± t·sd/√n with n − 1 degrees of freedom; null for a single pair. */
   readonly interval: Interval | null;
   /**
-   * The interval for draws and seeds that weren't run, see {@linkcode crossedInterval}; null unless several draws were run with
-   * several seeds, each with each.
+   * The interval for draws and seeds that weren't run, see {@linkcode crossedInterval}; null unless several draws were all run with
+   * the same several seeds.
    */
   readonly crossed: Interval | null;
 }
@@ -32,17 +32,17 @@ export function pairedDifference(pairs: readonly DrawnDifference[]): PairedDiffe
 }
 
 /**
- * An interval for the mean difference over all draws and seeds there might be. Pairs that share a draw or a seed aren't
+ * Returns an interval for the mean difference over all possible draws and seeds. Pairs that share a draw or a seed aren't
  * independent, so Student's paired interval is too narrow where the difference depends on either. In the model
  * d(i, j) = μ + draw(i) + seed(j) + rest(i, j) with D draws and S seeds, the mean has the variance
  *
  * (MS(draw) + MS(seed) − MS(rest))/(D·S),
  *
- * by the mean squares of {@linkcode crossedEffects}. A component that would be negative is zero, and its mean square drops out.
- * Degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of variance components", 1946), at least
- * the fewest of a mean square in it.
+ * by the mean squares of {@linkcode crossedEffects}. A component whose estimate is negative counts as zero, and its mean square
+ * is left out. Degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of variance components", 1946),
+ * but no fewer than the fewest of any mean square that was added.
  *
- * @returns null unless there are several draws and several seeds, each with each.
+ * @returns null unless every one of several draws is paired with every one of several seeds.
  */
 export function crossedInterval(pairs: readonly DrawnDifference[]): Interval | null {
   const draws = [...new Set(pairs.map(({ draw }) => draw))];
@@ -68,7 +68,7 @@ interface Mean {
   readonly degreesOfFreedom: number;
 }
 
-/** The sum of two mean squares less a third. */
+/** The sum of two mean squares minus a third, with its approximate degrees of freedom. */
 function satterthwaite(added: readonly [Mean, Mean], taken: Mean): Mean {
   const meanSquare = added[0].meanSquare + added[1].meanSquare - taken.meanSquare;
   const spread = [...added, taken].reduce(
@@ -79,7 +79,7 @@ function satterthwaite(added: readonly [Mean, Mean], taken: Mean): Mean {
   return { meanSquare, degreesOfFreedom: Math.max(fewest, meanSquare ** 2 / spread) };
 }
 
-/** One mean square of several that estimate the same. */
+/** Pools mean squares that estimate the same variance. */
 function pooled(means: readonly Mean[]): Mean {
   const degreesOfFreedom = means.reduce((sum, each) => sum + each.degreesOfFreedom, 0);
   const squares = means.reduce((sum, each) => sum + each.meanSquare * each.degreesOfFreedom, 0);

@@ -22,7 +22,7 @@ export function sampleOf(values: readonly number[]): Sample | null {
   return { count, mean, sd: count > 1 ? Math.sqrt(squares / (count - 1)) : null };
 }
 
-/** Σx/n; equal values have their own value as their mean, to the bit. */
+/** The mean Σx/n; the mean of equal values is that value to the bit. */
 export function meanOf(values: readonly number[]): number {
   const [first = NaN] = values;
   return first + values.reduce((sum, value) => sum + (value - first), 0) / values.length;

@@ -1,13 +1,13 @@
 import jstat from "jstat";
 
-/** The share of such intervals that hold the true value. */
+/** The share of intervals that contain the true value. */
 export const CONFIDENCE = 0.95;
 
 /** A confidence interval at {@linkcode CONFIDENCE}. */
 export interface Interval {
   readonly low: number;
   readonly high: number;
-  /** Degrees of freedom of Student's t; need not be whole. */
+  /** Degrees of freedom of Student's t, not always an integer. */
   readonly degreesOfFreedom: number;
 }
 

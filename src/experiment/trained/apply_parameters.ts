@@ -4,7 +4,7 @@ import { readSafetensors, toFloat32 } from "../../models/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 
 /**
- * A copy of a model with the parameters of a file in the place of its own.
+ * Returns a copy of a model with the parameters of a file in place of its own.
  *
  * @throws {CorruptFileError} when the file is broken.
  * @throws {AdapterMismatchError} listing the parameters that the model lacks or has in another shape.

@@ -11,7 +11,7 @@ const WHOLE = ["model.safetensors", "model.safetensors.index.json", "pytorch_mod
 const mostFolders = 200;
 
 /**
- * Why a folder holds no trained model, and what to do about it; undefined where it may hold one.
+ * Says why a folder holds no trained model and what to do about it; undefined if it may hold one.
  */
 export async function whyNoModel(path: string): Promise<string | undefined> {
   const info = await statIfPresent(path);
@@ -43,7 +43,7 @@ export async function whyNoModel(path: string): Promise<string | undefined> {
       "the config.json of a whole model";
 }
 
-/** Some paths, whole, as they are to be given. */
+/** Lists some paths in full, so that they can be copied. */
 function listed(paths: readonly string[]): string {
   const shown = paths.slice(0, 6).join(", ");
   return paths.length > 6 ? `${shown} and ${paths.length - 6} more` : shown;

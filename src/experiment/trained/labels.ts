@@ -14,7 +14,7 @@ export interface CheckOutputNamesOptions {
 }
 
 /**
- * Names for a model's outputs, checked.
+ * Checks names for a model's outputs and returns them.
  *
  * @throws {ConfigError} when there aren't as many as outputs, two are alike, or the outputs of the task have names of their own.
  */

@@ -3,14 +3,14 @@ import { ConfigError } from "../config/parse_config.ts";
 
 /** Options of {@linkcode maxLengthFor}. */
 export interface MaxLengthOptions {
-  /** Tokens that the user asks for. */
+  /** The maximum length that the user asks for. */
   readonly given: number | undefined;
-  /** Tokens that are recorded of the model. */
+  /** The maximum length that is recorded with the model. */
   readonly recorded: number | undefined;
 }
 
 /**
- * Tokens of a text for a model: those asked for, else those recorded, else as many as both encoder and tokenizer allow.
+ * The maximum length of a text in tokens: the given one, else the recorded one, else the longest that encoder and tokenizer allow.
  *
  * @throws {ConfigError} when more are asked for than it reads.
  */

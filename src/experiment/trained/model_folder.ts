@@ -46,7 +46,7 @@ export interface WriteModelFolderOptions {
 
 /**
  * Writes what a model has beyond the pretrained one into a folder: `adapter.safetensors` where layers are adapted,
- * `parameters.safetensors` otherwise; and `federa.json`, by which {@linkcode readDescription} finds its way back.
+ * `parameters.safetensors` otherwise; and `federa.json`, which {@linkcode readDescription} reads.
  */
 export async function writeModelFolder(
   folder: string,
@@ -79,7 +79,7 @@ export async function writeDescription(folder: string, description: ModelDescrip
   await writeFileAtomic(join(folder, DESCRIPTION), `${JSON.stringify(description, null, 2)}\n`);
 }
 
-/** What of the data says how files are read. */
+/** The part of the data's configuration that says how files are read. */
 function pickReading(data: ReadingOptions): ReadingOptions {
   const own = Object.entries(data).filter(([name]) => Object.hasOwn(readingConfig.shape, name));
   return Object.fromEntries(own) as ReadingOptions;

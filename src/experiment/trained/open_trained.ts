@@ -24,7 +24,7 @@ import { openOwn } from "./open_own.ts";
 import { describePeft } from "./peft_description.ts";
 import type { TrainedSettings } from "./trained_settings.ts";
 import { defaultTask, haveHeadsAlike } from "./task_kinds.ts";
-import { tellsPairs, withoutQuestionTypes } from "./question_types.ts";
+import { distinguishesPairs, withoutQuestionTypes } from "./question_types.ts";
 import { notedReading, readTaskNote, type TaskNote } from "./task_note.ts";
 
 /** A trained model, ready to answer. */
@@ -95,7 +95,7 @@ async function openAdapter(
     const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint!.family });
     // Adapters that were exported here before they had the task_type null were trained with types; a note lies beside them.
     const isUntyped = adapter.config.taskType === "QUESTION_ANS" && (model.encoder.numTypes ?? 1) > 1 &&
-      await readTaskNote(files) === undefined && tellsPairs(opened.tokenizer);
+      await readTaskNote(files) === undefined && distinguishesPairs(opened.tokenizer);
     if (isUntyped) {
       options.reporter.line(
         "Question and context both have the token type 0, as PEFT's class for task_type QUESTION_ANS leaves token types out; " +
@@ -164,7 +164,7 @@ async function openCheckpoint(
   };
 }
 
-/** A whole model's task and labels, as it says or a person. */
+/** The task and labels of a whole model, as recorded in it or as the user says. */
 function describeWhole(
   { kind, labels }: Task,
   note: TaskNote | undefined,

@@ -40,8 +40,8 @@ export interface PeftDescription
  * adapter's configuration and the base's `config.json` say together. Names of outputs are those given, else the note's, else
  * those of the base where there are as many, else `LABEL_0` and so on.
  *
- * @throws {ConfigError} when nothing tells its task or its base, or what is given doesn't fit it.
- * @throws {HubError} when its base cannot be had.
+ * @throws {ConfigError} when nothing says what its task or base is, or what is given doesn't fit it.
+ * @throws {HubError} when its base isn't available.
  */
 export async function describePeft(
   adapter: PeftAdapter,
@@ -92,7 +92,7 @@ interface TaskSigns {
   readonly source: string;
   /** Whether the head is one on pooled states. */
   readonly hasSentenceHead: boolean;
-  /** What a person says. */
+  /** What the user says. */
   readonly given: TaskKind | undefined;
 }
 

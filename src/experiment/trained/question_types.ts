@@ -1,7 +1,7 @@
 import type { Tokenizer } from "../../models/mod.ts";
 
 /** Whether a tokenizer gives the second text of a pair another token type than the first. */
-export function tellsPairs(tokenizer: Tokenizer): boolean {
+export function distinguishesPairs(tokenizer: Tokenizer): boolean {
   return tokenizer.encodeBatch(["a"], { pairs: ["b"] }).tokenTypeIds?.some((type) => type !== 0) ?? false;
 }
 

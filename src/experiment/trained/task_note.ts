@@ -23,7 +23,7 @@ export type TaskNote = Omit<z.output<typeof noteSchema>, "format">;
 /** Name of the note. */
 export const TASK_NOTE = "federa_task.json";
 
-/** Writes a note into a folder; its path. */
+/** Writes a note into a folder and returns its path. */
 export async function writeTaskNote(folder: string, description: TaskNote): Promise<string> {
   const { task, labels, maxLength } = description;
   const path = join(folder, TASK_NOTE);
@@ -38,13 +38,13 @@ export async function writeTaskNote(folder: string, description: TaskNote): Prom
   return path;
 }
 
-/** The part of a note, or of a description, that says how files are read. */
+/** Returns the part of a note, or of a description, that says how files are read. */
 export function notedReading({ reading }: Pick<TaskNote, "reading">): Pick<TaskNote, "reading"> {
   return reading === undefined ? {} : { reading };
 }
 
 /**
- * Reads a model's note; undefined where there is none.
+ * Reads a model's note; undefined if it has none.
  *
  * @throws {ConfigError} if it isn't one.
  */
