@@ -1,17 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { toExamples } from "../../src/data/examples/read_examples.ts";
 import { type DataFormat, readRows } from "../../src/data/rows/read_rows.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { type Mutate, mutateBytes, mutateJson, mutateText } from "../support/mutate.ts";
+import { temporaryFolder } from "../support/temporary_files.ts";
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "federa-fuzz-data-"));
-});
-after(() => rm(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 const limits = { maxBytes: 4 << 20, maxRows: 50_000 };
 const errors = ["CorruptFileError", "DataLimitError"];

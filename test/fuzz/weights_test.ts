@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import type { StoredTensor } from "../../src/models/weights/dtype.ts";
 import { openWeights } from "../../src/models/weights/open_weights.ts";
 import { encodeSafetensors, readSafetensors } from "../../src/models/weights/safetensors.ts";
 import { folderFiles } from "../support/folder_files.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { type Mutate, mutateBytes, mutateJson } from "../support/mutate.ts";
+import { temporaryFolder } from "../support/temporary_files.ts";
 
 const reference = new Uint8Array(
   await readFile(new URL("../golden/safetensors/reference.safetensors", import.meta.url)),
@@ -34,11 +34,7 @@ const mutateSafetensors: Mutate = (bytes, random) => {
   return file;
 };
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "federa-fuzz-"));
-});
-after(() => rm(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 /** Opens a folder's weights and reads all of them. */
 async function readAll(path: string): Promise<void> {

@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { HubError, PackageUnavailableError } from "../../src/hub/errors.ts";
 import { cacheFolder, withCacheErrors } from "../../src/hub/cache_folder.ts";
+import { temporaryFolder } from "../support/temporary_files.ts";
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "federa-cache-"));
-});
-after(() => rm(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 test("cacheFolder() follows XDG_CACHE_HOME where it is an absolute path", (t) => {
   const before = process.env["XDG_CACHE_HOME"];

@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import fc from "fast-check";
 import { readJsonl, readTextExamples, toJsonl } from "../../../src/data/examples/jsonl.ts";
 import { labelsOf } from "../../../src/data/examples/text_example.ts";
+import { temporaryFolder } from "../../support/temporary_files.ts";
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "federa-jsonl-"));
-});
-after(() => rm(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 async function fileOf(content: string): Promise<string> {
   const path = join(folder, "some.jsonl");

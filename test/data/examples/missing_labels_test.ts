@@ -1,24 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type ExampleKind, readExamples, type ReadExamplesOptions } from "../../../src/data/mod.ts";
-import { temporaryFiles } from "../../support/temporary_files.ts";
-
-async function read<Kind extends ExampleKind>(
-  kind: Kind,
-  [name, content]: readonly [string, string],
-  options: ReadExamplesOptions<Kind> = {},
-) {
-  const path = (await (await temporaryFiles({ [name]: content })).path(name))!;
-  const notices: string[] = [];
-  const plain = (text: string) => text.replaceAll(path, name);
-  try {
-    const onNotice = (notice: string) => notices.push(plain(notice));
-    return { examples: await readExamples(path, kind, { ...options, onNotice }), notices };
-  } catch (error) {
-    return { error: plain((error as Error).message), notices };
-  }
-}
+import { readExamples } from "../../../src/data/mod.ts";
+import { readFile as read } from "./read_file.ts";
 
 const classes = "sequence-classification";
 const advice = 'fill it in, or set missingLabels to "drop" to leave such examples out';

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { exampleKinds, readExamples, toExamples } from "../../../src/data/examples/read_examples.ts";
 import type { RowSet } from "../../../src/data/rows/row_set.ts";
+import { temporaryFolder } from "../../support/temporary_files.ts";
 
 /** Rows as a file would give them. */
 function setOf(rows: Record<string, unknown>[], classNames: Record<string, string[]> = {}): RowSet {
@@ -277,11 +277,7 @@ describe("toExamples() of questions", () => {
 });
 
 describe("readExamples()", () => {
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "federa-examples-"));
-  });
-  after(() => rm(folder, { recursive: true }));
+  const folder = temporaryFolder();
 
   it("readExamples() reads the Parquet files of other programs", async () => {
     const questions = await readExamples(golden("questions_zstd.parquet"), "question-answering");

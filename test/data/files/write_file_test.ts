@@ -1,17 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { makeFolder, writeFileAtomic } from "../../../src/data/files/write_file.ts";
+import { temporaryFolder } from "../../support/temporary_files.ts";
 
 describe("writeFileAtomic()", () => {
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "federa-files-"));
-  });
-  after(() => rm(folder, { recursive: true }));
+  const folder = temporaryFolder();
 
   it("writeFileAtomic() writes bytes and text, and replaces what was there", async () => {
     const path = join(folder, "a.bin");
@@ -67,11 +63,7 @@ describe("writeFileAtomic()", () => {
 });
 
 describe("makeFolder()", () => {
-  let folder: string;
-  before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "federa-folders-"));
-  });
-  after(() => rm(folder, { recursive: true }));
+  const folder = temporaryFolder();
 
   it("makeFolder() makes what is missing, and lets be what is there, several at once too", async () => {
     const path = join(folder, "a", "b", "c");

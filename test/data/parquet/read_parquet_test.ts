@@ -1,24 +1,20 @@
 import assert from "node:assert/strict";
-import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import {
   type ParquetInfo,
   readParquet,
   type ReadParquetOptions,
 } from "../../../src/data/parquet/read_parquet.ts";
+import { temporaryFolder } from "../../support/temporary_files.ts";
 
 const golden = (name: string) => fileURLToPath(new URL(`../../golden/data/${name}`, import.meta.url));
 const expected = JSON.parse(await readFile(golden("expected.json"), "utf8"));
 const LIMITS = { maxBytes: 1 << 24, maxRows: 10_000 };
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "federa-parquet-"));
-});
-after(() => rm(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 async function rowsOf(path: string, options: Partial<ReadParquetOptions> = {}) {
   const rows: Record<string, unknown>[] = [];

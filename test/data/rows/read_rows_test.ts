@@ -1,18 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, describe, it, test } from "node:test";
+import { describe, it, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { readRows, type ReadRowsOptions } from "../../../src/data/rows/read_rows.ts";
-import { temporaryFiles } from "../../support/temporary_files.ts";
+import { temporaryFiles, temporaryFolder } from "../../support/temporary_files.ts";
 
-let folder: string;
-before(async () => {
-  folder = await mkdtemp(join(tmpdir(), "federa-rows-"));
-});
-after(() => rm(folder, { recursive: true }));
+const folder = temporaryFolder();
 
 async function fileOf(name: string, content: string | Uint8Array): Promise<string> {
   const path = join(folder, name);

@@ -1,16 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { inspect } from "node:util";
 import { readHubSettings } from "../../../src/hub/hugging_face/settings.ts";
+import { temporaryFolder } from "../../support/temporary_files.ts";
 
-let home: string;
-before(async () => {
-  home = await mkdtemp(join(tmpdir(), "federa-settings-"));
-});
-after(() => rm(home, { recursive: true }));
+const home = temporaryFolder();
 
 test("readHubSettings() finds the cache where huggingface_hub does", async () => {
   const cases: [Record<string, string>, string][] = [
