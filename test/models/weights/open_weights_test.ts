@@ -96,7 +96,7 @@ describe("openWeights()", () => {
     await refuses({ a: "x.safetensors", b: "y.safetensors" }, /y\.safetensors: it holds tensor "a"/);
     await refuses({ a: "z.safetensors" }, /index\.json: it names z\.safetensors, which .* doesn't have/);
     await refuses({}, /names no tensor/);
-    for (const bad of [undefined, null, [], "x", 3]) await refuses(bad, /weight_map must tell/);
+    for (const bad of [undefined, null, [], "x", 3]) await refuses(bad, /weight_map must name/);
     const outside = ["../x.safetensors", "/x.safetensors", "a/x.safetensors", "..", "a\\x.safetensors", 3];
     for (const bad of [...outside, "x.bin", "x.safetensors\0", ".safetensors", null, {}]) {
       await refuses({ a: bad }, /tensor "a" must be in a \.safetensors file of the same folder/);
