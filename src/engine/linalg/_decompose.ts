@@ -130,7 +130,8 @@ function assemble(
   const upright = new Float32Array(batch * count);
   for (let b = 0; b < batch; b++) {
     const first = (i: number) => norms[2 * (b * head + i)]!;
-    const second = (i: number) => norms[2 * (b * head + i) + 1]!;
+    // A rehearsal reads zeros.
+    const second = (i: number) => norms[2 * (b * head + i) + 1]! || 1;
     const own = Float32Array.from({ length: count }, (_, i) => first(i) / second(i));
     order.set(Uint32Array.from(own.keys()).sort((i, j) => own[j]! - own[i]! || i - j), b * count);
     for (let i = b * count; i < (b + 1) * count; i++) {
