@@ -44,8 +44,7 @@ export function shareAlike(
     for (const [k, count] of holders) {
       running += count;
       const end = Math.round(running / total * members.length);
-      shared[k]!.push(...members.slice(begin, end));
-      begin = end;
+      for (; begin < end; begin++) shared[k]!.push(members[begin]!);
     }
   }
   for (const indices of shared) indices.sort((a, b) => a - b);

@@ -141,7 +141,7 @@ function describe(issue: z.core.$ZodRawIssue): string | undefined {
     case "invalid_value":
       return describeChoice(issue.values.map(String), issue.input);
     case "invalid_union": {
-      if (issue["discriminator"] === undefined) return undefined;
+      if (issue["discriminator"] === undefined) return describeIssue(issue, show);
       const input = issue.input as Record<string, unknown> | undefined;
       const options = (issue as { options?: unknown[] }).options ?? [];
       return describeChoice(options.map(String), input?.[String(issue["discriminator"])]);

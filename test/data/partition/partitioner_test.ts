@@ -11,6 +11,7 @@ import {
   type Partition,
   type Partitioner,
   partitioners,
+  shareAlike,
 } from "../../../src/data/partition/mod.ts";
 
 const cycle = (length: number, numClasses: number): number[] =>
@@ -155,6 +156,27 @@ describe("definePartitioner()", () => {
       clients: [[0, 2]],
       leftOut: [1, 3],
     });
+  });
+
+  it("definePartitioner() gives 200,000 examples of one class to one client", () => {
+    const numExamples = 200_000;
+    const input = { numExamples, labels: new Uint8Array(numExamples) };
+    for (
+      const partitioner of [
+        partitioners[0]({ numClients: 1 }),
+        partitioners[5]({ numClients: 1, alpha: 1 }),
+        partitioners[7]({ numClients: 1, classesPerClient: 1, distribution: [[1]] }),
+        partitioners[8]({ numClients: 1, classesPerClient: 1 }),
+        partitioners[9]({ numClients: 1, shardsPerClient: 1 }),
+      ]
+    ) {
+      const { clients } = partitioner.partition(input, { seed: 1 });
+      assert.equal(clients[0]!.length, numExamples, partitioner.kind);
+      assert.equal(
+        shareAlike(clients, { strata: input.labels, others: input.labels }, { seed: 1 })[0]!.length,
+        numExamples,
+      );
+    }
   });
 
   it("every kind of the registry takes its own example as options", () => {

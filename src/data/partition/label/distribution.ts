@@ -63,7 +63,6 @@ export const distributionPartitioner = definePartitioner({
     const classes = orderedClasses(input);
     const numColumns = columnsOf(classes.length, options);
     const table = tableOf(classes.length, numColumns, options, stream);
-    const clients: number[][] = Array.from({ length: numClients }, () => []);
     const parts = classes.map((members, c) => {
       const row = table[c]!;
       const counts = rescale ? shareOut(members.length, row, { minPerClass, index: c, stream }) : row;
@@ -77,10 +76,11 @@ export const distributionPartitioner = definePartitioner({
       let begin = 0;
       return counts.map((count) => members.slice(begin, begin += count));
     });
-    for (const [k, indices] of clients.entries()) {
-      for (let i = 0; i < classesPerClient; i++) indices.push(...parts[(k + i) % classes.length]!.shift()!);
-    }
-    return clients;
+    return Array.from(
+      { length: numClients },
+      (_, k) =>
+        Array.from({ length: classesPerClient }, (_, i) => parts[(k + i) % classes.length]!.shift()!).flat(),
+    );
   },
 });
 

@@ -59,7 +59,8 @@ export const pathologicalPartitioner = definePartitioner({
         );
       }
       for (const [i, part] of splitEvenly(stream.shuffle(members), theirs.length).entries()) {
-        clients[theirs[i]!]!.push(...part);
+        const indices = clients[theirs[i]!]!;
+        for (const index of part) indices.push(index);
       }
     }
     return clients;

@@ -28,10 +28,17 @@ export function groupByKey(
   return sortKeys ? found.sort((a, b) => compareCodePoints(a.key, b.key)) : found;
 }
 
-/** JavaScript's own order is that of UTF-16 units, which differs beyond U+FFFF. */
+/** The order of code points; JavaScript's own is that of UTF-16 units, in which surrogates come before U+E000 to U+FFFF. */
 function compareCodePoints(a: string, b: string): number {
-  const [x, y] = [[...a], [...b]];
-  const i = x.findIndex((character, j) => character !== y[j]);
-  if (i === -1) return x.length - y.length;
-  return i < y.length ? x[i]!.codePointAt(0)! - y[i]!.codePointAt(0)! : 1;
+  const length = Math.min(a.length, b.length);
+  for (let i = 0; i < length; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return rankOf(x) - rankOf(y);
+  }
+  return a.length - b.length;
+}
+
+function rankOf(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
