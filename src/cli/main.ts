@@ -3,7 +3,7 @@ import process from "node:process";
 import { Command, Option } from "commander";
 import { printableLines } from "../data/text/printable.ts";
 import { partitioners } from "../data/mod.ts";
-import { methods } from "../fl/mod.ts";
+import { algorithms, methods } from "../fl/mod.ts";
 import { demoConfig, demoIntroduction } from "./demo.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { parseConfig, readConfig } from "../experiment/config/parse_config.ts";
@@ -116,12 +116,18 @@ program.command("partition")
 program.command("methods")
   .description("lists the federated methods")
   .action(() =>
-    print(formatTable([...methods.values()].map(({ definition }) => definition), [
-      { title: "method", cell: ({ name }) => name },
-      { title: "clients train", cell: ({ trains }) => trains, wrap: true },
-      { title: "the server", cell: ({ server }) => server, wrap: true },
-      { title: "arXiv", cell: ({ papers = [] }) => papers.join(", ") },
-    ]))
+    print(
+      formatTable([...methods.values()].map(({ definition }) => definition), [
+        { title: "method", cell: ({ name }) => name },
+        { title: "clients train", cell: ({ trains }) => trains, wrap: true },
+        { title: "the server", cell: ({ server }) => server, wrap: true },
+        { title: "arXiv", cell: ({ papers = [] }) => papers.join(", "), wrap: true },
+      ]) + "\n\n" + formatTable([...algorithms.values()].map(({ definition }) => definition), [
+        { title: "algorithm", cell: ({ name }) => name },
+        { title: "over any method", cell: ({ summary }) => summary, wrap: true },
+        { title: "arXiv", cell: ({ papers }) => papers.join(", ") },
+      ]),
+    )
   );
 
 addTrainedCommands(program);

@@ -1,5 +1,6 @@
 import type { Tensor } from "../engine/mod.ts";
 import type { Tensors } from "./tensors.ts";
+import { tensorsOf, type Tree } from "./tree.ts";
 
 /** Tensors that are freed at the end of a `using` block, except those that are released before. */
 export class Held {
@@ -15,6 +16,11 @@ export class Held {
   release<T extends Tensors | Tensor>(tensors: T): T {
     for (const each of tensorsIn(tensors)) this.#tensors.delete(each);
     return tensors;
+  }
+
+  /** Lets go of the tensors of a tree that are held. */
+  releaseTree(tree: Tree): void {
+    for (const each of tensorsOf(tree)) this.#tensors.delete(each);
   }
 
   /** Frees what is held. */

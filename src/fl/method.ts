@@ -1,5 +1,5 @@
 import { clone, type Tensor } from "../engine/mod.ts";
-import type { TaskModel } from "../tasks/mod.ts";
+import type { LocalOptimizer, TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
 import type { HostTensor, Shapes, Tensors } from "./tensors.ts";
 import type { Tree } from "./tree.ts";
@@ -40,6 +40,8 @@ export interface Method<State extends Tree = any> {
    * Whether one party holds all data: the baseline of central training, which takes as many steps a round as the cohort would.
    */
   readonly isCentral?: boolean;
+  /** Whether the server moves by something else than the clients' mean change, so that errors against that have no meaning. */
+  readonly movesOtherwise?: boolean;
   /** What the server must see of the uploads: sums by default, or each. */
   readonly sees?: AggregatorKind;
   /**
@@ -48,6 +50,12 @@ export interface Method<State extends Tree = any> {
    * @throws as `init`, when it doesn't.
    */
   check(pretrained: TaskModel): void;
+  /**
+   * Checks that clients may be trained so.
+   *
+   * @throws {TypeError} when the method's arithmetic doesn't hold for the optimiser.
+   */
+  checkTraining?(training: { readonly optimizer: LocalOptimizer }): void;
   /** Puts on the pretrained model what clients train. */
   init(pretrained: TaskModel, context: InitContext): Promise<Initialized<State>>;
   /** Values of the global model's parameters, by their names in the model; the others stay as `init` made them. */
@@ -100,8 +108,9 @@ export interface Local {
   readonly sent: Tensors;
   /** What each kept from its last round, [C, ...]. */
   readonly kept: Tensors;
-  /** Local steps of each, f32 [C]. */
-  readonly steps: Tensor;
+  /** Local steps of each. */
+  readonly steps: readonly number[];
+  readonly optimizer: LocalOptimizer;
   readonly learningRate: number;
 }
 
@@ -112,7 +121,7 @@ export interface LocalRule {
   /** Changes gradients in place each step, before they are clipped: FedProx, SCAFFOLD. */
   correct?(gradients: Tensors, values: Tensors, local: Local): void;
   /**
-   * What goes up in place of the trained values, and what is kept. An upload by the name of a shared parameter is a value of it;
+   * What goes up in place of the values of what is shared, and what is kept. An upload by the name of a shared parameter is a value of it;
    * a lossy codec sends its change since the start. Others are sent as they are.
    */
   finish?(values: Tensors, local: Local): { readonly upload: Tensors; readonly keep?: Tensors };

@@ -4,6 +4,7 @@
  * @module
  */
 export * from "./aggregation/aggregator.ts";
+export * from "./algorithms/mod.ts";
 export { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 export * from "./client/client_scores.ts";
 export * from "./client/client_store.ts";

@@ -3,7 +3,7 @@ import type { TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorFactory, Uploads } from "./aggregation/aggregator.ts";
 import { InOrder } from "./aggregation/in_order.ts";
 import type { ClientStore } from "./client/client_store.ts";
-import type { Measure } from "./measures/measure.ts";
+import type { Figures, Measure } from "./measures/measure.ts";
 import type { Client, Method } from "./method.ts";
 import { type Finished, isLost, type Lost, type Participants } from "./participants.ts";
 import type { PhaseTimer } from "./_phase_timer.ts";
@@ -47,7 +47,7 @@ export interface RoundEnd {
   readonly trainLoss: number | null;
   readonly bytesUp: number;
   readonly bytesDown: number;
-  readonly measures: Readonly<Record<string, number | null>>;
+  readonly measures: Figures;
 }
 
 /**
@@ -122,7 +122,7 @@ export async function playRound(
       participants: received.clients,
       lost,
       ...received.totals(clients.length),
-      measures: Object.assign({}, ...measured),
+      measures: figuresOf(method, measured),
     };
   } finally {
     for (const measure of measures) measure.dispose();
@@ -130,6 +130,12 @@ export async function playRound(
     aggregation.dispose();
     order.dispose();
   }
+}
+
+/** The figures of all measures; an error against the mean change has no meaning where the server moves otherwise. */
+function figuresOf({ movesOtherwise }: Method, measured: readonly Figures[]): Figures {
+  const figures: Figures = Object.assign({}, ...measured);
+  return movesOtherwise && "appliedError" in figures ? { ...figures, appliedError: null } : figures;
 }
 
 /** Frees what a method didn't take over of an aggregate. */

@@ -8,10 +8,15 @@ import { ConfigError } from "../config/parse_config.ts";
  *
  * @throws {ConfigError} naming every method that doesn't fit the model.
  */
-export function checkMethods({ methods: chosen }: Pick<Config, "methods">, pretrained: TaskModel): void {
+export function checkMethods(
+  { methods: chosen, optimizer }: Pick<Config, "methods" | "optimizer">,
+  pretrained: TaskModel,
+): void {
   const problems = chosen.flatMap((method) => {
     try {
-      createMethod(method).check(pretrained);
+      const created = createMethod(method);
+      created.check(pretrained);
+      created.checkTraining?.({ optimizer });
       return [];
     } catch (error) {
       if (!(error instanceof Error)) throw error;

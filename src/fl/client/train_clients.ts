@@ -30,7 +30,7 @@ export async function trainClients(
   const { codec, clients } = options;
   const { upload, keep, losses, shapes, held, ...rest } = await trainLocally(model, plan, options);
   using _ = held;
-  const bytesUp = shapes.map((own) => codec.payloadBytes(own));
+  const bytesUp = shapes.map((own) => own.size === 0 ? 0 : codec.payloadBytes(own));
   held.release(keep);
   if (codec.lossless) return { values: held.release(upload), keep, losses, bytesUp };
   const sent = sendUploads(upload, codec, { ...options, ...rest, clients, shapes: plan.ranks && shapes });

@@ -66,7 +66,7 @@ async function train(
   plan: RoundPlan,
   options: TrainLocallyOptions & { readonly held: Held },
 ): Promise<Omit<LocalResult, "held">> {
-  const { clients, kept, batches, learningRate, stages, codec, held } = options;
+  const { clients, kept, batches, optimizer, learningRate, stages, codec, held } = options;
   const { trained, shared = trained, local: rule, sent = new Map(), ranks } = plan;
   const { gpu } = model;
   const begin = async (values: Tensors) => held.hold(await stackKept(kept, values));
@@ -84,7 +84,8 @@ async function train(
     start,
     sent,
     kept: await begin(zeros(rule?.keeps ?? new Map())),
-    steps: held.hold(tensor(gpu, batches.stepsOf)),
+    steps: batches.stepsOf,
+    optimizer,
     learningRate,
   };
   const scaling = ranks && held.hold(tensor(gpu, clients.map(({ id }) => ranks.scaling(id))));
@@ -94,9 +95,10 @@ async function train(
   });
   held.hold(trainedBlock.losses);
   const values = held.hold(trainedBlock.values);
-  const finished = rule?.finish && tidy(() => rule.finish!(values, local));
+  const sharedValues = pick(values, shared);
+  const finished = rule?.finish && tidy(() => rule.finish!(sharedValues, local));
   const keep = held.hold(new Map([...pick(values, personal), ...finished?.keep ?? []]));
-  let upload = held.hold(finished?.upload ?? pick(values, shared));
+  let upload = held.hold(finished?.upload ?? sharedValues);
   for (const stage of stages) {
     const from = upload;
     upload = held.hold(tidy(() => stage.client?.(from, { ...options, start })) ?? from);

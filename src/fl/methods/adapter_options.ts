@@ -1,5 +1,12 @@
 import { z } from "zod";
-import { attachAdapters, checkAdapters, type Initialization, matchLinears } from "../../federa/mod.ts";
+import {
+  attachAdapters,
+  checkAdapters,
+  federa,
+  type Initialization,
+  lora,
+  matchLinears,
+} from "../../federa/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { type InitContext, isHead, withOwnParameters } from "../method.ts";
 
@@ -20,6 +27,16 @@ export type AdapterOptions = z.output<typeof adapterOptions>;
 
 /** How the pretrained weights are decomposed where a method starts from their SVD. */
 export const svdOption = z.enum(["randomized", "exact"]).default("randomized");
+
+/** Where adapters start in methods that leave it open. */
+export const startOption = z.enum(["lora", "federa"]).default("lora");
+
+/** The start that was chosen. */
+export function initializationOf(
+  { start }: { readonly start: z.output<typeof startOption> },
+): Initialization {
+  return start === "federa" ? federa() : lora;
+}
 
 /**
  * Checks by shapes alone that adapters fit a model's encoder.

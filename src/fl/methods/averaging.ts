@@ -1,6 +1,6 @@
 import type { TaskModel } from "../../tasks/mod.ts";
 import { type InitContext, type Method, trainableParameters } from "../method.ts";
-import type { Tensors } from "../tensors.ts";
+import { pick, type Tensors } from "../tensors.ts";
 
 /** The state of a method whose server averages. */
 export type Averaged = {
@@ -19,15 +19,16 @@ export interface AveragingOptions {
   isTrained(name: string): boolean;
   /** Whether it is trained in this round; in every one by default. */
   isTrainedIn?(name: string, round: number): boolean;
+  /** Whether what is trained goes up; otherwise it stays with its client. All goes up by default. */
+  isShared?(name: string): boolean;
 }
 
 /**
  * Federated averaging (McMahan et al., arXiv 1602.05629): clients start at the global values, train them, and each becomes the
  * mean of the clients' by their examples.
  */
-export function averaging(
-  { name, check, start, isTrained, isTrainedIn }: AveragingOptions,
-): Method<Averaged> {
+export function averaging(options: AveragingOptions): Method<Averaged> {
+  const { name, check, start, isTrained, isTrainedIn = () => true, isShared = () => true } = options;
   return {
     name,
     check,
@@ -37,9 +38,21 @@ export function averaging(
       return { model, state: { global: trainableParameters(model, isTrained) } };
     },
     parameters: ({ global }) => global,
-    plan: ({ global }, round) => ({
-      trained: [...global.keys()].filter((name) => isTrainedIn?.(name, round) ?? true),
-    }),
+    plan({ global }, round) {
+      const names = [...global.keys()];
+      const trained = names.filter((each) => isTrainedIn(each, round));
+      // A client of round q has what was global before the values of round q came in.
+      const changedSince = (lastRound: number) =>
+        names.filter((each) => {
+          for (let q = Math.max(1, lastRound); q < round; q++) if (isTrainedIn(each, q)) return true;
+          return round === 1 && isTrainedIn(each, round);
+        });
+      return {
+        trained,
+        shared: trained.filter(isShared),
+        download: ({ lastRound }) => pick(global, changedSince(lastRound).filter(isShared)),
+      };
+    },
     apply: ({ global }, { values }) => ({ global: new Map([...global, ...values]) }),
   };
 }

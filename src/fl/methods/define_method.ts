@@ -1,6 +1,6 @@
-import { z } from "zod";
-import { describeIssue } from "../../data/text/describe_issue.ts";
+import type { z } from "zod";
 import type { Method } from "../method.ts";
+import { parseOptions } from "../parse_options.ts";
 
 /** What is said of a method, and how it is made. */
 export interface MethodDefinition<Options extends z.ZodObject> {
@@ -44,16 +44,8 @@ export interface MethodFactory<Options extends z.ZodObject = z.ZodObject> {
 export function defineMethod<Options extends z.ZodObject>(
   definition: MethodDefinition<Options>,
 ): MethodFactory<Options> {
-  const factory = (options?: z.input<Options>) => {
-    const { name, options: schema, create } = definition;
-    const { success, data, error } = schema.safeParse(options ?? {}, {
-      error: (issue) => describeIssue(issue),
-    });
-    if (success) return create(data);
-    const problems = error.issues.map(({ path, message }) =>
-      path.length > 0 ? `${path.join(".")}: ${message}` : message
-    );
-    throw new RangeError(`Cannot make the method ${name}: ${problems.join("; ")}`);
-  };
+  const { name, options: schema, create } = definition;
+  const factory = (options?: z.input<Options>) =>
+    create(parseOptions(schema, options, `make the method ${name}`));
   return Object.assign(factory, { definition });
 }

@@ -1,6 +1,7 @@
 import {
   add,
   addWeighted,
+  clone,
   concat,
   matmul,
   mul,
@@ -75,9 +76,11 @@ export function exactAveraging(
       this.check(pretrained);
       const { model, state: { global } } = await inner.init(pretrained, context);
       const adapters = adaptersOf(model);
-      // A start that takes nothing out of the pretrained weights shares them with the pretrained model; corrections never write
-      // into them.
-      const weights = [...adapters].map(([layer, { weight }]) => [`${layer}.weight`, weight] as const);
+      // A start that takes nothing out of the pretrained weights has the pretrained model's own.
+      const pretrainedWeights = new Set([...pretrained.namedParameters()].map(([, each]) => each));
+      const weights = [...adapters].map(([layer, { weight }]) =>
+        [`${layer}.weight`, pretrainedWeights.has(weight) ? clone(weight) : weight] as const
+      );
       return {
         model,
         state: {

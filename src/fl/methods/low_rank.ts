@@ -4,7 +4,7 @@ import { adaptEncoder, type AdapterOptions, checkEncoderAdapters } from "./adapt
 import { type Averaged, averaging, type AveragingOptions } from "./averaging.ts";
 
 /** Options of {@linkcode lowRankAveraging}. */
-export interface LowRankAveragingOptions extends Pick<AveragingOptions, "name" | "isTrainedIn"> {
+export interface LowRankAveragingOptions extends Pick<AveragingOptions, "name" | "isTrainedIn" | "isShared"> {
   /** Where the adapters start. */
   readonly initialization: Initialization;
   /** The factors that are trained; both by default. */

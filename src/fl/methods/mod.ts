@@ -1,4 +1,9 @@
 import type { MethodFactory } from "./define_method.ts";
+import { central } from "./central.ts";
+import { fedExLora } from "./fed_ex_lora.ts";
+import { fedSaLora } from "./fed_sa_lora.ts";
+import { local } from "./local.ts";
+import { roLora } from "./ro_lora.ts";
 import { biasOnly } from "./fed_bf.ts";
 import { fedIt } from "./fed_it.ts";
 import { feDeRa } from "./federa.ts";
@@ -8,10 +13,34 @@ import { fullFineTuning } from "./full.ts";
 
 export { defineMethod, type MethodDefinition, type MethodFactory } from "./define_method.ts";
 export { type Averaged, averaging, type AveragingOptions } from "./averaging.ts";
-export { biasOnly, feDeRa, feDeRaExact, fedIt, ffaLora, fullFineTuning };
+export {
+  biasOnly,
+  central,
+  feDeRa,
+  feDeRaExact,
+  fedExLora,
+  fedIt,
+  fedSaLora,
+  ffaLora,
+  fullFineTuning,
+  local,
+  roLora,
+};
 
 /** Every method, in the order of tables. */
-const factories = [fedIt, feDeRa, ffaLora, feDeRaExact, fullFineTuning, biasOnly] as const;
+const factories = [
+  fedIt,
+  feDeRa,
+  ffaLora,
+  roLora,
+  fedSaLora,
+  fedExLora,
+  feDeRaExact,
+  fullFineTuning,
+  biasOnly,
+  local,
+  central,
+] as const;
 
 /** Every method by name. */
 export const methods: ReadonlyMap<string, MethodFactory> = new Map(

@@ -42,6 +42,7 @@ export function clipUpdates({ norm }: ClipUpdatesOptions): Stage {
   return {
     name: `clip(${norm})`,
     client(values, { start }) {
+      if (values.size === 0) return values;
       const changes = new Map([...values].map(([name, y]) => {
         const x = start.get(name);
         return [name, x === undefined ? y : sub(y, x)];

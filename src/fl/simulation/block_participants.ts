@@ -29,6 +29,8 @@ export interface BlockParticipantsOptions extends Omit<LocalTrainingOptions, "le
   readonly stages: readonly Stage[];
   /** How uploads are put into bytes; downloads are sent in f32. */
   readonly codec: Codec;
+  /** Whether clients and server are one party, so that nothing is sent. */
+  readonly isCentral?: boolean | undefined;
 }
 
 /** Clients simulated in this process, a block of them at a time in one stream of kernels. */
@@ -76,7 +78,7 @@ export class BlockParticipants implements Participants {
     { round, plan, model, store }: RoundWork,
     onProgress: (steps: number) => void,
   ): Promise<Finished> {
-    const { train, batchSize, learningRate } = this.#options;
+    const { train, batchSize, learningRate, isCentral = false } = this.#options;
     const trained = await trainClients(model, plan, {
       ...this.#options,
       checkpointing: this.checkpointing,
@@ -87,10 +89,12 @@ export class BlockParticipants implements Participants {
       learningRate: learningRate(round - 1),
       onProgress,
     });
+    const nothing = clients.map(() => 0);
+    if (isCentral) return { clients, ...trained, bytesUp: nothing, bytesDown: nothing };
     return {
       clients,
       ...trained,
-      bytesDown: clients.map((client) => f32Codec.payloadBytes(shapesOf(downloadOf(model, plan, client)))),
+      bytesDown: clients.map((client) => bytesOf(shapesOf(downloadOf(model, plan, client)))),
     };
   }
 
@@ -127,6 +131,11 @@ function untrained(gpu: Gpu, clients: readonly Client[], shapes: Shapes): Finish
     bytesUp: zero,
     bytesDown: zero,
   };
+}
+
+/** Bytes of a download; nothing where nothing is sent. */
+function bytesOf(shapes: Shapes): number {
+  return shapes.size === 0 ? 0 : f32Codec.payloadBytes(shapes);
 }
 
 function chunk<T>(items: readonly T[], size: number): T[][] {

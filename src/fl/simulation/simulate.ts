@@ -34,6 +34,7 @@ export async function* simulate(
   const { stages = [], codec = f32Codec } = options;
   checkStages(codec, stages);
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
+  method.checkTraining?.(options);
   for (const rows of [train, test]) pretrained.encoder.checkInputs(rows.inputs);
   const { gpu } = pretrained;
   const participants = new BlockParticipants({
@@ -41,6 +42,7 @@ export async function* simulate(
     learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,
     stages,
     codec,
+    isCentral: method.isCentral,
   });
   const { maxHeldBytes } = gpu;
   try {

@@ -140,6 +140,55 @@ test("ffaLora averages B beside a frozen A, which is exact", async () => {
   assert.deepEqual(await effective(state), [4 + 4 * a1, 4 * a2, 4 * a1, 1 + 4 * a2].map(Math.fround));
 });
 
+test("roLora averages B beside a common A, then A beside a common B, and sends what changed since the client was there", async () => {
+  const state = await check("rolora", { [`${layer}.loraB`]: [1, 1], ...head });
+  const [a1, a2] = (await valuesOf(state))[`${layer}.loraA`] as [number, number];
+  assert.deepEqual(await effective(state), [4 + 4 * a1, 4 * a2, 4 * a1, 1 + 4 * a2].map(Math.fround));
+  const heads = ["head.output.bias", "head.output.weight"];
+  const download = (lastRound: number) =>
+    [...state.plan.download!({ id: 0, numExamples: 1, lastRound }).keys()].sort();
+  // Round 2 trains A. B has changed in round 1, A never.
+  assert.deepEqual([...state.shared.keys()].sort(), [`${layer}.loraA`, ...heads]);
+  assert.deepEqual(download(1), [`${layer}.loraB`, ...heads]);
+  await aggregate(state, clients, 1);
+  assert.deepEqual((await valuesOf(state))[`${layer}.loraA`], [2, 1]);
+  assert.deepEqual((await valuesOf(state))[`${layer}.loraB`], [1, 1]);
+  // diag(4, 1) + 4·[1 1]ᵀ·[2 1], the mean of the clients' weights.
+  assert.deepEqual(await effective(state), [12, 4, 8, 5]);
+  assert.deepEqual(download(2), [`${layer}.loraA`, ...heads]);
+  assert.deepEqual(download(0), [`${layer}.loraA`, `${layer}.loraB`, ...heads]);
+});
+
+test("fedSaLora averages A alone; B and the head stay with their clients", async () => {
+  const state = await check("fedsa-lora", { [`${layer}.loraA`]: [2, 1] });
+  const { trained, shared } = state.plan;
+  assert.deepEqual(shared, [`${layer}.loraA`]);
+  assert.deepEqual(
+    [...trained].sort(),
+    ["encoder.inner.loraA", "encoder.inner.loraB", "head.output.bias", "head.output.weight"],
+  );
+});
+
+test("fedExLora adds s·E to the pretrained weight: the global weight is the mean of the clients' weights", async () => {
+  const state = await start("fedex-lora");
+  await aggregate(state, clients, 1);
+  const after = await valuesOf(state);
+  assert.deepEqual(after[`${layer}.loraA`], [2, 1]);
+  assert.deepEqual(after[`${layer}.loraB`], [1, 1]);
+  assert.deepEqual(after["head.output.weight"], head["head.output.weight"]);
+  // diag(4, 1) + 4·[0 0; 3 0], and the mean of the clients' weights, diag(4, 1) + 4·[2 1; 5 1]: A begins at random, so the
+  // changes of A round.
+  const near = (found: readonly number[], wanted: readonly number[]) =>
+    found.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]!) <= 1e-5, `${found}`));
+  near(after[`${layer}.weight`]!, [4, 0, 12, 1]);
+  near(await effective(state), [12, 4, 20, 5]);
+});
+
+test("local shares nothing, so that the global model stays; central is averaging, of one party", async () => {
+  await check("local", {});
+  await check("central", { [`${layer}.loraA`]: [2, 1], [`${layer}.loraB`]: [1, 1], ...head });
+});
+
 test("fullFineTuning averages every parameter", async () => {
   const size = (name: string) => [...pretrained().namedParameters()].find(([key]) => key === name)![1].size;
   const names = [...pretrained().namedParameters()].map(([name]) => name);

@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { add, div, mul, reshape, sub, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import { Held } from "../held.ts";
+import type { Local, LocalRule } from "../method.ts";
+import { defineAlgorithm } from "./define_algorithm.ts";
+import { withLocalRule } from "./local_rules.ts";
+
+/** The name by which clients send a_k. */
+const LENGTH = "fednova/length";
+
+/**
+ * FedNova (Wang et al., arXiv 2007.07481): clients send d_k = (y − x)/a_k, normalised by how far their steps reach, and the server
+ * moves by (Σ p_k·a_k)·Σ p_k·d_k, so that clients with more steps don't pull harder. With τ steps a_k = τ, and under SGD
+ * with momentum ρ it is [τ − ρ·(1 − ρ^τ)/(1 − ρ)]/(1 − ρ). AdamW's steps count as τ.
+ */
+export const fedNova = defineAlgorithm({
+  name: "fednova",
+  summary: "changes are normalised by each client's steps",
+  papers: ["2007.07481"],
+  options: z.strictObject({}),
+  over: (inner) => ({
+    ...withLocalRule(inner, () => normalized),
+    movesOtherwise: true,
+    check(pretrained) {
+      if (inner.sees === "each") {
+        throw new TypeError(
+          `Cannot put fednova over ${inner.name}: clients send normalised changes, and ${inner.name} combines the uploads of each`,
+        );
+      }
+      inner.check(pretrained);
+    },
+    async apply(state, aggregate, round) {
+      using held = new Held();
+      const start = inner.parameters(state);
+      const length = aggregate.values.get(LENGTH);
+      if (length === undefined) return inner.apply(state, aggregate, round);
+      const values = held.hold(
+        tidy(() =>
+          new Map(
+            [...aggregate.values].flatMap(([name, mean]): [string, Tensor][] => {
+              if (name === LENGTH) return [];
+              const x = start.get(name);
+              return [[name, x === undefined ? mean : add(x, mul(sub(mean, x), length))]];
+            }),
+          )
+        ),
+      );
+      const next = await inner.apply(state, { ...aggregate, values }, round);
+      held.releaseTree(next);
+      return next;
+    },
+  }),
+});
+
+const normalized: LocalRule = {
+  finish(values, local) {
+    const [first] = values.values();
+    // Nothing goes up.
+    if (first === undefined) return { upload: values };
+    const lengths = tensor(first.gpu, lengthsOf(local));
+    const upload = new Map([...values].map(([name, y]) => {
+      const x = local.start.get(name);
+      if (x === undefined) return [name, y];
+      const perClient = [y.shape[0]!, ...new Array<number>(y.ndim - 1).fill(1)];
+      return [name, add(x, div(sub(y, x), reshape(lengths, perClient)))];
+    }));
+    return { upload: upload.set(LENGTH, lengths) };
+  },
+};
+
+/** a_k of each client. */
+function lengthsOf({ steps, optimizer }: Local): number[] {
+  const rho = optimizer.name === "sgd" ? optimizer.momentum ?? 0 : 0;
+  return steps.map((tau) => (tau - rho * (1 - rho ** tau) / (1 - rho)) / (1 - rho));
+}

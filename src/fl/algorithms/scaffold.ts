@@ -1,0 +1,122 @@
+import { z } from "zod";
+import { accumulate, add, div, mul, reshape, sub, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import { Held } from "../held.ts";
+import type { LocalRule, RoundPlan } from "../method.ts";
+import {
+  pick,
+  prefixed,
+  type Shapes,
+  shapesOf,
+  take,
+  type Tensors,
+  withoutPrefix,
+  zeroTensors,
+} from "../tensors.ts";
+import type { Tree } from "../tree.ts";
+import { defineAlgorithm } from "./define_algorithm.ts";
+import { both } from "./local_rules.ts";
+
+type State = {
+  readonly inner: Tree;
+  /** The server's control variate c, by parameter. */
+  readonly control: Tensors;
+  readonly numClients: number;
+};
+
+/** Of what is sent to clients, kept by them, and sent back. */
+const [CONTROL, CHANGE] = ["scaffold/", "scaffold-change/"];
+
+/**
+ * SCAFFOLD with option II (Karimireddy et al., arXiv 1910.06378): clients step by g − c_k + c, then c_k⁺ = c_k − c + (x − y)/(K·η);
+ * the server moves by the mean change of the cohort, every client counting the same, and c by |S|/N of the mean of c_k⁺ − c_k.
+ * Clients keep c_k.
+ */
+export const scaffold = defineAlgorithm({
+  name: "scaffold",
+  summary: "control variates correct the drift of clients, which keep theirs",
+  papers: ["1910.06378"],
+  options: z.strictObject({}),
+  over: (inner) => ({
+    ...inner,
+    checkTraining(training) {
+      inner.checkTraining?.(training);
+      const { name, ...options } = training.optimizer;
+      if (
+        name !== "sgd" || ("momentum" in options && options.momentum !== 0 && options.momentum !== undefined)
+      ) {
+        throw new TypeError(
+          `Cannot run scaffold with ${
+            name === "sgd" ? "momentum" : name
+          }: its control variates are mean gradients only ` +
+            'under plain SGD; set the optimizer to { "name": "sgd" }',
+        );
+      }
+    },
+    async init(pretrained, context) {
+      const { model, state } = await inner.init(pretrained, context);
+      const control = zeroTensors(model.gpu, shapesOf(inner.parameters(state)));
+      return { model, state: { inner: state, control, numClients: context.numClients } satisfies State };
+    },
+    parameters: (state: State) => inner.parameters(state.inner),
+    plan(state: State, round) {
+      const plan = inner.plan(state.inner, round);
+      const control = prefixed(CONTROL, pick(state.control, sharedOf(plan)));
+      return {
+        ...plan,
+        weighBy: "client",
+        sent: new Map([...plan.sent ?? [], ...control]),
+        ...(plan.download && {
+          download: (client) => new Map([...plan.download!(client), ...control]),
+        }),
+        local: both(plan.local, corrected(shapesOf(control), sharedOf(plan))),
+      };
+    },
+    async apply(state: State, aggregate, round) {
+      using held = new Held();
+      const share = aggregate.clients.length / state.numClients;
+      const changes = withoutPrefix(CHANGE, aggregate.values);
+      const moved = held.hold(
+        tidy(() =>
+          new Map([...changes].map(([name, change]) => [
+            name,
+            add(take(state.control, name), mul(change, share)),
+          ]))
+        ),
+      );
+      const values = new Map([...aggregate.values].filter(([name]) => !name.startsWith(CHANGE)));
+      const next = await inner.apply(state.inner, { ...aggregate, values }, round);
+      return { ...state, inner: next, control: new Map([...state.control, ...held.release(moved)]) };
+    },
+  }),
+});
+
+function sharedOf({ trained, shared = trained }: RoundPlan): readonly string[] {
+  return shared;
+}
+
+function corrected(keeps: Shapes, shared: readonly string[]): LocalRule {
+  return {
+    keeps,
+    correct(gradients, _, { sent, kept }) {
+      for (const name of shared) {
+        const [c, own] = [take(sent, `${CONTROL}${name}`), take(kept, `${CONTROL}${name}`)];
+        accumulate(take(gradients, name), sub(c, own));
+      }
+    },
+    finish(values, { start, sent, kept, steps, learningRate }) {
+      const upload = new Map(values);
+      const keep = new Map<string, Tensor>();
+      for (const name of shared) {
+        const y = take(values, name);
+        const [c, own] = [take(sent, `${CONTROL}${name}`), take(kept, `${CONTROL}${name}`)];
+        const perClient = [steps.length, ...new Array<number>(y.ndim - 1).fill(1)];
+        const divisor = reshape(tensor(y.gpu, steps.map((count) => count * learningRate)), perClient);
+        const mean = div(sub(take(start, name), y), divisor);
+        const next = add(sub(own, c), mean);
+        keep.set(`${CONTROL}${name}`, next);
+        upload.set(`${CHANGE}${name}`, sub(next, own));
+      }
+      return { upload, keep };
+    },
+  };
+}
