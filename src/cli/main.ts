@@ -12,7 +12,7 @@ import { profile } from "./profile.ts";
 import { profileTable } from "./profile_table.ts";
 import { watchOutput } from "./output.ts";
 import { print, printJson } from "./print.ts";
-import { run } from "./run.ts";
+import { resume, run } from "./run.ts";
 import { parseCount, parsePath, parseSeed, start } from "./start.ts";
 import { formatTable } from "./table.ts";
 import { addTrainedCommands } from "./trained/trained_commands.ts";
@@ -64,13 +64,25 @@ program.command("run")
   .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's", parsePath)
   .addHelpText(
     "after",
-    "\nCtrl-C or SIGTERM ends a run early; its history stays readable. A second Ctrl-C ends it at once.",
+    "\nCtrl-C or SIGTERM ends a run early, with the model of its last whole round; federa resume goes on with it. A second " +
+      "Ctrl-C ends it at once.",
   )
   .action((path: string, { output }: { output?: string }) =>
     start(async (options) => {
       await run({ ...await readConfig(path), ...(output !== undefined && { output }) }, options);
     })
   );
+
+program.command("resume")
+  .description("goes on with a run that was interrupted, to the same results as if it had never stopped")
+  .argument("<RUN>", "the folder of a run, such as runs/mail-001", parsePath)
+  .addHelpText(
+    "after",
+    `
+Methods that are finished are kept, one that was interrupted goes on from its last checkpoint, the others are run. In the
+folder's config.json, rounds may be raised, and blockSize, maxGpuBytes and checkpointing may be changed.`,
+  )
+  .action((folder: string) => start((options) => resume(folder, options)));
 
 program.command("profile")
   .description("measures a training step of a configuration's first method, kernel by kernel")

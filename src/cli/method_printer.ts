@@ -34,6 +34,9 @@ export function printMethod(
         if (memory) reporter.line(`  ${describeMemory(memory)}`);
         break;
       }
+      case "resumed":
+        reporter.line(`\n${title}: goes on after round ${event.round}`);
+        break;
       case "progress":
         progress.show(event, reporter);
         break;

@@ -7,8 +7,14 @@ import { openTunedGpu } from "../experiment/gpu/open_tuned_gpu.ts";
 import { describeFailure } from "../experiment/run/failure.ts";
 import { type Preparation, prepare } from "../experiment/run/prepare.ts";
 import { replicatesOf } from "../experiment/run/replicate.ts";
-import { runExperiment } from "../experiment/run/run_experiment.ts";
-import { createRunFolder, writeConfig } from "../experiment/run/run_folder.ts";
+import { runExperiment, type RunExperimentOptions } from "../experiment/run/run_experiment.ts";
+import {
+  createRunFolder,
+  readRunConfig,
+  removeTemporaries,
+  writeConfig,
+} from "../experiment/run/run_folder.ts";
+import type { MethodSummary } from "../experiment/run/summary.ts";
 import { scoreTitle } from "../experiment/text/score_title.ts";
 import type { Task } from "../tasks/mod.ts";
 import { describeClients } from "./describe_clients.ts";
@@ -27,27 +33,54 @@ import { resultsTable } from "./results_table.ts";
  * @throws the reason of the signal, once it is aborted.
  */
 export async function run(given: Config, options: LoadOptions): Promise<string> {
-  const { reporter, signal } = options;
-  using gpu = await openTunedGpu(reporter);
+  using gpu = await openTunedGpu(options.reporter);
   const folder = await createRunFolder(given);
   const preparation = await prepareOrRemove(folder, () => prepare(given, gpu, options));
+  await runMethods(preparation, { ...options, folder });
+  return folder;
+}
+
+/**
+ * Goes on with a run that was interrupted, from its folder, to the results of one that never stopped: methods that are finished
+ * stay as they are, one that was interrupted goes on from its last checkpoint, the others are run.
+ *
+ * @throws {ConfigError} when the folder isn't that of a run.
+ * @throws {ResumeError} when configuration, data or model have changed so that the results would be others.
+ * @throws as {@linkcode run}.
+ */
+export async function resume(folder: string, options: LoadOptions): Promise<void> {
+  const config = await readRunConfig(folder);
+  await removeTemporaries(folder);
+  using gpu = await openTunedGpu(options.reporter);
+  await runMethods(await prepare(config, gpu, options), { ...options, folder, resume: true });
+}
+
+/** Runs the methods and prints what they do and come to. */
+async function runMethods(
+  preparation: Preparation,
+  options: RunExperimentOptions,
+): Promise<void> {
+  const { reporter, signal, folder } = options;
   const { config } = preparation;
+  const isReplicated = replicatesOf(config).length > 1;
+  const nameOf = (summary: MethodSummary) => isReplicated ? describeRun(summary) : summary.label;
+  const failures: string[] = [];
   await writeConfig(folder, config);
   for (const line of describePreparation(preparation)) reporter.line(line);
-  const isReplicated = replicatesOf(config).length > 1;
-  const failures: string[] = [];
   const results = await runExperiment(preparation, {
     ...options,
-    folder,
     onStart: (experiment, place) => printMethod(experiment, place, reporter),
+    onKept: (summary) =>
+      reporter.line(`\n${nameOf(summary)}: finished before, after round ${summary.rounds}; kept`),
     onEnd(summary, error) {
       if (summary.status !== "failed") return;
-      const name = isReplicated ? describeRun(summary) : summary.label;
-      failures.push(`${name}: ${describeFailure(error)}`);
-      reporter.line(`  ${name} failed: ${describeFailure(error)}`);
+      failures.push(`${nameOf(summary)}: ${describeFailure(error)}`);
+      reporter.line(`  ${nameOf(summary)} failed: ${describeFailure(error)}`);
     },
   }).catch((error) => {
-    if (signal?.aborted) reporter.line(`The history so far is in ${folder}`);
+    if (signal?.aborted) {
+      reporter.line(`The history so far is in ${folder}; to go on: federa resume ${folder}`);
+    }
     throw error;
   });
   const { runs, unwritten } = results;
@@ -61,7 +94,6 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
     ...unwritten === undefined ? [] : [unwritten.message],
   ];
   if (problems.length > 0) throw new RunFailedError(problems.join("\n"));
-  return folder;
 }
 
 /** Lines on what is to be run. */

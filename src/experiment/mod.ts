@@ -4,6 +4,7 @@
  *
  * @module
  */
+export { ResumeError } from "./checkpoint/continue_method.ts";
 export { type Config, type ConfigInput, type MethodConfig, methodLabel } from "./config/config.ts";
 export { ConfigError, parseConfig, readConfig } from "./config/parse_config.ts";
 export type { LoadOptions } from "./data/load_data.ts";
@@ -32,7 +33,13 @@ export {
   type RunPlace,
   type RunResults,
 } from "./run/run_experiment.ts";
-export { createRunFolder, RunFolderError, writeConfig } from "./run/run_folder.ts";
+export {
+  createRunFolder,
+  readRunConfig,
+  removeTemporaries,
+  RunFolderError,
+  writeConfig,
+} from "./run/run_folder.ts";
 export { type MethodEvent, type MethodOutcome, runMethod, type RunMethodOptions } from "./run/run_method.ts";
 export {
   type Baseline,

@@ -1,4 +1,4 @@
-import { formatShape, Linear, type Module } from "../engine/mod.ts";
+import { disposeAll, formatShape, Linear, type Module, type Tensor } from "../engine/mod.ts";
 import type { Initialization } from "./initialization.ts";
 import { LowRankLinear } from "./low_rank_linear.ts";
 import { matchLinears } from "./patterns.ts";
@@ -31,6 +31,7 @@ export interface AttachAdaptersOptions {
  *
  * @throws {RangeError} when the rank doesn't fit a layer, or alpha isn't positive.
  * @throws {PatternError} when a pattern matches no linear layer.
+ * @throws what `initialization` and `onProgress` throw; nothing is left on the device then.
  * @example
  * ```ts no-run
  * const adapted = await attachAdapters(model, {
@@ -43,14 +44,22 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
   const linears = findLinears(model, options);
   const scaling = alpha / rank;
   const adapted = new Map<string, LowRankLinear>();
-  for (const names of batchesOf(linears)) {
-    const layers = names.map((name) => linears.get(name)!);
-    const options = { rank, scaling, seed, names };
-    const factors = await initialization(layers.map(({ weight }) => weight), options);
-    names.forEach((name, i) =>
-      adapted.set(name, new LowRankLinear({ ...factors[i]!, bias: layers[i]!.bias, scaling }))
-    );
-    onProgress?.(adapted.size, linears.size);
+  try {
+    for (const names of batchesOf(linears)) {
+      const layers = names.map((name) => linears.get(name)!);
+      const options = { rank, scaling, seed, names };
+      const factors = await initialization(layers.map(({ weight }) => weight), options);
+      names.forEach((name, i) =>
+        adapted.set(name, new LowRankLinear({ ...factors[i]!, bias: layers[i]!.bias, scaling }))
+      );
+      onProgress?.(adapted.size, linears.size);
+    }
+  } catch (error) {
+    for (const [name, { weight, loraA, loraB, initial }] of adapted) {
+      const own = weight === linears.get(name)!.weight ? [] : [weight];
+      disposeAll([...own, loraA, loraB, ...Object.values<Tensor>({ ...initial })]);
+    }
+    throw error;
   }
   return model.mapModules((name, module) => adapted.get(name) ?? module);
 }

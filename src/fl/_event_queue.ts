@@ -15,9 +15,14 @@ export class EventQueue<E> {
     this.#wake();
   }
 
-  /** Yields events as they come until `work` is done, and gives its result. Leaving early ends the work first. */
-  async *until<T>(work: Promise<T>): AsyncGenerator<E, T> {
+  /**
+   * Yields events as they come until `work` is done, and gives its result. Leaving early ends the work first.
+   *
+   * @param discard frees a result that comes too late.
+   */
+  async *until<T>(work: Promise<T>, discard: (result: T) => void = () => {}): AsyncGenerator<E, T> {
     let done = false;
+    let isGiven = false;
     const settled = work.then(() => {}, () => {}).then(() => {
       done = true;
       this.#wake();
@@ -25,15 +30,19 @@ export class EventQueue<E> {
     try {
       for (;;) {
         yield* this.#events.splice(0);
-        if (done) break;
+        if (done) {
+          isGiven = true;
+          break;
+        }
         await new Promise<void>((resolve) => {
           this.#wake = resolve;
           if (done || this.#events.length > 0) resolve();
         });
       }
     } finally {
-      this.#abandoned = !done;
+      this.#abandoned = !isGiven;
       await settled;
+      if (!isGiven) await work.then(discard, () => {});
     }
     return await work;
   }

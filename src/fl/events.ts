@@ -53,6 +53,8 @@ export type FederationEvent<Memory = unknown> =
     readonly test: Evaluation | null;
     readonly clients?: ClientScores;
     readonly seconds: number;
+    /** The global model that the next round starts from. Its tensors live until the next round ends. */
+    readonly model: TaskModel;
   }
   | {
     readonly type: "progress";
@@ -65,7 +67,7 @@ export type FederationEvent<Memory = unknown> =
   | {
     readonly type: "round";
     readonly report: RoundReport;
-    /** All that is needed to go on from here. Its tensors live until the next event. */
+    /** All that is needed to go on from here. Its tensors live until the next round ends. */
     readonly state: RunState;
     /** The global model after the round, of the same tensors. */
     readonly model: TaskModel;

@@ -58,7 +58,7 @@ export interface FederationOptions<Memory = unknown> {
   readonly evaluateEvery?: number | undefined;
   /** Called before the first round. */
   readonly prepare?: ((run: Prepared) => Promise<Memory>) | undefined;
-  /** Goes on from a state of the same run. It takes over its tensors. */
+  /** Goes on from a state of the same run, whose tensors it takes over once it's started. */
   readonly resume?: RunState | undefined;
   /** Ends the run after a round. */
   readonly shouldStop?: ((report: RoundReport) => boolean) | undefined;
@@ -79,31 +79,44 @@ export async function* federate<Memory>(
   options: FederationOptions<Memory>,
 ): AsyncGenerator<FederationEvent<Memory>> {
   const { method, fleet, resume, seed } = options;
-  const aggregator = chooseAggregator(options);
   const started = performance.now();
   const queue = new EventQueue<FederationEvent<Memory>>();
-  const { model, state } = yield* queue.until(method.init(pretrained, {
-    seed,
-    numClients: fleet.numExamples.length,
-    onProgress: (done, total) =>
-      queue.push({ type: "progress", round: 0, phase: "initialization", done, total }),
-  }));
-  const measures = (options.measures ?? []).map((create) => create({ pretrained, initial: model }));
-  if (resume !== undefined) disposeTree(state, resume.method);
-  const lastRounds = fleet.numExamples.map(() => 0);
-  const run: Run = { model, state: resume ?? { round: 0, method: state, lastRounds, clients: hostStore() } };
+  const running: Measure[] = [];
+  const frozen = [...pretrained.namedParameters()].map(([, parameter]) => parameter);
+  const free = (run: Run) => {
+    disposeOwn(globalModel(run, method), pretrained);
+    disposeTree(run.state.method, frozen);
+  };
+  let run: Run | undefined;
   let isTaken = false;
   try {
-    yield* playRounds(run, { ...options, aggregator, running: measures, queue, started });
+    const aggregator = chooseAggregator(options);
+    const first = { round: 0, lastRounds: fleet.numExamples.map(() => 0), clients: hostStore() };
+    const init = method.init(pretrained, {
+      seed,
+      numClients: fleet.numExamples.length,
+      onProgress: (done, total) =>
+        queue.push({ type: "progress", round: 0, phase: "initialization", done, total }),
+    });
+    const begun: Promise<Run> = init.then(({ model, state }) => ({
+      model,
+      frozen,
+      state: { ...first, method: state },
+    }));
+    run = yield* queue.until(begun, free);
+    for (const create of options.measures ?? []) running.push(create({ pretrained, initial: run.model }));
+    if (resume !== undefined) {
+      disposeTree(run.state.method, [...frozen, resume.method]);
+      run.state = resume;
+    }
+    yield* playRounds(run, { ...options, aggregator, running, queue, started });
     isTaken = true;
-    disposeTree(run.state.method, method.parameters(run.state.method));
+    disposeTree(run.state.method, [...frozen, method.parameters(run.state.method)]);
     yield { type: "finished", model: globalModel(run, method) };
   } finally {
-    for (const measure of measures) measure.close?.();
-    if (!isTaken) {
-      disposeOwn(globalModel(run, method), pretrained);
-      disposeTree(run.state.method);
-    }
+    for (const measure of running) measure.close?.();
+    if (!isTaken && run !== undefined) free(run);
+    if (!isTaken && resume !== undefined) disposeTree(resume.method, run?.state.method);
   }
 }
 
@@ -111,6 +124,8 @@ export async function* federate<Memory>(
 interface Run {
   /** What the method made of the pretrained model. */
   readonly model: TaskModel;
+  /** Parameters of the pretrained model, which the run leaves alone. */
+  readonly frozen: readonly Tensor[];
   state: RunState;
 }
 
@@ -168,14 +183,16 @@ async function* playRounds<Memory>(
     ...(memory !== undefined && { memory }),
     ...first,
     seconds: (performance.now() - started) / 1000,
+    model: globalModel(run, method),
   };
   while (run.state.round < rounds) {
     const round = run.state.round + 1;
     const timer = new PhaseTimer();
     const { state, store, lost, ...figures } = yield* queue.until(
       play(round, { timer, onProgress: report(round, "training") }),
+      ({ state }) => disposeTree(state, run.state.method),
     );
-    disposeTree(run.state.method, state);
+    disposeTree(run.state.method, [...run.frozen, state]);
     run.state = {
       round,
       method: state,

@@ -1,8 +1,17 @@
 import { Buffer } from "node:buffer";
-import { appendFileSync, closeSync, fstatSync, ftruncateSync, openSync, readFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+} from "node:fs";
 import { readFile } from "node:fs/promises";
 import { CorruptFileError, WriteError } from "../data/errors.ts";
 import { describeCause } from "../data/files/describe_cause.ts";
+import { writeFileAtomic } from "../data/files/write_file.ts";
 
 /** What a history file holds. */
 export interface History {
@@ -62,6 +71,16 @@ export class HistoryWriter {
     });
   }
 
+  /**
+   * Flushes the file to the disk, so that what was appended survives when the power fails.
+   *
+   * @throws {WriteError} if it can't be.
+   */
+  sync(): void {
+    const file = this.#file;
+    if (file !== undefined) this.#write(() => fsyncSync(file));
+  }
+
   /** Closes the file; a second call does nothing. */
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
@@ -100,6 +119,19 @@ export class HistoryWriter {
  */
 export async function readHistory(path: string): Promise<History> {
   return parse(await readFile(path, "utf8"), path);
+}
+
+/**
+ * Leaves only the first records of a history file; the others go whole or not at all.
+ *
+ * @throws {CorruptFileError} as {@linkcode readHistory}.
+ * @throws {WriteError} if it can't be written.
+ */
+export async function truncateHistory(path: string, count: number): Promise<void> {
+  const text = await readFile(path, "utf8");
+  const { records } = parse(text, path);
+  if (records.length <= count) return;
+  await writeFileAtomic(path, text.split("\n").slice(0, count).map((line) => `${line}\n`).join(""));
 }
 
 function parse(text: string, path: string): History {

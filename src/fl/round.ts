@@ -69,7 +69,7 @@ export async function playRound(
     plan.weighBy === "client" ? 1 / clients.length : numExamples / total;
   const aggregation = aggregator.open(clients.length);
   const order = new InOrder(clients.map(({ id }) => id));
-  const received = new Tally();
+  const received = new Tally(store);
   const feed = async (finished: Iterable<Finished>) => {
     for (const each of finished) {
       await received.add(each, { gpu: model.gpu, shares: each.clients.map(shareOf) }, (uploads) => {
@@ -81,6 +81,8 @@ export async function playRound(
     }
   };
   let aggregate: Aggregate | undefined;
+  let next = state;
+  let isDone = false;
   try {
     for (const measure of measures) measure.begin(global, plan);
     timer.lap("measuring");
@@ -102,7 +104,6 @@ export async function playRound(
         lost.push({ client, phase: "training", reason: "it sent nothing" });
       }
     }
-    let next = state;
     if (came.size > 0) {
       aggregate = aggregation.finish();
       for (const stage of [...stages].reverse()) {
@@ -116,9 +117,10 @@ export async function playRound(
     const after = withParameters(model, method.parameters(next));
     const measured = await Promise.all(measures.map((measure) => measure.end(after)));
     timer.lap("measuring");
+    isDone = true;
     return {
       state: next,
-      store: await store.save(await received.merged(store)),
+      store: received.store,
       participants: received.clients,
       lost,
       ...received.totals(clients.length),
@@ -126,6 +128,7 @@ export async function playRound(
     };
   } finally {
     for (const measure of measures) measure.dispose();
+    if (!isDone) disposeTree(next, state);
     if (aggregate !== undefined) disposeAggregate(aggregate, null);
     aggregation.dispose();
     order.dispose();
@@ -149,11 +152,16 @@ function disposeAggregate({ values, each = [] }: Aggregate, next: Tree): void {
 /** Adds up what comes in. */
 class Tally {
   readonly clients: number[] = [];
-  readonly #kept = new Map<number, HostTensors>();
+  /** What clients have from now on: what they keep of this round, and what it left alone. */
+  store: ClientStore;
   #loss = 0;
   #share = 0;
   #bytesUp = 0;
   #bytesDown = 0;
+
+  constructor(store: ClientStore) {
+    this.store = store;
+  }
 
   /** Notes what clients sent, and gives it to `use`. */
   async add(
@@ -167,24 +175,23 @@ class Tally {
     } finally {
       disposeAll([weights]);
     }
-    const kept = await toHost(keep);
     clients.forEach(({ id }, member) => {
       this.clients.push(id);
-      if (kept.size > 0) this.#kept.set(id, memberOf(kept, member, clients.length));
       // Client by client, so that the sum doesn't depend on the blocks.
       this.#loss += shares[member]! * losses[member]!;
       this.#share += shares[member]!;
       this.#bytesUp += bytesUp[member]!;
       this.#bytesDown += bytesDown[member]!;
     });
+    if (keep.size > 0 && !gpu.isRehearsing) await this.#save(clients, await toHost(keep));
   }
 
-  /** What clients have from now on: what they keep of this round, and what it left alone. */
-  async merged(store: ClientStore): Promise<Map<number, HostTensors>> {
-    const entries = [...this.#kept].map(async ([id, kept]) =>
-      [id, new Map([...await store.load(id) ?? [], ...kept])] as const
+  /** Saves what each keeps at once, so that no more than a block's is held. */
+  async #save(clients: readonly Client[], kept: HostTensors): Promise<void> {
+    const entries = clients.map(async ({ id }, member) =>
+      [id, new Map([...await this.store.load(id) ?? [], ...memberOf(kept, member, clients.length)])] as const
     );
-    return new Map(await Promise.all(entries));
+    this.store = await this.store.save(new Map(await Promise.all(entries)));
   }
 
   totals(cohort: number): Pick<RoundEnd, "trainLoss" | "bytesUp" | "bytesDown"> {

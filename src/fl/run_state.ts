@@ -74,6 +74,13 @@ export interface DecodedRunState {
 export function decodeRunState(gpu: Gpu, bytes: Uint8Array): DecodedRunState {
   const { tensors, metadata } = readSafetensors(bytes);
   for (const [key, value] of Object.entries(format)) {
+    if (key === "version" && Number(metadata[key]) > Number(value)) {
+      throw new CorruptFileError(
+        `Cannot read a run's state: a later version of federa wrote it, in format ${
+          metadata[key]
+        }; this one reads ${value}`,
+      );
+    }
     if (metadata[key] !== value) {
       throw new CorruptFileError(
         `Cannot read a run's state: its ${key} must be ${value}, got ${metadata[key]}`,

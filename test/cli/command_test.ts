@@ -33,6 +33,7 @@ test("federa tells its version, its commands and its methods", async () => {
     const command of [
       "demo",
       "run",
+      "resume",
       "profile",
       "tune",
       "partition",

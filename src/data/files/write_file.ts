@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { platform } from "node:os";
 import { dirname } from "node:path";
 import { errorCode } from "./error_code.ts";
 import { describeCause } from "./describe_cause.ts";
@@ -7,7 +8,7 @@ import { WriteError } from "../errors.ts";
 
 /**
  * Writes a file whole or not at all (Node only): into a temporary file of the same folder, flushed to the disk, then
- * renamed. A reader sees the old content or the new one; an interrupted or failed write leaves the old one.
+ * renamed, and the folder is flushed too. A reader sees the old content or the new one; an interrupted or failed write leaves the old one.
  *
  * @throws {WriteError} naming the path, with the system's error as its cause, if the folder is missing or cannot be
  *   written, or the disk is full
@@ -73,9 +74,24 @@ export async function writeStreamAtomic(
       await writing(() => file.close());
     }
     await writing(() => rename(temporary, path));
+    await writing(() => syncFolder(dirname(path)));
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     throw error;
+  }
+}
+
+/** Flushes the names in a folder, where the system can: then a renamed file keeps its new name when the power fails. */
+async function syncFolder(path: string): Promise<void> {
+  if (platform() === "win32") return;
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } catch (error) {
+    // Some file systems flush no folders, and some folders may be written and not read.
+    if (!["EINVAL", "ENOTSUP", "EACCES"].includes(errorCode(error) ?? "")) throw error;
+  } finally {
+    await folder.close();
   }
 }
 

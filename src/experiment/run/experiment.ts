@@ -47,12 +47,13 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
   return openExperiment(await prepare(config, gpu, options), replicatesOf(config)[0]!);
 }
 
-/** Simulates one method of a run. */
+/** Simulates one method of a run; a state to resume is taken over. */
 export function simulateMethod(
   experiment: Experiment,
   method: MethodConfig,
+  more: Pick<SimulationOptions, "resume" | "shouldStop"> = {},
 ): AsyncGenerator<SimulationEvent> {
-  return simulate(experiment.pretrained, simulationOptions(experiment, method));
+  return simulate(experiment.pretrained, { ...simulationOptions(experiment, method), ...more });
 }
 
 /** The options of {@linkcode simulate} for one method of a run. */

@@ -1,12 +1,14 @@
 import { join } from "node:path";
-import { WriteError, writeFileAtomic } from "../../data/mod.ts";
+import { makeFolder, WriteError, writeFileAtomic } from "../../data/mod.ts";
 import { DeviceLostError } from "../../engine/mod.ts";
-import { type MethodConfig, methodLabel } from "../config/config.ts";
+import { identityOf } from "../checkpoint/identity.ts";
+import type { Past } from "../checkpoint/past.ts";
+import { readPasts, type RunSlot, runSlots } from "../checkpoint/run_slots.ts";
+import { type Config, type MethodConfig, methodLabel } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { type Experiment, openExperiment } from "./experiment.ts";
 import type { Preparation } from "./prepare.ts";
-import { type Replicate, replicateName, replicatesOf } from "./replicate.ts";
-import { makeNew } from "./run_folder.ts";
+import { type Replicate, replicatesOf } from "./replicate.ts";
 import { type MethodEvent, runMethod } from "./run_method.ts";
 import { compareRuns, type ScoreStatistics } from "./compare_runs.ts";
 import { type Baseline, majorityBaseline, type MethodSummary, summarize } from "./summary.ts";
@@ -23,6 +25,13 @@ export interface RunPlace {
 export interface RunExperimentOptions extends LoadOptions {
   /** The folder of the run, which exists. */
   readonly folder: string;
+  /**
+   * Goes on with what the folder holds: finished runs stay, interrupted ones go on from their last checkpoints, the others are run.
+   * The results are those of a run that never stopped.
+   */
+  readonly resume?: boolean | undefined;
+  /** Called for each run that was finished before, instead of `onStart` and `onEnd`. */
+  readonly onKept?: ((summary: MethodSummary) => void) | undefined;
   /** Called before each run; what it returns is called with the run's events. */
   readonly onStart?: ((experiment: Experiment, place: RunPlace) => (event: MethodEvent) => void) | undefined;
   /** Called after each run that was started, with the error that ended it, if one did. */
@@ -45,6 +54,7 @@ export interface RunResults {
  * replicates, `<method>/draw-1-seed-1`; `summary.json` is rewritten after each run. A run that fails doesn't stop the
  * others, unless nothing can be written any more or the device is lost: then the rest are recorded as not run.
  *
+ * @throws {ResumeError} when it is to be resumed and what its results follow from has changed.
  * @throws {WriteError} when a run's folder can't be made.
  * @throws the reason of the signal, once it is aborted.
  *
@@ -62,12 +72,12 @@ export async function runExperiment(
   preparation: Preparation,
   options: RunExperimentOptions,
 ): Promise<RunResults> {
-  const { folder, signal, onStart, onEnd } = options;
+  const { folder, signal, resume = false, onStart, onKept, onEnd } = options;
   const { config } = preparation;
-  const { methods } = config;
-  const replicates = replicatesOf(config);
-  const several = replicates.length > 1;
-  if (several) { for (const method of methods) await makeNew(join(folder, methodLabel(method))); }
+  const slots = runSlots(config, folder);
+  const pasts = resume ? await readPasts(preparation, { folder, slots }) : new Map<RunSlot, Past>();
+  const several = replicatesOf(config).length > 1;
+  if (several) { for (const method of config.methods) await makeFolder(join(folder, methodLabel(method))); }
   const baseline = baselineOf(preparation);
   const runs: MethodSummary[] = [];
   /** The error that would end every later run too. */
@@ -85,23 +95,59 @@ export async function runExperiment(
     }
     signal?.throwIfAborted();
   };
-  for (const replicate of replicates) {
-    using experiment = end === undefined ? openExperiment(preparation, replicate) : undefined;
-    for (const method of methods) {
-      if (experiment === undefined || end !== undefined) {
-        await record(notRun(method, replicate, end));
-        continue;
-      }
-      const own = join(folder, methodLabel(method), several ? replicateName(replicate) : "");
-      const place = { method, number: runs.length + 1, total: replicates.length * methods.length };
-      const onEvent = onStart?.(experiment, place);
-      const { summary, error } = await runMethod(experiment, method, { ...options, folder: own, onEvent });
+  using bench = new Bench(preparation);
+  for (const [i, slot] of slots.entries()) {
+    const { method, replicate } = slot;
+    const past = pasts.get(slot);
+    if (past !== undefined && isFinished(past, config)) {
+      const summary = summarize(method, { ...preparation, ...replicate }, past);
+      onKept?.(summary);
+      await record(summary);
+    } else if (end !== undefined) await record(notRun(method, replicate, end));
+    else {
+      const experiment = bench.open(replicate);
+      const onEvent = onStart?.(experiment, { method, number: i + 1, total: slots.length });
+      const { summary, error } = await runMethod(experiment, method, {
+        ...options,
+        folder: slot.folder,
+        identity: await identityOf(preparation, method, replicate),
+        resume,
+        onEvent,
+      });
       onEnd?.(summary, error);
       if (signal?.aborted || stopsAll(error)) end = error;
       await record(summary);
     }
   }
   return { ...results(), ...(unwritten && { unwritten }) };
+}
+
+/** The experiment of the replicate whose turn it is. */
+class Bench {
+  readonly #preparation: Preparation;
+  #experiment: Experiment | undefined;
+
+  constructor(preparation: Preparation) {
+    this.#preparation = preparation;
+  }
+
+  open(replicate: Replicate): Experiment {
+    const { draw, seed } = this.#experiment ?? {};
+    if (this.#experiment === undefined || draw !== replicate.draw || seed !== replicate.seed) {
+      this.#experiment?.[Symbol.dispose]();
+      this.#experiment = openExperiment(this.#preparation, replicate);
+    }
+    return this.#experiment;
+  }
+
+  [Symbol.dispose](): void {
+    this.#experiment?.[Symbol.dispose]();
+  }
+}
+
+/** Whether a method has nothing left to do. */
+function isFinished({ end, reports }: Past, { rounds }: Config): boolean {
+  return end === "finished" && reports.length >= rounds;
 }
 
 /** Writes `summary.json`; its `methods` has an entry for each run. */

@@ -1,9 +1,13 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFolder, WriteError, writeFileAtomic } from "../../data/mod.ts";
 import { describeCause } from "../../data/files/describe_cause.ts";
 import type { Config } from "../config/config.ts";
+import { ConfigError, readConfig } from "../config/parse_config.ts";
 import { FederaError } from "../../engine/errors.ts";
+
+/** Name of the configuration in the folder of a run. */
+const CONFIG = "config.json";
 
 /** The folder of a run cannot be made or written. */
 export class RunFolderError extends FederaError {
@@ -37,9 +41,33 @@ export async function createRunFolder(config: Config): Promise<string> {
   }
 }
 
+/**
+ * The configuration in the folder of a run.
+ *
+ * @throws {ConfigError} when there is none, or it can't be used.
+ */
+export async function readRunConfig(folder: string): Promise<Config> {
+  const path = join(folder, CONFIG);
+  const info = await stat(path).catch(() => undefined);
+  if (info?.isFile()) return await readConfig(path);
+  const isConfig = (await stat(folder).catch(() => undefined))?.isFile();
+  throw new ConfigError(
+    `Cannot resume ${folder}: ${
+      isConfig ? "it is a file" : `it has no ${CONFIG}`
+    }; give the folder of a run, such as runs/mail-001`,
+  );
+}
+
+/** Removes the unfinished files that a process has left which was killed while it wrote them. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (/\.[0-9a-f]{12}\.tmp$/.test(name)) await rm(join(folder, name), { force: true });
+  }
+}
+
 /** Writes a configuration into the folder of its run. */
 export async function writeConfig(folder: string, config: Config): Promise<void> {
-  await writeFileAtomic(join(folder, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+  await writeFileAtomic(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /** Makes a folder; returns false if it existed. */

@@ -1,8 +1,19 @@
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { WriteError } from "../../data/mod.ts";
+import { CorruptFileError, WriteError } from "../../data/mod.ts";
+import { FederaError } from "../../engine/mod.ts";
 import { disposeOwn, HistoryWriter, type RoundReport, type SimulationEvent } from "../../fl/mod.ts";
-import type { Evaluation } from "../../tasks/mod.ts";
-import type { MethodConfig } from "../config/config.ts";
+import { withParameters } from "../../fl/tensors.ts";
+import { disposeTree } from "../../fl/tree.ts";
+import type { Evaluation, TaskModel } from "../../tasks/mod.ts";
+import { Checkpoints } from "../checkpoint/checkpoints.ts";
+import { type Continuation, continueMethod } from "../checkpoint/continue_method.ts";
+import type { Identity } from "../checkpoint/identity.ts";
+import { HISTORY, readPast } from "../checkpoint/past.ts";
+import { type MethodConfig, methodLabel } from "../config/config.ts";
+import { createMethod } from "../config/method_config.ts";
+import type { TaskConfig } from "../config/task_config.ts";
+import { describeAdapter } from "../gpu/describe_adapter.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import { makeNew } from "./run_folder.ts";
 import type { LoadOptions } from "../data/load_data.ts";
@@ -14,12 +25,17 @@ import { versions } from "./versions.ts";
 /** What a method does: the events of its simulation, and what was tuned after the last round. */
 export type MethodEvent =
   | Exclude<SimulationEvent, { type: "finished" }>
+  | { readonly type: "resumed"; /** Rounds done before. */ readonly round: number }
   | { readonly type: "tuned" } & NonNullable<FinishedModel["tuned"]>;
 
 /** Options of {@linkcode runMethod}. */
 export interface RunMethodOptions extends LoadOptions {
-  /** The folder to make for it. */
+  /** Its folder, which is made unless the method is resumed. */
   readonly folder: string;
+  /** What its results follow from. */
+  readonly identity: Identity;
+  /** Goes on from the last checkpoint in the folder, if there is one. */
+  readonly resume?: boolean | undefined;
   /** Called with each event, after it is in the history. */
   readonly onEvent?: ((event: MethodEvent) => void) | undefined;
 }
@@ -31,53 +47,90 @@ export interface MethodOutcome {
 }
 
 /**
- * Runs one method of an experiment and leaves `history.jsonl` and its trained model in its folder. The history's
- * last record says how it ended: `finished`, `interrupted` or `failed`.
+ * Runs one method of an experiment and leaves `history.jsonl`, a checkpoint of the last two rounds and its trained model in its
+ * folder. The history's last record says how it ended: `finished`, `interrupted` or `failed`. Interrupted, it leaves the model of
+ * its last whole round. A method that is resumed goes on to the same bits as one that never stopped.
  *
  * @throws {WriteError} when its folder can't be made, or no history begun.
  */
 export async function runMethod(
   experiment: Experiment,
   method: MethodConfig,
-  { folder, reporter, signal, onEvent }: RunMethodOptions,
+  options: RunMethodOptions,
 ): Promise<MethodOutcome> {
-  await makeNew(folder);
-  using history = new HistoryWriter(join(folder, "history.jsonl"));
-  history.append(header(experiment, method));
-  const reports: RoundReport[] = [];
+  const { folder, identity, reporter, signal, onEvent, resume = false } = options;
+  const { gpu, pretrained } = experiment;
+  let past: Continuation | undefined;
+  if (resume) {
+    try {
+      past = await continueMethod(gpu, { folder, label: methodLabel(method), identity, reporter });
+      if (past === undefined) await rm(folder, { recursive: true, force: true });
+    } catch (error) {
+      if (!(error instanceof FederaError)) throw error;
+      return { summary: await summarizeUnresumed(experiment, method, { folder, error }), error };
+    }
+  }
+  if (past === undefined) await makeNew(folder);
+  const checkpoints = new Checkpoints(folder);
+  using history = new HistoryWriter(join(folder, HISTORY));
+  const reports: RoundReport[] = [...past?.reports ?? []];
+  let started = past?.started;
   let after: Evaluation | undefined;
-  let started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
-  try {
-    for await (const event of simulateMethod(experiment, method)) {
-      signal?.throwIfAborted();
-      switch (event.type) {
-        case "initialized":
-          started = event;
-          history.append({ ...event });
-          break;
-        case "client-lost":
-          history.append({ ...event });
-          break;
-        case "round":
-          reports.push(event.report);
-          history.append({ type: "round", ...event.report });
-          break;
-        case "finished": {
-          const { model, task, tuned } = await tuneFinished(experiment, event.model, { reporter });
-          if (tuned !== undefined) {
-            history.append({ type: "tuned", ...tuned });
-            onEvent?.({ type: "tuned", ...tuned });
-          }
-          after = tuned?.test;
-          await writeModelFolder(folder, model, {
-            pretrained: experiment.pretrained,
-            config: { ...experiment.config, task, model: describeModel(experiment) },
-          });
-          disposeOwn(event.model, experiment.pretrained);
-          history.append({ type: "finished" });
+  /** A global model; what no round changes of it lives until the end. */
+  let last: TaskModel | undefined;
+  const leave = async (model: TaskModel, task: TaskConfig) => {
+    const config = { ...experiment.config, task, model: describeModel(experiment) };
+    await writeModelFolder(folder, model, { pretrained, config });
+  };
+  const take = async (event: SimulationEvent): Promise<void> => {
+    signal?.throwIfAborted();
+    switch (event.type) {
+      case "initialized":
+        last = event.model;
+        if (past === undefined) {
+          const { model: _, ...record } = event;
+          history.append(record);
         }
+        started ??= event;
+        break;
+      case "round":
+        last = event.model;
+        reports.push(event.report);
+        history.append({ type: "round", ...event.report });
+        history.sync();
+        await checkpoints.write(event.state, { identity, adapter: describeAdapter(gpu) });
+        break;
+      case "finished": {
+        const { model, task, tuned } = await tuneFinished(experiment, event.model, { reporter });
+        if (tuned !== undefined) {
+          history.append({ type: "tuned", ...tuned });
+          onEvent?.({ type: "tuned", ...tuned });
+        }
+        after = tuned?.test;
+        await leave(model, task);
+        history.append({ type: "finished" });
+        await checkpoints.prune(1);
       }
-      if (event.type !== "finished") onEvent?.(event);
+    }
+    if (event.type !== "finished") onEvent?.(event);
+  };
+  try {
+    if (past === undefined) history.append(header(experiment, method, identity));
+    else {
+      history.append({ type: "resumed", round: reports.length });
+      onEvent?.({ type: "resumed", round: reports.length });
+    }
+    for await (const event of simulateMethod(experiment, method, { resume: past?.state })) {
+      try {
+        await take(event);
+      } catch (error) {
+        if (signal?.aborted && last !== undefined) {
+          await leaveLast(last, method, { ...options, leave, experiment });
+        }
+        throw error;
+      } finally {
+        if (event.type === "finished") disposeOwn(event.model, pretrained);
+      }
     }
   } catch (error) {
     const [round, message] = [reports.length, error instanceof Error ? error.message : String(error)];
@@ -89,6 +142,49 @@ export async function runMethod(
     reporter.endProgress();
   }
   return { summary: summarize(method, experiment, { started, reports, after }) };
+}
+
+interface LeaveOptions extends Pick<RunMethodOptions, "folder" | "reporter"> {
+  readonly experiment: Experiment;
+  leave(model: TaskModel, task: TaskConfig): Promise<void>;
+}
+
+/** Leaves the model of the last whole round, which the state of the simulation may be past by now. */
+async function leaveLast(
+  model: TaskModel,
+  method: MethodConfig,
+  { folder, reporter, experiment, leave }: LeaveOptions,
+): Promise<void> {
+  const checkpoints = new Checkpoints(folder);
+  const [round] = await checkpoints.rounds();
+  if (round === undefined) return;
+  try {
+    const { state } = await checkpoints.read(experiment.gpu, round);
+    try {
+      await leave(
+        withParameters(model, createMethod(method).parameters(state.method)),
+        experiment.config.task,
+      );
+    } finally {
+      disposeTree(state.method);
+    }
+  } catch (error) {
+    if (!(error instanceof FederaError)) throw error;
+    reporter.line(`The model of round ${round} isn't left: ${error.message}`);
+  }
+}
+
+/** The summary of a method that can't be resumed: of the rounds in its history, if that can be read. */
+async function summarizeUnresumed(
+  experiment: Experiment,
+  method: MethodConfig,
+  { folder, error }: { readonly folder: string; readonly error: FederaError },
+): Promise<MethodSummary> {
+  const past = await readPast(folder).catch((unread) => {
+    if (!(unread instanceof CorruptFileError)) throw unread;
+  });
+  const { started, reports = [] } = past ?? {};
+  return summarize(method, experiment, { started, reports, status: "failed", error: error.message });
 }
 
 /** Appends how the method ended, unless it ended because nothing can be written. */
@@ -103,6 +199,7 @@ function appendLast(history: HistoryWriter, record: Readonly<Record<string, unkn
 function header(
   { config, gpu, pretrained: { task: { labels } }, train, test, clients, draw, seed }: Experiment,
   method: MethodConfig,
+  identity: Identity,
 ) {
   return {
     type: "header",
@@ -116,6 +213,7 @@ function header(
     numTrain: train.numExamples,
     numTest: test.numExamples,
     clientSizes: clients.map(({ length }) => length),
+    identity,
   };
 }
 

@@ -41,9 +41,12 @@ export interface MethodSummary {
   readonly measures: Readonly<Record<string, number | null>>;
 }
 
+/** What is known of a method before its first round. */
+export type Started = Omit<Extract<SimulationEvent, { type: "initialized" }>, "model">;
+
 /** What {@linkcode summarize} summarises. */
 export interface MethodEvents {
-  readonly started: Extract<SimulationEvent, { type: "initialized" }> | undefined;
+  readonly started: Started | undefined;
   readonly reports: readonly RoundReport[];
   /** Scores after the last round with what was tuned then; by default those of the last round. */
   readonly after?: Evaluation | undefined;

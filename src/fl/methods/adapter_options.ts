@@ -9,6 +9,7 @@ import {
 } from "../../federa/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { type InitContext, isHead, withOwnParameters } from "../method.ts";
+import { disposeOwn } from "../own_parameters.ts";
 
 /** Options of methods that train low-rank adapters. */
 export const adapterOptions = z.strictObject({
@@ -57,17 +58,23 @@ export function checkEncoderAdapters(pretrained: TaskModel, options: AdapterOpti
 }
 
 /** A pretrained model with adapters on its encoder and a head of its own, which is trained whole. */
-export function adaptEncoder(
+export async function adaptEncoder(
   pretrained: TaskModel,
   options: AdapterOptions & { readonly context: InitContext; readonly initialization: Initialization },
 ): Promise<TaskModel> {
   const { context: { seed, onProgress } } = options;
-  return attachAdapters(withOwnParameters(pretrained, isHead), {
-    ...options,
-    seed,
-    onProgress,
-    targets: adapterTargets(pretrained, options),
-  });
+  const model = withOwnParameters(pretrained, isHead);
+  try {
+    return await attachAdapters(model, {
+      ...options,
+      seed,
+      onProgress,
+      targets: adapterTargets(pretrained, options),
+    });
+  } catch (error) {
+    disposeOwn(model, pretrained);
+    throw error;
+  }
 }
 
 /** The layers that are adapted: by default those that the encoder names. */

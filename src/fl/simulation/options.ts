@@ -47,7 +47,7 @@ export interface SimulationOptions {
   readonly codec?: Codec | undefined;
   /** What is observed of each round; nothing by default. */
   readonly measures?: readonly MeasureFactory[] | undefined;
-  /** Goes on from a state of the same run. It takes over its tensors. */
+  /** Goes on from a state of the same run, whose tensors it takes over once it's started. */
   readonly resume?: RunState | undefined;
   /** Called after each local step of a block is recorded; the device may be some steps behind. */
   readonly onStep?: ((step: number, steps: number) => void) | undefined;

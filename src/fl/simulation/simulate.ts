@@ -4,6 +4,7 @@ import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
 import { uniformFleet } from "../fleet.ts";
 import { checkStages } from "../transport/check_stages.ts";
+import { disposeTree } from "../tree.ts";
 import { f32Codec } from "../transport/float_codec.ts";
 import { BlockParticipants } from "./block_participants.ts";
 import { centralized } from "./central.ts";
@@ -29,13 +30,18 @@ export async function* simulate(
   pretrained: TaskModel,
   given: SimulationOptions,
 ): AsyncGenerator<SimulationEvent> {
-  checkOptions(given);
   const options = given.method.isCentral ? centralized(given) : given;
   const { stages = [], codec = f32Codec } = options;
-  checkStages(codec, stages);
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
-  method.checkTraining?.(options);
-  for (const rows of [train, test]) pretrained.encoder.checkInputs(rows.inputs);
+  try {
+    checkOptions(given);
+    checkStages(codec, stages);
+    method.checkTraining?.(options);
+    for (const rows of [train, test]) pretrained.encoder.checkInputs(rows.inputs);
+  } catch (error) {
+    if (given.resume !== undefined) disposeTree(given.resume.method);
+    throw error;
+  }
   const { gpu } = pretrained;
   const participants = new BlockParticipants({
     ...options,

@@ -39,6 +39,7 @@ test("runExperiment() of one replicate gives each method a folder, and no statis
   assert.deepEqual((await readdir(folder)).sort(), ["federa", "fedit", "summary.json"]);
   assert.deepEqual((await readdir(join(folder, "fedit"))).sort(), [
     "adapter.safetensors",
+    "checkpoint-000002.safetensors",
     "federa.json",
     "history.jsonl",
   ]);

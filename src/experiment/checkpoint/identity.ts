@@ -1,0 +1,166 @@
+import { createHash } from "node:crypto";
+import { toFloat } from "../../engine/mod.ts";
+import type { Backbone } from "../../models/mod.ts";
+import type { Config, MethodConfig } from "../config/config.ts";
+import type { TaskSet } from "../../tasks/mod.ts";
+import type { Preparation } from "../run/prepare.ts";
+import type { Replicate } from "../run/replicate.ts";
+import { contentHash } from "./content_hash.ts";
+
+/** What the bits of a method's rounds follow from: it goes on from a state only if all of it is as it was. */
+export interface Identity {
+  /** The part of the configuration that determines bits, as JSON with sorted keys. */
+  readonly configuration: string;
+  /** SHA-256 of `configuration`. */
+  readonly configurationHash: string;
+  /** SHA-256 of the tokens and targets that are trained on, and of who holds which. */
+  readonly trainHash: string;
+  /** SHA-256 of the tokens and targets that are scored. */
+  readonly testHash: string;
+  /** SHA-256 of every value of the pretrained encoder. */
+  readonly baseHash: string;
+}
+
+/** The parts of an {@linkcode Identity}. */
+export const identityParts = [
+  "configuration",
+  "configurationHash",
+  "trainHash",
+  "testHash",
+  "baseHash",
+] as const;
+
+/**
+ * What the bits of a method follow from in one replicate. Left out are a run's name and folder, block size, memory limit,
+ * checkpointing, what is measured and when it is evaluated, when it ends, and where data and model lie: their contents count. The
+ * number of rounds counts only where the learning rate depends on it.
+ */
+export async function identityOf(
+  preparation: Preparation,
+  method: MethodConfig,
+  { draw, seed }: Replicate,
+): Promise<Identity> {
+  const { config, model: { encoder }, task: { labels }, tuning, draws } = preparation;
+  const { train, test, clients, testClients } = draws.get(draw)!;
+  const { label: _, ...options } = method;
+  const configuration = sortedJson({
+    ...decisive(config),
+    method: options,
+    seed,
+    labels,
+    clientsPerRound: config.clientsPerRound ?? clients.length,
+    ...(config.schedule.kind !== "constant" && { rounds: config.rounds }),
+  });
+  return {
+    configuration,
+    configurationHash: contentHash(configuration),
+    trainHash: contentHash([hashOf(train), clients]),
+    testHash: contentHash([hashOf(test), tuning && hashOf(tuning), testClients]),
+    baseHash: await baseHash(encoder),
+  };
+}
+
+/** A configuration without what changes no bit, and what stands in an identity by itself. */
+function decisive(config: Config): object {
+  const {
+    name: _name,
+    output: _output,
+    seed: _seed,
+    draws: _draws,
+    seeds: _seeds,
+    data: _data,
+    partition: _partition,
+    methods: _methods,
+    rounds: _rounds,
+    blockSize: _blockSize,
+    maxGpuBytes: _maxGpuBytes,
+    checkpointing: _checkpointing,
+    evaluateEvery: _evaluateEvery,
+    evaluateOn: _evaluateOn,
+    measures: _measures,
+    target: _target,
+    model: { source: _source, ...model },
+    ...rest
+  } = config;
+  return { ...rest, model };
+}
+
+const setHashes = new WeakMap<TaskSet, string>();
+
+/** The content hash of a set, computed once. */
+function hashOf(set: TaskSet): string {
+  const hash = setHashes.get(set) ?? contentHash(set);
+  setHashes.set(set, hash);
+  return hash;
+}
+
+const baseHashes = new WeakMap<Backbone, Promise<string>>();
+
+/** SHA-256 of every value of an encoder, read once and one parameter at a time. */
+function baseHash(encoder: Backbone): Promise<string> {
+  const known = baseHashes.get(encoder);
+  if (known !== undefined) return known;
+  const found = hashParameters(encoder);
+  baseHashes.set(encoder, found);
+  return found;
+}
+
+async function hashParameters(encoder: Backbone): Promise<string> {
+  const hash = createHash("sha256");
+  for (const [name, parameter] of encoder.namedParameters()) {
+    hash.update(`${JSON.stringify([name, parameter.dtype, parameter.shape])}\n`);
+    using values = toFloat(parameter);
+    hash.update(contentHash(await values.floats()));
+  }
+  return hash.digest("hex");
+}
+
+function sortedJson(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_, each: unknown) =>
+      typeof each === "object" && each !== null && !Array.isArray(each)
+        ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => a < b ? -1 : 1))
+        : each,
+  );
+}
+
+/**
+ * What differs between two identities, in words.
+ *
+ * @param before of the state that was saved.
+ */
+export function describeChanges(before: Identity, now: Identity): string[] {
+  const changes: string[] = [];
+  if (before.configuration !== now.configuration) {
+    changes.push(...differences(JSON.parse(before.configuration), JSON.parse(now.configuration)));
+  }
+  const hashes = {
+    trainHash: "the examples to train on, or which client holds which",
+    testHash: "the examples to evaluate on",
+    baseHash: "the weights of the pretrained model",
+  } as const;
+  for (const [key, what] of Object.entries(hashes) as [keyof typeof hashes, string][]) {
+    if (before[key] !== now[key]) {
+      changes.push(`${what} (SHA-256 was ${short(before[key])}, is ${short(now[key])})`);
+    }
+  }
+  return changes;
+}
+
+function short(hash: string): string {
+  return `${hash.slice(0, 8)}…`;
+}
+
+function differences(before: unknown, now: unknown, path = ""): string[] {
+  const show = (value: unknown) => value === undefined ? "not there" : JSON.stringify(value);
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject(before) || !isObject(now)) {
+    return JSON.stringify(before) === JSON.stringify(now)
+      ? []
+      : [`${path}: was ${show(before)}, is ${show(now)}`];
+  }
+  const keys = new Set([...Object.keys(before), ...Object.keys(now)]);
+  return [...keys].flatMap((key) => differences(before[key], now[key], path === "" ? key : `${path}.${key}`));
+}
