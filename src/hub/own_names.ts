@@ -3,9 +3,6 @@ import { hostname } from "node:os";
 import process from "node:process";
 import { errorCode } from "../data/files/error_code.ts";
 
-/** This machine, in the names of its temporary files: a cache may be shared with others. */
-const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
-
 const OWN_NAME = /([0-9a-f]{8})-(\d+)-[0-9a-f]{8}/;
 
 /** The names that this process is using. */
@@ -16,7 +13,7 @@ const inUse = new Set<string>();
  * finds what is left under the name of a process that has died may take it over by renaming it to a name of their own.
  */
 export async function withOwnName<T>(step: (name: string) => Promise<T>): Promise<T> {
-  const name = `${HOST}-${process.pid}-${randomBytes(4).toString("hex")}`;
+  const name = `${hostKey()}-${process.pid}-${randomBytes(4).toString("hex")}`;
   inUse.add(name);
   try {
     return await step(name);
@@ -37,8 +34,13 @@ export interface AbandonedOptions {
 export function isAbandoned(name: string, { modified, patience }: AbandonedOptions): boolean {
   if (Date.now() - modified > patience) return true;
   const [own, host, pid] = OWN_NAME.exec(name) ?? [];
-  if (own === undefined || host !== HOST) return false;
+  if (own === undefined || host !== hostKey()) return false;
   return Number(pid) === process.pid ? !inUse.has(own) : !isRunning(Number(pid));
+}
+
+/** This machine, in the names of its temporary files: a cache may be shared with others. */
+function hostKey(): string {
+  return createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
 }
 
 function isRunning(pid: number): boolean {
