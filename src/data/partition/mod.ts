@@ -12,7 +12,7 @@ export { shardPartitioner } from "./label/shard.ts";
 export { continuousPartitioner } from "./natural/continuous.ts";
 export { embeddingClustersPartitioner } from "./natural/embedding_clusters.ts";
 export { groupedNaturalIdPartitioner } from "./natural/grouped_natural_id.ts";
-export { type Clusters, kMeans, type KMeansOptions } from "./natural/k_means.ts";
+export { type Clusters, kMeans, type KMeansOptions, nearestClusters } from "./natural/k_means.ts";
 export { naturalIdPartitioner } from "./natural/natural_id.ts";
 export * from "./partitioner.ts";
 export { exponentialPartitioner } from "./quantity/exponential.ts";

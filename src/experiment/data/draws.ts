@@ -1,10 +1,10 @@
 import { type Embeddings, type Partition, shareAlike } from "../../data/mod.ts";
 import { permuteClasses, type TaskSet } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
-import { needsOf } from "../config/partition_config.ts";
 import { ConfigError } from "../config/parse_config.ts";
-import { classOf, type Example } from "./load_data.ts";
+import type { Example } from "./load_data.ts";
 import { type ExamplePartition, partitionExamples } from "./partition_examples.ts";
+import { strataOf } from "./strata.ts";
 
 /** One draw of a partition: what each client trains on and is tested on. */
 export interface Draw {
@@ -68,6 +68,8 @@ export interface DrawnSets {
   readonly tested: readonly Example[];
   /** Makes a set of some of `tested`; undefined if clients aren't tested on their own. */
   readonly prepareTest?: ((examples: readonly Example[]) => TaskSet) | undefined;
+  /** The cluster of each of `tested` by those of `examples`, -1 of one that has none. */
+  readonly clusterTest?: ((clusters: Int32Array) => Int32Array) | undefined;
 }
 
 /**
@@ -75,12 +77,12 @@ export interface DrawnSets {
  * client whose part it is in.
  */
 export function openDraw(
-  { clients, leftOut, labelPermutations }: ExamplePartition,
+  { clients, leftOut, labelPermutations, clusters }: ExamplePartition,
   { partition, seed }: { readonly partition: Config["partition"]; readonly seed: number },
-  { train, test, examples, tested, prepareTest }: DrawnSets,
+  { train, test, examples, tested, prepareTest, clusterTest }: DrawnSets,
 ): Draw {
   const own = prepareTest || labelPermutations
-    ? shareAlike(clients, strataOf(partition, examples, tested), { seed })
+    ? shareAlike(clients, strataOf(partition, { examples, tested, clusters, clusterTest }), { seed })
     : undefined;
   const permuted = (set: TaskSet, of: Partition["clients"]) =>
     labelPermutations ? permuteClasses(set, of, labelPermutations) : set;
@@ -99,15 +101,4 @@ export function openDraw(
     numLeftOut: leftOut.length,
     labelPermutations,
   };
-}
-
-/** What examples to train on and to test on belong to: their keys where these make the clients, else their classes, if they have any. */
-function strataOf(
-  partition: Config["partition"],
-  examples: readonly Example[],
-  tested: readonly Example[],
-): { readonly strata: readonly string[]; readonly others: readonly string[] } {
-  const byKey = needsOf(partition).includes("keys") && tested.every(({ key }) => key !== undefined);
-  const stratum = (example: Example) => (byKey ? example.key : classOf(example)) ?? "";
-  return { strata: examples.map(stratum), others: tested.map(stratum) };
 }

@@ -24,6 +24,8 @@ export interface PartitionExamplesOptions {
 export interface ExamplePartition extends Partition {
   /** For each client what it sees each class as, by its number; undefined if all see the same. */
   readonly labelPermutations?: readonly (readonly number[])[];
+  /** The cluster of each example, where these stand for classes or are the clients. */
+  readonly clusters?: Int32Array;
 }
 
 /** Whether a partition looks at the pretrained encoder's embeddings of examples, so that weights come before it. */
@@ -61,31 +63,45 @@ export function partitionExamples(
   config: PartitionConfig,
   { seed, labels, embeddings }: PartitionExamplesOptions,
 ): ExamplePartition {
-  const partitioner = partitionerOf(config);
-  const input = inputOf(examples, config, { seed, labels, embeddings });
-  const partition = partitioner.partition({ numExamples: examples.length, ...input }, { seed });
-  if (!config.labelPermutation) return partition;
-  const sizes = { numClients: partition.clients.length, numClasses: labels.length };
-  return { ...partition, labelPermutations: labelPermutations({ ...sizes, seed }) };
+  const { input, clusters } = inputOf(examples, config, { seed, labels, embeddings });
+  const partition = partitionerOf(config).partition({ numExamples: examples.length, ...input }, { seed });
+  const { clients } = partition;
+  return {
+    ...partition,
+    ...(config.labelPermutation && {
+      labelPermutations: labelPermutations({ numClients: clients.length, numClasses: labels.length, seed }),
+    }),
+    ...(needsEmbeddings(config) && { clusters: clusters ?? holderOf(clients, examples.length) }),
+  };
+}
+
+/** The client of each example, all of which have one. */
+function holderOf(clients: Partition["clients"], numExamples: number): Int32Array {
+  const holders = new Int32Array(numExamples);
+  for (const [k, indices] of clients.entries()) for (const i of indices) holders[i] = k;
+  return holders;
 }
 
 function inputOf(
   examples: readonly Example[],
   config: PartitionConfig,
   { seed, labels, embeddings }: PartitionExamplesOptions,
-): Partial<PartitionInput> {
+): { readonly input: Partial<PartitionInput>; readonly clusters?: Int32Array } {
   const { by = "classes" } = config;
   const needs = needsOf(config);
-  if (needs.includes("values")) return { values: examples.map(valueOf) };
-  if (needs.includes("labels")) return { labels: examples.map((each) => classOf(each)!), classes: labels };
+  if (needs.includes("values")) return { input: { values: examples.map(valueOf) } };
+  if (needs.includes("labels")) {
+    return { input: { labels: examples.map((each) => classOf(each)!), classes: labels } };
+  }
   if (needs.includes("keys")) {
     const keys = examples.map(keyOf);
-    return by === "keys" ? { labels: keys } : { keys };
+    return { input: by === "keys" ? { labels: keys } : { keys } };
   }
-  if (!needs.includes("embeddings") || embeddings === undefined) return {};
-  if (typeof by === "string") return { embeddings };
+  if (!needs.includes("embeddings") || embeddings === undefined) return { input: {} };
+  if (typeof by === "string") return { input: { embeddings } };
   const stream = new RandomStream(randomKey(seed, "partition clusters"));
-  return { labels: kMeans(embeddings, { numClusters: by.clusters, stream }).labels };
+  const { labels: clusters } = kMeans(embeddings, { numClusters: by.clusters, stream });
+  return { input: { labels: clusters }, clusters };
 }
 
 function keyOf({ key }: Example): string {
@@ -93,7 +109,8 @@ function keyOf({ key }: Example): string {
   return key;
 }
 
-function valueOf(example: Example, index: number): number {
+/** The one value of an example. */
+export function valueOf(example: Example, index: number): number {
   const value = "value" in example ? example.value : undefined;
   if (typeof value === "number") return value;
   throw new ConfigError(

@@ -9,6 +9,7 @@ import { type Example, loadData, type LoadOptions } from "../data/load_data.ts";
 import { checkCounts, type ExamplePartition, needsEmbeddings } from "../data/partition_examples.ts";
 import { prepareAnswers, prepareTraining } from "../data/prepare_set.ts";
 import { buildTask } from "../model/build_task.ts";
+import { clusterTests } from "../model/cluster_tests.ts";
 import { embedTexts } from "../model/embed_texts.ts";
 import { type LoadedModel, openModel } from "../model/load_model.ts";
 import { checkTuning, withDefaultThreshold } from "../model/no_answer.ts";
@@ -77,16 +78,26 @@ export async function prepare(given: Config, gpu: Gpu, options: LoadOptions): Pr
   reporter.progress("loading weights", 0, 0);
   const model = await opened.load();
   reporter.endProgress();
-  const partitions = unskipped ?? await orDispose(model.encoder, async () => {
-    const embeddings = await embedTexts(model.encoder, rows, reporter);
-    const drawn = drawPartitions(examples, config, { ...drawing, embeddings });
-    checkSampling(config, drawn);
-    return drawn;
-  });
   const testsClients = config.clientScores || config.partition.labelPermutation;
   const prepareTest = (of: readonly Example[]) =>
     task.prepare(of, tokenizer, { maxLength: config.maxLength, longQuestions: "skip" });
-  const sets = { train: rows, test: testRows, examples, tested: test, ...(testsClients && { prepareTest }) };
+  const { partitions, clusterTest } = unskipped
+    ? { partitions: unskipped }
+    : await orDispose(model.encoder, async () => {
+      const embeddings = await embedTexts(model.encoder, rows, reporter);
+      const partitions = drawPartitions(examples, config, { ...drawing, embeddings });
+      checkSampling(config, partitions);
+      if (!testsClients) return { partitions };
+      const tests = { embeddings, test: testRows, tested: test, prepareTest, reporter };
+      return { partitions, clusterTest: await clusterTests(model.encoder, tests) };
+    });
+  const sets = {
+    train: rows,
+    test: testRows,
+    examples,
+    tested: test,
+    ...(testsClients && { prepareTest, clusterTest }),
+  };
   const draws = new Map(
     Array.from(
       partitions,

@@ -118,3 +118,23 @@ test("partitionExamples() partitions by classes, keys, values or clusters, as it
     message: "Cannot partition by key: set data.columns.key",
   });
 });
+
+test("openDraw() tests clients on their own ranges of values", () => {
+  const values = (length: number): Example[] =>
+    Array.from({ length }, (_, i) => ({ text: "a", value: i, label: labels[i % 2]! }) as unknown as Example);
+  const [trained, others] = [values(40), values(20)];
+  const partition = parse({ kind: "continuous", numClients: 2, strictness: 1 });
+  const { testClients } = openDraw(
+    partitionExamples(trained, partition, { seed: 1, labels }),
+    { partition, seed: 1 },
+    {
+      train: setOf(trained as never),
+      test: setOf(others as never),
+      examples: trained,
+      tested: others,
+      prepareTest,
+    },
+  );
+  // Values to 19 are all the first client's.
+  assert.deepEqual(testClients!.map((set) => set?.size), [20, undefined]);
+});

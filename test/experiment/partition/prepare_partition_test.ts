@@ -128,3 +128,29 @@ for (
     });
   });
 }
+
+test("prepareExperiment() tests clients on the clusters that they train on", async (t) => {
+  const folder = await tinyProject(t, {
+    ...tinyBert,
+    clientScores: true,
+    partition: { kind: "embedding-clusters", numClients: 2 },
+  });
+  // Classes that have nothing to do with what the texts are about.
+  const lines = Array.from(
+    { length: 12 },
+    (_, i) =>
+      JSON.stringify({ text: i % 2 ? "win a free prize" : "paul in london", label: i % 3 ? "ham" : "spam" }),
+  );
+  await writeFile(join(folder, "train.jsonl"), lines.join("\n"));
+  await writeFile(join(folder, "test.jsonl"), lines.slice(0, 7).join("\n"));
+  const config = await readConfig(join(folder, "config.json"));
+  using experiment = await prepareExperiment(config, gpu, { reporter: silent });
+  const { clients, testClients } = experiment;
+  assert.deepEqual(clients.toSorted(([a], [b]) => a! - b!), [[0, 2, 4, 6, 8, 10], [1, 3, 5, 7, 9, 11]]);
+  // Four of the first text are tested, three of the second; all rows of a client are of one text.
+  assert.deepEqual(testClients!.map((set) => set!.size).sort(), [3, 4]);
+  for (const set of testClients!) {
+    const { data } = set!.inputs["inputIds"]!;
+    for (let i = 0; i < data.length; i++) assert.equal(data[i], data[i % set!.length]);
+  }
+});

@@ -77,6 +77,37 @@ export function lloyd(
   return { labels, centers: means, inertia };
 }
 
+/**
+ * The cluster of each of other points: the one whose points have the nearest mean.
+ *
+ * @param labels the cluster of each of the first points.
+ * @throws {RangeError} if there isn't a label for each of the first points, or points differ in size.
+ */
+export function nearestClusters(
+  points: Embeddings,
+  labels: Int32Array,
+  others: Embeddings,
+): Int32Array {
+  const { size } = points;
+  if (labels.length * size !== points.data.length || others.size !== size) {
+    throw new RangeError(
+      `Cannot find the nearest clusters: expected labels of ${
+        points.data.length / size
+      } points and others of ${size} numbers, ` +
+        `got ${labels.length} and ${others.size}`,
+    );
+  }
+  const numClusters = labels.reduce((most, label) => Math.max(most, label + 1), 0);
+  const means = meansOf(Float64Array.from(points.data), { size, labels, numClusters });
+  const nearest = new Int32Array(others.data.length / size);
+  assign(Float64Array.from(others.data), means, {
+    size,
+    labels: nearest,
+    distances: new Float64Array(nearest.length),
+  });
+  return nearest;
+}
+
 /** Each centre after the first is drawn with probability in proportion to the squared distance from the nearest before it. */
 function firstCenters(data: Float64Array, { numClusters, size, stream }: {
   readonly numClusters: number;

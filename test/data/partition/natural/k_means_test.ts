@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { embeddingClustersPartitioner, kMeans } from "../../../../src/data/partition/mod.ts";
+import { embeddingClustersPartitioner, kMeans, nearestClusters } from "../../../../src/data/partition/mod.ts";
 import { lloyd } from "../../../../src/data/partition/natural/k_means.ts";
 import { randomKey, RandomStream } from "../../../../src/engine/random.ts";
 
@@ -75,6 +75,21 @@ describe("kMeans()", () => {
       name: "TypeError",
       message: "Cannot cluster: expected finite numbers, got NaN of point 1",
     });
+  });
+});
+
+describe("nearestClusters()", () => {
+  it("nearestClusters() puts points with the nearest mean of a cluster", () => {
+    const points = { data: [0, 0, 2, 0, 9, 9, 9, 11], size: 2 };
+    // The means are (1, 0) and (9, 10).
+    const labels = Int32Array.of(1, 1, 0, 0);
+    const others = { data: [1, 1, 8, 8, 5, 4, 5, 6], size: 2 };
+    assert.deepEqual([...nearestClusters(points, labels, others)], [1, 0, 1, 0]);
+    assert.throws(() => nearestClusters(points, labels, { data: [1], size: 1 }), {
+      name: "RangeError",
+      message: /expected labels of 4 points and others of 2 numbers, got 4 and 1/,
+    });
+    assert.throws(() => nearestClusters(points, Int32Array.of(0), others), /got 1 and 2/);
   });
 });
 
