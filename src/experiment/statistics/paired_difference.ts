@@ -38,9 +38,9 @@ export function pairedDifference(pairs: readonly DrawnDifference[]): PairedDiffe
  *
  * (MS(draw) + MS(seed) − MS(rest))/(D·S),
  *
- * by the mean squares of {@linkcode crossedEffects}. A component whose estimate is negative counts as zero, and its mean square
- * is left out. Degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of variance components", 1946),
- * but no fewer than the fewest of any mean square that was added.
+ * by the mean squares of {@linkcode crossedEffects}. A component whose estimate is negative counts as zero: its mean square and
+ * one MS(rest) are left out. Degrees of freedom are Satterthwaite's ("An approximate distribution of estimates of variance
+ * components", 1946), but no fewer than the fewest of any mean square that was added.
  *
  * @returns null unless every one of several draws is paired with every one of several seeds.
  */
@@ -54,10 +54,7 @@ export function crossedInterval(pairs: readonly DrawnDifference[]): Interval | n
   );
   const effects = crossedEffects(values, { draw: draws.length, seed: seeds.length });
   const [ofDraws, ofSeeds, rest] = effects as readonly Mean[] as readonly [Mean, Mean, Mean];
-  const above = [ofDraws, ofSeeds].filter(({ meanSquare }) => meanSquare > rest.meanSquare);
-  const { meanSquare, degreesOfFreedom } = above.length === 2
-    ? satterthwaite(above as [Mean, Mean], rest)
-    : above[0] ?? pooled([ofDraws, ofSeeds, rest]);
+  const { meanSquare, degreesOfFreedom } = combine([ofDraws, ofSeeds], rest);
   const { mean } = sampleOf(values)!;
   return studentInterval(mean, { standardError: Math.sqrt(meanSquare / values.length), degreesOfFreedom });
 }
@@ -68,20 +65,16 @@ interface Mean {
   readonly degreesOfFreedom: number;
 }
 
-/** The sum of two mean squares minus a third, with its approximate degrees of freedom. */
-function satterthwaite(added: readonly [Mean, Mean], taken: Mean): Mean {
-  const meanSquare = added[0].meanSquare + added[1].meanSquare - taken.meanSquare;
-  const spread = [...added, taken].reduce(
+/** D·S times the variance of the mean. */
+function combine(effects: readonly Mean[], rest: Mean): Mean {
+  // All are equal where a single pair differs from the others; rounding must not decide about the degrees of freedom then.
+  const above = effects.filter(({ meanSquare }) => meanSquare > (1 + 1e-9) * rest.meanSquare);
+  if (above.length < 2) return above[0] ?? rest;
+  const meanSquare = above.reduce((sum, each) => sum + each.meanSquare, -rest.meanSquare);
+  const spread = [...above, rest].reduce(
     (sum, each) => sum + each.meanSquare ** 2 / each.degreesOfFreedom,
     0,
   );
-  const fewest = Math.min(...added.map(({ degreesOfFreedom }) => degreesOfFreedom));
+  const fewest = Math.min(...above.map(({ degreesOfFreedom }) => degreesOfFreedom));
   return { meanSquare, degreesOfFreedom: Math.max(fewest, meanSquare ** 2 / spread) };
-}
-
-/** Pools mean squares that estimate the same variance. */
-function pooled(means: readonly Mean[]): Mean {
-  const degreesOfFreedom = means.reduce((sum, each) => sum + each.degreesOfFreedom, 0);
-  const squares = means.reduce((sum, each) => sum + each.meanSquare * each.degreesOfFreedom, 0);
-  return { meanSquare: squares / degreesOfFreedom, degreesOfFreedom };
 }
