@@ -68,7 +68,14 @@ export interface Method<State extends Tree = any> {
    * What a client's model has after a download: new values of its global parameters. By default those of the payload that are
    * parameters.
    */
-  receive?(parameters: Tensors, payload: Tensors): Tensors;
+  receive?(parameters: Tensors, payload: Tensors, context: ReceiveContext): Tensors;
+}
+
+/** What a client knows of the round that a download is for. */
+export interface ReceiveContext {
+  readonly round: number;
+  /** Of the run. */
+  readonly seed: number;
 }
 
 /** What the clients of a round do. */

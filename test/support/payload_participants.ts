@@ -82,8 +82,9 @@ export class PayloadParticipants implements Participants {
           ) => [name, tensor(model.gpu, data, { shape: [1, ...shape] })]),
         ),
         losses: [result.loss],
-        bytesUp: [result.payload.length],
-        bytesDown: [payload.length],
+        // Nothing is sent where there is nothing to say.
+        bytesUp: [values.size > 0 ? result.payload.length : 0],
+        bytesDown: [download.size > 0 ? payload.length : 0],
       };
     }
   }

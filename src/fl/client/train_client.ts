@@ -109,7 +109,7 @@ export async function trainClient(
 /** What a payload makes of the client's global parameters, and what was sent beside. */
 function download(
   model: TaskModel,
-  { payload, receive }: Pick<TrainClientOptions, "payload" | "receive">,
+  { payload, receive, round, seed }: Pick<TrainClientOptions, "payload" | "receive" | "round" | "seed">,
 ): { readonly received: Tensors; readonly sent: Tensors } {
   const parameters = new Map(model.namedParameters());
   return tidy(() => {
@@ -118,7 +118,7 @@ function download(
       const { shape, data } = known === undefined ? value : fitTo(known.shape, value);
       return [name, tensor(model.gpu, data, { shape })] as const;
     }));
-    const received = receive?.(parameters, given) ??
+    const received = receive?.(parameters, given, { round, seed }) ??
       new Map([...given].filter(([name]) => parameters.has(name)));
     return { received, sent: new Map([...given].filter(([name]) => !parameters.has(name))) };
   });

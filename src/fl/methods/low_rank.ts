@@ -1,5 +1,6 @@
 import type { Initialization } from "../../federa/mod.ts";
 import { isHead, type Method } from "../method.ts";
+import type { Tensors } from "../tensors.ts";
 import { adaptEncoder, type AdapterOptions, checkEncoderAdapters } from "./adapter_options.ts";
 import { type Averaged, averaging, type AveragingOptions } from "./averaging.ts";
 
@@ -22,4 +23,11 @@ export function lowRankAveraging(
     start: (pretrained, context) => adaptEncoder(pretrained, { ...options, context, initialization }),
     isTrained: (name) => isHead(name) || factors.some((factor) => name.endsWith(`.${factor}`)),
   });
+}
+
+/** The adapted layers, by the names of their factors. */
+export function layersOf(global: Tensors): string[] {
+  return [...global.keys()].flatMap((name) =>
+    name.endsWith(".loraA") ? [name.slice(0, -".loraA".length)] : []
+  );
 }

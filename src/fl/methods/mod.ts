@@ -2,6 +2,9 @@ import type { MethodFactory } from "./define_method.ts";
 import { central } from "./central.ts";
 import { fedExLora } from "./fed_ex_lora.ts";
 import { fedSaLora } from "./fed_sa_lora.ts";
+import { flexLora } from "./flex_lora.ts";
+import { fLora } from "./flora.ts";
+import { hetLora } from "./het_lora.ts";
 import { local } from "./local.ts";
 import { roLora } from "./ro_lora.ts";
 import { biasOnly } from "./fed_bf.ts";
@@ -22,7 +25,10 @@ export {
   fedIt,
   fedSaLora,
   ffaLora,
+  flexLora,
+  fLora,
   fullFineTuning,
+  hetLora,
   local,
   roLora,
 };
@@ -34,6 +40,9 @@ const factories = [
   ffaLora,
   roLora,
   fedSaLora,
+  flexLora,
+  hetLora,
+  fLora,
   fedExLora,
   feDeRaExact,
   fullFineTuning,

@@ -54,9 +54,15 @@ test("trainClient() from payload to payload gives the bits and bytes of simulate
     blockSize: fc.integer({ min: 1, max: 5 }),
     work: fc.constantFrom({ steps: 2 }, { epochs: 1 }),
     clipNorm: fc.constantFrom(undefined, 1),
+    ranks: fc.constantFrom({}, { ranks: [1, 2] }),
   });
-  await holds(cases, async ({ name, codec, seed, ...rest }) => {
-    const method = methodOn(name, { targets: ["encoder.inner", "encoder.outer"], rank: 2, alpha: 3 });
+  await holds(cases, async ({ name, codec, seed, ranks, ...rest }) => {
+    const method = methodOn(name, {
+      targets: ["encoder.inner", "encoder.outer"],
+      rank: 2,
+      alpha: 3,
+      ...ranks,
+    });
     const clients = randomClients(train.size, 6, seed);
     const options = {
       ...rest,

@@ -110,7 +110,7 @@ test("feDeRaExact's corrections bring a client that missed any rounds to the ser
           each instanceof Tensor ? each : tensor(gpu, each.data, { shape: each.shape }),
         ]),
       );
-      const after = state.method.receive!(mine, received).get(`${layer}.weight`)!;
+      const after = state.method.receive!(mine, received, { round: t + 1, seed: 1 }).get(`${layer}.weight`)!;
       assert.deepEqual(
         bitsOf(await after.floats()),
         bitsOf(await weightOf().floats()),

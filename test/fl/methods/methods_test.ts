@@ -178,10 +178,55 @@ test("fedExLora adds s·E to the pretrained weight: the global weight is the mea
   assert.deepEqual(after["head.output.weight"], head["head.output.weight"]);
   // diag(4, 1) + 4·[0 0; 3 0], and the mean of the clients' weights, diag(4, 1) + 4·[2 1; 5 1]: A begins at random, so the
   // changes of A round.
-  const near = (found: readonly number[], wanted: readonly number[]) =>
-    found.forEach((value, i) => assert.ok(Math.abs(value - wanted[i]!) <= 1e-5, `${found}`));
   near(after[`${layer}.weight`]!, [4, 0, 12, 1]);
   near(await effective(state), [12, 4, 20, 5]);
+});
+
+const near = (found: ArrayLike<number>, wanted: readonly number[], bound = 1e-5) =>
+  wanted.forEach((value, i) =>
+    assert.ok(Math.abs(found[i]! - value) <= bound, `${Array.from(found)}, ${wanted}`)
+  );
+
+test("fLora merges the stack, whose product is the exact mean, and begins anew with B = 0 and another A", async () => {
+  const state = await start("flora");
+  const before = await valuesOf(state);
+  await aggregate(state, clients, 1);
+  const after = await valuesOf(state);
+  // diag(4, 1) + 4·Σ p·B·A = diag(4, 1) + 4·[2 1; 5 1].
+  near(after[`${layer}.weight`]!, [12, 4, 20, 5]);
+  assert.deepEqual(after[`${layer}.loraB`], [0, 0]);
+  assert.notDeepEqual(after[`${layer}.loraA`], before[`${layer}.loraA`]);
+  near(await effective(state), [12, 4, 20, 5]);
+  assert.deepEqual(after["head.output.weight"], head["head.output.weight"]);
+});
+
+test("flexLora takes the exact mean apart: rank 1 of [2 1; 5 1] is its leading triplet", async () => {
+  const state = await start("flexlora");
+  await aggregate(state, clients, 1);
+  // M = [2 1; 5 1]: MᵀM = [29 7; 7 2], of eigenvalues (31 ± √925)/2, so σ₁² = 30.7069.
+  const sigma = Math.sqrt((31 + Math.sqrt(925)) / 2);
+  // The eigenvector of MᵀM by (29 − λ)·v₁ + 7·v₂ = 0.
+  const v = [7, sigma ** 2 - 29].map((each) => each / Math.hypot(7, sigma ** 2 - 29));
+  const u = [2 * v[0]! + v[1]!, 5 * v[0]! + v[1]!].map((each) => each / sigma);
+  const best = u.flatMap((left) => v.map((right) => sigma * left * right));
+  near(await effective(state), [4 + 4 * best[0]!, 4 * best[1]!, 4 * best[2]!, 1 + 4 * best[3]!]);
+  const { [`${layer}.loraA`]: a, [`${layer}.loraB`]: b } = await valuesOf(state);
+  near([Math.hypot(...a!), Math.hypot(...b!)], [Math.sqrt(sigma), Math.sqrt(sigma)]);
+});
+
+test("hetLora weighs clients by the size of their updates", async () => {
+  const state = await start("hetlora");
+  await aggregate(state, clients, 1);
+  // ‖B₁·A₁‖ = ‖[1 1; 0 0]‖ = √2; ‖B₂·A₂‖ = ‖[5 1; 20 4]‖ = √442.
+  const [w1, w2] = [Math.SQRT2, Math.sqrt(442)].map((norm) => norm / (Math.SQRT2 + Math.sqrt(442))) as [
+    number,
+    number,
+  ];
+  const after = await valuesOf(state);
+  near(after[`${layer}.loraA`]!, [w1 + 5 * w2, 1], 1e-6);
+  near(after[`${layer}.loraB`]!, [1, 4 * w2], 1e-6);
+  // The head is averaged by examples.
+  assert.deepEqual(after["head.output.weight"], head["head.output.weight"]);
 });
 
 test("local shares nothing, so that the global model stays; central is averaging, of one party", async () => {
