@@ -71,7 +71,7 @@ export interface FederationOptions<Memory = unknown> {
  * Progress bars, files and early stopping are consumers of the events. Whoever takes the `finished` model owns its tensors; those
  * of earlier events live until the next.
  *
- * @throws {TypeError} when the method must see each client's upload and a stage hides them, or an aggregator gives sums alone.
+ * @throws {TypeError} when the method or a measure must see each client's upload and a stage hides them, or an aggregator gives sums alone.
  * @throws {NonFiniteError} when a client's loss or upload is no longer finite.
  */
 export async function* federate<Memory>(
@@ -105,6 +105,7 @@ export async function* federate<Memory>(
     }));
     run = yield* queue.until(begun, free);
     for (const create of options.measures ?? []) running.push(create({ pretrained, initial: run.model }));
+    checkMeasures(running, options);
     if (resume !== undefined) {
       disposeTree(run.state.method, [...frozen, resume.method]);
       run.state = resume;
@@ -237,6 +238,19 @@ function chooseAggregator(
     );
   }
   return chosen;
+}
+
+function checkMeasures(
+  measures: readonly Measure[],
+  { stages = [] }: Pick<FederationOptions, "stages">,
+): void {
+  const hiding = stages.find(({ hidesClients }) => hidesClients);
+  const seeing = measures.find(({ seesEach }) => seesEach);
+  if (hiding === undefined || seeing === undefined) return;
+  throw new TypeError(
+    `Cannot measure ${seeing.name} with ${hiding.name}: it looks at the upload of each client, and ` +
+      `${hiding.name} lets the server see sums alone; leave the measure out`,
+  );
 }
 
 function cohort(fleet: Fleet, round: number, lastRounds: readonly number[]): Client[] {

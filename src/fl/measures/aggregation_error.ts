@@ -9,6 +9,7 @@ import {
   mul,
   neg,
   reshape,
+  sameShape,
   slice,
   sub,
   sumBatch,
@@ -47,6 +48,7 @@ export function aggregationError(): Measure {
 
 class AggregationError implements Measure {
   readonly name = "aggregation-error";
+  readonly seesEach = true;
   #before = new Map<string, LowRankLinear>();
   #ranks: Ranks | undefined;
   #sums = new Map<string, LayerSums>();
@@ -75,7 +77,7 @@ class AggregationError implements Measure {
     const found = [...this.#sums].flatMap(([name, sums]) => {
       const adapter = after.get(name);
       if (adapter === undefined) return [];
-      return [{ scaling: adapter.sharedScaling, norms: tidy(() => sums.norms(adapter)).map(keep) }];
+      return [{ scaling: sums.scaling, norms: tidy(() => sums.norms(adapter)).map(keep) }];
     });
     if (found.length === 0) return { aggregationError: null, appliedError: null };
     const rows = keep(tidy(() => concat(found.flatMap(({ norms }) => norms))));
@@ -114,9 +116,12 @@ class LayerSums {
   #b: FactorSum | null = null;
   /** Σ w_k. */
   total = 0;
+  /** s at the start of the round. */
+  readonly scaling: number;
 
   constructor(before: LowRankLinear) {
     this.#before = before;
+    this.scaling = before.sharedScaling;
     this.#products = new ProductSum(before.weight.gpu, before.weight.shape as [number, number]);
   }
 
@@ -146,12 +151,13 @@ class LayerSums {
     const share = (x: Tensor) => divide(x, this.total);
     // How far a mean moved, and how far the method's value is from it.
     const meanOf = (sum: FactorSum | null, start: Tensor, next: Tensor) => {
-      if (sum === null) return { mean: start, moved: null, left: sub(next, start) };
+      const isAlike = sameShape(next.shape, start.shape);
+      if (sum === null) return { mean: start, moved: null, left: isAlike ? sub(next, start) : null };
       const difference = share(sum.difference);
       return {
         mean: add(sum.first, difference),
         moved: add(sub(sum.first, start), difference),
-        left: sub(sub(next, sum.first), difference),
+        left: isAlike ? sub(sub(next, sum.first), difference) : null,
       };
     };
     const a = meanOf(this.#a, before.loraA, after.loraA);
@@ -161,8 +167,14 @@ class LayerSums {
     const squares = [sumOfSquares(error)];
     const gap = neg(error);
     // B·A after the round less that of the means.
-    addMatmul(gap, b.left, after.loraA);
-    addMatmul(gap, b.mean, a.left);
+    if (a.left && b.left && after.sharedScaling === before.sharedScaling) {
+      addMatmul(gap, b.left, after.loraA);
+      addMatmul(gap, b.mean, a.left);
+    } else {
+      // Of another rank or scale, they have no factor in common.
+      addMatmul(gap, mul(after.loraB, after.sharedScaling / before.sharedScaling), after.loraA);
+      addMatmul(gap, neg(b.mean), a.mean);
+    }
     if (after.weight !== before.weight) {
       const change = sub(toFloat(after.weight), toFloat(before.weight));
       accumulate(gap, mul(change, 1 / before.sharedScaling));

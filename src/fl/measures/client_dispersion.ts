@@ -35,8 +35,8 @@ import { ProductSum } from "./_product_sum.ts";
 /**
  * How far clients agree: `clientCosine` is the mean over pairs of clients of the cosine between their changes ΔW_k, 1 where all
  * went the same way and about 0 where they have nothing in common. A change is that of the effective weights of all adapted
- * layers together, and of the other parameters that were sent, but for the head, each client's from where it started. Clients that didn't move are left out; null
- * with fewer than two that did.
+ * layers together, and of the other parameters that were sent, but for the head; each client's counts from where it started.
+ * Clients that didn't move are left out; null with fewer than two that did.
  *
  * With u_k = ΔW_k / ‖ΔW_k‖ the mean is (‖Σ u_k‖² − K) / (K·(K − 1)), so one sum is held and no client's change: for a layer no
  * more than the factors of all clients or the weight, whichever is less. The lengths come from Gram matrices of the factors,
@@ -48,6 +48,7 @@ export function clientDispersion(): Measure {
 
 class ClientDispersion implements Measure {
   readonly name = "client-dispersion";
+  readonly seesEach = true;
   #plan: MeasuredPlan = {};
   #global: ReadonlyMap<string, Tensor> = new Map();
   #adapters: ReadonlyMap<string, LowRankLinear> = new Map();

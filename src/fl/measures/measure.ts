@@ -14,6 +14,8 @@ export type Figures = Readonly<Record<string, number | null>>;
  */
 export interface Measure {
   readonly name: string;
+  /** Whether it looks at the upload of each client; then a stage that hides them is refused. */
+  readonly seesEach?: boolean;
   /** Begins a round with the global model, whose tensors stay as they are until its end, and what its clients are asked to do. */
   begin(model: TaskModel, plan?: MeasuredPlan): void;
   /** Sees what clients sent, in the order of client numbers. */

@@ -144,9 +144,9 @@ function weightOf(layer: Layer): Tensor {
 
 /** W′ − W [out, in], of low-rank layers B′·A′ − B·A = (B′ − B)·A′ + B·(A′ − A). */
 function changeOf(after: Layer, before: Layer): Tensor {
-  if (!(after instanceof LowRankLinear && before instanceof LowRankLinear)) {
-    return sub(weightOf(after), weightOf(before));
-  }
+  const isAlike = after instanceof LowRankLinear && before instanceof LowRankLinear &&
+    after.rank === before.rank && after.sharedScaling === before.sharedScaling;
+  if (!isAlike) return sub(weightOf(after), weightOf(before));
   const { sharedScaling: scaling, loraA, loraB, weight } = after;
   const change = zeros(weight.gpu, weight.shape);
   addMatmul(change, mul(sub(loraB, before.loraB), scaling), loraA);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { tensor } from "../../../src/engine/mod.ts";
-import { adaptersOf } from "../../../src/federa/mod.ts";
+import { adaptersOf, LowRankLinear } from "../../../src/federa/mod.ts";
 import { aggregationError } from "../../../src/fl/measures/aggregation_error.ts";
 import type { Figures, MeasuredPlan } from "../../../src/fl/measures/measure.ts";
 import type { Uploads } from "../../../src/fl/mod.ts";
@@ -210,6 +210,26 @@ test("aggregationError() worked by hand: two clients of one term each", async ()
   const found = await measure(before, [uploads], after);
   assert.ok(Math.abs(found.aggregationError! - Math.SQRT1_2) <= 1e-6, `${found.aggregationError}`);
   assert.ok(Math.abs(found.appliedError! - Math.SQRT1_2) <= 1e-6, `${found.appliedError}`);
+});
+
+test("aggregationError() measures a method that gives the adapter another rank and scale", async () => {
+  const each = { counts: [3, 4], rank: 2, scale: 0.5, trained: "both", blockSize: 2, seed: 8 } as const;
+  const federated = await federation(gpu, each);
+  const { model, start } = federated;
+  const { error, change } = aggregateOracle(federated);
+  const random = new Random(2);
+  const draw = (shape: number[]) => round(F64Array.full(shape).map(() => random.normal()));
+  const next = { a: draw([3, 7]), b: draw([5, 3]) };
+  const after = model.mapModules((_, module) =>
+    module instanceof LowRankLinear
+      ? new LowRankLinear({ ...module, loraA: upload(gpu, next.a), loraB: upload(gpu, next.b), scaling: 2 })
+      : module
+  );
+  const found = await measure(model, updates(gpu, federated, each), after);
+  const product = matmul(next.b, next.a).map((value) => value * 2 / 3);
+  const applied = subtract(subtract(product, matmul(start.b, start.a)), change);
+  assertNear(found.aggregationError!, norm(error) / norm(change));
+  assertNear(found.appliedError!, norm(applied) / norm(change));
 });
 
 test("aggregationError() counts the update of a client of its own rank by its own scale", async () => {
