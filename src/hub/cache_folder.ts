@@ -20,8 +20,8 @@ export interface CacheErrorsOptions {
 }
 
 /**
- * Runs a step that uses a cache and turns a refusal by the file system into a {@linkcode CacheError}. Errors that tell
- * of a network or a program pass, whatever the system called their cause.
+ * Runs a step that uses a cache and turns a refusal by the file system into a {@linkcode CacheError}. Errors
+ * of a network or a program pass through, whatever the system called their cause.
  */
 export async function withCacheErrors<T>(
   folder: string,

@@ -13,10 +13,10 @@ export class PackageUnavailableError extends FederaError {
 }
 
 /**
- * Why a model's files cannot be had. `invalid`: the spec, a file name or a setting is malformed; `not-found`: no such
+ * Why a model's files aren't available. `invalid`: the spec, a file name or a setting is malformed; `not-found`: no such
  * model, revision or folder; `unauthorized`: private or gated, or the token is refused; `rate-limited`: the hub wants
- * fewer requests; `offline`: the hub does not answer, or may not be asked; `server`: the hub fails, or what answers is
- * no hub.
+ * fewer requests; `offline`: the hub does not answer, or must not be asked; `server`: the hub fails, or the server isn't
+ * a hub.
  */
 export type HubErrorReason = "invalid" | "not-found" | "unauthorized" | "rate-limited" | "offline" | "server";
 

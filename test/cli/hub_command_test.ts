@@ -75,7 +75,7 @@ test("federa run fetches a model of the hub, and predict finds the same one agai
   assert.equal(damaged.code, 1);
   assert.match(
     damaged.stderr,
-    /^Cannot read model\.safetensors of hf:ada\/tiny-bert@c{40}: the bytes of .*blobs\/[0-9a-f]{64} are not those that the hub has; unset HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again$/m,
+    /^Cannot read model\.safetensors of hf:ada\/tiny-bert@c{40}: the bytes of .*blobs\/[0-9a-f]{64} are not those that the hub has; unset HF_HUB_OFFLINE to download the file again, or remove it and copy it here again$/m,
   );
   assert.doesNotMatch(damaged.stderr, / at /);
 });

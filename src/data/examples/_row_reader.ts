@@ -47,7 +47,7 @@ export class RowReader {
     return this.#index;
   }
 
-  /** Notes what one should know of a row, in words that fit several. */
+  /** Records a remark about a row, worded so that several rows can share it. */
   remark(what: string): void {
     const places = this.#remarks.get(what) ?? [];
     this.#remarks.set(what, places);

@@ -11,8 +11,8 @@ export function textColumns(
   return [textColumn, textPairColumn, keyColumn];
 }
 
-/** Says so where a column has the name of the part, and nobody said that it plays it. */
-export function tellUnusedPair(
+/** Notes that a column looks like the second text, but isn't read as such. */
+export function noteUnusedPair(
   set: Pick<RowSet, "columns">,
   { textColumn = "text", textPairColumn }: TextColumns,
   onNotice?: (message: string) => void,

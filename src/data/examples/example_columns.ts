@@ -16,7 +16,7 @@ export interface TextColumns extends KeyColumn {
 export interface ClassificationColumns extends TextColumns {
   /** Column of the class, a text, a number or a truth value. Default `"label"`. */
   readonly labelColumn?: string;
-  /** Names of the classes that numbers stand for; by default those that the file tells, or else the number itself. */
+  /** Names of the classes that numbers stand for; by default those that the file defines, otherwise the number itself. */
   readonly classNames?: readonly string[];
 }
 
@@ -29,7 +29,7 @@ export interface MultiLabelColumns extends TextColumns {
   readonly labelColumns?: string | readonly string[];
   /** What stands between labels in a column of text. */
   readonly separator?: string;
-  /** Names of the labels that numbers in a list stand for; by default those that the file tells, or else the number itself. */
+  /** Names of the labels that numbers in a list stand for; by default those that the file defines, otherwise the number itself. */
   readonly classNames?: readonly string[];
 }
 
@@ -47,7 +47,7 @@ export interface TaggedColumns extends KeyColumn {
   readonly tagsColumn?: string;
   /** What stands between words, and between tags, in columns of text. */
   readonly separator?: string;
-  /** Names of the tags that numbers stand for; by default those that the file tells, or else the number itself. */
+  /** Names of the tags that numbers stand for; by default those that the file defines, otherwise the number itself. */
   readonly classNames?: readonly string[];
 }
 
@@ -69,6 +69,6 @@ export interface QuestionColumns extends KeyColumn {
    * with it if no other answer is left. `"refuse"` by default.
    */
   readonly misplacedAnswers?: "refuse" | "drop";
-  /** Told of each answer that is dropped. */
+  /** Called with each answer that is dropped. */
   readonly onDrop?: (message: string) => void;
 }

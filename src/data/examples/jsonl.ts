@@ -13,7 +13,7 @@ export interface ReadTextExamplesOptions {
 }
 
 /**
- * Reads a JSONL file, one JSON object a line; blank lines and a byte order mark are passed over.
+ * Reads a JSONL file, one JSON object a line; blank lines and a byte order mark are skipped.
  *
  * @throws {CorruptFileError} naming the line that is not an object.
  */

@@ -22,7 +22,7 @@ import { IMPOSSIBLE, toQuestion } from "./_question.ts";
 import { MissingLabelError, RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "../rows/read_rows.ts";
 import type { RowSet } from "../rows/row_set.ts";
-import { tellUnusedPair, textColumns, textsOf } from "./_texts.ts";
+import { noteUnusedPair, textColumns, textsOf } from "./_texts.ts";
 
 /** The kinds of examples, by the kinds of tasks that learn from them, and the columns that make each. */
 export interface ExampleKinds {
@@ -154,14 +154,14 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
   },
 };
 
-/** The kinds of examples there are. */
+/** All kinds of examples. */
 export const exampleKinds = Object.keys(converters) as readonly ExampleKind[];
 
 /**
  * Reads examples from data files (Node only): `readRows` and {@linkcode toExamples} in one, of which only the columns
  * that are looked at are kept.
  *
- * @throws {CorruptFileError} naming file, row and column, what was expected and what is there; or if there are no rows.
+ * @throws {CorruptFileError} naming file, row and column, the expected and the actual value; or if there are no rows.
  * @throws as {@linkcode readRows}.
  *
  * @example
@@ -211,7 +211,7 @@ export function toExamples<Kind extends ExampleKind>(
   { missingLabels = "refuse", labels, onNotice }: ToExamplesOptions = {},
 ): ExampleKinds[Kind]["example"][] {
   const { convert, indicators, hasTexts } = converterOf(kind);
-  if (hasTexts) tellUnusedPair(set, columns, onNotice);
+  if (hasTexts) noteUnusedPair(set, columns, onNotice);
   const { keyColumn } = columns as KeyColumn;
   const classes = new Set(labels);
   const dropped: string[] = [];

@@ -5,7 +5,7 @@ import { toAsked } from "./_question.ts";
 import type { ExampleKind, ExampleKinds } from "./read_examples.ts";
 import { RowReader } from "./_row_reader.ts";
 import { readRows, type ReadRowsOptions } from "../rows/read_rows.ts";
-import { tellUnusedPair, textColumns, textsOf } from "./_texts.ts";
+import { noteUnusedPair, textColumns, textsOf } from "./_texts.ts";
 
 /** The inputs of predictions, by kinds of tasks. */
 export interface PromptKinds {
@@ -55,7 +55,7 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
  * Reads the inputs of predictions from data files (Node only), as `readExamples` does, but without labels, which may be missing:
  * one per row, in the order of the rows.
  *
- * @throws {CorruptFileError} naming file, row and column, what was expected and what is there; or if there are no rows.
+ * @throws {CorruptFileError} naming file, row and column, the expected and the actual value; or if there are no rows.
  * @throws as `readRows`.
  *
  * @example
@@ -75,7 +75,7 @@ export async function readPrompts<Kind extends ExampleKind>(
   if (set.rows.length === 0) {
     throw new CorruptFileError(`Cannot read texts: ${[paths].flat().join(", ")} holds none`);
   }
-  if (hasTexts) tellUnusedPair(set, columns, rest.onNotice);
+  if (hasTexts) noteUnusedPair(set, columns, rest.onNotice);
   return set.rows.map((_, i) => {
     const prompt = convert(new RowReader(set, i), columns);
     notePlace(prompt, () => set.place(i));

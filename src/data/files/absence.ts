@@ -15,7 +15,7 @@ export function isAbsence(error: unknown): boolean {
 /**
  * What the file system says about a path, through links too; undefined if nothing is there (Node only).
  *
- * @throws the file system's error if that can't be told, as without permission.
+ * @throws the file system's error if the path can't be examined, for example without permission.
  */
 export async function statIfPresent(path: string): Promise<Stats | undefined> {
   try {

@@ -1,6 +1,6 @@
 import { errorCode } from "./error_code.ts";
 
-/** What the user can do, where the system's message doesn't make it plain. */
+/** Advice for errors whose system message doesn't make the remedy clear. */
 const advice: Readonly<Record<string, string>> = {
   ENOSPC: "free some space",
   EDQUOT: "free some space",

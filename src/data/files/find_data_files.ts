@@ -8,7 +8,7 @@ import { type DataFormat, dataFormats, findFormat, formatAdvice } from "../rows/
 export interface FindDataFilesOptions {
   /** The format of the files, where their extensions don't say it. */
   readonly format?: DataFormat | undefined;
-  /** Called with what was read where one name means several files. */
+  /** Called with the files that were read, where one name means several. */
   readonly onNotice?: ((message: string) => void) | undefined;
 }
 

@@ -31,10 +31,10 @@ const encoder = new TextEncoder();
 const CHUNK = 64 << 20;
 
 /**
- * Writes a file whole or not at all, as {@linkcode writeFileAtomic} does, part by part, so that it never has to be in
- * memory whole (Node only).
+ * Writes a file whole or not at all, as {@linkcode writeFileAtomic} does, part by part, so that the whole never has to be in
+ * memory (Node only).
  *
- * @param produce is given a function that appends bytes to the file, to be awaited each time.
+ * @param produce receives a function that appends bytes to the file; await each call.
  * @throws {WriteError} naming the path, with the system's error as its cause, if it cannot be written.
  * @throws what `produce` throws; the old content stays then.
  *
@@ -97,7 +97,7 @@ async function syncFolder(path: string): Promise<void> {
 
 /**
  * Makes a folder and the folders above it, where they are missing (Node only). Unlike `mkdir` with `recursive`, which
- * tries for ever where a file system such as /proc refuses new folders by saying that the path is missing.
+ * never returns on a file system such as /proc, which refuses new folders by claiming that the path is missing.
  *
  * @throws {WriteError} naming the folder, with the system's error as its cause.
  */

@@ -1,7 +1,7 @@
 import { CorruptFileError, DataLimitError } from "../errors.ts";
 import type { Row, RowSet } from "./row_set.ts";
 
-/** Most names of columns that are kept; objects of a file needn't have the same ones. */
+/** The most column names that are kept: each object of a file may have keys of its own. */
 const MAX_COLUMNS = 10_000;
 
 /** Options of a {@linkcode RowCollector}. */
@@ -68,7 +68,7 @@ export class RowCollector implements RowSet {
     if (known !== undefined && known.join("\n") !== names.join("\n")) {
       const { path } = this.#files.at(-1)!;
       throw new CorruptFileError(
-        `Cannot read ${path}: the classes of column ${column} are others than in the files before it`,
+        `Cannot read ${path}: the classes of column ${column} differ from those of the files before it`,
       );
     }
     this.classNames.set(column, names);

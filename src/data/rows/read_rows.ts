@@ -32,7 +32,7 @@ export interface ReadRowsOptions {
   readonly maxRows?: number;
   /** Called with what the user should know about a file, such as an unusual delimiter. */
   readonly onNotice?: (message: string) => void;
-  /** Ends the reading, with the signal's reason. */
+  /** Stops reading and rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
@@ -77,9 +77,9 @@ export const dataFormats = Object.keys(readers) as readonly DataFormat[];
  * values of JSON, values of Parquet with lists and structures as such, 64-bit integers as numbers where they are exact
  * ones and as bigint elsewhere. Of equal keys of a JSON object, the last one counts.
  *
- * The files are not trusted: what they may take of memory and time is bounded.
+ * Files are not trusted: the memory and time that reading them takes are bounded.
  *
- * @throws {CorruptFileError} naming file and line or row, what was expected and what is there.
+ * @throws {CorruptFileError} naming file and line or row, the expected and the actual value.
  * @throws {DataLimitError} naming the limit that a file exceeds.
  * @throws {RangeError} if the format or encoding is unknown, the delimiter isn't one character, or an option doesn't
  *   apply to the format.
@@ -135,7 +135,7 @@ export function findFormat(path: string): DataFormat | undefined {
   );
 }
 
-/** Extensions of files that aren't read, and what to do about them. */
+/** Extensions of files that can't be read, and advice for each. */
 const OTHERS: readonly (readonly [extensions: RegExp, advice: string])[] = [
   [/\.(gz|zip|zst|bz2|xz|7z|tar|tgz)$/i, "it is packed; unpack it"],
   [
@@ -144,12 +144,12 @@ const OTHERS: readonly (readonly [extensions: RegExp, advice: string])[] = [
   ],
   [
     /\.(pkl|pickle|pt|npy|npz|h5|hdf5)$/i,
-    "it is data of Python; write Parquet or JSONL from there",
+    "it is a Python data file; write Parquet or JSONL from Python",
   ],
   [/\.(xlsx?|ods)$/i, "it is a spreadsheet; save it as CSV"],
 ];
 
-/** What to do about a file that isn't read, as its extension says; undefined where that says nothing. */
+/** Advice for a file that can't be read, by its extension; undefined if there is none. */
 export function formatAdvice(path: string): string | undefined {
   return OTHERS.find(([extensions]) => extensions.test(path))?.[1];
 }
@@ -165,6 +165,6 @@ function formatOf(path: string, stated: DataFormat | undefined): DataFormat {
   const advice = formatAdvice(path);
   if (advice !== undefined) throw new RangeError(`Cannot read ${path}: ${advice}`);
   throw new RangeError(
-    `Cannot read ${path}: its extension tells no format; name the format, one of ${dataFormats.join(", ")}`,
+    `Cannot read ${path}: its extension names no format; set format to one of ${dataFormats.join(", ")}`,
   );
 }

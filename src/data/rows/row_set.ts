@@ -1,12 +1,12 @@
 /** One row of a data file: values by the names of their columns. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Rows of a file, or of several, and what is known of them. */
+/** Rows of one or several files, and what the files say about them. */
 export interface RowSet {
   readonly rows: readonly Row[];
-  /** Names of the columns that there are, also of those that weren't asked for. */
+  /** Names of all columns, including those that weren't asked for. */
   readonly columns: ReadonlySet<string>;
-  /** Names of the classes that a column's whole numbers stand for, where the file tells them. */
+  /** Names of the classes that a column's whole numbers stand for, if the file defines them. */
   readonly classNames: ReadonlyMap<string, readonly string[]>;
   /** Where a row stands, for messages: `line 3 of train.jsonl`. */
   place(index: number): string;

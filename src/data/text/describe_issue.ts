@@ -66,7 +66,7 @@ function typeName(type: string): string {
   return TYPES[type] ?? type;
 }
 
-/** What a limit counts. */
+/** The unit that a limit counts. */
 function unit({ origin, minimum }: { readonly origin: string; readonly minimum: number | bigint }): string {
   const one = Number(minimum) === 1;
   if (origin === "string") return one ? " character" : " characters";

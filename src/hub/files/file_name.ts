@@ -3,7 +3,7 @@ import { excerpt } from "../../data/text/excerpt.ts";
 
 /**
  * Checks that a file name inside a model, such as `1_Pooling/config.json`, stays inside: such names also come from
- * strangers' index files. The rules are those of all systems at once, since a cache may be read on another one.
+ * untrusted index files. The rules of all systems apply at once, since a cache may be read on another one.
  *
  * @throws {HubError} `invalid` for an empty, absolute or climbing name, a backslash, a drive, a control character
  * or half a surrogate pair.

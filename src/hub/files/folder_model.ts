@@ -40,7 +40,7 @@ export async function openFolderModel(folder: string): Promise<LocatedFiles> {
   return { source: folder, path, has: async (name) => await path(name) !== undefined };
 }
 
-/** The hub's model that a text names without `hf:`, as `owner/name` or by the address of its page. */
+/** The model of the hub that a text names without `hf:`, as `owner/name` or by the address of its page. */
 function repoIn(text: string): string | undefined {
   const page = /^https?:\/\/[^/]*\/([^/?#]+\/[^/?#]+)/.exec(text)?.[1] ?? text;
   return isRepoName(page) && page.includes("/") ? page : undefined;

@@ -2,7 +2,7 @@ import type { ModelFile } from "./model_file.ts";
 
 /**
  * The files of one model, wherever they come from. A file is fetched when it is first asked for, whole and checked, so
- * that what a model doesn't have or a program doesn't want costs nothing.
+ * that files which a model lacks or a program doesn't need cost nothing.
  */
 export interface ModelFiles {
   /** Where they come from, for messages and records: a path, `hf:owner/name@commit` or `npm:package@version`. */

@@ -1,11 +1,11 @@
 import { HubError } from "../errors.ts";
 import { askedWait, PassingFailure } from "./retry.ts";
 
-/** What is known of a request whose answer is a refusal. */
+/** The context of a request that was refused. */
 export interface AnswerContext {
   /** Start of the message. */
   readonly purpose: string;
-  /** Who answers. */
+  /** The host that answered. */
   readonly host: string;
   /** Address of the model's page, where a gate can be passed. */
   readonly page: string;
@@ -44,13 +44,13 @@ export function answerFailure(response: Response, context: AnswerContext): HubEr
     );
   }
   if (code === "EntryNotFound") {
-    return new HubError(`${purpose}: ${host} lists the file and has it not (${detail})`, "not-found");
+    return new HubError(`${purpose}: ${host} lists the file but doesn't have it (${detail})`, "not-found");
   }
   if (code === "RepoNotFound" || status === 404) {
     const advice = hasToken
       ? "check the name, and that the token in HF_TOKEN may read it"
       : "check the name; if it is private, set HF_TOKEN to a token that may read it";
-    return new HubError(`${purpose}: ${host} knows no such model (${detail}); ${advice}`, "not-found");
+    return new HubError(`${purpose}: ${host} has no such model (${detail}); ${advice}`, "not-found");
   }
   if (status === 401 || status === 403) {
     const advice = hasToken

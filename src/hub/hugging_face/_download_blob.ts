@@ -94,7 +94,7 @@ async function fill(part: string, source: BlobSource, onBytes: (bytes: number) =
     await checkRoom(part, size === undefined ? 0 : size - length);
     if (longest > longestFile(name)) throw tooLarge(source);
     onBytes(length);
-    // Where a server begins anew, only what goes further is an advance.
+    // If a server starts over, only bytes beyond the furthest so far count as progress.
     let furthest = length;
     // A part that was left after its last byte needs no request.
     if (size === undefined || length < size) {
@@ -124,7 +124,7 @@ async function fill(part: string, source: BlobSource, onBytes: (bytes: number) =
   }
 }
 
-/** Whether the bytes are the promised ones. What an earlier process left may be at fault: then they are fetched anew. */
+/** Whether the bytes match the hub's hash. If not, the part of an earlier process may be damaged: then they are fetched again. */
 async function check(part: string, { info, name, client }: BlobSource, resumed: boolean): Promise<boolean> {
   const hash = await hubHash(part, info.etag);
   if (hash === info.etag) return true;
@@ -132,7 +132,7 @@ async function check(part: string, { info, name, client }: BlobSource, resumed: 
   await rm(part, { force: true });
   if (resumed) return false;
   throw new CorruptFileError(
-    `${client.purpose(name)}: the bytes are not the promised ones, expected ${
+    `${client.purpose(name)}: the bytes don't match the hub's hash, expected ${
       info.size ?? "?"
     } bytes with hash ${info.etag}, got ${size} with ${hash}`,
   );

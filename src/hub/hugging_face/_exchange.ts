@@ -93,7 +93,7 @@ async function* chunksOf(
     const { done, value } = await watch(request, gate, { longest: left, silent }, () => reader.read());
     if (done) return;
     arrived += value.byteLength;
-    // The time that the reader of the bytes takes between two waits is not the server's.
+    // The time that the reader of the bytes spends between two waits isn't the server's.
     left = Math.max(1, left - (performance.now() - start));
     if (arrived >= LEAST) [left, arrived] = [longestSilence, 0];
     yield value;

@@ -1,6 +1,6 @@
 import { HubError } from "../errors.ts";
 
-/** What the hub says of a file before it sends it. */
+/** A file's hash and size, which the hub states before it sends the file. */
 export interface FileInfo {
   /** SHA-256 of the content (64 hex digits) for a large file, SHA-1 of its git blob (40) for another. */
   readonly etag: string;
@@ -35,9 +35,9 @@ export class FileHeaders {
   }
 
   /**
-   * What was found.
+   * The hash, size and commit that were found.
    *
-   * @throws {HubError} `server` where it is not what a hub says of a file at this commit.
+   * @throws {HubError} `server` if a hub would not answer so for a file at this commit.
    */
   read(purpose: string, commit: string): FileInfo {
     const etag = this.#linkedEtag ?? this.#etag;
@@ -45,9 +45,9 @@ export class FileHeaders {
       return { etag, size: this.#linkedSize ?? this.#length };
     }
     throw new HubError(
-      `${purpose}: the answer is not a hub's, expected X-Repo-Commit ${commit} and a hash as ETag, got ${
+      `${purpose}: the answer isn't from a hub: expected X-Repo-Commit ${commit} and a hash as ETag, got ${
         this.#commit ?? "none"
-      } and ${etag ?? "none"}; check HF_ENDPOINT and what stands between`,
+      } and ${etag ?? "none"}; check HF_ENDPOINT and any proxy in between`,
       "server",
     );
   }

@@ -43,7 +43,7 @@ export async function follow<T>(
       },
     );
     if (outcome.found !== undefined) return outcome.found.value;
-    if (outcome.next === undefined) throw new Error(`${request.purpose}: nothing was made of the answer`);
+    if (outcome.next === undefined) throw new Error(`${request.purpose}: the answer was not used`);
     url = outcome.next;
   }
   throw new HubError(

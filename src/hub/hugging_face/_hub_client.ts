@@ -213,7 +213,7 @@ function readListing(purpose: string, text: string, quote: (words: string) => st
   try {
     answer = JSON.parse(text);
   } catch {
-    // Told below, with the same words as for JSON of another shape.
+    // Reported below, in the same words as JSON of another shape.
   }
   const files = Array.isArray(answer?.siblings) ? answer.siblings : [];
   const names = files.map((file: { rfilename?: unknown } | null) => file?.rfilename);
@@ -222,7 +222,7 @@ function readListing(purpose: string, text: string, quote: (words: string) => st
     return { commit: answer.sha, names: new Set(names as string[]) };
   }
   throw new HubError(
-    `${purpose}: the answer is not a hub's, it should have sha and siblings, got ${
+    `${purpose}: the answer isn't from a hub: it should have sha and siblings, got ${
       quote(text)
     }; check HF_ENDPOINT`,
     "server",

@@ -54,9 +54,9 @@ export async function openHubModel(
 
 interface Pinned {
   readonly commit: string;
-  /** What the commit was found by. */
+  /** The revision that the commit was found by. */
   readonly revision: string;
-  /** All files, where the hub has told. */
+  /** All files, if the hub has listed them. */
   readonly names?: ReadonlySet<string>;
   readonly cache: RepoCache;
   readonly client: HubClient;
@@ -98,7 +98,7 @@ class HubModel implements LocatedFiles {
     if (path === undefined) {
       path = withHubCacheErrors(this.#options.settings, () => this.#locate(name));
       this.#paths.set(name, path);
-      // What failed may be asked for again.
+      // A failed file may be asked for again.
       path.catch(() => this.#paths.delete(name));
     }
     return path;
@@ -155,7 +155,7 @@ class HubModel implements LocatedFiles {
   #damaged(name: string, path: string): CorruptFileError {
     return new CorruptFileError(
       `Cannot read ${name} of ${this.source}: the bytes of ${path} are not those that the hub has; unset ` +
-        "HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again",
+        "HF_HUB_OFFLINE to download the file again, or remove it and copy it here again",
     );
   }
 
@@ -171,7 +171,7 @@ class HubModel implements LocatedFiles {
   }
 }
 
-/** A cache that may only be read, shared between users, serves what it has; the notes are for speed. */
+/** A read-only cache, shared between users, still serves its files; the notes only save time. */
 async function ifWritable(note: () => Promise<void>): Promise<void> {
   try {
     await note();

@@ -3,7 +3,7 @@ import type { HubError } from "../errors.ts";
 
 /** How long a client tries. All times are milliseconds. */
 export interface Patience {
-  /** Failures in a row, counted anew from each advance, after which the last one counts. */
+  /** Failures in a row, counted again after each advance, after which the last one counts. */
   readonly attempts: number;
   /** Wait before the second attempt; it doubles from there. */
   readonly firstWait: number;

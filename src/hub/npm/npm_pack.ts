@@ -15,7 +15,7 @@ import { redact } from "../redact.ts";
 export interface NpmPackOptions {
   /** The npm to run, a program and its first arguments; by default the one that started this process, or `npm`. */
   npmCommand?: readonly string[];
-  /** Told the bytes that have arrived so far, ten times a second. */
+  /** Called ten times a second with the number of bytes that have arrived. */
   onBytes?: (bytes: number) => void;
   /** Ends npm and rejects with its reason. */
   signal?: AbortSignal;
@@ -94,7 +94,7 @@ export async function npmPack(
 /** Gives the start of npm's report, which goes on with a list of all files. */
 async function runNpm(spec: string, paths: readonly string[], options: NpmPackOptions): Promise<string> {
   const [program, ...first] = options.npmCommand ?? defaultNpmCommand();
-  // Two quick retries: somebody offline should not wait a minute to be told so.
+  // Two quick retries: a user who is offline should not wait a minute for the message.
   const quick = ["--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=3000"];
   const rest = [
     "pack",
@@ -192,7 +192,7 @@ async function reportGrowth(
   let bytes = 0;
   while (!done.aborted) {
     await delay(100);
-    // A file that npm is writing anew or moving is short or gone for a moment.
+    // A file that npm is rewriting or moving is short or missing for a moment.
     bytes = Math.max(bytes, await folderSize(folder));
     if (bytes > LARGEST_NPM_PACKAGE) {
       throw new PackageUnavailableError(

@@ -18,7 +18,8 @@ test("splitLines() reads what shells and editors write, and refuses what isn't t
   const cafe = Uint8Array.from([0x61, 0x0a, 0x63, 0x61, 0x66, 0xe9, 0x0a]);
   assert.throws(() => splitLines(cafe), {
     name: "CorruptFileError",
-    message: /^Cannot read line 2 of the standard input: 0xe9 .* isn't UTF-8; set encoding to what it is/,
+    message:
+      /^Cannot read line 2 of the standard input: 0xe9 .* isn't UTF-8; set encoding to that of the file/,
   });
   assert.deepEqual(splitLines(cafe, "windows-1252"), ["a", "café"]);
   assert.throws(() => splitLines(Uint8Array.from([0x1f, 0x8b, 8])), /it is compressed by gzip; unpack it/);

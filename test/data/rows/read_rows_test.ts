@@ -219,7 +219,7 @@ describe("readRows()", () => {
     assert.deepEqual((await readRows(path, { format: "jsonl" })).rows, [{ a: 1 }]);
     await assert.rejects(readRows(path), {
       name: "RangeError",
-      message: /name the format, one of jsonl, json, csv/,
+      message: /set format to one of jsonl, json, csv/,
     });
     await assert.rejects(readRows(path, { format: "xml" as "csv" }), {
       name: "RangeError",

@@ -231,7 +231,7 @@ for (
     [
       "altered bytes",
       { alter: true },
-      /not the promised ones, expected 300007 bytes with hash [0-9a-f]{64}, got/,
+      /don't match the hub's hash, expected 300007 bytes with hash [0-9a-f]{64}, got/,
     ],
     ["too few bytes", { length: 299_000 }, /127.* announces 299000 bytes, the hub says 300007/],
     ["too many bytes", { length: 301_000 }, /announces 301000 bytes, the hub says 300007/],
@@ -300,7 +300,7 @@ test("path() checks a small file by the hash of its git blob", async (t) => {
   await assert.rejects(read(bench, "config.json"), {
     name: "CorruptFileError",
     message:
-      /config\.json of hf:owner\/name: the bytes are not the promised ones.* with hash [0-9a-f]{40}, got/,
+      /config\.json of hf:owner\/name: the bytes don't match the hub's hash.* with hash [0-9a-f]{40}, got/,
   });
   assert.deepEqual(await bench.contents(), []);
 });

@@ -44,15 +44,15 @@ const REFUSALS: [name: string, wrong: Misbehaviour, reason: HubErrorReason, mess
     "unauthorized",
     /is gated/,
   ],
-  ["404", { status: 404 }, "not-found", /knows no such model \(404\); check the name; if it is private/],
+  ["404", { status: 404 }, "not-found", /has no such model \(404\); check the name; if it is private/],
   ["400", { status: 400 }, "server", /answers 400; check HF_ENDPOINT/],
-  ["a page of something else", { text: "<html>" }, "server", /the answer is not a hub's.*got "<html>"/],
-  ["JSON of something else", { text: '{"sha":"main","siblings":[]}' }, "server", /is not a hub's/],
+  ["a page of something else", { text: "<html>" }, "server", /the answer isn.t from a hub.*got "<html>"/],
+  ["JSON of something else", { text: '{"sha":"main","siblings":[]}' }, "server", /isn't from a hub/],
   [
     "a list with a hole",
     { text: `{"sha":"${NEW}","siblings":[{"rfilename":"a"},null]}` },
     "server",
-    /is not a hub's/,
+    /isn't from a hub/,
   ],
   [
     "a redirect to a file",
@@ -81,7 +81,7 @@ test("openModelFiles() tells a missing model, revision and file apart", async (t
   const { options } = await makeBench(t);
   await assert.rejects(
     openModelFiles("hf:owner/other", options),
-    expectError("not-found", /Cannot open hf:owner\/other@main: .* knows no such model \(401: "Invalid user/),
+    expectError("not-found", /Cannot open hf:owner\/other@main: .* has no such model \(401: "Invalid user/),
   );
   await assert.rejects(
     openModelFiles(`hf:${REPO}@v9`, options),
@@ -301,7 +301,10 @@ test("path() accepts no answer that lacks what a hub says of a file", async (t) 
     const model = await openModelFiles(`hf:${REPO}`, options);
     await assert.rejects(
       model.path("model.safetensors"),
-      expectError("server", /the answer is not a hub's, expected X-Repo-Commit 0+b and a hash as ETag, got /),
+      expectError(
+        "server",
+        /the answer isn't from a hub: expected X-Repo-Commit 0+b and a hash as ETag, got /,
+      ),
     );
     await assert.rejects(contents(), { code: "ENOENT" });
   }

@@ -173,7 +173,7 @@ test("path() notices a damaged blob and fetches it anew; offline it names it", a
       assert.equal(
         error.message,
         `Cannot read ${name} of hf:${REPO}@${NEW}: the bytes of ${place} are not those that the hub has; unset ` +
-          "HF_HUB_OFFLINE to download the file anew, or remove it and copy it here again",
+          "HF_HUB_OFFLINE to download the file again, or remove it and copy it here again",
       );
       return true;
     });

@@ -68,7 +68,7 @@ test("readHubSettings() reads the token from the environment or its file", async
   assert.equal(await token({ HF_TOKEN_PATH: join(home, "other", "none") }), undefined);
   await assert.rejects(token({ HF_TOKEN: "hf secret" }), (error) => {
     assert.ok(error instanceof Error);
-    assert.equal(error.message, "Cannot use the token in HF_TOKEN: it has characters that no token has");
+    assert.equal(error.message, "Cannot use the token in HF_TOKEN: it has characters that no token contains");
     return true;
   });
 });

@@ -153,7 +153,7 @@ for (const mode of ["alter", "mute", "truncate"]) {
       assert.ok(error instanceof CorruptFileError);
       assert.match(
         error.message,
-        /Cannot use @some\/package@1\.0\.0: the tarball is not what npm reports, expected/,
+        /Cannot use @some\/package@1\.0\.0: the tarball doesn't match npm's checksum, expected/,
       );
       return true;
     });

@@ -33,7 +33,7 @@ function note(oddity: { count: number; line: number }, line: number): void {
 
 /**
  * Splits text into records and their values, as pandas' `read_csv` does: quotation marks enclose a value that begins with
- * one, and are text elsewhere; two of them in such a value are one of its text; blank lines are passed over, and so are byte order
+ * one, and are text elsewhere; two of them in such a value are one of its text; blank lines are skipped, and so are byte order
  * marks in front of a record, which are left where files were joined.
  */
 export class CsvTokenizer {

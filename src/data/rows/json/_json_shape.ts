@@ -5,7 +5,7 @@ import { isObject } from "./is_object.ts";
 export interface RowsOfDocumentOptions {
   /** The columns that are looked for; unknown by default. */
   readonly columns?: readonly string[] | undefined;
-  /** Told which part of the document has the rows, where one may ask. */
+  /** Called with the part of the document that has the rows, where that isn't obvious. */
   readonly onNotice: (message: string) => void;
 }
 
@@ -14,7 +14,7 @@ export interface RowsOfDocumentOptions {
  * with one list of objects under another name; columns, as lists or as pandas' `to_json()` writes them by default; pandas' `split`
  * and `index`; an article or a paragraph of SQuAD; or one row alone.
  *
- * @throws {Error} saying what was expected and what is there.
+ * @throws {Error} saying what was expected and what was found.
  */
 export function rowsOfDocument(root: unknown, options: RowsOfDocumentOptions): readonly unknown[] {
   if (Array.isArray(root)) return root;

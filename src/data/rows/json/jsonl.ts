@@ -5,7 +5,7 @@ import { isObject } from "./is_object.ts";
 import { parseJsonAt } from "./_parse_json.ts";
 import { readLines } from "../text/read_text.ts";
 
-/** One JSON object a line; blank lines are passed over. */
+/** One JSON object a line; blank lines are skipped. */
 export const readJsonlInto: ReadInto = async (path, rows, options) => {
   rows.beginFile(path, { unit: "line" });
   let isFirst = true;

@@ -8,13 +8,13 @@ const MARKS: readonly (readonly [encoding: string, bytes: readonly number[]])[] 
   ["utf-16be", [0xfe, 0xff]],
 ];
 
-/** First bytes of files that aren't text, and what to do about them. */
+/** The first bytes of files that aren't text, and advice for each. */
 const OTHERS: readonly (readonly [advice: string, bytes: readonly number[]])[] = [
   ["it is compressed by gzip; unpack it", [0x1f, 0x8b]],
   ["it is compressed by zstd; unpack it", [0x28, 0xb5, 0x2f, 0xfd]],
   ["it is a ZIP archive or an Excel workbook; unpack it, or save it as CSV", [0x50, 0x4b, 0x03, 0x04]],
   ["it is an old Excel workbook; save it as CSV", [0xd0, 0xcf, 0x11, 0xe0]],
-  ["it is of the format parquet", [0x50, 0x41, 0x52, 0x31]],
+  ["it is a Parquet file", [0x50, 0x41, 0x52, 0x31]],
   [
     "it is a pointer of Git LFS; run git lfs pull in its folder",
     [..."version https://git-lfs"].map((letter) => letter.charCodeAt(0)),
@@ -38,7 +38,7 @@ export class FileDecoder {
   }
 
   /**
-   * The text of the next piece; without one, of what is left.
+   * The text of the next piece; without one, of the remaining bytes.
    *
    * @throws {CorruptFileError} naming line and byte.
    */
@@ -100,8 +100,8 @@ export class FileDecoder {
     const line = 1 + (ends.feeds || ends.returns);
     const byte = bytes[start]!.toString(16).padStart(2, "0");
     const advice = encoding === "utf-8"
-      ? 'set encoding to what it is, such as "windows-1252" (Excel in Western Europe), or save it as UTF-8'
-      : "set encoding to what it is";
+      ? 'set encoding to that of the file, such as "windows-1252" (Excel in Western Europe), or save it as UTF-8'
+      : "set encoding to that of the file";
     return new CorruptFileError(
       `Cannot read line ${line} of ${this.#path}: 0x${byte} at byte offset ${
         this.#bytes - before.length + start

@@ -32,7 +32,7 @@ export async function* readText(path: string, options: ReadTextOptions): AsyncGe
   for await (const chunk of createReadStream(path, { signal }) as AsyncIterable<Uint8Array>) {
     yield decoder.decode(chunk);
     bytes += chunk.length;
-    // What stat() says isn't true of a file that grows, nor of what isn't a plain file.
+    // stat() is wrong for a file that grows, and for anything but a plain file.
     checkSize(path, bytes, maxBytes);
   }
   yield decoder.decode();
@@ -65,7 +65,7 @@ export async function readWholeText(
 
 /**
  * The lines of a file, numbered from 1; only LF and CR LF end a line. Byte order marks at the beginning of a line, which are left
- * where files were joined, are passed over.
+ * where files were joined, are skipped.
  */
 export async function* readLines(
   path: string,

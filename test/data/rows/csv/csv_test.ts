@@ -182,7 +182,7 @@ test("readRows() says what a file is that isn't text", async () => {
     Uint8Array.from(zip),
     "Cannot read d.csv as text: it is a ZIP archive or an Excel workbook; unpack it, or save it as CSV",
   );
-  await refuses("PAR1 and more", "Cannot read d.csv as text: it is of the format parquet");
+  await refuses("PAR1 and more", "Cannot read d.csv as text: it is a Parquet file");
   const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
   await refuses(
     pointer,
@@ -196,7 +196,7 @@ test("readRows() says what a file is that isn't text", async () => {
 
 test("readRows() names line and byte of what isn't in the encoding, as Python's decoder does", async () => {
   const advice =
-    'set encoding to what it is, such as "windows-1252" (Excel in Western Europe), or save it as UTF-8';
+    'set encoding to that of the file, such as "windows-1252" (Excel in Western Europe), or save it as UTF-8';
   // Python: 'utf-8' codec can't decode byte 0xe9 in position 16.
   await refuses(
     Buffer.from("text,label\nb,caf\xe9 x\n", "latin1"),
