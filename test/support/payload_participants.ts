@@ -1,9 +1,8 @@
-import { Tensor, tensor } from "../../src/engine/mod.ts";
+import { tensor } from "../../src/engine/mod.ts";
 import {
   type Codec,
   f32Codec,
   type Finished,
-  type HostTensor,
   type Method,
   type Participants,
   receiveUpload,
@@ -11,7 +10,7 @@ import {
   trainClient,
   type TrainClientOptions,
 } from "../../src/fl/mod.ts";
-import { downloadOf } from "../../src/fl/client/download.ts";
+import { readDownload } from "../../src/fl/client/download.ts";
 import { Held } from "../../src/fl/held.ts";
 import { pick, withParameters } from "../../src/fl/tensors.ts";
 import type { TokenColumns } from "../../src/models/mod.ts";
@@ -47,13 +46,7 @@ export class PayloadParticipants implements Participants {
     // In any order: the last first.
     for (const client of [...clients].reverse()) {
       const { id } = client;
-      const download = new Map<string, HostTensor>();
-      for (const [name, value] of downloadOf(model, plan, client)) {
-        download.set(
-          name,
-          value instanceof Tensor ? { shape: value.shape, data: await value.floats() } : value,
-        );
-      }
+      const download = await readDownload(model, plan, client);
       const payload = f32Codec.encode(download);
       const before = this.#models.get(id) ?? (await method.init(pretrained, { seed, numClients: 1 })).model;
       const result = await trainClient(before, ownPlan, {

@@ -11,12 +11,13 @@ import { readSafetensors } from "../../models/weights/safetensors.ts";
 import { Held } from "../held.ts";
 import type { Client, Method, RoundPlan } from "../method.ts";
 import type { Stage } from "../privacy/stage.ts";
-import { type HostTensor, type HostTensors, type Tensors, toHost, withParameters } from "../tensors.ts";
+import { type HostTensor, type HostTensors, pick, type Tensors, toHost, withParameters } from "../tensors.ts";
 import type { Codec } from "../transport/codec.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { fitTo } from "../transport/fit.ts";
 import { decodePayload } from "../transport/payload.ts";
 import { changesOf, lostBySending, uploadKey } from "../transport/send.ts";
+import { leadingRank } from "./start_of_rank.ts";
 import { trainLocally } from "./train_locally.ts";
 
 /** Options of {@linkcode trainClient}. */
@@ -82,8 +83,8 @@ export async function trainClient(
     [planBatches(rows, { work, batchSize, seed, round, client: client.id })],
     batchSize,
   );
-  const { start: _, ...own } = plan;
-  const local = await trainLocally(withParameters(model, received), { ...own, sent }, {
+  const global = withParameters(model, received);
+  const local = await trainLocally(global, { ...ownPlan(global, plan), sent }, {
     ...options,
     clients: [client],
     kept: [kept],
@@ -104,6 +105,13 @@ export async function trainClient(
     received: held.release(received),
     loss: loss!,
   };
+}
+
+/** The plan of a client that has its own start already, filled up with zeros beyond its rank or drawn beyond it. */
+function ownPlan(global: TaskModel, { start: _, ...plan }: RoundPlan): RoundPlan {
+  const { ranks, trained, shared = trained } = plan;
+  if (ranks === undefined) return plan;
+  return { ...plan, start: leadingRank(pick(new Map(global.namedParameters()), shared), ranks) };
 }
 
 /** What a payload makes of the client's global parameters, and what was sent beside. */

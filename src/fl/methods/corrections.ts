@@ -37,9 +37,9 @@ export interface CorrectingOptions extends AdapterOptions {
   /** Averages what is trained. */
   readonly inner: Method<Averaged>;
   /** What else the plan of a round says. */
-  plan?(global: Tensors): Partial<RoundPlan>;
+  plan?(values: Tensors): Partial<RoundPlan>;
   /** What is added to a layer's frozen weight, as a product of k terms; the clients in their order, however they were grouped. */
-  correct(layer: string, global: Tensors, each: readonly Uploads[]): LowRankProduct;
+  correct(layer: string, values: Tensors, each: readonly Uploads[]): LowRankProduct;
   /** The factors that clients begin a round with, from the second on; by default the means. Both sides can tell them. */
   renew?(
     weight: Tensor,

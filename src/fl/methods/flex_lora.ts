@@ -7,7 +7,7 @@ import { clientProducts } from "./client_products.ts";
 import { defineMethod } from "./define_method.ts";
 import { layersOf, lowRankAveraging } from "./low_rank.ts";
 import { globalOptions, mixedRankOptions, type MixedRanks, mixedRanks } from "./mixed_ranks.ts";
-import { leadingRank } from "./start_of_rank.ts";
+import { leadingRank } from "../client/start_of_rank.ts";
 
 /**
  * FlexLoRA (Bai et al., arXiv 2402.11505): the server takes the exact mean Σ p_k·s_k·B_k·A_k apart by an SVD that never forms it; a
@@ -27,8 +27,8 @@ export const flexLora = defineMethod({
       ...inner,
       sees: "each",
       plan(state, round) {
-        const plan = inner.plan(state, round);
-        if (given.ranks === undefined) return plan;
+        const { download, ...plan } = inner.plan(state, round);
+        if (given.ranks === undefined) return { ...plan, ...(download && { download }) };
         // B begins zero: the scale of A is LoRA's own then.
         const scale = (client: number) => round === 1 ? 1 : Math.sqrt(scaling / ranks.scaling(client));
         return { ...plan, ranks, start: leadingRank(state.global, ranks, scale) };

@@ -4,7 +4,7 @@ import { correcting } from "./corrections.ts";
 import { defineMethod } from "./define_method.ts";
 import { lowRankAveraging } from "./low_rank.ts";
 import { globalOptions, mixedRankOptions, mixedRanks } from "./mixed_ranks.ts";
-import { leadingRank } from "./start_of_rank.ts";
+import { leadingRank } from "../client/start_of_rank.ts";
 
 /**
  * FLoRA (Wang et al., arXiv 2409.05976): the clients' factors are stacked, whose product is exactly Σ p_k·s_k·B_k·A_k, and merged into the

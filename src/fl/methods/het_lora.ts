@@ -7,7 +7,7 @@ import { take, type Tensors } from "../tensors.ts";
 import { defineMethod } from "./define_method.ts";
 import { layersOf, lowRankAveraging } from "./low_rank.ts";
 import { globalOptions, mixedRankOptions, mixedRanks } from "./mixed_ranks.ts";
-import { leadingRank } from "./start_of_rank.ts";
+import { leadingRank } from "../client/start_of_rank.ts";
 
 /**
  * HetLoRA (Cho et al., arXiv 2401.06432), without its pruning of ranks: a client gets the leading rows of A and columns of B of its own
@@ -29,7 +29,7 @@ export const hetLora = defineMethod({
       ...inner,
       sees: "each",
       plan(state, round) {
-        const plan = inner.plan(state, round);
+        const { download, ...plan } = inner.plan(state, round);
         return given.ranks === undefined ? plan : { ...plan, ranks, start: leadingRank(state.global, ranks) };
       },
       async apply(state, { values, each }) {

@@ -7,7 +7,7 @@ import {
   rowsOf,
   type TaskSet,
 } from "../../tasks/mod.ts";
-import { downloadOf } from "../client/download.ts";
+import { downloadShapes } from "../client/download.ts";
 import { trainClients } from "../client/train_clients.ts";
 import type { Client } from "../method.ts";
 import type { Finished, Participants, RoundWork } from "../participants.ts";
@@ -94,7 +94,7 @@ export class BlockParticipants implements Participants {
     return {
       clients,
       ...trained,
-      bytesDown: clients.map((client) => bytesOf(shapesOf(downloadOf(model, plan, client)))),
+      bytesDown: clients.map((client) => bytesOf(downloadShapes(model, plan, client))),
     };
   }
 
