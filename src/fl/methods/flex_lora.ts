@@ -27,11 +27,12 @@ export const flexLora = defineMethod({
       ...inner,
       sees: "each",
       plan(state, round) {
-        const { download, ...plan } = inner.plan(state, round);
-        if (given.ranks === undefined) return { ...plan, ...(download && { download }) };
+        const plan = inner.plan(state, round);
+        if (given.ranks === undefined) return plan;
+        const { trained } = plan;
         // B begins zero: the scale of A is LoRA's own then.
         const scale = (client: number) => round === 1 ? 1 : Math.sqrt(scaling / ranks.scaling(client));
-        return { ...plan, ranks, start: leadingRank(state.global, ranks, scale) };
+        return { trained, ranks, start: leadingRank(state.global, ranks, scale) };
       },
       async apply(state, { values, each }) {
         using held = new Held();

@@ -29,8 +29,10 @@ export const hetLora = defineMethod({
       ...inner,
       sees: "each",
       plan(state, round) {
-        const { download, ...plan } = inner.plan(state, round);
-        return given.ranks === undefined ? plan : { ...plan, ranks, start: leadingRank(state.global, ranks) };
+        const plan = inner.plan(state, round);
+        if (given.ranks === undefined) return plan;
+        const { trained } = plan;
+        return { trained, ranks, start: leadingRank(state.global, ranks) };
       },
       async apply(state, { values, each }) {
         using held = new Held();
