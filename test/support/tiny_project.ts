@@ -28,11 +28,16 @@ export const tinyBert = {
 export async function tinyProject(t: TestContext, config: object = tinyBert): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "federa-cli-"));
   t.after(() => rm(folder, { recursive: true, force: true }));
+  await writeTinyProject(folder, config);
+  return folder;
+}
+
+/** Writes a tiny checkpoint, examples and `config.json` for them into a folder. */
+export async function writeTinyProject(folder: string, config: object): Promise<void> {
   const lines = (rows: readonly object[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join("");
   await writeTinyCheckpoint(join(folder, "bert"), { seed: 1 });
   await writeFile(join(folder, "train.jsonl"), lines(tinyExamples));
   await writeFile(join(folder, "test.jsonl"), lines(tinyExamples.slice(0, 4)));
   await writeFile(join(folder, "unknown.jsonl"), lines([{ text: "?", label: "phishing" }]));
   await writeFile(join(folder, "config.json"), JSON.stringify({ output: join(folder, "runs"), ...config }));
-  return folder;
 }

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { contentHash } from "../../../src/experiment/checkpoint/content_hash.ts";
 import { readConfig } from "../../../src/experiment/config/parse_config.ts";
 import type { Reporter } from "../../../src/experiment/report/reporter.ts";
 import { prepare } from "../../../src/experiment/run/prepare.ts";
@@ -13,8 +12,8 @@ import {
   type RunExperimentOptions,
   type RunResults,
 } from "../../../src/experiment/run/run_experiment.ts";
-import { readHistory } from "../../../src/fl/history.ts";
 import { testGpu } from "../../engine/harness.ts";
+import { resultsIn } from "../../support/run_results.ts";
 import { tinyBert, tinyProject } from "../../support/tiny_project.ts";
 
 const gpu = await testGpu();
@@ -57,39 +56,6 @@ function endedAt(isLast: (type: string, round: number) => boolean, run = 1): Par
       if (number === run && isLast(event.type, round)) controller.abort(new Error("Enough"));
     },
   };
-}
-
-/** All that must be equal in a folder: adapters, checkpoints but for nothing, reports but for time. */
-async function resultsIn(folder: string) {
-  const names = (await readdir(folder, { recursive: true })).sort();
-  const strip = (_: string, value: unknown) =>
-    typeof value === "object" && value !== null && "training" in value ? null : value;
-  return Object.fromEntries(
-    await Promise.all(
-      names.filter((name) => /\.(json|jsonl|safetensors)$/.test(name)).map(async (name) => {
-        const path = join(folder, name);
-        if (name.endsWith(".safetensors")) return [name, contentHash(new Uint8Array(await readFile(path)))];
-        if (name.endsWith("summary.json")) {
-          return [
-            name,
-            JSON.parse(await readFile(path, "utf8"), (key, value) => key === "seconds" ? 0 : value),
-          ];
-        }
-        if (name.endsWith("history.jsonl")) {
-          const { records } = await readHistory(path);
-          const kept = records.filter(({ type }) => type !== "resumed" && type !== "interrupted");
-          return [
-            name,
-            JSON.parse(
-              JSON.stringify(kept, strip),
-              (key, value) => key === "seconds" || key === "liveBytes" || key === "memory" ? 0 : value,
-            ),
-          ];
-        }
-        return [name, await readFile(path, "utf8")];
-      }),
-    ),
-  ) as Record<string, unknown>;
 }
 
 /** A project, and what a run of it that never stops leaves. */
