@@ -37,6 +37,9 @@ export function printMethod(
       case "resumed":
         reporter.line(`\n${title}: goes on after round ${event.round}`);
         break;
+      case "stopped":
+        reporter.line(`  stopped after round ${event.round}: ${event.reason}`);
+        break;
       case "progress":
         progress.show(event, reporter);
         break;

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { cut } from "../data/text/excerpt.ts";
-import { FederaError } from "../engine/mod.ts";
+import { FederaError, type Gpu } from "../engine/mod.ts";
 import type { Config } from "../experiment/config/config.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { openTunedGpu } from "../experiment/gpu/open_tuned_gpu.ts";
@@ -33,10 +33,11 @@ import { resultsTable } from "./results_table.ts";
  * @throws the reason of the signal, once it is aborted.
  */
 export async function run(given: Config, options: LoadOptions): Promise<string> {
-  using gpu = await openTunedGpu(options.reporter);
+  using devices = new Devices(options);
+  const gpu = await devices.open();
   const folder = await createRunFolder(given);
   const preparation = await prepareOrRemove(folder, () => prepare(given, gpu, options));
-  await runMethods(preparation, { ...options, folder });
+  await runMethods(preparation, { ...options, folder, reopen: () => devices.reopen(given) });
   return folder;
 }
 
@@ -51,8 +52,32 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
 export async function resume(folder: string, options: LoadOptions): Promise<void> {
   const config = await readRunConfig(folder);
   await removeTemporaries(folder);
-  using gpu = await openTunedGpu(options.reporter);
-  await runMethods(await prepare(config, gpu, options), { ...options, folder, resume: true });
+  using devices = new Devices(options);
+  const preparation = await prepare(config, await devices.open(), options);
+  await runMethods(preparation, { ...options, folder, resume: true, reopen: () => devices.reopen(config) });
+}
+
+/** The device of a run, or the one that has taken its place. */
+class Devices {
+  readonly #options: LoadOptions;
+  #gpu: Gpu | undefined;
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+  }
+
+  async open(): Promise<Gpu> {
+    this.#gpu?.close();
+    return this.#gpu = await openTunedGpu(this.#options.reporter);
+  }
+
+  async reopen(config: Config): Promise<Preparation> {
+    return await prepare(config, await this.open(), this.#options);
+  }
+
+  [Symbol.dispose](): void {
+    this.#gpu?.close();
+  }
 }
 
 /** Runs the methods and prints what they do and come to. */

@@ -79,6 +79,9 @@ function decisive(config: Config): object {
     evaluateOn: _evaluateOn,
     measures: _measures,
     target: _target,
+    stopEarly: _stopEarly,
+    keepBest: _keepBest,
+    maxDeviceLosses: _maxDeviceLosses,
     model: { source: _source, ...model },
     ...rest
   } = config;

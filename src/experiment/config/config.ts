@@ -125,13 +125,39 @@ export const configSchema = z.strictObject({
     metric: z.string().min(1).optional(),
     value: z.number().gt(-1).max(1),
   }).optional(),
+  /**
+   * Ends a method before its last round: once the target is reached, or after so many rounds without a better score of the target's
+   * metric, by default the task's first.
+   */
+  stopEarly: z.strictObject({
+    atTarget: z.boolean().default(false),
+    patience: count.optional(),
+  }).refine(
+    ({ atTarget, patience }) => atTarget || patience !== undefined,
+    "expected atTarget: true or patience, or both",
+  ).optional(),
+  /** Also keeps the model of the round with the best score, in the folder `best` of its method. */
+  keepBest: z.boolean().default(false),
+  /** How often a run may go on by itself on a new device after it has lost one. */
+  maxDeviceLosses: z.int().min(0).max(1000).default(3),
   /** Folder that gets a folder for each run, relative to the working directory. */
   output: path.default("runs"),
-}).superRefine(({ task, data, partition, model, schedule, rounds, seed, draws, seeds }, context) => {
+}).superRefine((config, context) => {
+  const { task, data, partition, model, schedule, rounds, seed, draws, seeds } = config;
   const refuse = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: path.split("."), message });
   if (schedule.kind !== "constant" && schedule.warmupRounds > rounds) {
     refuse("schedule.warmupRounds", `expected at most rounds (${rounds}), got ${schedule.warmupRounds}`);
+  }
+  const { stopEarly, keepBest, evaluateEvery, target } = config;
+  if (stopEarly?.atTarget && target === undefined) {
+    refuse("stopEarly.atTarget", "expected a target, got none: add target");
+  }
+  if ((stopEarly !== undefined || keepBest) && evaluateEvery === 0) {
+    refuse(
+      "evaluateEvery",
+      "expected at least 1, as stopEarly and keepBest go by the scores of rounds, got 0",
+    );
   }
   for (const [name, given] of Object.entries({ draws, seeds })) {
     if (typeof given === "number" && seed > Number.MAX_SAFE_INTEGER - (given - 1)) {

@@ -32,7 +32,9 @@ export interface Preparation {
   /** What each client trains on and is tested on, by the seed of the draw. */
   readonly draws: ReadonlyMap<number, Draw>;
   /** The score that counts as reached. */
-  readonly target: { readonly metric: string; readonly value: number } | undefined;
+  readonly target:
+    | { readonly metric: string; readonly value: number; readonly lowerIsBetter?: boolean }
+    | undefined;
 }
 
 /**
@@ -153,9 +155,14 @@ function checkLength({ maxLength }: Config, source: string, { maxTokens }: Backb
   );
 }
 
-function targetOf({ target }: Config, { metrics, kind }: Task): Preparation["target"] {
+function targetOf(
+  { target }: Config,
+  { metrics, kind, lowerIsBetter = [] }: Task,
+): Preparation["target"] {
   if (target === undefined) return undefined;
   const { metric = metrics[0]!, value } = target;
-  if (metrics.includes(metric)) return { metric, value };
+  if (metrics.includes(metric)) {
+    return { metric, value, ...(lowerIsBetter.includes(metric) && { lowerIsBetter: true }) };
+  }
   throw new ConfigError(`Cannot use target.metric for ${kind}: ${describeChoice(metrics, metric)}`);
 }

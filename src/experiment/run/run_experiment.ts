@@ -1,15 +1,16 @@
 import { join } from "node:path";
 import { makeFolder, WriteError, writeFileAtomic } from "../../data/mod.ts";
-import { DeviceLostError } from "../../engine/mod.ts";
+import { DeviceLostError, FederaError } from "../../engine/mod.ts";
 import { identityOf } from "../checkpoint/identity.ts";
 import type { Past } from "../checkpoint/past.ts";
 import { readPasts, type RunSlot, runSlots } from "../checkpoint/run_slots.ts";
-import { type Config, type MethodConfig, methodLabel } from "../config/config.ts";
+import { type MethodConfig, methodLabel } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { type Experiment, openExperiment } from "./experiment.ts";
 import type { Preparation } from "./prepare.ts";
 import { type Replicate, replicatesOf } from "./replicate.ts";
-import { type MethodEvent, runMethod } from "./run_method.ts";
+import { type MethodEvent, runMethod, type RunMethodOptions } from "./run_method.ts";
+import { stopReason } from "./stop_early.ts";
 import { compareRuns, type ScoreStatistics } from "./compare_runs.ts";
 import { type Baseline, majorityBaseline, type MethodSummary, summarize } from "./summary.ts";
 
@@ -30,6 +31,11 @@ export interface RunExperimentOptions extends LoadOptions {
    * The results are those of a run that never stopped.
    */
   readonly resume?: boolean | undefined;
+  /**
+   * Prepares the same configuration on another device, after the last one was lost: then the run goes on from its last round, up to
+   * `maxDeviceLosses` times. Without it, it ends.
+   */
+  readonly reopen?: (() => Promise<Preparation>) | undefined;
   /** Called for each run that was finished before, instead of `onStart` and `onEnd`. */
   readonly onKept?: ((summary: MethodSummary) => void) | undefined;
   /** Called before each run; what it returns is called with the run's events. */
@@ -72,7 +78,7 @@ export async function runExperiment(
   preparation: Preparation,
   options: RunExperimentOptions,
 ): Promise<RunResults> {
-  const { folder, signal, resume = false, onStart, onKept, onEnd } = options;
+  const { folder, signal, resume = false, reopen, reporter, onStart, onKept, onEnd } = options;
   const { config } = preparation;
   const slots = runSlots(config, folder);
   const pasts = resume ? await readPasts(preparation, { folder, slots }) : new Map<RunSlot, Past>();
@@ -96,24 +102,41 @@ export async function runExperiment(
     signal?.throwIfAborted();
   };
   using bench = new Bench(preparation);
+  let losses = 0;
   for (const [i, slot] of slots.entries()) {
     const { method, replicate } = slot;
     const past = pasts.get(slot);
-    if (past !== undefined && isFinished(past, config)) {
+    if (past !== undefined && isFinished(past, preparation)) {
       const summary = summarize(method, { ...preparation, ...replicate }, past);
       onKept?.(summary);
       await record(summary);
     } else if (end !== undefined) await record(notRun(method, replicate, end));
     else {
-      const experiment = bench.open(replicate);
-      const onEvent = onStart?.(experiment, { method, number: i + 1, total: slots.length });
-      const { summary, error } = await runMethod(experiment, method, {
-        ...options,
-        folder: slot.folder,
-        identity: await identityOf(preparation, method, replicate),
-        resume,
-        onEvent,
-      });
+      const onEvent = onStart?.(bench.open(replicate), { method, number: i + 1, total: slots.length });
+      const play = async (more: Pick<RunMethodOptions, "resume" | "reason">) =>
+        await runMethod(bench.open(replicate), method, {
+          ...options,
+          folder: slot.folder,
+          identity: await identityOf(bench.preparation, method, replicate),
+          onEvent,
+          ...more,
+        });
+      let { summary, error } = await play({ resume });
+      while (error instanceof DeviceLostError && reopen !== undefined && losses < config.maxDeviceLosses) {
+        losses++;
+        const times = `${losses} of at most ${config.maxDeviceLosses}`;
+        reporter.line(
+          `  ${slot.label} lost its device (${error.message}); it goes on with another one, ${times} times`,
+        );
+        try {
+          await bench.move(reopen);
+          ({ summary, error } = await play({ resume: true, reason: error.message }));
+        } catch (failed) {
+          if (!(failed instanceof FederaError)) throw failed;
+          reporter.line(`  No other device can be used: ${failed.message}`);
+          break;
+        }
+      }
       onEnd?.(summary, error);
       if (signal?.aborted || stopsAll(error)) end = error;
       await record(summary);
@@ -124,30 +147,38 @@ export async function runExperiment(
 
 /** The experiment of the replicate whose turn it is. */
 class Bench {
-  readonly #preparation: Preparation;
+  preparation: Preparation;
   #experiment: Experiment | undefined;
 
   constructor(preparation: Preparation) {
-    this.#preparation = preparation;
+    this.preparation = preparation;
+  }
+
+  /** Takes another preparation of the same configuration, as on another device. */
+  async move(reopen: () => Promise<Preparation>): Promise<void> {
+    this[Symbol.dispose]();
+    this.preparation = await reopen();
   }
 
   open(replicate: Replicate): Experiment {
     const { draw, seed } = this.#experiment ?? {};
     if (this.#experiment === undefined || draw !== replicate.draw || seed !== replicate.seed) {
       this.#experiment?.[Symbol.dispose]();
-      this.#experiment = openExperiment(this.#preparation, replicate);
+      this.#experiment = openExperiment(this.preparation, replicate);
     }
     return this.#experiment;
   }
 
   [Symbol.dispose](): void {
     this.#experiment?.[Symbol.dispose]();
+    this.#experiment = undefined;
   }
 }
 
 /** Whether a method has nothing left to do. */
-function isFinished({ end, reports }: Past, { rounds }: Config): boolean {
-  return end === "finished" && reports.length >= rounds;
+function isFinished({ end, reports }: Past, preparation: Preparation): boolean {
+  const { rounds } = preparation.config;
+  return end === "finished" && (reports.length >= rounds || stopReason(reports, preparation) !== undefined);
 }
 
 /** Writes `summary.json`; its `methods` has an entry for each run. */

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { CorruptFileError, WriteError } from "../../data/mod.ts";
+import { CorruptFileError, makeFolder, WriteError } from "../../data/mod.ts";
 import { FederaError } from "../../engine/mod.ts";
 import { disposeOwn, HistoryWriter, type RoundReport, type SimulationEvent } from "../../fl/mod.ts";
 import { withParameters } from "../../fl/tensors.ts";
@@ -20,12 +20,23 @@ import type { LoadOptions } from "../data/load_data.ts";
 import { writeModelFolder } from "../trained/model_folder.ts";
 import { type FinishedModel, tuneFinished } from "./tune_finished.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
+import { bestRound, stopReason } from "./stop_early.ts";
 import { versions } from "./versions.ts";
+
+/** Name of the folder, in that of its method, with the model of the best round. */
+const BEST = "best";
 
 /** What a method does: the events of its simulation, and what was tuned after the last round. */
 export type MethodEvent =
   | Exclude<SimulationEvent, { type: "finished" }>
-  | { readonly type: "resumed"; /** Rounds done before. */ readonly round: number }
+  | {
+    readonly type: "resumed";
+    /** Rounds done before. */
+    readonly round: number;
+    /** What interrupted it, where that is known. */
+    readonly reason?: string;
+  }
+  | { readonly type: "stopped"; readonly round: number; readonly reason: string }
   | { readonly type: "tuned" } & NonNullable<FinishedModel["tuned"]>;
 
 /** Options of {@linkcode runMethod}. */
@@ -36,6 +47,8 @@ export interface RunMethodOptions extends LoadOptions {
   readonly identity: Identity;
   /** Goes on from the last checkpoint in the folder, if there is one. */
   readonly resume?: boolean | undefined;
+  /** What interrupted it, for its history. */
+  readonly reason?: string | undefined;
   /** Called with each event, after it is in the history. */
   readonly onEvent?: ((event: MethodEvent) => void) | undefined;
 }
@@ -58,7 +71,7 @@ export async function runMethod(
   method: MethodConfig,
   options: RunMethodOptions,
 ): Promise<MethodOutcome> {
-  const { folder, identity, reporter, signal, onEvent, resume = false } = options;
+  const { folder, identity, reporter, signal, onEvent, resume = false, reason } = options;
   const { gpu, pretrained } = experiment;
   let past: Continuation | undefined;
   if (resume) {
@@ -78,10 +91,12 @@ export async function runMethod(
   let after: Evaluation | undefined;
   /** A global model; what no round changes of it lives until the end. */
   let last: TaskModel | undefined;
-  const leave = async (model: TaskModel, task: TaskConfig) => {
+  const leave = async (model: TaskModel, task: TaskConfig, to = folder) => {
     const config = { ...experiment.config, task, model: describeModel(experiment) };
-    await writeModelFolder(folder, model, { pretrained, config });
+    await writeModelFolder(to, model, { pretrained, config });
   };
+  const judged = { ...experiment, task: pretrained.task };
+  const isOver = () => stopReason(reports, judged) !== undefined;
   const take = async (event: SimulationEvent): Promise<void> => {
     signal?.throwIfAborted();
     switch (event.type) {
@@ -98,9 +113,19 @@ export async function runMethod(
         reports.push(event.report);
         history.append({ type: "round", ...event.report });
         history.sync();
+        if (experiment.config.keepBest && bestRound(reports, judged) === event.report) {
+          await makeFolder(join(folder, BEST));
+          await leave(event.model, experiment.config.task, join(folder, BEST));
+        }
         await checkpoints.write(event.state, { identity, adapter: describeAdapter(gpu) });
         break;
       case "finished": {
+        const stopped = stopReason(reports, judged);
+        if (stopped !== undefined && reports.length < experiment.config.rounds) {
+          const note = { type: "stopped", round: reports.length, reason: stopped } as const;
+          history.append(note);
+          onEvent?.(note);
+        }
         const { model, task, tuned } = await tuneFinished(experiment, event.model, { reporter });
         if (tuned !== undefined) {
           history.append({ type: "tuned", ...tuned });
@@ -116,11 +141,21 @@ export async function runMethod(
   };
   try {
     if (past === undefined) history.append(header(experiment, method, identity));
-    else {
-      history.append({ type: "resumed", round: reports.length });
-      onEvent?.({ type: "resumed", round: reports.length });
+    if (past !== undefined || reason !== undefined) {
+      const note = {
+        type: "resumed",
+        round: reports.length,
+        ...(reason !== undefined && { reason }),
+      } as const;
+      history.append(note);
+      onEvent?.(note);
     }
-    for await (const event of simulateMethod(experiment, method, { resume: past?.state })) {
+    const simulation = simulateMethod(experiment, method, {
+      resume: past?.state,
+      ...(isOver() && { rounds: reports.length }),
+      shouldStop: isOver,
+    });
+    for await (const event of simulation) {
       try {
         await take(event);
       } catch (error) {

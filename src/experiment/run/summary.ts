@@ -2,6 +2,7 @@ import type { ClientScores, RoundReport, SimulationEvent } from "../../fl/mod.ts
 import type { Evaluation, Scores, Task, TaskSet } from "../../tasks/mod.ts";
 import { type MethodConfig, methodLabel } from "../config/config.ts";
 import type { Experiment } from "./experiment.ts";
+import { reaches } from "./stop_early.ts";
 
 /**
  * How a method ended: after its last round, by an error, or because the run was interrupted; or that it wasn't run, because
@@ -62,7 +63,7 @@ export function summarize(
   { started, reports, after, status = "finished", error }: MethodEvents,
 ): MethodSummary {
   const reached = target &&
-    reports.find(({ test }) => (test?.scores[target.metric] ?? -Infinity) >= target.value);
+    reports.find(({ test }) => reaches(target, test?.scores[target.metric]));
   return {
     label: methodLabel(method),
     method: method.method,

@@ -6,14 +6,20 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { readConfig } from "../../../src/experiment/config/parse_config.ts";
 import type { Reporter } from "../../../src/experiment/report/reporter.ts";
-import { prepare } from "../../../src/experiment/run/prepare.ts";
+import { type Preparation, prepare } from "../../../src/experiment/run/prepare.ts";
 import {
   runExperiment,
   type RunExperimentOptions,
   type RunResults,
 } from "../../../src/experiment/run/run_experiment.ts";
+import type { Gpu } from "../../../src/engine/mod.ts";
+import { bestRound } from "../../../src/experiment/run/stop_early.ts";
+import { openTrained } from "../../../src/experiment/trained/open_trained.ts";
+import { readHistory, type RoundReport } from "../../../src/fl/mod.ts";
+import { evaluate } from "../../../src/tasks/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { resultsIn } from "../../support/run_results.ts";
+import { silent } from "../../support/silent_reporter.ts";
 import { tinyBert, tinyProject } from "../../support/tiny_project.ts";
 
 const gpu = await testGpu();
@@ -25,6 +31,7 @@ const two = { ...stateful, methods: [method, { ...method, method: "federa-exact"
 interface Ran {
   readonly folder: string;
   readonly lines: readonly string[];
+  readonly preparation: Preparation;
   readonly results?: RunResults;
   readonly error?: Error;
 }
@@ -38,9 +45,14 @@ async function run(project: string, options: Partial<RunExperimentOptions> = {})
   const preparation = await prepare(await readConfig(join(project, "config.json")), gpu, { reporter });
   const held = gpu.stats().liveBytes;
   try {
-    return { folder, lines, results: await runExperiment(preparation, { reporter, folder, ...options }) };
+    return {
+      folder,
+      lines,
+      preparation,
+      results: await runExperiment(preparation, { reporter, folder, ...options }),
+    };
   } catch (error) {
-    return { folder, lines, error: error as Error };
+    return { folder, lines, preparation, error: error as Error };
   } finally {
     assert.equal(gpu.stats().liveBytes, held, "a run left something on the GPU");
   }
@@ -239,4 +251,100 @@ test("runExperiment() refuses to resume by name of what has changed, and goes on
   await rm(folder, { recursive: true });
   await run(project);
   assert.deepEqual(same(longer), same(await resultsIn(folder)));
+});
+
+test("a run that is interrupted leaves the model of its last whole round, and the best round's beside it", async (t) => {
+  const config = { ...stateful, rounds: 6, keepBest: true };
+  const { project, folder, results } = await reference(t, config);
+  const scores = results!.runs[0]!;
+  assert.equal(scores.status, "finished");
+  const { preparation, error } = await run(
+    project,
+    endedAt((type, round) => type === "progress" && round === 3),
+  );
+  assert.equal(error?.message, "Enough");
+  const { records } = await readHistory(join(folder, "fedit", "history.jsonl"));
+  assert.deepEqual(records.at(-1), { type: "interrupted", round: 2 });
+  const rounds = records.filter(({ type }) => type === "round") as unknown as RoundReport[];
+  const best = bestRound(rounds, { ...preparation, task: preparation.task })!.round;
+  for (const [path, round] of [[join(folder, "fedit"), 2], [join(folder, "fedit", "best"), best]] as const) {
+    using opened = await testGpu();
+    const { model } = await openTrained(opened, path, { reporter: silent });
+    const { test: expected } = rounds[round - 1]!;
+    const found = await evaluate(model, preparation.test);
+    assert.deepEqual(found.scores, expected!.scores, path);
+    assert.ok(Math.abs(found.loss - expected!.loss) <= 1e-6 * expected!.loss, path);
+  }
+});
+
+test("a run that ends early is finished, and resumed it stays so until the rule changes", async (t) => {
+  const config = { ...stateful, rounds: 30, stopEarly: { patience: 2 } };
+  const project = await tinyProject(t, { ...config, methods: [{ ...method, learningRate: 1e-9 }] });
+  const { folder, results } = await run(project);
+  const [first] = results!.runs;
+  assert.deepEqual([first!.status, first!.rounds], ["finished", 3]);
+  const { records } = await readHistory(join(folder, "fedit", "history.jsonl"));
+  assert.deepEqual(records.slice(-2), [
+    { type: "stopped", round: 3, reason: "accuracy was best in round 1, 2 rounds ago" },
+    { type: "finished" },
+  ]);
+  const kept: string[] = [];
+  await run(project, { resume: true, onKept: ({ label }) => kept.push(label) });
+  assert.deepEqual(kept, ["fedit"]);
+  const path = join(project, "config.json");
+  const { stopEarly: _, ...without } = JSON.parse(await readFile(path, "utf8"));
+  await writeFile(path, JSON.stringify({ ...without, rounds: 4 }));
+  const { results: longer } = await run(project, { resume: true });
+  assert.equal(longer!.runs[0]!.rounds, 4);
+});
+
+test("a run that loses its device goes on with another one to the same bits, as often as it may", async (t) => {
+  const config = {
+    ...stateful,
+    methods: [method, { ...method, algorithm: "scaffold" }],
+    optimizer: { name: "sgd" },
+    maxDeviceLosses: 3,
+  };
+  const { project, folder, expected } = await reference(t, config);
+  const reporter: { lines: string[] } & Reporter = {
+    lines: [],
+    line: (text) => reporter.lines.push(text),
+    progress() {},
+    endProgress() {},
+  };
+  const devices: Gpu[] = [];
+  const reopen = async () => {
+    devices.push(await testGpu());
+    return await prepare(await readConfig(join(project, "config.json")), devices.at(-1)!, { reporter });
+  };
+  /** Destroys the device in rounds of the methods, each once. */
+  const losing = (moments: Set<string>): Pick<RunExperimentOptions, "onStart"> => ({
+    onStart: (_, { number }) => (event) => {
+      if (event.type !== "progress" || event.phase !== "training") return;
+      if (moments.delete(`${number}/${event.round}`)) devices.at(-1)!.device.destroy();
+    },
+  });
+  const start = async (moments: string[]) => {
+    await mkdir(folder, { recursive: true });
+    return await runExperiment(await reopen(), { reporter, folder, reopen, ...losing(new Set(moments)) });
+  };
+  const { runs } = await start(["1/1", "1/3", "2/2"]);
+  assert.deepEqual(runs.map(({ status }) => status), ["finished", "finished"]);
+  assert.equal(devices.length, 4);
+  assert.deepEqual(await resultsIn(folder), expected);
+  assert.match(
+    reporter.lines.find((line) => line.includes("lost its device"))!,
+    /goes on with another one, 1 of at most 3 times$/,
+  );
+  const { records } = await readHistory(join(folder, "scaffold-fedit", "history.jsonl"));
+  const note = records.find(({ type }) => type === "resumed")!;
+  assert.equal(note["round"], 1);
+  assert.match(String(note["reason"]), /^Cannot use the GPU device/);
+
+  await rm(folder, { recursive: true });
+  const path = join(project, "config.json");
+  await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), maxDeviceLosses: 1 }));
+  const { runs: ended } = await start(["1/2", "1/3", "2/2"]);
+  assert.deepEqual(ended.map(({ status, rounds }) => [status, rounds]), [["failed", 2], ["not run", 0]]);
+  for (const device of devices) device.close();
 });
