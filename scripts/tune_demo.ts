@@ -3,10 +3,10 @@ import { createRequire } from "node:module";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { methodLabel } from "../src/experiment/config/config.ts";
-import { demoBase, demoMethods, learningRateGrid } from "../src/cli/demo.ts";
+import { demoBase, demoMethods, learningRateGrid } from "../src/cli/demo/demo.ts";
 import { type Experiment, prepareExperiment, simulateMethod } from "../src/experiment/run/experiment.ts";
 import { parseConfig } from "../src/experiment/config/parse_config.ts";
-import { createReporter } from "../src/cli/reporter.ts";
+import { createReporter } from "../src/cli/terminal/reporter.ts";
 import { writeFileAtomic } from "../src/data/mod.ts";
 import { openGpu } from "../src/engine/mod.ts";
 import { disposeOwn } from "../src/fl/mod.ts";
@@ -17,7 +17,7 @@ type FinalScores = Scores & { readonly loss: number };
 /** A learning rate and what it led to. */
 type Trial = FinalScores & { readonly learningRate: number };
 
-const OUTPUT = fileURLToPath(new URL("../src/cli/demo_tuning.ts", import.meta.url));
+const OUTPUT = fileURLToPath(new URL("../src/cli/demo/demo_tuning.ts", import.meta.url));
 
 /**
  * Tries every learning rate of the demonstration's grid with each of its methods, on the validation set, and writes the

@@ -9,8 +9,8 @@ import { partitionChart, type PartitionChartKind } from "../experiment/partition
 import { preparePartition } from "../experiment/partition/prepare_partition.ts";
 import { summarizePartition } from "../experiment/partition/summarize_partition.ts";
 import { replicatesOf } from "../experiment/run/replicate.ts";
-import { partitionTable } from "./partition_table.ts";
-import { print, printJson } from "./print.ts";
+import { partitionTable } from "./tables/partition_table.ts";
+import { print, printJson } from "./terminal/print.ts";
 
 /** Options of {@linkcode partition}. */
 export interface PartitionCommandOptions extends LoadOptions {

@@ -18,9 +18,9 @@ import type { MethodSummary } from "../experiment/run/summary.ts";
 import { scoreTitle } from "../experiment/text/score_title.ts";
 import type { Task } from "../tasks/mod.ts";
 import { describeClients } from "./describe_clients.ts";
-import { describeRun, printMethod } from "./method_printer.ts";
-import { replicatesTable } from "./replicates_table.ts";
-import { resultsTable } from "./results_table.ts";
+import { describeRun, printMethod } from "./terminal/method_printer.ts";
+import { replicatesTable } from "./tables/replicates_table.ts";
+import { resultsTable } from "./tables/results_table.ts";
 
 /**
  * Runs every method of a configuration, in every replicate, and prints their scores and costs. The folder of the run gets

@@ -4,7 +4,7 @@ import { describeAdapter } from "../experiment/gpu/describe_adapter.ts";
 import { prepareExperiment } from "../experiment/run/experiment.ts";
 import { trainFirstBlock } from "../experiment/run/first_block.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";
-import { type Column, formatTable } from "./table.ts";
+import { type Column, formatTable } from "./tables/table.ts";
 import { writeTuning } from "../experiment/gpu/tuning_file.ts";
 
 /**

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { partitionTable } from "../../src/cli/partition_table.ts";
+import { partitionTable } from "../../src/cli/tables/partition_table.ts";
 import { summarizePartition } from "../../src/experiment/partition/summarize_partition.ts";
 import { tinyBert, tinyProject } from "../support/tiny_project.ts";
 import { federa } from "./federa_command.ts";

@@ -75,7 +75,7 @@ test("SIGTERM reaches a command that was started through with_gpu", { skip: !isP
 
 test("a second Ctrl-C ends the process at once", { skip: !isPosix }, async () => {
   const code = `
-    import { Interruption } from "./src/cli/interrupt.ts";
+    import { Interruption } from "./src/cli/terminal/interrupt.ts";
     const interruption = new Interruption();
     interruption.listen(() => console.log("first"));
     console.log("ready");

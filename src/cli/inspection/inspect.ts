@@ -14,7 +14,7 @@ import { listWithin } from "../../experiment/text/list_within.ts";
 import { printable } from "../../data/text/printable.ts";
 import { cut } from "../../experiment/text/cut.ts";
 import { barPlot, sparkline } from "./bar_plot.ts";
-import { type Column, formatTable } from "../table.ts";
+import { type Column, formatTable } from "../tables/table.ts";
 
 /** Options of {@linkcode inspectFile}. */
 export interface InspectFileOptions extends InspectTensorsOptions {

@@ -10,7 +10,7 @@ import { columnParts, columnProblem, type ColumnsConfig } from "../../experiment
 import { readingConfig, type ReadingOptions } from "../../experiment/config/data_config.ts";
 import { describeChoice } from "../../experiment/config/describe_choice.ts";
 import { ConfigError, parseWith } from "../../experiment/config/parse_config.ts";
-import { parseNames } from "../start.ts";
+import { parseNames } from "../terminal/start.ts";
 import type { TaskKind } from "../../tasks/mod.ts";
 import type { ModelDescription } from "../../experiment/trained/model_folder.ts";
 

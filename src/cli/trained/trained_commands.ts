@@ -13,9 +13,9 @@ import { predict } from "./predict.ts";
 import { describePrediction } from "./describe_prediction.ts";
 import { addReadingOptions, checkReadingFlags, type ReadingFlags } from "./reading.ts";
 import { splitLines } from "./read_lines.ts";
-import { print, printJson } from "../print.ts";
+import { print, printJson } from "../terminal/print.ts";
 import { scoreTitle } from "../../experiment/text/score_title.ts";
-import { parseCount, parseNames, parseNumber, parsePath, start } from "../start.ts";
+import { parseCount, parseNames, parseNumber, parsePath, start } from "../terminal/start.ts";
 
 /** Adds the commands that use what a run has trained. */
 export function addTrainedCommands(program: Command): void {

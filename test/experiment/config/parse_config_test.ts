@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { demoConfig } from "../../../src/cli/demo.ts";
+import { demoConfig } from "../../../src/cli/demo/demo.ts";
 import { ConfigError, parseConfig, readConfig } from "../../../src/experiment/config/parse_config.ts";
 
 const minimal = {

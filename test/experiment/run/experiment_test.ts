@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { readConfig } from "../../../src/experiment/config/parse_config.ts";
 import { prepareExperiment } from "../../../src/experiment/run/experiment.ts";
-import { createReporter } from "../../../src/cli/reporter.ts";
+import { createReporter } from "../../../src/cli/terminal/reporter.ts";
 import { PassThrough } from "node:stream";
 import { testGpu } from "../../engine/harness.ts";
 import { tinyBert, tinyProject } from "../../support/tiny_project.ts";

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { demoConfig } from "../../../src/cli/demo.ts";
+import { demoConfig } from "../../../src/cli/demo/demo.ts";
 import { parseConfig } from "../../../src/experiment/config/parse_config.ts";
 import { createRunFolder } from "../../../src/experiment/run/run_folder.ts";
 

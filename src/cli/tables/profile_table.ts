@@ -1,5 +1,5 @@
-import type { KernelProfile } from "../engine/mod.ts";
-import type { StepProfile } from "../experiment/run/profile_steps.ts";
+import type { KernelProfile } from "../../engine/mod.ts";
+import type { StepProfile } from "../../experiment/run/profile_steps.ts";
 import { formatTable } from "./table.ts";
 
 /** What a training step costs, as text: a line for each kernel, the slowest first, then the whole step. */

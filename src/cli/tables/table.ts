@@ -1,5 +1,5 @@
-import { printable } from "../data/text/printable.ts";
-import { cut } from "../experiment/text/cut.ts";
+import { printable } from "../../data/text/printable.ts";
+import { cut } from "../../experiment/text/cut.ts";
 
 /** One column of a table. */
 export interface Column<Row> {

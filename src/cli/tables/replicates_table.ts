@@ -1,13 +1,13 @@
-import type { MethodStatistics, ScoreStatistics } from "../experiment/run/compare_runs.ts";
-import type { RunResults } from "../experiment/run/run_experiment.ts";
-import type { MethodSummary } from "../experiment/run/summary.ts";
-import type { Effect } from "../experiment/statistics/crossed_effects.ts";
-import { meanOf, type Sample } from "../experiment/statistics/sample.ts";
-import type { Interval } from "../experiment/statistics/student_t.ts";
-import { megabytes } from "../experiment/text/megabytes.ts";
-import { scoreTitle } from "../experiment/text/score_title.ts";
+import type { MethodStatistics, ScoreStatistics } from "../../experiment/run/compare_runs.ts";
+import type { RunResults } from "../../experiment/run/run_experiment.ts";
+import type { MethodSummary } from "../../experiment/run/summary.ts";
+import type { Effect } from "../../experiment/statistics/crossed_effects.ts";
+import { meanOf, type Sample } from "../../experiment/statistics/sample.ts";
+import type { Interval } from "../../experiment/statistics/student_t.ts";
+import { megabytes } from "../../experiment/text/megabytes.ts";
+import { scoreTitle } from "../../experiment/text/score_title.ts";
 import { type ClientsRow, clientsTable } from "./clients_table.ts";
-import { describeRun } from "./method_printer.ts";
+import { describeRun } from "../terminal/method_printer.ts";
 import { describeEnd, number } from "./results_table.ts";
 import { formatTable } from "./table.ts";
 

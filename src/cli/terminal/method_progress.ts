@@ -1,5 +1,5 @@
-import type { RoundReport, SimulationEvent } from "../fl/mod.ts";
-import type { Reporter } from "../experiment/report/reporter.ts";
+import type { RoundReport, SimulationEvent } from "../../fl/mod.ts";
+import type { Reporter } from "../../experiment/report/reporter.ts";
 import { TimeLeft } from "./time_left.ts";
 
 type ProgressEvent = Extract<SimulationEvent, { type: "progress" }>;

@@ -1,10 +1,10 @@
 import type { Writable } from "node:stream";
 import { Presets, SingleBar } from "cli-progress";
-import { printable, printableLines } from "../data/text/printable.ts";
-import { cut } from "../experiment/text/cut.ts";
+import { printable, printableLines } from "../../data/text/printable.ts";
+import { cut } from "../../experiment/text/cut.ts";
 import { describeTimeLeft, TimeLeft } from "./time_left.ts";
-import { megabytes } from "../experiment/text/megabytes.ts";
-import type { ProgressDetails, Reporter } from "../experiment/report/reporter.ts";
+import { megabytes } from "../../experiment/text/megabytes.ts";
+import type { ProgressDetails, Reporter } from "../../experiment/report/reporter.ts";
 
 /** A stream that may be a terminal. */
 export type ReporterStream = Writable & { readonly isTTY?: boolean };

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { printMethod } from "../../src/cli/method_printer.ts";
-import type { Experiment } from "../../src/experiment/run/experiment.ts";
-import type { MethodEvent } from "../../src/experiment/run/run_method.ts";
-import type { RoundReport } from "../../src/fl/mod.ts";
-import { silent } from "../support/silent_reporter.ts";
+import { printMethod } from "../../../src/cli/terminal/method_printer.ts";
+import type { Experiment } from "../../../src/experiment/run/experiment.ts";
+import type { MethodEvent } from "../../../src/experiment/run/run_method.ts";
+import type { RoundReport } from "../../../src/fl/mod.ts";
+import { silent } from "../../support/silent_reporter.ts";
 
 const method = { method: "fedit", learningRate: 0.1 };
 const initialized = {

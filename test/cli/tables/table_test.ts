@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatTable } from "../../src/cli/table.ts";
+import { formatTable } from "../../../src/cli/tables/table.ts";
 
 test("formatTable() aligns columns to their longest cell", () => {
   const rows = [{ name: "federa", score: "0.9" }, { name: "ü", score: "12.25" }];

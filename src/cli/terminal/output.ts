@@ -1,5 +1,5 @@
 import process from "node:process";
-import { describeCause } from "../data/files/describe_cause.ts";
+import { describeCause } from "../../data/files/describe_cause.ts";
 
 let onClosed: () => void = () => process.exit();
 

@@ -1,7 +1,7 @@
-import type { Scores } from "../tasks/mod.ts";
-import { megabytes } from "../experiment/text/megabytes.ts";
-import { scoreTitle } from "../experiment/text/score_title.ts";
-import type { Baseline, MethodSummary } from "../experiment/run/summary.ts";
+import type { Scores } from "../../tasks/mod.ts";
+import { megabytes } from "../../experiment/text/megabytes.ts";
+import { scoreTitle } from "../../experiment/text/score_title.ts";
+import type { Baseline, MethodSummary } from "../../experiment/run/summary.ts";
 import { type ClientsRow, clientsTable } from "./clients_table.ts";
 import { type Column, formatTable } from "./table.ts";
 

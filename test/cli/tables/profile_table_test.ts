@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { profileTable } from "../../src/cli/profile_table.ts";
+import { profileTable } from "../../../src/cli/tables/profile_table.ts";
 
 test("profileTable() gives means of a step, rates of the kernels, and the whole step", () => {
   const text = profileTable({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describeTimeLeft, TimeLeft } from "../../src/cli/time_left.ts";
+import { describeTimeLeft, TimeLeft } from "../../../src/cli/terminal/time_left.ts";
 
 test("TimeLeft.update() goes by the pace of the last minute", (t) => {
   t.mock.timers.enable({ apis: ["Date"] });

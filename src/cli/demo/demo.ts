@@ -1,4 +1,4 @@
-import type { ConfigInput } from "../experiment/config/config.ts";
+import type { ConfigInput } from "../../experiment/config/config.ts";
 import { demoTuning } from "./demo_tuning.ts";
 
 /** The rates that the tuning script tries for each method. */

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { replicatesTable } from "../../src/cli/replicates_table.ts";
-import { resultsTable } from "../../src/cli/results_table.ts";
-import { compareRuns } from "../../src/experiment/run/compare_runs.ts";
-import type { MethodSummary } from "../../src/experiment/run/summary.ts";
-import { methodSummary } from "../support/method_summary.ts";
+import { replicatesTable } from "../../../src/cli/tables/replicates_table.ts";
+import { resultsTable } from "../../../src/cli/tables/results_table.ts";
+import { compareRuns } from "../../../src/experiment/run/compare_runs.ts";
+import type { MethodSummary } from "../../../src/experiment/run/summary.ts";
+import { methodSummary } from "../../support/method_summary.ts";
 
 const baseline = { name: 'always "ham"', scores: { accuracy: 0.7, macroF1: 0.41 } };
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
 import { test, type TestContext } from "node:test";
-import { MethodProgress } from "../../src/cli/method_progress.ts";
-import { createReporter } from "../../src/cli/reporter.ts";
+import { MethodProgress } from "../../../src/cli/terminal/method_progress.ts";
+import { createReporter } from "../../../src/cli/terminal/reporter.ts";
 
 /** A reporter onto a stream that is no terminal, under a clock that stands still until `tick`. */
 function plainReporter(t: TestContext) {

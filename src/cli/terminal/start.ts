@@ -1,11 +1,11 @@
 import process from "node:process";
 import { InvalidArgumentError } from "commander";
-import { printableLines } from "../data/text/printable.ts";
-import { describeFailure } from "../experiment/run/failure.ts";
+import { printableLines } from "../../data/text/printable.ts";
+import { describeFailure } from "../../experiment/run/failure.ts";
 import { InterruptedError, Interruption } from "./interrupt.ts";
-import type { LoadOptions } from "../experiment/data/load_data.ts";
+import type { LoadOptions } from "../../experiment/data/load_data.ts";
 import { whenOutputCloses } from "./output.ts";
-import type { Reporter } from "../experiment/report/reporter.ts";
+import type { Reporter } from "../../experiment/report/reporter.ts";
 import { createReporter, type ReporterStream } from "./reporter.ts";
 
 /** Does what a command is for, and ends the process on a failure: background work on a closed device would hold it up. */

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { test } from "node:test";
-import { createReporter } from "../../src/cli/reporter.ts";
-import { formatTable } from "../../src/cli/table.ts";
-import { describePrediction } from "../../src/cli/trained/describe_prediction.ts";
-import { encodeSafetensors } from "../../src/models/weights/safetensors.ts";
-import { federa } from "./federa_command.ts";
+import { createReporter } from "../../../src/cli/terminal/reporter.ts";
+import { formatTable } from "../../../src/cli/tables/table.ts";
+import { describePrediction } from "../../../src/cli/trained/describe_prediction.ts";
+import { encodeSafetensors } from "../../../src/models/weights/safetensors.ts";
+import { federa } from "../federa_command.ts";
 
 /** Clears the screen, sets the title, goes back to the line's start and turns the direction. */
 const hostile = "\u001b[2J\u001b]0;owned\u0007\r\u202e\u009b31m";

@@ -1,12 +1,12 @@
-import { methodLabel } from "../experiment/config/config.ts";
-import type { Reporter } from "../experiment/report/reporter.ts";
-import type { Experiment } from "../experiment/run/experiment.ts";
-import type { RunPlace } from "../experiment/run/run_experiment.ts";
-import type { MethodEvent } from "../experiment/run/run_method.ts";
-import type { MethodSummary } from "../experiment/run/summary.ts";
-import { megabytes } from "../experiment/text/megabytes.ts";
-import { describeScores } from "../experiment/text/score_title.ts";
-import type { ClientScores, MemoryPlan, RoundReport } from "../fl/mod.ts";
+import { methodLabel } from "../../experiment/config/config.ts";
+import type { Reporter } from "../../experiment/report/reporter.ts";
+import type { Experiment } from "../../experiment/run/experiment.ts";
+import type { RunPlace } from "../../experiment/run/run_experiment.ts";
+import type { MethodEvent } from "../../experiment/run/run_method.ts";
+import type { MethodSummary } from "../../experiment/run/summary.ts";
+import { megabytes } from "../../experiment/text/megabytes.ts";
+import { describeScores } from "../../experiment/text/score_title.ts";
+import type { ClientScores, MemoryPlan, RoundReport } from "../../fl/mod.ts";
 import { MethodProgress } from "./method_progress.ts";
 
 /**

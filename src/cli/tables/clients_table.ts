@@ -1,4 +1,4 @@
-import { scoreTitle } from "../experiment/text/score_title.ts";
+import { scoreTitle } from "../../experiment/text/score_title.ts";
 import { formatTable } from "./table.ts";
 
 /** One score of one method over clients. */

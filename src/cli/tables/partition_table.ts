@@ -1,4 +1,4 @@
-import type { ClientSummary, PartitionSummary } from "../experiment/partition/summarize_partition.ts";
+import type { ClientSummary, PartitionSummary } from "../../experiment/partition/summarize_partition.ts";
 import { type Column, formatTable } from "./table.ts";
 
 /** Most clients that get a row. */

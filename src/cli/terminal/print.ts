@@ -1,5 +1,5 @@
 import process from "node:process";
-import { printableJson, printableLines } from "../data/text/printable.ts";
+import { printableJson, printableLines } from "../../data/text/printable.ts";
 
 /** Prints what a command found on the standard output; control characters are escaped. */
 export function print(text: string): void {
