@@ -232,7 +232,7 @@ test("README's example for a web page is followed by README's mail, which is tra
   assert.equal(status, 0, output);
   assert.match(output, /^federa-exact +\d\.\d\d\d/m);
   assert.match(output, /GFLOP\/s/);
-  assert.match(output, /^federa +LoRA from the SVD/m);
+  assert.match(output, /^federa +A and B from the SVD/m);
   assert.match(output, /^Usage: federa/m);
 });
 

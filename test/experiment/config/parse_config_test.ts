@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { methods } from "../../../src/fl/mod.ts";
 import { demoConfig } from "../../../src/cli/demo/demo.ts";
 import { ConfigError, parseConfig, readConfig } from "../../../src/experiment/config/parse_config.ts";
 
@@ -93,6 +94,8 @@ test("parseConfig() lists the known keys where none is near", () => {
   ]);
 });
 
+const names = [...methods.values()].flatMap(({ definition: { name, aliases = [] } }) => [name, ...aliases]);
+
 test("parseConfig() tells all problems at once, each with its place and what was expected", () => {
   const problems = problemsOf({
     ...minimal,
@@ -105,7 +108,7 @@ test("parseConfig() tells all problems at once, each with its place and what was
     'partition.numClients: expected a number, got "many"',
     "partition.alpha: expected more than 0, got 0",
     "partition.minSize: expected at least 1, got 0",
-    'methods[0].method: expected "fedit" or "federa" or "ffa-lora" or "federa-exact" or "full" or "fft" or "fedbf", got "fedra"; ' +
+    `methods[0].method: expected ${names.map((name) => `"${name}"`).join(" or ")}, got "fedra"; ` +
     'did you mean "federa"?',
     'methods[1].svd: expected "randomized" or "exact", got "slow"',
     "rounds: expected a whole number, got 2.5",
