@@ -72,4 +72,12 @@ export type FederationEvent<Memory = unknown> =
     /** The global model after the round, of the same tensors. */
     readonly model: TaskModel;
   }
-  | { readonly type: "finished"; readonly model: TaskModel };
+  | {
+    readonly type: "finished";
+    readonly model: TaskModel;
+    /**
+     * The model that a client has: with what it keeps of its own, and adapters of its own rank. `disposeOwn(itsModel, model)` frees
+     * it; the global model must live until then.
+     */
+    clientModel(client: number): Promise<TaskModel>;
+  };

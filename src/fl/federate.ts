@@ -4,6 +4,7 @@ import { EventQueue } from "./_event_queue.ts";
 import { PhaseTimer } from "./_phase_timer.ts";
 import { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 import type { AggregatorFactory } from "./aggregation/aggregator.ts";
+import { clientModel } from "./client/client_model.ts";
 import { type ClientStore, hostStore } from "./client/client_store.ts";
 import type { FederationEvaluation, FederationEvent, RoundReport } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
@@ -112,8 +113,19 @@ export async function* federate<Memory>(
     }
     yield* playRounds(run, { ...options, aggregator, running, queue, started });
     isTaken = true;
-    disposeTree(run.state.method, [...frozen, method.parameters(run.state.method)]);
-    yield { type: "finished", model: globalModel(run, method) };
+    const { state, model } = { state: run.state, model: globalModel(run, method) };
+    const plan = method.plan(state.method, state.round + 1);
+    disposeTree(state.method, [...frozen, method.parameters(state.method)]);
+    yield {
+      type: "finished",
+      model,
+      clientModel: (id) =>
+        clientModel(model, {
+          plan,
+          store: state.clients,
+          client: { id, numExamples: fleet.numExamples[id]!, lastRound: state.lastRounds[id]! },
+        }),
+    };
   } finally {
     for (const measure of running) measure.close?.();
     if (!isTaken && run !== undefined) free(run);
