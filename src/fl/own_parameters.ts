@@ -8,8 +8,14 @@ export function ownParameters(model: TaskModel, pretrained: TaskModel): [name: s
   return [...model.namedParameters()].filter(([, parameter]) => !shared.has(parameter));
 }
 
-/** Disposes the tensors of a trained model that it doesn't share with the pretrained one. */
-export function disposeOwn(model: TaskModel, pretrained: TaskModel): void {
-  disposeAll(ownParameters(model, pretrained).map(([, parameter]) => parameter));
-  for (const { initial } of adaptersOf(model).values()) disposeAll(Object.values<Tensor>({ ...initial }));
+/** Disposes the tensors of a model that it doesn't share with another: of a trained one those it has beyond the pretrained one. */
+export function disposeOwn(model: TaskModel, other: TaskModel): void {
+  const shared = new Set(initialFactors(other));
+  disposeAll(ownParameters(model, other).map(([, parameter]) => parameter));
+  disposeAll(initialFactors(model).filter((factor) => !shared.has(factor)));
+}
+
+/** The factors that were taken out of the weights of adapted layers. */
+function initialFactors(model: TaskModel): Tensor[] {
+  return [...adaptersOf(model).values()].flatMap(({ initial }) => Object.values<Tensor>({ ...initial }));
 }

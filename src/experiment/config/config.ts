@@ -117,6 +117,8 @@ export const configSchema = z.strictObject({
    * tenth and spread over clients. Always so where clients see the classes permuted.
    */
   clientScores: z.boolean().default(false),
+  /** Also leaves the models of clients that have parameters or a rank of their own, in the method's folder `clients`. */
+  clientModels: z.boolean().default(false),
   /** The held-out part to evaluate on. Settings are chosen on validation, reported on test. */
   evaluateOn: z.enum(["test", "validation"]).default("test"),
   /** The score that counts as reached; the table says in which round. */

@@ -14,6 +14,7 @@ import { type MethodConfig, methodLabel } from "../config/config.ts";
 import { createMethod } from "../config/method_config.ts";
 import type { TaskConfig } from "../config/task_config.ts";
 import { describeAdapter } from "../gpu/describe_adapter.ts";
+import { writeClientModels } from "./client_models.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import { makeNew } from "./run_folder.ts";
 import type { LoadOptions } from "../data/load_data.ts";
@@ -133,6 +134,15 @@ export async function runMethod(
         }
         after = tuned?.test;
         await leave(model, task);
+        if (experiment.config.clientModels) {
+          const clientModels = await writeClientModels(event, {
+            numClients: experiment.clients.length,
+            folder,
+            reporter,
+            write: (path, own) => leave(own, task, path),
+          });
+          history.append({ type: "client-models", count: clientModels });
+        }
         history.append({ type: "finished" });
         await checkpoints.prune(1);
       }

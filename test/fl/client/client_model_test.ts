@@ -68,6 +68,15 @@ test("clientModel() is the global model with a client's own parameters, which fi
   assert.equal(gpu.stats().liveBytes, before);
 });
 
+test("clientModel() of local training from the SVD leaves the global model's initial factors alone", async () => {
+  const before = gpu.stats().liveBytes;
+  const { model, clientModel } = await finish("local", { start: "federa" });
+  for (const client of [0, 1]) disposeOwn(await clientModel(client), model);
+  await encodeAdapter(model, { pretrained });
+  disposeOwn(model, pretrained);
+  assert.equal(gpu.stats().liveBytes, before);
+});
+
 test("clientModel() of clients of different ranks has adapters of their own rank and scale", async () => {
   const before = gpu.stats().liveBytes;
   for (const name of ["flexlora", "hetlora", "flora"]) {
