@@ -1,13 +1,15 @@
 import { clone, concat, NonFiniteError, reshape, slice, type Tensor, tidy, toFloat } from "../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../engine/linalg/mod.ts";
-import type { Initialization, InitializationOptions, InitializedFactors } from "./initialization.ts";
-import { leadingFactors } from "./leading_factors.ts";
+import type { Initialization, InitializedFactors } from "./initialization.ts";
+import { leadingFactors, type LeadingFactorsOptions } from "./leading_factors.ts";
 import { residualWeight } from "./residual.ts";
 
 /** Options of {@linkcode federa}. */
 export interface FederaOptions {
   /** Randomized SVD of rank r by default; `"exact"` for the full one by Jacobi rotations. */
   readonly svd?: "randomized" | "exact";
+  /** How the singular values are shared out; see {@linkcode leadingFactors}. */
+  readonly split?: LeadingFactorsOptions["split"];
 }
 
 /**
@@ -16,7 +18,7 @@ export interface FederaOptions {
  * shape are decomposed as one batch.
  */
 export function federa(options: FederaOptions = {}): Initialization {
-  const { svd = "randomized" } = options;
+  const { svd = "randomized", split } = options;
   return async (weights, { rank, scaling, seed, names }) => {
     const batch = tidy(() => concat(weights.map((weight) => reshape(toFloat(weight), [1, ...weight.shape]))));
     try {
@@ -27,7 +29,7 @@ export function federa(options: FederaOptions = {}): Initialization {
         return tidy(() =>
           weights.map((weight, i) => {
             const [left, values, right] = [u, s, vt].map((each) => memberOf(each, i));
-            return takeOut(weight, { u: left!, s: values!, vt: right! }, { rank, scaling });
+            return takeOut(weight, { u: left!, s: values!, vt: right! }, { rank, scaling, split });
           })
         );
       } finally {
@@ -50,9 +52,10 @@ function memberOf(batch: Tensor, i: number): Tensor {
 function takeOut(
   weight: Tensor,
   svd: { u: Tensor; s: Tensor; vt: Tensor },
-  { rank, scaling }: Pick<InitializationOptions, "rank" | "scaling">,
+  options: LeadingFactorsOptions,
 ): InitializedFactors {
-  const { loraA, loraB } = leadingFactors(svd, { rank, scaling });
+  const { scaling } = options;
+  const { loraA, loraB } = leadingFactors(svd, options);
   return {
     weight: residualWeight(weight, { loraA, loraB, scaling }),
     loraA,

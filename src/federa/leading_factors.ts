@@ -1,4 +1,4 @@
-import { mul, reshape, slice, sqrt, type Tensor } from "../engine/mod.ts";
+import { clone, mul, reshape, slice, sqrt, type Tensor } from "../engine/mod.ts";
 import type { LowRankFactors } from "./low_rank_linear.ts";
 
 /** Options of {@linkcode leadingFactors}. */
@@ -7,6 +7,11 @@ export interface LeadingFactorsOptions {
   readonly rank: number;
   /** s = alpha / r. */
   readonly scaling: number;
+  /**
+   * How the singular values are shared out: their roots to both factors by default; `"left"` puts them into B₀ = U_r·S_r/s, so that
+   * the rows of A₀ = V_rᵀ are orthonormal.
+   */
+  readonly split?: "even" | "left" | undefined;
 }
 
 /**
@@ -17,10 +22,11 @@ export function leadingFactors(
   { u, s, vt }: { readonly u: Tensor; readonly s: Tensor; readonly vt: Tensor },
   options: LeadingFactorsOptions,
 ): LowRankFactors {
-  const { rank, scaling } = options;
-  const root = mul(sqrt(slice(s, { start: 0, end: rank })), 1 / Math.sqrt(scaling));
-  return {
-    loraA: mul(slice(vt, { start: 0, end: rank }), reshape(root, [rank, 1])),
-    loraB: mul(slice(u, { axis: 1, start: 0, end: rank }), root),
-  };
+  const { rank, scaling, split = "even" } = options;
+  const loraA = slice(vt, { start: 0, end: rank });
+  const loraB = slice(u, { axis: 1, start: 0, end: rank });
+  const values = slice(s, { start: 0, end: rank });
+  if (split === "left") return { loraA: clone(loraA), loraB: mul(loraB, mul(values, 1 / scaling)) };
+  const root = mul(sqrt(values), 1 / Math.sqrt(scaling));
+  return { loraA: mul(loraA, reshape(root, [rank, 1])), loraB: mul(loraB, root) };
 }

@@ -56,6 +56,17 @@ function norm({ data }: F64Array): number {
   return Math.hypot(...data);
 }
 
+test("federa() may put the singular values into B alone, so that the rows of A are orthonormal", async () => {
+  // [0 2; 6 0] has the triplet 6 = e₂·e₁ᵀ, here of s = 3: A₀ = e₁ᵀ, B₀ = e₂·6/3, and [0 2; 0 0] is left.
+  const weight = tensor(gpu, [0, 2, 6, 0], { shape: [2, 2] });
+  const initialization = federa({ svd: "exact", split: "left" });
+  const [found] = await initialization([weight], { rank: 1, scaling: 3, seed: 1, names: ["x"] });
+  const values = async (x: Tensor) => Array.from(await x.floats(), (value) => value + 0);
+  assert.deepEqual(await values(found!.loraA), [1, 0]);
+  assert.deepEqual(await values(found!.loraB), [0, 2]);
+  assert.deepEqual(await values(found!.weight), [0, 2, 0, 0]);
+});
+
 // In norm, the f32 error of a layer is about √(in + r)·u of |W|·|x| + s·|B|·|A|·|x|, which random matrices of these widths
 // keep within some 20 times |y|: below 20·√66·6e-8 = 1e-5. Eight rows of outputs don't all vanish by cancellation.
 test("federa() leaves the output at step 0 as it was, and merge() the output of the adapted model", async () => {
