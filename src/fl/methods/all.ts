@@ -6,6 +6,7 @@ export * from "./fed_it.ts";
 export * from "./fed_sa_lora.ts";
 export * from "./federa.ts";
 export * from "./federa_exact.ts";
+export * from "./federa_ffa.ts";
 export * from "./ffa_lora.ts";
 export * from "./flex_lora.ts";
 export * from "./flora.ts";

@@ -133,6 +133,19 @@ test("feDeRaExact sends what a client missed: nothing, corrections as factors, o
   }
 });
 
+test("feDeRaFfa starts from the SVD with A of orthonormal rows, and averages B beside it, which is exact", async () => {
+  const begin = await DrivenMethod.start(
+    methodOn("federa-ffa", { targets: [layer], rank: 1, alpha: 2, svd: "exact" }),
+    pretrained(),
+  );
+  // s = 2: A = e₁ᵀ, B₀ = e₁·4/2, W_res = diag(4, 1) − 2·2·e₁·e₁ᵀ.
+  const { [`${layer}.weight`]: weight, [`${layer}.loraA`]: a, [`${layer}.loraB`]: b } = await valuesOf(begin);
+  assert.deepEqual([weight, a, b], [[0, 0, 0, 1], [1, 0], [2, 0]]);
+  const state = await check("federa-ffa", { [`${layer}.loraB`]: [1, 1], ...head });
+  // s = 4: diag(0, 1) + 4·[1 1]ᵀ·e₁ᵀ, the mean of diag(0, 1) + 4·[1 0]ᵀ·e₁ᵀ and diag(0, 1) + 4·[1 4]ᵀ·e₁ᵀ.
+  assert.deepEqual(await effective(state), [4, 0, 4, 1]);
+});
+
 test("ffaLora averages B beside a frozen A, which is exact", async () => {
   const state = await check("ffa-lora", { [`${layer}.loraB`]: [1, 1], ...head });
   const [a1, a2] = (await valuesOf(state))[`${layer}.loraA`] as [number, number];
