@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { setUpBrowser } from "../../scripts/setup_browser.ts";
-import { importPeft, memoryModelFiles, modelOutputs, openPeftAdapter } from "../../src/mod.ts";
+import { decodePayload, importPeft, memoryModelFiles, modelOutputs, openPeftAdapter } from "../../src/mod.ts";
 import { assertClose } from "../support/compare.ts";
 import { type InstalledPackage, installPackage, root } from "../support/installed_package.ts";
 import { readmeBlocks, withoutTypes } from "../support/readme.ts";
@@ -202,6 +202,9 @@ test(
     assert.deepEqual(inBrowser.predictions, classes);
     assert.deepEqual(inBrowser.loraNames, inNode.loraNames);
     assert.equal(inBrowser.loraNames.length, 24);
+    const sent = [inBrowser, inNode].map(({ payload }) => decodePayload(Uint8Array.from(payload)));
+    assert.deepEqual([...sent[0]!.keys()], [...sent[1]!.keys()]);
+    for (const [name, { data }] of sent[0]!) assertClose(data, sent[1]!.get(name)!.data, trained);
     assert.equal(inBrowser.peft.config, inNode.peft.config);
     // What the page has exported, opened in Node.
     const { pretrained, family, test, gpu } = await openClassifier(memoryModelFiles(model));

@@ -1,10 +1,12 @@
 import {
   classification,
   decodeAdapter,
+  disposeOwn,
   encodeAdapter,
   encodeSafetensors,
   exportLora,
   exportPeft,
+  f32Codec,
   feDeRa,
   importPeft,
   loadTokenizer,
@@ -17,6 +19,7 @@ import {
   readOutputs,
   simulate,
   TaskModel,
+  trainClient,
 } from "../../src/mod.ts";
 
 /** What {@linkcode runFederation} found, as a page can hand it on. */
@@ -28,6 +31,8 @@ export interface FederationOutcome {
   readonly losses: readonly (readonly [number, number])[];
   /** Tensors of {@linkcode exportLora}. */
   readonly loraNames: readonly string[];
+  /** What a client of two of the texts sends after a round, from payload to payload. */
+  readonly payload: readonly number[];
   /** The two files that Python's PEFT loads. */
   readonly peft: { readonly config: string; readonly weights: readonly number[] };
 }
@@ -67,11 +72,38 @@ export async function openClassifier(files: ModelFiles) {
   return { gpu, family, task, pretrained, train: prepare(train), test: prepare(test) };
 }
 
+/** A round of one client, as a page has it: nothing but a payload comes in, nothing but a payload goes out. */
+async function runClient(
+  { pretrained, train }: Awaited<ReturnType<typeof openClassifier>>,
+): Promise<number[]> {
+  const method = feDeRa({ rank: 2, alpha: 2, svd: "exact" });
+  const { model, state } = await method.init(pretrained, { seed: 1, numClients: 1 });
+  const values = [...method.parameters(state)].map(async ([name, each]) =>
+    [name, { shape: each.shape, data: await each.floats() }] as const
+  );
+  const { payload } = await trainClient(model, method.plan(state, 1), {
+    client: { id: 0, numExamples: train.numExamples, lastRound: 0 },
+    round: 1,
+    seed: 1,
+    payload: f32Codec.encode(new Map(await Promise.all(values))),
+    data: train,
+    kept: undefined,
+    work: { epochs: 2 },
+    batchSize: 4,
+    optimizer: { name: "sgd" },
+    learningRate: 0.2,
+    codec: f32Codec,
+  });
+  disposeOwn(model, pretrained);
+  return [...payload];
+}
+
 /** A model from bytes, two rounds of FeDeRA on it, its adapter exported and loaded back: all that a page would do. */
 export async function runFederation(
   model: Readonly<Record<string, Blob | BufferSource>>,
 ): Promise<FederationOutcome> {
-  const { gpu, family, task, pretrained, train, test } = await openClassifier(memoryModelFiles(model));
+  const opened = await openClassifier(memoryModelFiles(model));
+  const { gpu, family, task, pretrained, train, test } = opened;
   const logitsOf = async (of: TaskModel) => [...(await modelOutputs(of, test)).outputs];
   const before = await logitsOf(pretrained);
   let trained: TaskModel | undefined;
@@ -115,6 +147,7 @@ export async function runFederation(
     ) => label),
     losses,
     loraNames: [...lora.keys()].sort(),
+    payload: await runClient(opened),
     peft: { config, weights: [...weights] },
   };
   gpu.close();

@@ -13,7 +13,7 @@ export const demoBase = {
   partition: { kind: "dirichlet", numClients: 24, alpha: 0.3, minSize: 8 },
   rounds: 6,
   clientsPerRound: 16,
-  cohortSize: 16,
+  blockSize: 16,
   local: { steps: 2 },
   batchSize: 4,
   optimizer: { name: "sgd" },
