@@ -16,7 +16,7 @@ import { openClassifier, runFederation } from "./federation.ts";
 import type { nodeOnlyCalls } from "./node_only.ts";
 import { type Served, servePage } from "./serve_page.ts";
 
-const faces = ["", "/engine", "/data", "/models", "/tasks", "/federa", "/fl"];
+const faces = ["", "/engine", "/data", "/hub", "/models", "/tasks", "/federa", "/fl"];
 const modelNames = ["config.json", "model.safetensors", "tokenizer.json"];
 
 /** Path of the browser, or why there is none. */

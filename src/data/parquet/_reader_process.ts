@@ -7,8 +7,9 @@ import type { ReadEnd, ReadMessage, ReadRequest } from "./_messages.ts";
 
 const PROGRAM = "import(process.argv[1]).then(({ serve }) => serve());";
 
-/** A process that waits for the next file. */
+/** A process that waits for the next file, for so many milliseconds. */
 let idle: ChildProcess | undefined;
+const PATIENCE = 5000;
 
 /**
  * Lets a process of its own read a Parquet file. A few bytes can make a reader take all memory, or run for hours: the
@@ -46,6 +47,11 @@ export async function* readInProcess(
     if (isDone && idle === undefined) {
       hold(child, false);
       idle = child;
+      setTimeout(() => {
+        if (idle !== child) return;
+        idle = undefined;
+        child.disconnect();
+      }, PATIENCE).unref();
     } else child.kill("SIGKILL");
   }
 }
@@ -65,8 +71,8 @@ async function start(): Promise<ChildProcess> {
   const ended = once(child, "exit").then(([code, signal]) => {
     throw new Error(`the reader process ended early (${signal ?? code}): ${words.trim()}`);
   });
-  await Promise.race([once(child, "message"), ended]);
   ended.catch(() => {});
+  await Promise.race([once(child, "message"), ended]);
   child.on("exit", () => {
     if (idle === child) idle = undefined;
   });
