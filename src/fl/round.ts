@@ -6,6 +6,7 @@ import type { ClientStore } from "./client/client_store.ts";
 import type { Figures, Measure } from "./measures/measure.ts";
 import type { Client, Method } from "./method.ts";
 import { type Finished, isLost, type Lost, type Participants } from "./participants.ts";
+import { checkedOutcome } from "./_checked_outcome.ts";
 import type { PhaseTimer } from "./_phase_timer.ts";
 import type { Stage } from "./privacy/stage.ts";
 import { type HostTensor, type HostTensors, pick, toHost, withParameters } from "./tensors.ts";
@@ -42,6 +43,7 @@ export interface RoundEnd {
   readonly store: ClientStore;
   /** Numbers of the clients that took part, ascending. */
   readonly participants: readonly number[];
+  /** Those that were asked and lost, ascending. */
   readonly lost: readonly Lost[];
   /** Mean of the clients' mean local losses by their shares; null when nobody came through. */
   readonly trainLoss: number | null;
@@ -65,14 +67,19 @@ export async function playRound(
   const global = withParameters(model, method.parameters(state));
   const start = pick(new Map(global.namedParameters()), shared);
   const total = clients.reduce((sum, { numExamples }) => sum + numExamples, 0);
-  const shareOf = ({ numExamples }: Client) =>
-    plan.weighBy === "client" ? 1 / clients.length : numExamples / total;
+  const shares = new Map(
+    clients.map(({ id, numExamples }) => [
+      id,
+      plan.weighBy === "client" ? 1 / clients.length : numExamples / total,
+    ]),
+  );
   const aggregation = aggregator.open(clients.length);
   const order = new InOrder(clients.map(({ id }) => id));
   const received = new Tally(store);
   const feed = async (finished: Iterable<Finished>) => {
     for (const each of finished) {
-      await received.add(each, { gpu: model.gpu, shares: each.clients.map(shareOf) }, (uploads) => {
+      const own = each.clients.map(({ id }) => shares.get(id)!);
+      await received.add(each, { gpu: model.gpu, shares: own }, (uploads) => {
         for (const measure of measures) measure.add(uploads);
         timer.lap("measuring");
         aggregation.add(uploads);
@@ -93,18 +100,16 @@ export async function playRound(
       if (isLost(outcome)) {
         order.lose(outcome.client.id);
         lost.push(outcome);
-      } else order.add(outcome);
+      } else order.add(checkedOutcome(outcome));
       await feed(order.ready());
     }
-    await feed(order.rest());
-    const came = new Set(received.clients);
-    const told = new Set(lost.map(({ client }) => client.id));
+    const silent = new Set(order.loseMissing());
     for (const client of clients) {
-      if (!came.has(client.id) && !told.has(client.id)) {
-        lost.push({ client, phase: "training", reason: "it sent nothing" });
-      }
+      if (silent.has(client.id)) lost.push({ client, phase: "training", reason: "it sent nothing" });
     }
-    if (came.size > 0) {
+    lost.sort((a, b) => a.client.id - b.client.id);
+    await feed(order.ready());
+    if (received.clients.length > 0) {
       aggregate = aggregation.finish();
       for (const stage of [...stages].reverse()) {
         aggregate = await stage.server?.(aggregate, { round, seed, start }) ?? aggregate;

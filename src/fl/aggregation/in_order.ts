@@ -15,35 +15,45 @@ interface Piece {
 export class InOrder {
   /** Clients that are still to be handed on, in order. */
   readonly #line: number[];
+  readonly #cohort: ReadonlySet<number>;
   readonly #waiting = new Map<number, { readonly outcome: Finished; readonly member: number }>();
   readonly #unused = new Map<Finished, number>();
 
   /** @param cohort client numbers, ascending. */
   constructor(cohort: readonly number[]) {
     this.#line = [...cohort];
+    this.#cohort = new Set(cohort);
   }
 
   /**
-   * Takes over an outcome.
+   * Takes over an outcome, which is freed if it's refused.
    *
-   * @throws {RangeError} for a client that isn't in the cohort, or for the second time.
+   * @throws {RangeError} for a client that isn't in the cohort, or that has sent something or was lost before.
    */
   add(outcome: Finished): void {
-    for (const [member, { id }] of outcome.clients.entries()) {
-      if (this.#waiting.has(id) || !this.#line.includes(id)) {
-        throw new RangeError(
-          `Cannot take an upload of client ${id}: it isn't in this round, or had its turn`,
-        );
+    try {
+      const seen = new Set<number>();
+      for (const { id } of outcome.clients) {
+        this.#check(id);
+        if (seen.has(id)) throw new RangeError(`Cannot take an upload of client ${id}: it comes twice`);
+        seen.add(id);
       }
-      this.#waiting.set(id, { outcome, member });
+    } catch (error) {
+      disposeAll(tensorsOfOutcome(outcome));
+      throw error;
     }
+    outcome.clients.forEach(({ id }, member) => this.#waiting.set(id, { outcome, member }));
     this.#unused.set(outcome, outcome.clients.length);
   }
 
-  /** Goes on without a client. */
+  /**
+   * Goes on without a client.
+   *
+   * @throws {RangeError} as {@linkcode InOrder.add}.
+   */
   lose(id: number): void {
-    const place = this.#line.indexOf(id);
-    if (place >= 0) this.#line.splice(place, 1);
+    this.#check(id);
+    this.#line.splice(this.#line.indexOf(id), 1);
   }
 
   /** Hands on whatever is next in line, piece by piece, and frees what has been handed on. */
@@ -61,16 +71,25 @@ export class InOrder {
     }
   }
 
-  /** Goes on without the clients that never came. */
-  *rest(): Generator<Finished> {
-    for (const id of [...this.#line]) if (!this.#waiting.has(id)) this.lose(id);
-    yield* this.ready();
+  /** Goes on without the clients that never came, and gives their numbers. */
+  loseMissing(): number[] {
+    const missing = this.#line.filter((id) => !this.#waiting.has(id));
+    for (const id of missing) this.lose(id);
+    return missing;
   }
 
   /** Frees what waits. */
   dispose(): void {
     for (const outcome of this.#unused.keys()) disposeAll(tensorsOfOutcome(outcome));
     this.#unused.clear();
+  }
+
+  #check(id: number): void {
+    if (!this.#waiting.has(id) && this.#line.includes(id)) return;
+    throw new RangeError(
+      `Cannot take an upload of client ${id}, or lose it: ` +
+        (this.#cohort.has(id) ? "it has sent something or was lost before" : "it isn't in this round"),
+    );
   }
 
   #next(): Piece | undefined {
