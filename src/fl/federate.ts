@@ -49,6 +49,8 @@ export interface FederationOptions<Memory = unknown> {
   readonly aggregator?: AggregatorFactory | undefined;
   /** The server's part is done here, the clients' by the participants. */
   readonly stages?: readonly Stage[] | undefined;
+  /** Where clients keep what they need in later rounds; in memory by default. A state that is resumed brings its own. */
+  readonly store?: ClientStore | undefined;
   /** What is observed of each round; nothing by default. */
   readonly measures?: readonly MeasureFactory[] | undefined;
   /** How the global model is evaluated; not at all by default. */
@@ -92,7 +94,11 @@ export async function* federate<Memory>(
   let isTaken = false;
   try {
     const aggregator = chooseAggregator(options);
-    const first = { round: 0, lastRounds: fleet.numExamples.map(() => 0), clients: hostStore() };
+    const first = {
+      round: 0,
+      lastRounds: fleet.numExamples.map(() => 0),
+      clients: options.store ?? hostStore(),
+    };
     const init = method.init(pretrained, {
       seed,
       numClients: fleet.numExamples.length,

@@ -8,6 +8,7 @@ export * from "./algorithms/mod.ts";
 export { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 export * from "./client/client_scores.ts";
 export * from "./client/client_store.ts";
+export { diskStore } from "./client/disk_store.ts";
 export { trainClient, type TrainClientOptions, type TrainedClient } from "./client/train_client.ts";
 export * from "./events.ts";
 export * from "./federate.ts";

@@ -1,7 +1,7 @@
 import type { Gpu } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
 import { encodeSafetensors, readSafetensors } from "../models/weights/safetensors.ts";
-import { type ClientStore, hostStore } from "./client/client_store.ts";
+import { type ClientStore, hostStore, type StoredClient } from "./client/client_store.ts";
 import type { HostTensor, HostTensors } from "./tensors.ts";
 import { decodeTree, encodeTree, type Tree } from "./tree.ts";
 
@@ -29,7 +29,8 @@ export interface EncodeRunStateOptions {
 }
 
 /**
- * A run's state as one safetensors file, what clients keep included. Equal states give equal bytes.
+ * A run's state as one safetensors file, what clients keep included; where that is in files of its own, the names and hashes of
+ * these. Equal states give equal bytes.
  *
  * @example
  * ```ts no-run
@@ -44,7 +45,8 @@ export async function encodeRunState(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { structure, tensors } = await encodeTree(state.method);
   const stored = new Map<string, HostTensor>([...tensors].map(([name, each]) => [`method/${name}`, each]));
-  for (const id of state.clients.clients) {
+  const { files } = state.clients;
+  for (const id of files === undefined ? state.clients.clients : []) {
     for (const [name, each] of await state.clients.load(id) ?? []) stored.set(`client/${id}/${name}`, each);
   }
   return encodeSafetensors(
@@ -55,6 +57,7 @@ export async function encodeRunState(
       round: String(state.round),
       method: JSON.stringify(structure),
       lastRounds: JSON.stringify(state.lastRounds),
+      ...(files !== undefined && { clientFiles: JSON.stringify(files) }),
     },
   );
 }
@@ -66,12 +69,23 @@ export interface DecodedRunState {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Options of {@linkcode decodeRunState}. */
+export interface DecodeRunStateOptions {
+  /** Opens what clients keep in files of its own, such as `(files) => diskStore(folder, files)`. */
+  readonly openClients?: ((files: readonly StoredClient[]) => ClientStore) | undefined;
+}
+
 /**
  * Reads a run's state, its tensors onto a device.
  *
  * @throws {CorruptFileError} when the file is broken, or of another version.
+ * @throws {TypeError} when what clients keep is in files of its own, and nothing opens these.
  */
-export function decodeRunState(gpu: Gpu, bytes: Uint8Array): DecodedRunState {
+export function decodeRunState(
+  gpu: Gpu,
+  bytes: Uint8Array,
+  { openClients }: DecodeRunStateOptions = {},
+): DecodedRunState {
   const { tensors, metadata } = readSafetensors(bytes);
   for (const [key, value] of Object.entries(format)) {
     if (key === "version" && Number(metadata[key]) > Number(value)) {
@@ -100,7 +114,7 @@ export function decodeRunState(gpu: Gpu, bytes: Uint8Array): DecodedRunState {
       ofClients.set(Number(id), kept.set(name!, own));
     } else ofMethod.set(path.replace(/^method\//, ""), own);
   }
-  const { round, method, lastRounds, ...others } = metadata;
+  const { round, method, lastRounds, clientFiles, ...others } = metadata;
   const clients: ReadonlyMap<number, HostTensors> = ofClients;
   const plain = {
     round: parse(
@@ -113,13 +127,33 @@ export function decodeRunState(gpu: Gpu, bytes: Uint8Array): DecodedRunState {
       "lastRounds",
       (value): value is number[] => Array.isArray(value) && value.every((each) => Number.isInteger(each)),
     ),
-    clients: hostStore(clients),
+    clients: clientFiles === undefined
+      ? hostStore(clients)
+      : open(parse(clientFiles, "clientFiles", areFiles), openClients),
   };
   const structure = parse(method, "method", (_): _ is unknown => true);
   // The tensors come last: nothing is left on the device when something is wrong.
   const state: RunState = { ...plain, method: decodeTree(gpu, { structure, tensors: ofMethod }) };
   for (const key of Object.keys(format)) delete others[key];
   return { state, metadata: others };
+}
+
+function open(
+  files: readonly StoredClient[],
+  openClients: DecodeRunStateOptions["openClients"],
+): ClientStore {
+  if (openClients !== undefined) return openClients(files);
+  throw new TypeError(
+    "Cannot read a run's state: its clients' states are in files of their own; give openClients",
+  );
+}
+
+function areFiles(value: unknown): value is StoredClient[] {
+  return Array.isArray(value) &&
+    value.every(({ client, file, sha256 }: StoredClient) =>
+      Number.isInteger(client) && /^client-\d+-[0-9a-f]+\.safetensors$/.test(file) &&
+      /^[0-9a-f]{64}$/.test(sha256)
+    );
 }
 
 function parse<T>(text: string | undefined, key: string, isValid: (value: unknown) => value is T): T {

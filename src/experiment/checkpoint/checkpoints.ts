@@ -6,7 +6,9 @@ import { CorruptFileError, writeFileAtomic } from "../../data/mod.ts";
 import { describeCause } from "../../data/files/describe_cause.ts";
 import { errorCode } from "../../data/files/error_code.ts";
 import type { Gpu } from "../../engine/mod.ts";
-import { decodeRunState, encodeRunState, type RunState } from "../../fl/mod.ts";
+import { decodeRunState, diskStore, encodeRunState, type RunState, type StoredClient } from "../../fl/mod.ts";
+import { readStored, removeUnused } from "../../fl/client/disk_store.ts";
+import { disposeTree } from "../../fl/tree.ts";
 import { type Identity, identityParts } from "./identity.ts";
 
 /** A state that was read, and what it says it follows from. */
@@ -26,6 +28,8 @@ const checksumField = (checksum: string) => `"checksum":"${checksum}"`;
  */
 export class Checkpoints {
   readonly #folder: string;
+  /** The clients' files that the checkpoints of this process refer to, by round. */
+  readonly #clientFiles = new Map<number, readonly StoredClient[]>();
 
   /** @param folder of the method. */
   constructor(folder: string) {
@@ -46,6 +50,7 @@ export class Checkpoints {
     const checksum = createHash("sha256").update(file).digest("hex");
     file.write(checksumField(checksum), file.indexOf(checksumField(noChecksum)));
     await writeFileAtomic(this.pathOf(state.round), bytes);
+    this.#note(state);
     await this.prune(2);
   }
 
@@ -67,7 +72,16 @@ export class Checkpoints {
   async read(gpu: Gpu, round: number): Promise<Checkpoint> {
     const path = this.pathOf(round);
     try {
-      const { state, metadata } = decodeRunState(gpu, checked(await readFile(path)));
+      const { state, metadata } = decodeRunState(gpu, checked(await readFile(path)), {
+        openClients: (files) => diskStore(this.clientFolder, files),
+      });
+      try {
+        for (const each of state.clients.files ?? []) await readStored(this.clientFolder, each);
+      } catch (error) {
+        disposeTree(state.method);
+        throw error;
+      }
+      this.#note(state);
       const { adapter = "" } = metadata;
       return { state, identity: identityIn(metadata), adapter };
     } catch (cause) {
@@ -76,9 +90,30 @@ export class Checkpoints {
     }
   }
 
-  /** Removes all but the last checkpoints. */
+  /** Removes the checkpoints of later rounds, which can't be used. */
+  async removeAfter(round: number): Promise<void> {
+    for (const later of (await this.rounds()).filter((each) => each > round)) {
+      await rm(this.pathOf(later), { force: true });
+    }
+  }
+
+  /** Removes all but the last checkpoints, and the clients' files that none of them refers to. */
   async prune(kept: number): Promise<void> {
-    for (const round of (await this.rounds()).slice(kept)) await rm(this.pathOf(round), { force: true });
+    const rounds = await this.rounds();
+    for (const round of rounds.slice(kept)) await rm(this.pathOf(round), { force: true });
+    const files = rounds.slice(0, kept).map((round) => this.#clientFiles.get(round));
+    // One that this process has neither written nor read may refer to any.
+    if (files.includes(undefined)) return;
+    await removeUnused(this.clientFolder, (files as StoredClient[][]).flat());
+  }
+
+  /** Where files of clients are. */
+  get clientFolder(): string {
+    return join(this.#folder, "clients");
+  }
+
+  #note({ round, clients: { files = [] } }: RunState): void {
+    this.#clientFiles.set(round, files);
   }
 
   /** Where the checkpoint of a round is. */

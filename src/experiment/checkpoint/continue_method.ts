@@ -1,11 +1,19 @@
 import { join } from "node:path";
 import { CorruptFileError } from "../../data/mod.ts";
 import { FederaError, type Gpu } from "../../engine/mod.ts";
-import { type RoundReport, type RunState, truncateHistory } from "../../fl/mod.ts";
+import {
+  type ClientStore,
+  diskStore,
+  hostStore,
+  type RoundReport,
+  type RunState,
+  truncateHistory,
+} from "../../fl/mod.ts";
 import { disposeTree } from "../../fl/tree.ts";
 import { describeAdapter } from "../gpu/describe_adapter.ts";
 import type { Reporter } from "../report/reporter.ts";
-import { Checkpoints } from "./checkpoints.ts";
+import type { Config } from "../config/config.ts";
+import type { Checkpoints } from "./checkpoints.ts";
 import { describeChanges, type Identity } from "./identity.ts";
 import { HISTORY, type Past, readPast } from "./past.ts";
 
@@ -26,6 +34,9 @@ export interface Continuation {
 export interface ContinueOptions {
   /** Of the method. */
   readonly folder: string;
+  readonly checkpoints: Checkpoints;
+  /** Where clients keep their states from now on. */
+  readonly clientState: Config["clientState"];
   readonly label: string;
   readonly identity: Identity;
   readonly reporter: Reporter;
@@ -39,10 +50,9 @@ export interface ContinueOptions {
  */
 export async function continueMethod(
   gpu: Gpu,
-  { folder, label, identity, reporter }: ContinueOptions,
+  { folder, checkpoints, clientState, label, identity, reporter }: ContinueOptions,
 ): Promise<Continuation | undefined> {
   const past = await readPast(folder);
-  const checkpoints = new Checkpoints(folder);
   const rounds = await checkpoints.rounds();
   const problems: string[] = [];
   const done = past?.reports.length ?? 0;
@@ -73,7 +83,13 @@ export async function continueMethod(
         );
       }
       await truncateHistory(join(folder, HISTORY), past.lengths[round - 1]!);
-      return { state: found.state, started: past.started, reports: past.reports.slice(0, round) };
+      await checkpoints.removeAfter(round);
+      const clients = await moveClients(found.state.clients, clientState, checkpoints.clientFolder);
+      return {
+        state: { ...found.state, clients },
+        started: past.started,
+        reports: past.reports.slice(0, round),
+      };
     } catch (error) {
       disposeTree(found.state.method);
       throw error;
@@ -87,6 +103,18 @@ export async function continueMethod(
   }
   if (done > 0) reporter.line(`${label} has no checkpoint: it begins again with its first round`);
   return undefined;
+}
+
+/** The same states of clients in memory or on disk, one client at a time. */
+async function moveClients(
+  clients: ClientStore,
+  to: Config["clientState"],
+  folder: string,
+): Promise<ClientStore> {
+  if (to === (clients.files === undefined ? "memory" : "disk")) return clients;
+  let moved = to === "disk" ? diskStore(folder) : hostStore();
+  for (const id of clients.clients) moved = await moved.save(new Map([[id, (await clients.load(id))!]]));
+  return moved;
 }
 
 /**

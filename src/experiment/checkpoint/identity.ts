@@ -82,6 +82,7 @@ function decisive(config: Config): object {
     stopEarly: _stopEarly,
     keepBest: _keepBest,
     maxDeviceLosses: _maxDeviceLosses,
+    clientState: _clientState,
     model: { source: _source, ...model },
     ...rest
   } = config;

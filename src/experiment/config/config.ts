@@ -140,6 +140,8 @@ export const configSchema = z.strictObject({
   ).optional(),
   /** Also keeps the model of the round with the best score, in the folder `best` of its method. */
   keepBest: z.boolean().default(false),
+  /** Where clients keep what they need in later rounds, such as control variates: in memory, or in files of the run's folder. */
+  clientState: z.enum(["memory", "disk"]).default("memory"),
   /** How often a run may go on by itself on a new device after it has lost one. */
   maxDeviceLosses: z.int().min(0).max(1000).default(3),
   /** Folder that gets a folder for each run, relative to the working directory. */

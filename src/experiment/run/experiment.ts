@@ -51,7 +51,7 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
 export function simulateMethod(
   experiment: Experiment,
   method: MethodConfig,
-  more: Partial<Pick<SimulationOptions, "resume" | "rounds" | "shouldStop">> = {},
+  more: Partial<Pick<SimulationOptions, "resume" | "rounds" | "shouldStop" | "store">> = {},
 ): AsyncGenerator<SimulationEvent> {
   return simulate(experiment.pretrained, { ...simulationOptions(experiment, method), ...more });
 }

@@ -2,7 +2,13 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CorruptFileError, makeFolder, WriteError } from "../../data/mod.ts";
 import { FederaError } from "../../engine/mod.ts";
-import { disposeOwn, HistoryWriter, type RoundReport, type SimulationEvent } from "../../fl/mod.ts";
+import {
+  diskStore,
+  disposeOwn,
+  HistoryWriter,
+  type RoundReport,
+  type SimulationEvent,
+} from "../../fl/mod.ts";
 import { withParameters } from "../../fl/tensors.ts";
 import { disposeTree } from "../../fl/tree.ts";
 import type { Evaluation, TaskModel } from "../../tasks/mod.ts";
@@ -74,10 +80,13 @@ export async function runMethod(
 ): Promise<MethodOutcome> {
   const { folder, identity, reporter, signal, onEvent, resume = false, reason } = options;
   const { gpu, pretrained } = experiment;
+  const { clientState } = experiment.config;
+  const checkpoints = new Checkpoints(folder);
   let past: Continuation | undefined;
   if (resume) {
+    const label = methodLabel(method);
     try {
-      past = await continueMethod(gpu, { folder, label: methodLabel(method), identity, reporter });
+      past = await continueMethod(gpu, { folder, checkpoints, clientState, label, identity, reporter });
       if (past === undefined) await rm(folder, { recursive: true, force: true });
     } catch (error) {
       if (!(error instanceof FederaError)) throw error;
@@ -85,13 +94,14 @@ export async function runMethod(
     }
   }
   if (past === undefined) await makeNew(folder);
-  const checkpoints = new Checkpoints(folder);
   using history = new HistoryWriter(join(folder, HISTORY));
   const reports: RoundReport[] = [...past?.reports ?? []];
   let started = past?.started;
   let after: Evaluation | undefined;
   /** A global model; what no round changes of it lives until the end. */
   let last: TaskModel | undefined;
+  /** Whether the simulation has taken over the state that it goes on from. */
+  let isTaken = false;
   const leave = async (model: TaskModel, task: TaskConfig, to = folder) => {
     const config = { ...experiment.config, task, model: describeModel(experiment) };
     await writeModelFolder(to, model, { pretrained, config });
@@ -162,15 +172,17 @@ export async function runMethod(
     }
     const simulation = simulateMethod(experiment, method, {
       resume: past?.state,
+      ...(clientState === "disk" && { store: diskStore(checkpoints.clientFolder) }),
       ...(isOver() && { rounds: reports.length }),
       shouldStop: isOver,
     });
+    isTaken = true;
     for await (const event of simulation) {
       try {
         await take(event);
       } catch (error) {
         if (signal?.aborted && last !== undefined) {
-          await leaveLast(last, method, { ...options, leave, experiment });
+          await leaveLast(last, method, { ...options, checkpoints, leave, experiment });
         }
         throw error;
       } finally {
@@ -184,12 +196,14 @@ export async function runMethod(
     const end = { status, ...(status === "failed" && { error: message }) } as const;
     return { summary: summarize(method, experiment, { started, reports, ...end }), error };
   } finally {
+    if (past !== undefined && !isTaken) disposeTree(past.state.method);
     reporter.endProgress();
   }
   return { summary: summarize(method, experiment, { started, reports, after }) };
 }
 
-interface LeaveOptions extends Pick<RunMethodOptions, "folder" | "reporter"> {
+interface LeaveOptions extends Pick<RunMethodOptions, "reporter"> {
+  readonly checkpoints: Checkpoints;
   readonly experiment: Experiment;
   leave(model: TaskModel, task: TaskConfig): Promise<void>;
 }
@@ -198,9 +212,8 @@ interface LeaveOptions extends Pick<RunMethodOptions, "folder" | "reporter"> {
 async function leaveLast(
   model: TaskModel,
   method: MethodConfig,
-  { folder, reporter, experiment, leave }: LeaveOptions,
+  { reporter, checkpoints, experiment, leave }: LeaveOptions,
 ): Promise<void> {
-  const checkpoints = new Checkpoints(folder);
   const [round] = await checkpoints.rounds();
   if (round === undefined) return;
   try {

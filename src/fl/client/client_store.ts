@@ -7,10 +7,21 @@ import type { HostTensors } from "../tensors.ts";
 export interface ClientStore {
   /** Numbers of the clients that have something, ascending. */
   readonly clients: readonly number[];
+  /** The files of a store outside of memory, client by client; a saved state refers to them instead of holding what is in them. */
+  readonly files?: readonly StoredClient[];
   /** What a client has; undefined where it has nothing yet. */
   load(client: number): Promise<HostTensors | undefined>;
   /** A store in which some clients have something new. */
   save(kept: ReadonlyMap<number, HostTensors>): Promise<ClientStore>;
+}
+
+/** What a client keeps, in a file. */
+export interface StoredClient {
+  readonly client: number;
+  /** Its name in the folder of the store. */
+  readonly file: string;
+  /** SHA-256 of the file. */
+  readonly sha256: string;
 }
 
 /** A store on the host. */

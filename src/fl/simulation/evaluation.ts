@@ -66,11 +66,13 @@ export async function evaluateSimulation(
 
 /** Clients that keep parameters of the model, and not just what a local rule remembers. */
 async function ownersOf(store: ClientStore, names: ReadonlySet<string>): Promise<number[]> {
-  const isOwner = await Promise.all(store.clients.map(async (client) => {
+  const owners: number[] = [];
+  // One at a time: a store on disk holds no more.
+  for (const client of store.clients) {
     const kept = await store.load(client);
-    return kept !== undefined && [...kept.keys()].some((name) => names.has(name));
-  }));
-  return store.clients.filter((_, i) => isOwner[i]);
+    if (kept !== undefined && [...kept.keys()].some((name) => names.has(name))) owners.push(client);
+  }
+  return owners;
 }
 
 async function personalOf(

@@ -1,6 +1,7 @@
 import type { Schedule } from "../../engine/mod.ts";
 import { type LocalOptimizer, type LocalWork, rowsOf, type TaskSet } from "../../tasks/mod.ts";
 import type { AggregatorFactory } from "../aggregation/aggregator.ts";
+import type { ClientStore } from "../client/client_store.ts";
 import type { RoundReport } from "../events.ts";
 import type { MeasureFactory } from "../measures/measure.ts";
 import type { Method } from "../method.ts";
@@ -45,6 +46,8 @@ export interface SimulationOptions {
   readonly stages?: readonly Stage[] | undefined;
   /** How uploads are put into bytes: what is aggregated is what arrives. In f32 by default; downloads always are. */
   readonly codec?: Codec | undefined;
+  /** Where clients keep what they need in later rounds; in memory by default. A state that is resumed brings its own. */
+  readonly store?: ClientStore | undefined;
   /** What is observed of each round; nothing by default. */
   readonly measures?: readonly MeasureFactory[] | undefined;
   /** Goes on from a state of the same run, whose tensors it takes over once it's started. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { readConfig } from "../../../src/experiment/config/parse_config.ts";
@@ -16,6 +16,7 @@ import type { Gpu } from "../../../src/engine/mod.ts";
 import { bestRound } from "../../../src/experiment/run/stop_early.ts";
 import { openTrained } from "../../../src/experiment/trained/open_trained.ts";
 import { readHistory, type RoundReport } from "../../../src/fl/mod.ts";
+import { readSafetensors } from "../../../src/models/mod.ts";
 import { evaluate } from "../../../src/tasks/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { resultsIn } from "../../support/run_results.ts";
@@ -347,4 +348,63 @@ test("a run that loses its device goes on with another one to the same bits, as 
   const { runs: ended } = await start(["1/2", "1/3", "2/2"]);
   assert.deepEqual(ended.map(({ status, rounds }) => [status, rounds]), [["failed", 2], ["not run", 0]]);
   for (const device of devices) device.close();
+});
+
+test("what clients keep on disk gives the same bits, goes on from checkpoints, and leaves no files that none needs", async (t) => {
+  const config = {
+    ...stateful,
+    rounds: 4,
+    clientsPerRound: 2,
+    methods: [{ ...method, algorithm: "scaffold" }],
+    optimizer: { name: "sgd" },
+  };
+  const { project, folder, expected } = await reference(t, config);
+  const path = join(project, "config.json");
+  const own = join(folder, "scaffold-fedit");
+  const models = (results: Record<string, unknown>) =>
+    Object.entries(results).filter(([name]) => name.endsWith("adapter.safetensors"));
+  const setState = async (clientState: string) =>
+    await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, "utf8")), clientState }));
+  await setState("disk");
+  await run(project);
+  assert.deepEqual(models(await resultsIn(folder)), models(expected));
+  const files = await readdir(join(own, "clients"));
+  assert.equal(files.length, 3, "the last checkpoint has one file for each client");
+  const onDisk = await resultsIn(folder);
+  await rm(folder, { recursive: true });
+
+  await run(project, endedAt((type, round) => type === "round" && round === 3));
+  const kept = join(project, "kept");
+  await cp(folder, kept, { recursive: true });
+  // The last two checkpoints', and those that the round after them had begun with.
+  assert.ok((await readdir(join(own, "clients"))).length <= 2 * 3 + 2);
+  await run(project, { resume: true });
+  assert.deepEqual(await resultsIn(folder), onDisk);
+
+  // A client's file of the last checkpoint alone: the one before is taken.
+  const again = async () => {
+    await rm(folder, { recursive: true });
+    await cp(kept, folder, { recursive: true });
+  };
+  const referred = async (round: number) =>
+    JSON.parse(
+      readSafetensors(await readFile(join(own, `checkpoint-00000${round}.safetensors`)))
+        .metadata["clientFiles"]!,
+    ).map(({ file }: { file: string }) => file) as string[];
+  await again();
+  const before = await referred(2);
+  const lastAlone = (await referred(3)).find((file) => !before.includes(file))!;
+  await writeFile(join(own, "clients", lastAlone), "damaged");
+  const { lines } = await run(project, { resume: true });
+  assert.match(
+    lines.find((line) => line.startsWith("Cannot use checkpoint"))!,
+    /Cannot read what client \d keeps, .*: its SHA-256 isn't .*; the one of round 2 is taken$/,
+  );
+  assert.deepEqual(await resultsIn(folder), onDisk);
+
+  // Moved into memory on the way.
+  await again();
+  await setState("memory");
+  await run(project, { resume: true });
+  assert.deepEqual(models(await resultsIn(folder)), models(expected));
 });
