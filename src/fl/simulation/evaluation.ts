@@ -32,14 +32,14 @@ export async function evaluateSimulation(
   { test, testClients, clients: store, onProgress }: EvaluateSimulationOptions,
 ): Promise<FederationEvaluation> {
   if (model.gpu.isRehearsing) {
-    rehearseModel(model, test);
+    rehearseModel(model, [test, ...testClients?.filter((set) => set !== undefined) ?? []]);
     return { test: null };
   }
   const names = new Set([...model.namedParameters()].map(([name]) => name));
   const owners = await ownersOf(store, names);
   const isPersonal = owners.length > 0;
-  const own = testClients?.flatMap((set, client) => set === undefined ? [] : [{ client, set }]) ??
-    (isPersonal ? owners.map((client) => ({ client, set: test })) : []);
+  const given = testClients?.flatMap((set, client) => set === undefined ? [] : [{ client, set }]) ?? [];
+  const own = given.length === 0 && isPersonal ? owners.map((client) => ({ client, set: test })) : given;
   const sets = [...isPersonal ? [] : [test], ...own.map(({ set }) => set)];
   const total = sets.reduce((sum, { size }) => sum + size, 0);
   let before = 0;

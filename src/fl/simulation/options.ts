@@ -1,5 +1,5 @@
 import type { Schedule } from "../../engine/mod.ts";
-import { type LocalOptimizer, type LocalWork, rowsOf, type TaskSet } from "../../tasks/mod.ts";
+import { countTargets, type LocalOptimizer, type LocalWork, rowsOf, type TaskSet } from "../../tasks/mod.ts";
 import type { AggregatorFactory } from "../aggregation/aggregator.ts";
 import type { ClientStore } from "../client/client_store.ts";
 import type { RoundReport } from "../events.ts";
@@ -64,8 +64,9 @@ export interface SimulationOptions {
  * @throws {RangeError} naming what doesn't fit.
  */
 export function checkOptions(options: SimulationOptions): void {
-  const { clients, train, testClients, rounds, clientsPerRound = clients.length } = options;
+  const { clients, train, rounds, clientsPerRound = clients.length } = options;
   const { blockSize, batchSize, work, maxGpuBytes } = options;
+  checkScalars(options);
   const counts = {
     rounds,
     clientsPerRound,
@@ -97,9 +98,41 @@ export function checkOptions(options: SimulationOptions): void {
       );
     }
   });
+  checkTestSets(options);
+}
+
+function checkScalars({ evaluateEvery = 1, seed, learningRate, clipNorm }: SimulationOptions): void {
+  for (const [name, value] of Object.entries({ evaluateEvery, seed })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new RangeError(`Cannot simulate with ${name} ${value}: expected an integer, 0 or more`);
+    }
+  }
+  if (typeof learningRate === "number" && !(learningRate >= 0 && learningRate < Infinity)) {
+    throw new RangeError(
+      `Cannot simulate with learningRate ${learningRate}: expected a finite number, 0 or more`,
+    );
+  }
+  if (clipNorm !== undefined && !(clipNorm > 0)) {
+    throw new RangeError(`Cannot simulate with clipNorm ${clipNorm}: expected a positive number`);
+  }
+}
+
+function checkTestSets({ clients, test, testClients, evaluateEvery }: SimulationOptions): void {
   if (testClients !== undefined && testClients.length !== clients.length) {
     throw new RangeError(
       `Cannot test ${testClients.length} clients: expected as many as are trained, ${clients.length}`,
+    );
+  }
+  if (evaluateEvery === 0) return;
+  check(test, "the common test set", "evaluateEvery 0 evaluates nothing");
+  for (const [client, set] of (testClients ?? []).entries()) {
+    if (set) check(set, `the test set of client ${client}`, "use undefined for a client that has none");
+  }
+
+  function check(set: TaskSet, which: string, advice: string): void {
+    for (let row = 0; row < set.size; row++) if (countTargets(set, row) > 0) return;
+    throw new RangeError(
+      `Cannot evaluate on ${which}: none of its ${set.size} rows has a target that counts; ${advice}`,
     );
   }
 }

@@ -33,11 +33,14 @@ export async function* simulate(
   const options = given.method.isCentral ? centralized(given) : given;
   const { stages = [], codec = f32Codec } = options;
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
+  const { testClients = [] } = options;
   try {
     checkOptions(given);
     checkStages(codec, stages);
     method.checkTraining?.(options);
-    for (const rows of [train, test]) pretrained.encoder.checkInputs(rows.inputs);
+    for (const rows of [train, test, ...testClients]) {
+      if (rows !== undefined) pretrained.encoder.checkInputs(rows.inputs);
+    }
   } catch (error) {
     if (given.resume !== undefined) disposeTree(given.resume.method);
     throw error;

@@ -103,10 +103,21 @@ export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }
   );
 }
 
-/** Records what {@linkcode runModel} would, each shape of batch once: for a rehearsal, in which nothing can be read. */
-export function rehearseModel(model: TaskModel, set: TaskSet): void {
-  const batches = new Map(planEvaluation(set).map((each) => [`${each.rows.length} ${each.length}`, each]));
-  for (const each of batches.values()) disposeBatch(evaluationBatch(model, set, each));
+/**
+ * Records what {@linkcode runModel} would on some sets, for a rehearsal, in which nothing can be read: of each length the batch of
+ * the most rows, which takes the most memory.
+ */
+export function rehearseModel(model: TaskModel, sets: readonly TaskSet[]): void {
+  const largest = new Map<number, { readonly set: TaskSet; readonly rows: EvaluationRows }>();
+  for (const set of sets) {
+    for (const rows of planEvaluation(set)) {
+      const known = largest.get(rows.length);
+      if (known === undefined || known.rows.rows.length < rows.rows.length) {
+        largest.set(rows.length, { set, rows });
+      }
+    }
+  }
+  for (const { set, rows } of largest.values()) disposeBatch(evaluationBatch(model, set, rows));
 }
 
 /** One of `count` equal parts of values. */
