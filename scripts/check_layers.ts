@@ -2,23 +2,46 @@ import { readdirSync, readFileSync } from "node:fs";
 import { posix } from "node:path";
 import process from "node:process";
 
-/** The layers of `src`, each allowed to import itself and what stands below it. */
-const LAYERS = ["shaders", "engine", "data", "hub", "models", "tasks", "federa", "fl", "experiment", "cli"];
+/** The layers of `src`, from the lowest; each may import itself and what stands below it. */
+export const LAYERS = [
+  "shaders",
+  "engine",
+  "data",
+  "hub",
+  "models",
+  "tasks",
+  "federa",
+  "fl",
+  "experiment",
+  "cli",
+] as const;
 
 /**
- * The storeys of `src/engine`, by folder or by file; the other files right in it are the core. Neighbours on one
- * storey stay apart. The tape is played back with ops, so the files that do so stand above them.
+ * The storeys of layers that have some, by folder or by file; the other files and folders right in the layer are the core.
+ * Neighbours on one storey stay apart. In the engine, the tape is played back with ops, so the files that do so stand above them.
+ * In the federation, methods, algorithms and measures know neither each other nor the round, and the simulation stands on top.
  */
-const ENGINE_STOREYS: Record<string, number> = {
-  "errors.ts": 0,
-  gpu: 1,
-  core: 2,
-  ops: 3,
-  "backward.ts": 4,
-  "checkpoint.ts": 5,
-  nn: 5,
-  optim: 5,
-  linalg: 5,
+const STOREYS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  engine: {
+    "errors.ts": 0,
+    gpu: 1,
+    core: 2,
+    ops: 3,
+    "backward.ts": 4,
+    "checkpoint.ts": 5,
+    nn: 5,
+    optim: 5,
+    linalg: 5,
+  },
+  fl: {
+    core: 0,
+    methods: 1,
+    algorithms: 1,
+    measures: 1,
+    "round.ts": 2,
+    "federate.ts": 3,
+    simulation: 4,
+  },
 };
 
 /**
@@ -66,10 +89,11 @@ function judge(path: string, target: string, aliased: boolean): string | null {
   }
   const isPrivate = posix.basename(target).startsWith("_") && posix.dirname(target) !== posix.dirname(path);
   if (isPrivate && !aliased) return "the file is private to its folder";
-  const own = LAYERS.indexOf(layer);
-  const other = LAYERS.indexOf(target.split("/")[1] ?? "");
   // Files right in src are faces of the whole.
-  if (own === -1) return null;
+  if (posix.dirname(path) === "src") return null;
+  const own = levelOf(layer);
+  if (own === -1) return `no layer is called ${layer}`;
+  const other = levelOf(target.split("/")[1] ?? "");
   if (other === -1 || other > own) return `${layer} stands below it`;
   if (
     path.startsWith("src/engine/gpu/") &&
@@ -77,21 +101,28 @@ function judge(path: string, target: string, aliased: boolean): string | null {
   ) {
     return "engine/gpu knows no operation";
   }
-  if (layer !== "engine" || other !== own || posix.basename(path) === "mod.ts") return null;
-  const [from, to] = [engineGroup(path), engineGroup(target)];
-  if (from === to || storey(to) < storey(from)) return null;
-  return `engine/${from} does not stand above engine/${to}`;
+  const storeys = STOREYS[layer];
+  if (storeys === undefined || other !== own || posix.basename(path) === "mod.ts") return null;
+  const [from, to] = [groupOf(path, layer), groupOf(target, layer)];
+  if (from === to || storeyOf(to, layer) < storeyOf(from, layer)) return null;
+  return `${layer}/${from} does not stand above ${layer}/${to}`;
 }
 
-function engineGroup(path: string): string {
+function levelOf(layer: string): number {
+  return LAYERS.findIndex((name) => name === layer);
+}
+
+/** The folder or file of a path by which its storey is found. */
+function groupOf(path: string, layer: string): string {
   const [, , entry = "", inside] = path.split("/");
-  return inside !== undefined || entry in ENGINE_STOREYS ? entry : "core";
+  // The engine has no folder without a storey.
+  return entry in STOREYS[layer]! || (inside !== undefined && layer === "engine") ? entry : "core";
 }
 
-function storey(group: string): number {
-  const level = ENGINE_STOREYS[group];
-  if (level === undefined) throw new RangeError(`Cannot place engine/${group}: it is on no storey`);
-  return level;
+function storeyOf(group: string, layer: string): number {
+  const storey = STOREYS[layer]?.[group];
+  if (storey === undefined) throw new RangeError(`Cannot place ${layer}/${group}: it is on no storey`);
+  return storey;
 }
 
 function readAliases(): Record<string, string[]> {

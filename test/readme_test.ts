@@ -17,7 +17,7 @@ import { type ReadmeBlock, readmeBlocks, withoutTypes } from "./support/readme.t
 import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
 
 // The blocks of the README in their order, each as it stands, in a clone of this working tree that shares nothing with it but
-// what npm and federa keep in their caches. What is told here is all that differs from what a reader would do:
+// what npm and federa keep in their caches. These are all the differences from what a reader would do:
 // - the demonstration is stopped by Ctrl-C after its first round, and `npm test` runs one file;
 // - reviews.json is about a tiny random model in the clone, as the one that it names needs a hub;
 // - mail.json asks for few mails, clients and rounds, and tiles are measured for a second.
@@ -55,7 +55,7 @@ before(async () => {
     npm_config_prefer_offline: "true",
     npm_config_update_notifier: "false",
   };
-  // What `npm test` has told this process isn't true of the clone.
+  // What `npm test` has put into this process's environment isn't true of the clone.
   for (const name of Object.keys(environment)) {
     if (
       /^(npm_(lifecycle|package|execpath|command)|INIT_CWD|NODE_TEST_CONTEXT|npm_config_local_prefix)/.test(
@@ -199,6 +199,20 @@ test("README's federation trains and exports an adapter", async (t) => {
   // Four attention projections of rank 8, doubled by the part taken out of the weights.
   assert.equal(tensors.size, 8);
   assert.deepEqual(tensors.get("encoder.layers.0.attention.qkv.lora_A.weight")?.shape, [16, 256]);
+});
+
+test("README's client trains from payload to payload", async (t) => {
+  const code = next("ts", "await trainClient(");
+  if (!ready(t)) return;
+  await writeFile(join(clone, "client.mjs"), await withoutTypes(code));
+  const { code: status, output } = await shell("node client.mjs");
+  assert.equal(status, 0, output);
+  const [, loss, down, up] = /loss ([\d.]+), (\d+) bytes down, (\d+) up/.exec(output)!.map(Number);
+  assert.ok(loss! > 0, output);
+  // int8 sends about a quarter of f32's bytes.
+  assert.ok(up! < down! / 2, output);
+  // Two factors of each of four attention projections; the head's weight and bias.
+  assert.match(output, /^10 tensors received$/m);
 });
 
 test("README's engine example prints what it says", async (t) => {

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { test } from "node:test";
-import { findLayerViolations, importsOf } from "../../scripts/check_layers.ts";
+import { findLayerViolations, importsOf, LAYERS } from "../../scripts/check_layers.ts";
+import { root } from "../support/installed_package.ts";
 
 /** The violations of one module with one import. */
 function violations(path: string, specifier: string, aliases: Record<string, string[]> = {}): string[] {
@@ -14,8 +18,15 @@ test("findLayerViolations() accepts imports that point down or stay in their lay
       ["src/cli/main.ts", "../fl/mod.ts"],
       ["src/cli/run.ts", "../experiment/run/experiment.ts"],
       ["src/experiment/run/experiment.ts", "../../fl/mod.ts"],
-      ["src/fl/simulation.ts", "../federa/mod.ts"],
-      ["src/fl/methods/fedit.ts", "../simulation.ts"],
+      ["src/tasks/training/train_block.ts", "../../models/mod.ts"],
+      ["src/federa/lora.ts", "../tasks/mod.ts"],
+      ["src/fl/round.ts", "../federa/mod.ts"],
+      ["src/fl/methods/fed_it.ts", "../method.ts"],
+      ["src/fl/methods/exact.ts", "../client/read_finite.ts"],
+      ["src/fl/transport/send.ts", "../privacy/stage.ts"],
+      ["src/fl/federate.ts", "./round.ts"],
+      ["src/fl/simulation/simulate.ts", "../federate.ts"],
+      ["src/fl/mod.ts", "./methods/mod.ts"],
       ["src/models/use_lite/model.ts", "../../data/mod.ts"],
       ["src/models/mod.ts", "zod"],
       ["src/models/use_lite/load.ts", "../../hub/npm/npm_package.ts"],
@@ -41,7 +52,18 @@ test("findLayerViolations() reports imports that point up, sideways or at privat
       ["src/models/use_lite/model.ts", "../../federa/mod.ts", "models stands below it"],
       ["src/data/files/write_file.ts", "../../hub/errors.ts", "data stands below it"],
       ["src/hub/npm/npm_package.ts", "../../models/mod.ts", "hub stands below it"],
-      ["src/fl/simulation.ts", "../mod.ts", "fl stands below it"],
+      ["src/tasks/task.ts", "../federa/mod.ts", "tasks stands below it"],
+      ["src/federa/lora.ts", "../fl/mod.ts", "federa stands below it"],
+      ["src/fl/round.ts", "../mod.ts", "fl stands below it"],
+      ["src/fl/round.ts", "../experiment/mod.ts", "fl stands below it"],
+      [
+        "src/fl/methods/fed_it.ts",
+        "../simulation/simulate.ts",
+        "fl/methods does not stand above fl/simulation",
+      ],
+      ["src/fl/methods/fed_it.ts", "../algorithms/mod.ts", "fl/methods does not stand above fl/algorithms"],
+      ["src/fl/client/stack.ts", "../round.ts", "fl/core does not stand above fl/round.ts"],
+      ["src/util/text.ts", "../engine/mod.ts", "no layer is called util"],
       ["src/experiment/run/experiment.ts", "../../cli/run.ts", "experiment stands below it"],
       ["src/engine/ops/matmul.ts", "../nn/linear.ts", "engine/ops does not stand above engine/nn"],
       ["src/engine/gpu/device.ts", "../tensor.ts", "engine/gpu does not stand above engine/core"],
@@ -54,6 +76,28 @@ test("findLayerViolations() reports imports that point up, sideways or at privat
       ["src/shaders/a.ts", "./b.ts", "shaders import nothing"],
     ] as const
   ) assert.deepEqual(violations(path, specifier), [`${path}: must not import ${specifier}: ${reason}`]);
+});
+
+test("LAYERS names every folder of src, and docs/architecture.md lists them from the top", async () => {
+  const folders = (await readdir(join(root, "src"), { withFileTypes: true })).filter((each) =>
+    each.isDirectory()
+  );
+  assert.deepEqual([...LAYERS].sort(), folders.map(({ name }) => name).sort());
+  const text = await readFile(join(root, "docs/architecture.md"), "utf8");
+  const rows = [...text.matchAll(/^\| `src\/(\w+)` /gm)].map(([, layer]) => layer);
+  assert.deepEqual(rows, [...LAYERS].reverse());
+});
+
+test("docs/architecture.md names files that exist", async () => {
+  const text = await readFile(join(root, "docs/architecture.md"), "utf8");
+  const names = [...text.matchAll(/`([\w/]+(?:\.ts|\/))`/g)].map(([, name]) => name!);
+  assert.ok(names.length > 10);
+  // These stand for any file.
+  const patterns = ["mod.ts", "snake_case.ts", "_name.ts"];
+  for (const name of names) {
+    const places = ["", "src/fl", "src/engine", "src/experiment"].map((folder) => join(root, folder, name));
+    assert.ok(patterns.includes(name) || places.some((path) => existsSync(path)), name);
+  }
 });
 
 test("findLayerViolations() follows the aliases of package.json", () => {
