@@ -23,8 +23,8 @@ setInterval(() => {
 
 /** Memory, beside four times maxBytes, and microseconds of processor time that reading a file may take. */
 const [LEAST_MEMORY, LEAST_TIME] = [256 << 20, 2_000_000];
-/** Microseconds for each byte that is unpacked or held: two megabytes a second. */
-const TIME_PER_BYTE = 0.5;
+/** Microseconds for each byte that is unpacked or held: five megabytes a second. */
+const TIME_PER_BYTE = 0.2;
 /** Memory above which the process isn't used for another file. */
 const MOST_KEPT = 256 << 20;
 
