@@ -78,7 +78,9 @@ function locateChunk(leaf: Leaf, group: RowGroup, { dataEnd }: Footer) {
     throw new Error(`its data must lie before byte ${dataEnd}, got bytes ${start} to ${end}`);
   }
   const numValues = Number(metadata.num_values);
-  if (!(numValues >= 0)) throw new Error(`its number of values must not be negative, got ${numValues}`);
+  if (!(numValues >= 0) || leaf.depth === 0 && numValues !== Number(group.num_rows)) {
+    throw new Error(`it must have ${group.num_rows} values, got ${numValues}`);
+  }
   return { start, end, numValues };
 }
 
