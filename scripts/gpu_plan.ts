@@ -70,7 +70,7 @@ function instructions(machine: Machine): string {
     case "darwin":
       return `${problem}: on macOS it comes with Metal, so run on a Mac with Metal support, outside a virtual machine`;
     case "win32":
-      return `${problem}: on Windows it comes with Direct3D 12, so install the graphics card maker's current driver`;
+      return `${problem}: on Windows it comes with Direct3D 12, so install the current driver of the graphics card's manufacturer`;
     case "linux":
       break;
     default:

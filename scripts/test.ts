@@ -4,27 +4,41 @@ import { join } from "node:path";
 import process from "node:process";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { parseArgs } from "node:util";
 
 /** Longest time for one test file, in milliseconds. */
 const TIMEOUT = 600_000;
+/** The same for `--long`. */
+const LONG_TIMEOUT = 3_600_000;
+/** Mutated files of each format with `--long`, unless FEDERA_FUZZ_RUNS says otherwise. */
+const LONG_FUZZ_RUNS = "10000";
 
 /**
- * Runs the test files whose path contains one of the command line's words, or all of them. A file is a process with
- * a software GPU of its own that uses every core: two of them fill a small machine, and more than four only
+ * Runs the test files whose path contains one of the command line's words, or all of them. Files named `*_long_test.ts` run with
+ * `--long` alone, and then with them the tests that mutate files, on more of these.
+ *
+ * A file is a process with a software GPU of its own that uses every core: two of them fill a small machine, and more than four only
  * compete for memory.
  */
-const words = process.argv.slice(2);
+const { values: { long }, positionals: words } = parseArgs({
+  options: { long: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const isChosen = (path: string) =>
+  path.endsWith("_long_test.ts") ? long : !long || path.startsWith(join("test", "fuzz"));
 const files = readdirSync("test", { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith("_test.ts"))
   .map((name) => join("test", name))
-  .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+  .filter((path) => isChosen(path) && (words.length === 0 || words.some((word) => path.includes(word))))
   .sort();
 if (files.length === 0) {
-  console.error(`Cannot run the tests: no file test/**/*_test.ts matches ${JSON.stringify(words)}`);
+  const pattern = long ? "test/**/*_long_test.ts or test/fuzz/*_test.ts" : "test/**/*_test.ts";
+  console.error(`Cannot run the tests: no file ${pattern} matches ${JSON.stringify(words)}`);
   process.exit(1);
 }
+if (long) process.env["FEDERA_FUZZ_RUNS"] ??= LONG_FUZZ_RUNS;
 const concurrency = Math.min(4, Math.max(2, availableParallelism()));
-run({ files, concurrency, timeout: TIMEOUT })
+run({ files, concurrency, timeout: long ? LONG_TIMEOUT : TIMEOUT })
   .on("test:fail", () => {
     process.exitCode = 1;
   })

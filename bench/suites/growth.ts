@@ -29,7 +29,7 @@ const config: BertConfig = {
 const blockSize = 16;
 const batchSize = 2;
 const length = 8;
-/** Clients at one round, then rounds of as many clients as a cohort has; in this order bytes that grow are seen. */
+/** Clients at one round, then rounds of as many clients as a block has; in this order bytes that grow are seen. */
 const sizes = [
   { clients: 16, rounds: 1 },
   { clients: 64, rounds: 1 },
@@ -40,10 +40,10 @@ const sizes = [
   { clients: 16, rounds: 20 },
 ];
 
-/** Whole simulations of more and more clients and rounds, in cohorts of one size. */
+/** Whole simulations of more and more clients and rounds, in blocks of one size. */
 export const growthSuite: Suite = {
   name: "growth",
-  title: `simulations of a tiny BERT, one step a client and round, cohorts of ${blockSize}`,
+  title: `simulations of a tiny BERT, one step a client and round, blocks of ${blockSize}`,
   subject: "simulation",
   goal: {
     what: "time linear in client-steps (R² ≥ 0.99), peak GPU bytes flat",

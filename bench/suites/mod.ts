@@ -1,7 +1,7 @@
 import type { Suite } from "../contender.ts";
 import { attentionSuite } from "./attention.ts";
 import { codecsSuite } from "./codecs.ts";
-import { cohortSuite } from "./cohort.ts";
+import { blockSuite } from "./block.ts";
 import { growthSuite } from "./growth.ts";
 import { initializationSuite } from "./initialization.ts";
 import { layerNormSuite } from "./layer_norm.ts";
@@ -19,7 +19,7 @@ export const suites: readonly Suite[] = [
   svdSuite,
   initializationSuite,
   loraStepSuite,
-  cohortSuite,
+  blockSuite,
   codecsSuite,
   growthSuite,
   measuresSuite,

@@ -57,7 +57,7 @@ export const startupSuite: Suite = {
   },
 };
 
-/** Milliseconds until a new process says that it has finished a step; the driver's cache of shaders lies in `folder`. */
+/** Milliseconds until a new process says that it has finished a step; the driver's cache of shaders is in `folder`. */
 async function timeFirstStep(folder: string): Promise<number> {
   const start = performance.now();
   const process_ = spawn(process.execPath, [bundle], {

@@ -15,7 +15,7 @@ const lowRank = `rank ${rank}`;
 const wantedSamples = 7;
 /** A contender whose first run takes longer isn't run again: seven of them would take more than a row may. */
 const longestRepeated = 12_000;
-/** jax-js isn't run where the row before and the cube of the smaller side foretell more than this. */
+/** jax-js isn't run where the row before and the cube of the smaller side predict more than this. */
 const longestJax = 90_000;
 /** No further turn of a row's contenders begins after this. */
 const rowMilliseconds = 90_000;
@@ -48,10 +48,10 @@ export const svdSuite: Suite = {
       const next = shapes[i + 1];
       const times = row.samples["jax-js"];
       if (next === undefined || times === undefined) continue;
-      const foretold = median(times) * (Math.min(...next) / Math.min(...shape)) ** 3;
-      if (foretold > longestJax) {
+      const predicted = median(times) * (Math.min(...next) / Math.min(...shape)) ** 3;
+      if (predicted > longestJax) {
         context.complain(
-          `jax-js was not run on ${next.join("×")}: it would take ${Math.round(foretold / 1000)} s`,
+          `jax-js was not run on ${next.join("×")}: it would take ${Math.round(predicted / 1000)} s`,
         );
         jax = undefined;
       }

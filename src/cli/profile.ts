@@ -5,7 +5,7 @@ import { openTunedGpu } from "../experiment/gpu/open_tuned_gpu.ts";
 import { profileSteps, type StepProfile } from "../experiment/run/profile_steps.ts";
 
 /**
- * Measures what a local training step of the first method of a configuration costs, for its first cohort, and where the
+ * Measures what a local training step of the first method of a configuration costs, for its first block, and where the
  * time goes.
  *
  * @throws {NoAdapterError} when there is no GPU.

@@ -50,7 +50,7 @@ export function bytesOf(dtype: DType): number {
  * A contiguous row-major array on the GPU. Operations on tensors are recorded at once and run later, in order;
  * {@linkcode Tensor.data} is the only wait.
  *
- * A tensor belongs to the innermost {@linkcode tidy} around its creation; outside of any, whoever created it calls
+ * A tensor belongs to the innermost {@linkcode tidy} around its creation; outside of any, its creator calls
  * {@linkcode Tensor.dispose} or declares it with `using`.
  */
 export class Tensor {

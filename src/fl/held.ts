@@ -12,7 +12,7 @@ export class Held {
     return tensors;
   }
 
-  /** Lets go of tensors: their taker frees them. */
+  /** Lets go of tensors, which the caller then frees. */
   release<T extends Tensors | Tensor>(tensors: T): T {
     for (const each of tensorsIn(tensors)) this.#tensors.delete(each);
     return tensors;

@@ -17,7 +17,7 @@ export interface RoundWork {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Clients that are done, in the order of their numbers; whoever gets it owns the tensors. */
+/** Clients that are done, in the order of their numbers; the receiver owns the tensors. */
 export interface Finished {
   readonly clients: readonly Client[];
   /** What the server has decoded, [C, ...] by name. */

@@ -6,7 +6,7 @@ import type { HostTensor, HostTensors } from "./tensors.ts";
 import { decodeTree, encodeTree, type Tree } from "./tree.ts";
 
 /**
- * All that a run must keep between rounds, beside what follows from weights, seed and options: whoever has it goes on with the
+ * All that a run must keep between rounds, beside what follows from weights, seed and options: a run that continues from it has the
  * same bits.
  */
 export interface RunState {

@@ -23,7 +23,7 @@ export function sparkline(values: ArrayLike<number>, width = 24): string {
 }
 
 /**
- * Bars of block characters above an axis that tells the number of the first and the last value, beside a scale from 0 to
+ * Bars of block characters above an axis with the number of the first and the last value, beside a scale from 0 to
  * the largest. Values are 0 or more.
  */
 export function barPlot(values: ArrayLike<number>, options: BarPlotOptions = {}): string {

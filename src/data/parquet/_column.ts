@@ -60,7 +60,7 @@ function depthOf([leaf, ...others]: readonly Leaf[]): number {
   return isPlain ? leaf!.depth : -1;
 }
 
-/** Where a leaf's part of a row group lies in the file. */
+/** Where a leaf's part of a row group is in the file. */
 function locateChunk(leaf: Leaf, group: RowGroup, { dataEnd }: Footer) {
   const reason = unreadableType(leaf);
   if (reason !== undefined) throw new Error(`it has ${reason}, which aren't read`);

@@ -15,7 +15,7 @@ export interface StratifiedExamples {
   readonly clusterTest?: ((clusters: Int32Array) => Int32Array) | undefined;
 }
 
-/** Ranges of values that are told apart. */
+/** Ranges of values that are kept apart. */
 const RANGES = 10;
 
 /**

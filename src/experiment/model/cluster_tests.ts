@@ -18,7 +18,7 @@ export interface ClusterTestsOptions {
 }
 
 /**
- * Embeds what is tested on, and tells the cluster of each example by those of the examples to train on; -1 of an example without a row,
+ * Embeds the test examples and finds the cluster of each among those of the training examples; -1 of an example without a row,
  * as of a question that leaves no room for its context.
  */
 export async function clusterTests(

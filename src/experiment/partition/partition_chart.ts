@@ -16,7 +16,7 @@ export interface PartitionChartOptions {
   readonly kind?: PartitionChartKind | undefined;
 }
 
-/** The most classes that bars are drawn of by default: as many as colours are told apart easily. */
+/** The most classes that bars are drawn of by default: as many as have colours that are easy to distinguish. */
 const FEW_CLASSES = 9;
 
 /**

@@ -93,7 +93,7 @@ async function openAdapter(
     const { pretrained, loaded } = opened;
     const maxLength = maxLengthFor(loaded, { given: options.maxLength, recorded });
     const { model } = await importPeft(pretrained, adapter, { family: loaded.checkpoint!.family });
-    // Adapters that were exported here before they had the task_type null were trained with types; a note lies beside them.
+    // Adapters that were exported here before they had the task_type null were trained with types; a note is beside them.
     const isUntyped = adapter.config.taskType === "QUESTION_ANS" && (model.encoder.numTypes ?? 1) > 1 &&
       await readTaskNote(files) === undefined && distinguishesPairs(opened.tokenizer);
     if (isUntyped) {

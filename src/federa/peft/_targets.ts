@@ -14,7 +14,7 @@ export interface TargetFields {
 
 /**
  * Whether a configuration of PEFT adapts the linear layer of a name, as PEFT's `check_target_module_exists`; undefined if it
- * can't be told, because a field is a shorthand or a regular expression that isn't supported.
+ * is unknown, because a field is a shorthand or a regular expression that isn't supported.
  */
 export type Targets = (name: string) => boolean | undefined;
 

@@ -15,7 +15,7 @@ export function isTaskType(name: string | undefined): name is PeftTaskType {
 }
 
 /**
- * The `task_type` of an exported model; null for questions to an encoder that tells the kinds of tokens apart: PEFT's class for
+ * The `task_type` of an exported model; null for questions to an encoder that distinguishes token types: PEFT's class for
  * QUESTION_ANS leaves `token_type_ids` out, and the one for null passes them on.
  */
 export function exportedTypeOf({ task, encoder }: TaskModel): PeftTaskType | null {

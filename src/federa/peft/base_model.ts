@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { LocalModelFiles } from "../../hub/files/model_files.ts";
 
-/** A model as `transformers` is told which to load. */
+/** A model as one names it to `transformers`. */
 export interface BaseModel {
   /** `owner/name` on the hub, or a path. */
   readonly name: string;
@@ -10,7 +10,7 @@ export interface BaseModel {
 }
 
 /**
- * What `transformers` has to be told to load a model from the same place: its name and commit on the hub, else the path of
+ * What `transformers` needs to load a model from the same place: its name and commit on the hub, else the path of
  * its folder on this machine.
  *
  * @throws {TypeError} when the model has no `config.json` to be found by.

@@ -21,7 +21,7 @@ export interface PeftConfig {
   readonly isPissa: boolean;
   /** Modules that the adapter holds whole. */
   readonly modulesToSave: readonly string[];
-  /** Whether it adapts the linear layer of a name; undefined if that can't be told. */
+  /** Whether it adapts the linear layer of a name; undefined if that is unknown. */
   readonly targets: Targets;
   /** Rank and scaling of the layer of a name. */
   settingsOf(layer: string): LayerSettings;

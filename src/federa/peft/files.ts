@@ -24,7 +24,7 @@ export interface OpenPeftAdapter extends PeftAdapter {
  * Opens an adapter made by PEFT: `adapter_config.json` and `adapter_model.safetensors`. The caller closes its
  * weights.
  *
- * @throws {WeightsUnavailableError} when one of the files is missing; where there is a pickle instead, it tells how to convert it.
+ * @throws {WeightsUnavailableError} when one of the files is missing; where there is a pickle instead, the message says how to convert it.
  * @throws {CorruptFileError} when a file is broken.
  * @throws {UnsupportedAdapterError} when the configuration asks for what isn't supported.
  * @example

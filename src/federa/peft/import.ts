@@ -38,7 +38,7 @@ export interface ImportedPeft {
 }
 
 /**
- * Puts an adapter made by PEFT on the model it was made for. Which layers it adapts is told by the names of its tensors;
+ * Puts an adapter made by PEFT on the model it was made for. The names of its tensors say which layers it adapts;
  * modules that it holds whole (`modules_to_save`) and biases take the place of the model's.
  *
  * - LoRA, rank-stabilised or not, becomes a {@linkcode LowRankLinear} on the pretrained weight.

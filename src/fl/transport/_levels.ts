@@ -12,7 +12,7 @@ export interface QuantizeRowOptions {
   readonly row: number;
 }
 
-/** What tells apart the draws of tensors of different names. */
+/** What keeps apart the random draws of tensors with different names. */
 export function siteOf(name: string): readonly [number, number] {
   return randomKey(0, "codec", name);
 }

@@ -10,7 +10,7 @@ import type { LocatedFiles } from "./local_model_files.ts";
 import { isRepoName } from "../model_spec.ts";
 
 /**
- * Opens a model that lies in a folder.
+ * Opens a model in a folder.
  *
  * @throws {HubError} `not-found` if there is no such folder.
  */

@@ -144,7 +144,7 @@ async function publish(part: string, path: string, hash: string): Promise<void> 
     await rename(part, path);
     await noteChecked(path, hash);
   } catch (error) {
-    // Windows replaces no file that somebody reads: then another process has put the same content there.
+    // Windows doesn't replace a file that is open: then another process has put the same content there.
     if (errorCode(error) !== "ENOENT" && !await hasHubHash(path, hash)) throw error;
     await rm(part, { force: true });
   }

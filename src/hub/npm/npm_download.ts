@@ -16,7 +16,7 @@ const PATIENCE = 24 * 60 * 60 * 1000;
 
 /**
  * Has npm fetch one version of a package and moves its tarball to `path`, in the folder of that version. The download
- * lies in a temporary folder of its own until it is whole and checked. Other versions of the package are removed, and
+ * stays in a temporary folder of its own until it is whole and checked. Other versions of the package are removed, and
  * so are temporary folders older than a day, or of a process that has ended.
  *
  * @throws as {@linkcode npmPack} and `check`.

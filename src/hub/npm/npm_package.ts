@@ -55,7 +55,7 @@ export function npmPackageFolder(
  * are never installed, no script is run).
  *
  * The bytes are checked against the pinned checksum on every call. A cached file that fails is removed and fetched
- * again. A download lies in a temporary folder of its own until it is whole and checked, and is then renamed into
+ * again. A download stays in a temporary folder of its own until it is whole and checked, and is then renamed into
  * place, so an interruption or another process at the same time leaves nothing half done and there is no lock to go
  * stale. A download also removes other versions of the same package, and temporary folders older than a day.
  *

@@ -35,7 +35,7 @@ interface ManifestEntry {
   dtype: "float32" | "int32";
 }
 
-/** Where a parameter lies in the graph, and the shape stored there but for extents of 1. */
+/** Where a parameter is in the graph, and the shape stored there but for extents of 1. */
 type Source = readonly [constant: string, shape: readonly number[]];
 
 const ROOT = "module_apply_default/Encoder_en";

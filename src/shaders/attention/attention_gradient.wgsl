@@ -7,7 +7,7 @@
 //   w = e^(score − largest) / Σ, ds = w·(dy·v − D)
 //
 // The rows that are held are A and dA (q and dy, or k and v), those that pass by are B and dB (k and v, or q and dy). A
-// block's sums are chains of their own, in ascending order, added to what there is: hidden keys, and queries whose dy is 0,
+// block's sums are chains of their own, in ascending order, added to the value before: hidden keys, and queries whose dy is 0,
 // add +0 and change no bit. JOINED: dK and dV lie in one tensor, bound once, as dk.
 //
 // Source: T. Dao, "FlashAttention-2" (arXiv 2307.08691), algorithm 2, in two kernels because WGSL has no atomic

@@ -71,7 +71,7 @@ export interface LocalTrainingOptions {
   readonly onProgress?: ((done: number, steps: number) => void) | undefined;
 }
 
-/** What a block has learnt. The caller disposes the tensors. */
+/** What a block has learned. The caller disposes the tensors. */
 export interface BlockResult {
   /** Trained parameters [C, ...] by name. */
   readonly values: ReadonlyMap<string, Tensor>;
@@ -173,7 +173,7 @@ export class BlockTraining {
     });
   }
 
-  /** What was learnt; the caller disposes the tensors. */
+  /** What was learned; the caller disposes the tensors. */
   finish(): BlockResult {
     const { stepsOf } = this.#options.batches;
     const losses = keep(tidy(() => mul(this.#losses, tensor(this.gpu, stepsOf.map((count) => 1 / count)))));

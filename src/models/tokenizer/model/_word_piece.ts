@@ -3,7 +3,7 @@ import { asConfig, asId, asText, type Config, refuse } from "../read_config.ts";
 import { readVocabulary, type TokenModel, type WordToken } from "./token_model.ts";
 
 /**
- * WordPiece: the longest piece of the vocabulary again and again, from left to right; a word that can't be had so, or
+ * WordPiece: the longest piece of the vocabulary again and again, from left to right; a word that can't be composed so, or
  * that is too long, is unknown as a whole (Devlin et al. 2019, arXiv:1810.04805, section 4.1).
  *
  * @throws {TokenizerError} if the settings or the vocabulary don't make sense.

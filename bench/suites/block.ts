@@ -10,11 +10,11 @@ const shapes = [
 ];
 const tolerance = 1e-5;
 
-/** Local training of a cohort in one stream of kernels, and of its members one at a time. */
-export const cohortSuite: Suite = {
-  name: "cohort",
+/** Local training of a block in one stream of kernels, and of its members one at a time. */
+export const blockSuite: Suite = {
+  name: "block",
   title: `one local LoRA step of every client, Universal Sentence Encoder lite`,
-  subject: "cohort",
+  subject: "block",
   goal: {
     what: "32 clients of one text 2× as fast as one at a time, results equal",
     check: ({ rows }) => {
@@ -26,12 +26,12 @@ export const cohortSuite: Suite = {
     const { encoder, weights } = await createEncoder(gpu);
     const model = await createModel(gpu, encoder);
     for (const shape of shapes) {
-      yield await measureCohort({ gpu, model, weights }, shape);
+      yield await measureBlock({ gpu, model, weights }, shape);
     }
   },
 };
 
-async function measureCohort(
+async function measureBlock(
   { gpu, model: { model, trainable }, weights }: Pick<BenchContext, "gpu"> & {
     readonly model: BenchModel;
     readonly weights: string;
@@ -61,7 +61,7 @@ async function measureCohort(
   type Result = Awaited<ReturnType<typeof train>>;
   const release = ({ values, losses }: Result) =>
     [losses, ...values.values()].forEach((each) => each.dispose());
-  const cohort = async () => {
+  const block = async () => {
     release(await train(plans));
     await settle(gpu);
   };
@@ -83,13 +83,13 @@ async function measureCohort(
   release(together);
   if (!(difference <= tolerance)) {
     throw new RangeError(
-      `Cannot compare cohort and single clients: results differ by ${difference}, expected at most ${tolerance}`,
+      `Cannot compare block and single clients: results differ by ${difference}, expected at most ${tolerance}`,
     );
   }
   return {
     name: `${clients} clients, B ${batchSize}, T ${length}`,
     samples: await measure([
-      { name: "cohort", run: cohort },
+      { name: "block", run: block },
       { name: "one at a time", run: oneAtATime },
     ]),
     note: `${weights}; largest difference between the two ${difference}`,
@@ -98,7 +98,7 @@ async function measureCohort(
 
 type Trained = Awaited<ReturnType<typeof trainBlock>>;
 
-/** Largest |difference| between what member `client` of a cohort has learnt and what it has learnt alone. */
+/** Largest |difference| between what member `client` of a block has learned and what it has learned alone. */
 async function largestDifference(
   together: Trained,
   alone: Trained,
