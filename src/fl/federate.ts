@@ -118,10 +118,11 @@ export async function* federate<Memory>(
       run.state = resume;
     }
     yield* playRounds(run, { ...options, aggregator, running, queue, started });
-    isTaken = true;
     const { state, model } = { state: run.state, model: globalModel(run, method) };
     const plan = method.plan(state.method, state.round + 1);
-    disposeTree(state.method, [...frozen, method.parameters(state.method)]);
+    const kept = [...frozen, method.parameters(state.method)];
+    isTaken = true;
+    disposeTree(state.method, kept);
     yield {
       type: "finished",
       model,

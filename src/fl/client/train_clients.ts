@@ -31,8 +31,9 @@ export async function trainClients(
   const { upload, keep, losses, shapes, held, ...rest } = await trainLocally(model, plan, options);
   using _ = held;
   const bytesUp = shapes.map((own) => own.size === 0 ? 0 : codec.payloadBytes(own));
-  held.release(keep);
-  if (codec.lossless) return { values: held.release(upload), keep, losses, bytesUp };
+  if (codec.lossless) {
+    return { values: held.release(upload), keep: held.release(keep), losses, bytesUp };
+  }
   const sent = sendUploads(upload, codec, { ...options, ...rest, clients, shapes: plan.ranks && shapes });
-  return { values: sent.received, keep: new Map([...keep, ...sent.keep]), losses, bytesUp };
+  return { values: sent.received, keep: new Map([...held.release(keep), ...sent.keep]), losses, bytesUp };
 }

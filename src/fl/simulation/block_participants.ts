@@ -79,6 +79,10 @@ export class BlockParticipants implements Participants {
     onProgress: (steps: number) => void,
   ): Promise<Finished> {
     const { train, batchSize, learningRate, isCentral = false } = this.#options;
+    const nothing = clients.map(() => 0);
+    const bytesDown = isCentral
+      ? nothing
+      : clients.map((client) => bytesOf(downloadShapes(model, plan, client)));
     const trained = await trainClients(model, plan, {
       ...this.#options,
       checkpointing: this.checkpointing,
@@ -89,13 +93,7 @@ export class BlockParticipants implements Participants {
       learningRate: learningRate(round - 1),
       onProgress,
     });
-    const nothing = clients.map(() => 0);
-    if (isCentral) return { clients, ...trained, bytesUp: nothing, bytesDown: nothing };
-    return {
-      clients,
-      ...trained,
-      bytesDown: clients.map((client) => bytesOf(downloadShapes(model, plan, client))),
-    };
+    return { clients, ...trained, ...(isCentral && { bytesUp: nothing }), bytesDown };
   }
 
   /** The examples of each local step of a client. */
