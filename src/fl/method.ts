@@ -42,6 +42,8 @@ export interface Method<State extends Tree = any> {
   readonly isCentral?: boolean;
   /** Whether the server moves by something else than the clients' mean change, so that errors against that have no meaning. */
   readonly movesOtherwise?: boolean;
+  /** Whether clients send something else than values of parameters, so that nothing can be put over the method that works on these. */
+  readonly sendsOtherwise?: boolean;
   /** What the server must see of the uploads: sums by default, or each. */
   readonly sees?: AggregatorKind;
   /**

@@ -32,7 +32,12 @@ const pretrained = tinyClassifier(gpu, { seed: 7 });
 /** Two rounds of three clients in two blocks, with all measures and state that clients keep. */
 function optionsOf(name: string): SimulationOptions {
   return {
-    method: methodOn(name, { targets: ["encoder.inner", "encoder.outer"], rank: 2, alpha: 3 }),
+    method: methodOn(name, {
+      targets: ["encoder.inner", "encoder.outer"],
+      rank: 2,
+      alpha: 3,
+      sparseRounds: 1,
+    }),
     codec: createCodec({ name: "topk", share: 0.5 }),
     measures: [...measures.values()],
     train,

@@ -28,6 +28,7 @@ function make(name: string, changes: Readonly<Record<string, unknown>> = {}): Me
     rank: 2,
     alpha: 3,
     svd: "exact",
+    sparseRounds: 1,
     ...changes,
   });
 }

@@ -1,10 +1,11 @@
-import { disposeAll, type Gpu, type Tensor, tensor } from "../../src/engine/mod.ts";
+import { disposeAll, type Gpu, type Tensor, tensor, tidy } from "../../src/engine/mod.ts";
 import {
   type Client,
   meanAggregator,
   meanOfEachAggregator,
   type Method,
   type RoundPlan,
+  type Tensors,
   type Tree,
 } from "../../src/fl/mod.ts";
 import { disposeTree } from "../../src/fl/tree.ts";
@@ -64,7 +65,10 @@ export class DrivenMethod {
     return new Map(shared.map((name) => [name, all.get(name)!]));
   }
 
-  /** Plays the server's part of a round. */
+  /**
+   * Plays the server's part of a round. Values of all that is shared go through what clients do with them before they send; anything
+   * else is what was sent.
+   */
   async aggregate(clients: readonly ClientUpload[], options: UploadOptions): Promise<void> {
     const { shares, blockSize = 1, shapes = new Map(), cohort = clients.length } = options;
     const { gpu, shared } = this;
@@ -78,13 +82,10 @@ export class DrivenMethod {
       }));
       const own = shares.slice(from, from + blockSize);
       const weights = tensor(gpu, own);
-      aggregation.add({
-        clients: members.map((_, i): Client => ({ id: from + i, numExamples: 1, lastRound: 0 })),
-        values,
-        shares: own,
-        weights,
-      });
-      disposeAll([...values.values(), weights]);
+      const block = members.map((_, i): Client => ({ id: from + i, numExamples: 1, lastRound: 0 }));
+      const sent = this.#sent(values, block);
+      aggregation.add({ clients: block, values: sent, shares: own, weights });
+      disposeAll([...values.values(), ...sent.values(), weights]);
     }
     const aggregate = aggregation.finish();
     aggregation.dispose();
@@ -93,5 +94,23 @@ export class DrivenMethod {
     disposeTree([values, ...each.flatMap((uploads) => [uploads.values, uploads.weights])], next);
     disposeTree(this.state, next);
     this.state = next;
+  }
+
+  /** What clients of a block send who have these values. */
+  #sent(values: Tensors, clients: readonly Client[]): Tensors {
+    const { shared, plan: { local } } = this;
+    if (local?.finish === undefined || [...shared.keys()].some((name) => !values.has(name))) return values;
+    const nothing: Tensors = new Map();
+    return tidy(() =>
+      local.finish!(values, {
+        clients,
+        start: shared,
+        sent: nothing,
+        kept: nothing,
+        steps: clients.map(() => 1),
+        optimizer: { name: "sgd" },
+        learningRate: 1,
+      }).upload
+    );
   }
 }

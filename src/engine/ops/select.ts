@@ -2,7 +2,7 @@ import gatherSource from "../../shaders/gather.wgsl";
 import selectSource from "../../shaders/select.wgsl";
 import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
-import { broadcastShapes, formatShape, normalizeAxis, sizeOf } from "../shape.ts";
+import { broadcastShapes, formatShape, normalizeAxis, sameShape, sizeOf } from "../shape.ts";
 import { empty, type Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
 import { checkOperands, launch } from "./launch.ts";
@@ -93,4 +93,34 @@ export function gather(x: Tensor, index: Tensor, options: GatherOptions = {}): T
     launch(gatherGradientKernel, { tensors: [index, dy, dx], params, threads: dx.size });
     return dx;
   }]);
+}
+
+/** Options of {@linkcode scatter}. */
+export interface ScatterOptions extends GatherOptions {
+  /** Extent of the result along the axis. */
+  readonly length: number;
+}
+
+/**
+ * Puts elements at places along an axis, zeros elsewhere: `y[…, r, …] = Σ_p x[…, p, …]` where `index[…, p, …] = r`, p in order. `index`
+ * is u32 with the shape of `x`; an index outside the axis goes nowhere. Takes a gradient to none of its operands.
+ *
+ * @throws {TypeError} when the shapes don't agree.
+ */
+export function scatter(x: Tensor, index: Tensor, options: ScatterOptions): Tensor {
+  const { length } = options;
+  const axis = normalizeAxis(options.axis ?? 0, x.ndim);
+  checkOperands("scatter", [x]);
+  checkOperands("scatter by", [index], "u32");
+  if (!sameShape(index.shape, x.shape)) {
+    throw new TypeError(
+      `Cannot scatter ${formatShape(x.shape)} by ${
+        formatShape(index.shape)
+      }: expected indices of the same shape`,
+    );
+  }
+  const y = empty(x.gpu, x.shape.with(axis, length));
+  const params = [sizeOf(x.shape.slice(0, axis)), length, sizeOf(x.shape.slice(axis + 1)), x.shape[axis]!];
+  launch(gatherGradientKernel, { tensors: [index, x, y], params, threads: y.size });
+  return y;
 }

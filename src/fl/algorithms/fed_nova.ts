@@ -3,7 +3,7 @@ import { add, div, mul, reshape, sub, type Tensor, tensor, tidy } from "../../en
 import { Held } from "../held.ts";
 import type { Local, LocalRule } from "../method.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
-import { withLocalRule } from "./local_rules.ts";
+import { checkSendsValues, withLocalRule } from "./local_rules.ts";
 
 /** The name by which clients send a_k. */
 const LENGTH = "fednova/length";
@@ -22,6 +22,7 @@ export const fedNova = defineAlgorithm({
     ...withLocalRule(inner, () => normalized),
     movesOtherwise: true,
     check(pretrained) {
+      checkSendsValues("fednova", inner);
       if (inner.sees === "each") {
         throw new TypeError(
           `Cannot put fednova over ${inner.name}: clients send normalised changes, and ${inner.name} combines the uploads of each`,

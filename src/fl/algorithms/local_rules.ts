@@ -29,3 +29,15 @@ export function both(inner: LocalRule | undefined, outer: LocalRule): LocalRule 
     ...((inner.finish ?? outer.finish) && { finish }),
   };
 }
+
+/**
+ * Refuses methods whose clients send something else than values.
+ *
+ * @throws {TypeError} for such a method.
+ */
+export function checkSendsValues(name: string, inner: Method): void {
+  if (!inner.sendsOtherwise) return;
+  throw new TypeError(
+    `Cannot put ${name} over ${inner.name}: it works on values of parameters, and clients of ${inner.name} send something else`,
+  );
+}

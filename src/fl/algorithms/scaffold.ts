@@ -14,7 +14,7 @@ import {
 } from "../tensors.ts";
 import type { Tree } from "../tree.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
-import { both } from "./local_rules.ts";
+import { both, checkSendsValues } from "./local_rules.ts";
 
 type State = {
   readonly inner: Tree;
@@ -38,6 +38,10 @@ export const scaffold = defineAlgorithm({
   options: z.strictObject({}),
   over: (inner) => ({
     ...inner,
+    check(pretrained) {
+      checkSendsValues("scaffold", inner);
+      inner.check(pretrained);
+    },
     checkTraining(training) {
       inner.checkTraining?.(training);
       const { name, ...options } = training.optimizer;
@@ -53,6 +57,7 @@ export const scaffold = defineAlgorithm({
       }
     },
     async init(pretrained, context) {
+      this.check(pretrained);
       const { model, state } = await inner.init(pretrained, context);
       const control = zeroTensors(model.gpu, shapesOf(inner.parameters(state)));
       return { model, state: { inner: state, control, numClients: context.numClients } satisfies State };

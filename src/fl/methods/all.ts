@@ -14,3 +14,4 @@ export * from "./full.ts";
 export * from "./het_lora.ts";
 export * from "./local.ts";
 export * from "./ro_lora.ts";
+export * from "./slora.ts";

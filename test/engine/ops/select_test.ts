@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { gather, where } from "../../../src/engine/ops/select.ts";
+import { gather, scatter, where } from "../../../src/engine/ops/select.ts";
 import { tensor } from "../../../src/engine/tensor.ts";
+import { tidy } from "../../../src/engine/tidy.ts";
 import { F64Array, sumToShape } from "../../reference/array.ts";
 import { where as referenceWhere, whereGradient } from "../../reference/elementwise.ts";
 import { gather as referenceGather, gatherGradient } from "../../reference/shape.ts";
@@ -84,6 +85,38 @@ test("gather() of an index outside the axis gives NaN, so that it is seen, and n
   );
   assert.deepEqual([...y], [3, NaN, NaN, 2]);
   assert.deepEqual([...dx!], [0, 1, 1, 0]);
+});
+
+test("scatter() puts values at their places to the bit, sums those of one place in order, and leaves out the rest", () =>
+  holds(
+    shapes({ minRank: 1, maxSize: 500 }).chain((shape) =>
+      fc.tuple(fc.nat({ max: shape.length - 1 }), fc.constantFrom(1, 3, 8)).chain(([axis, length]) =>
+        fc.tuple(f32Arrays(shape), integerArrays(shape, length + 1), fc.constant({ axis, length }))
+      )
+    ),
+    async ([x, index, { axis, length }]) => {
+      using y = tidy(() => scatter(upload(gpu, x), uploadIntegers(gpu, index), { axis, length }));
+      assert.deepEqual(y.shape, x.shape.with(axis, length));
+      // Index `length` is outside: the oracle has a row more.
+      const wanted = gatherGradient(x.shape.with(axis, length + 1), index, axis, x);
+      const magnitudes = gatherGradient(x.shape.with(axis, length + 1), index, axis, x.map(Math.abs));
+      const inside = ({ data }: F64Array) => {
+        const inner = x.shape.slice(axis + 1).reduce((product, extent) => product * extent, 1);
+        return data.filter((_, at) => Math.floor(at / inner) % (length + 1) < length);
+      };
+      assertClose(await y.floats(), F64Array.from(y.shape, inside(wanted)), {
+        absolute: inside(magnitudes.map((v) => gammaN(x.shape[axis]!) * v)),
+      });
+    },
+  ));
+
+test("scatter() refuses an index of another shape", () => {
+  using x = tensor(gpu, new Float32Array(6), { shape: [2, 3] });
+  using narrow = tensor(gpu, Uint32Array.of(0, 0), { shape: [1, 2] });
+  assert.throws(() => scatter(x, narrow, { length: 4 }), {
+    name: "TypeError",
+    message: /Cannot scatter \[2, 3\] by \[1, 2\]/,
+  });
 });
 
 test("gather() refuses an index of another shape or type", () => {

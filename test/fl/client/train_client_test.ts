@@ -61,6 +61,8 @@ test("trainClient() from payload to payload gives the bits and bytes of simulate
       targets: ["encoder.inner", "encoder.outer"],
       rank: 2,
       alpha: 3,
+      sparseRounds: 2,
+      density: 0.4,
       ...ranks,
     });
     const clients = randomClients(train.size, 6, seed);
