@@ -1,5 +1,7 @@
 import type { Gpu, Tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
+import { checkMethodState, checkProgress } from "./_check_resume.ts";
+import { cohort } from "./_cohort.ts";
 import { EventQueue } from "./_event_queue.ts";
 import { PhaseTimer } from "./_phase_timer.ts";
 import { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
@@ -9,7 +11,7 @@ import { type ClientStore, hostStore } from "./client/client_store.ts";
 import type { FederationEvaluation, FederationEvent, RoundReport } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Measure, MeasureFactory } from "./measures/measure.ts";
-import { type Client, type Method, trainableParameters } from "./method.ts";
+import { type Method, trainableParameters } from "./method.ts";
 import { disposeOwn } from "./own_parameters.ts";
 import type { Participants } from "./participants.ts";
 import type { Stage } from "./privacy/stage.ts";
@@ -75,6 +77,7 @@ export interface FederationOptions<Memory = unknown> {
  * of earlier events live until the next.
  *
  * @throws {TypeError} when the method or a measure must see each client's upload and a stage hides them, or an aggregator gives sums alone.
+ * @throws {TypeError} or {RangeError} when `resume` is the state of another method, of other shapes or of other clients.
  * @throws {NonFiniteError} when a client's loss or upload is no longer finite.
  */
 export async function* federate<Memory>(
@@ -99,6 +102,9 @@ export async function* federate<Memory>(
       lastRounds: fleet.numExamples.map(() => 0),
       clients: options.store ?? hostStore(),
     };
+    if (resume !== undefined) {
+      checkProgress(resume, { method, rounds: options.rounds, numClients: fleet.numExamples.length });
+    }
     const init = method.init(pretrained, {
       seed,
       numClients: fleet.numExamples.length,
@@ -114,6 +120,7 @@ export async function* federate<Memory>(
     for (const create of options.measures ?? []) running.push(create({ pretrained, initial: run.model }));
     checkMeasures(running, options);
     if (resume !== undefined) {
+      checkMethodState(resume, { method, first: run.state.method });
       disposeTree(run.state.method, [...frozen, resume.method]);
       run.state = resume;
     }
@@ -270,14 +277,6 @@ function checkMeasures(
     `Cannot measure ${seeing.name} with ${hiding.name}: it looks at the upload of each client, and ` +
       `${hiding.name} lets the server see sums alone; leave the measure out`,
   );
-}
-
-function cohort(fleet: Fleet, round: number, lastRounds: readonly number[]): Client[] {
-  return fleet.sample(round).map((id) => ({
-    id,
-    numExamples: fleet.numExamples[id]!,
-    lastRound: lastRounds[id]!,
-  }));
 }
 
 function globalModel({ model, state }: Run, method: Method): TaskModel {

@@ -27,6 +27,7 @@ export function stackStarts(
  * What clients kept, [C, ...] by name; for those that have nothing yet, what they begin with. The caller disposes them.
  *
  * @param begin [...] by name: what is asked for.
+ * @throws {RangeError} when one kept something of another size.
  */
 export async function stackKept(
   kept: readonly (HostTensors | undefined)[],
@@ -37,10 +38,21 @@ export async function stackKept(
     const own = kept.map((each) => each?.get(name)?.data);
     const initial = own.includes(undefined) ? await first.floats() : undefined;
     const all = new Float32Array(kept.length * size);
-    own.forEach((values, member) => all.set(values ?? initial!, member * size));
-    return [name, tensor(gpu, all, { shape: [kept.length, ...shape] })] as const;
+    own.forEach((values, member) => {
+      if (values !== undefined && values.length !== size) {
+        throw new RangeError(
+          `Cannot use ${name} that a client has kept: expected ${size} values, got ${values.length}`,
+        );
+      }
+      all.set(values ?? initial!, member * size);
+    });
+    return { name, gpu, data: all, shape: [kept.length, ...shape] };
   });
-  return new Map(await Promise.all(stacked));
+  // Tensors come last: nothing is left on the device when something doesn't fit.
+  return new Map((await Promise.all(stacked)).map(({ name, gpu, data, shape }) => [
+    name,
+    tensor(gpu, data, { shape }),
+  ]));
 }
 
 function stack(members: readonly Tensor[]): Tensor {
