@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { makeFolder, WriteError, writeFileAtomic } from "../../data/mod.ts";
 import { describeCause } from "../../data/files/describe_cause.ts";
+import { HISTORY } from "../checkpoint/past.ts";
+import { runSlots } from "../checkpoint/run_slots.ts";
 import type { Config } from "../config/config.ts";
 import { ConfigError, readConfig } from "../config/parse_config.ts";
 import { FederaError } from "../../engine/errors.ts";
@@ -49,7 +52,18 @@ export async function createRunFolder(config: Config): Promise<string> {
 export async function readRunConfig(folder: string): Promise<Config> {
   const path = join(folder, CONFIG);
   const info = await stat(path).catch(() => undefined);
-  if (info?.isFile()) return await readConfig(path);
+  if (info?.isFile()) {
+    const config = await readConfig(path);
+    // One that was ended before its first method has nothing but its configuration.
+    const isNamed = /^-\d{3,}$/.test(basename(resolve(folder)).replace(config.name, ""));
+    if (isNamed || runSlots(config, folder).some((slot) => existsSync(join(slot.folder, HISTORY)))) {
+      return config;
+    }
+    throw new ConfigError(
+      `Cannot resume ${folder}: no method has begun in it; give the folder of a run, such as runs/mail-001, or start one with ` +
+        `federa run ${path}`,
+    );
+  }
   const isConfig = (await stat(folder).catch(() => undefined))?.isFile();
   throw new ConfigError(
     `Cannot resume ${folder}: ${
