@@ -198,7 +198,7 @@ async function* playRounds<Memory>(
       gpu.rehearse(async () => {
         const { state } = await play(run.state.round + 1, { timer: new PhaseTimer() });
         disposeTree(state, run.state.method);
-        await evaluate(run.state.round);
+        if (evaluateEvery > 0) await evaluate(run.state.round);
       }),
   });
   const first = resume === undefined && isEvaluated(0) ? yield* queue.until(evaluate(0)) : { test: null };

@@ -2,7 +2,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Gpu, OutOfMemoryError } from "../../src/engine/mod.ts";
-import { fedIt, measures, simulate, type SimulationOptions } from "../../src/fl/mod.ts";
+import {
+  clipUpdates,
+  createCodec,
+  fedAdam,
+  fedIt,
+  measures,
+  scaffold,
+  simulate,
+  type SimulationOptions,
+} from "../../src/fl/mod.ts";
 import { BlockTraining, classification, packBatches, TaskModel } from "../../src/tasks/mod.ts";
 import {
   Bert,
@@ -12,7 +21,7 @@ import {
   uploadParameters,
 } from "../../src/models/mod.ts";
 import { holds, testGpu } from "../engine/harness.ts";
-import { methodOn } from "../support/methods.ts";
+import { methodNames, methodOn } from "../support/methods.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
 
 const { device, adapter } = await testGpu();
@@ -143,6 +152,32 @@ test("simulate() refuses a round that doesn't fit before it trains, and says wha
     name: "OutOfMemoryError",
     message: /Use a smaller batch, shorter texts, or f16 weights$/,
   });
+});
+
+test("simulate() predicts the memory of every method, and of what goes over methods, within 5 %", async () => {
+  const topk = createCodec({ name: "topk", share: 0.2 });
+  const testClients = defaults.clients.map((_, k) =>
+    tinyTask({ size: 70, length: 16, vocabulary: 40, seed: k })
+  );
+  const small = { measures: [], rounds: 2, clientsPerRound: 7, blockSize: 3, work: { steps: 2 } };
+  const cases: [string, Partial<SimulationOptions>][] = [
+    ...methodNames.map((
+      name,
+    ): [string, Partial<SimulationOptions>] => [name, { method: methodOn(name, adapters) }]),
+    ["ranks", { method: methodOn("flora", { ...adapters, ranks: [2, 4, 1] }) }],
+    ["scaffold", { method: scaffold(methodOn("full", {})) }],
+    ["fedadam", { method: fedAdam(fedIt(adapters)) }],
+    ["topk", { method: methodOn("full", {}), codec: topk }],
+    ["int8", { method: methodOn("federa-exact", adapters), codec: createCodec({ name: "int8" }) }],
+    ["clipped", { method: methodOn("full", {}), stages: [clipUpdates({ norm: 0.1 })] }],
+    ["tested by client", { method: methodOn("local", adapters), testClients, blockSize: 1, batchSize: 1 }],
+    ["never tested", { method: methodOn("central", adapters), evaluateEvery: 0 }],
+  ];
+  for (const [name, changes] of cases) {
+    const { plan, stats } = await run({ ...small, optimizer: { name: "sgd" }, ...changes });
+    const ratio = plan.peakBytes / stats.peakBytes;
+    assert.ok(Math.abs(ratio - 1) <= 0.05, `${name}: predicted ${plan.peakBytes}, taken ${stats.peakBytes}`);
+  }
 });
 
 /** The plan of a run, which ends there. */
