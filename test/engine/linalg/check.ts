@@ -70,3 +70,19 @@ export function assertSvd(a: F64Array, svd: HostSvd, spectrum: ArrayLike<number>
     );
   });
 }
+
+/** Orthonormal q, upper triangular r with a diagonal of no negatives, and a = q·r. */
+export function assertQr(a: F64Array, { q, r }: { q: F64Array; r: F64Array }): void {
+  const [m, n] = a.shape as [number, number];
+  const k = Math.min(m, n);
+  assert.deepEqual([q.shape, r.shape], [[m, k], [k, n]]);
+  assert.ok(orthonormalityError(q) <= 1e-5, `‖QᵀQ − I‖ is ${orthonormalityError(q)}`);
+  r.data.forEach((value, i) => {
+    const [row, column] = [Math.floor(i / n), i % n];
+    if (row > column) assert.ok(value === 0, `r[${row}, ${column}] is ${value}`);
+    if (row === column) assert.ok(value >= 0, `r[${row}, ${row}] is ${value}`);
+  });
+  const product = matmul(q, r);
+  const error = frobenius(a.map((value, i) => value - product.data[i]!));
+  assert.ok(error <= 1e-5 * frobenius(a), `‖A − QR‖_F is ${error}, ‖A‖_F is ${frobenius(a)}`);
+}

@@ -93,13 +93,11 @@ for (const shape of [[1, 33], [33, 1], [32, 32], [127, 65], [33, 129]] as const)
   }
 }
 
-test("jacobiSvd() decomposes 512×512 and 130×512 of known spectra", async () => {
-  for (const [m, n] of [[512, 512], [130, 512]] as const) {
-    const spectrum = Array.from({ length: Math.min(m, n) }, (_, j) => 1 / (1 + j));
-    // Rounding the matrix to float32 moves a singular value by at most 2^-24·‖A‖_F < 1e-7.
-    const matrix = matrixWithSpectrum([m, n], spectrum, new Random(m));
-    assertSvd(matrix, await decompose(matrix), spectrum);
-  }
+test("jacobiSvd() decomposes 130×512 of a known spectrum", async () => {
+  const spectrum = Array.from({ length: 130 }, (_, j) => 1 / (1 + j));
+  // Rounding the matrix to float32 moves a singular value by at most 2^-24·‖A‖_F < 1e-7.
+  const matrix = matrixWithSpectrum([130, 512], spectrum, new Random(130));
+  assertSvd(matrix, await decompose(matrix), spectrum);
 });
 
 test("jacobiSvd() finds singular values of badly scaled columns to their own precision", async () => {
