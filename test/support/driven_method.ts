@@ -8,6 +8,7 @@ import {
   type Tensors,
   type Tree,
 } from "../../src/fl/mod.ts";
+import { InOrder } from "../../src/fl/aggregation/in_order.ts";
 import { disposeTree } from "../../src/fl/tree.ts";
 import { withParameters } from "../../src/fl/tensors.ts";
 import type { TaskModel } from "../../src/tasks/mod.ts";
@@ -20,6 +21,8 @@ export interface UploadOptions {
   readonly shares: readonly number[];
   /** Clients that come together; each on its own by default. */
   readonly blockSize?: number;
+  /** Numbers of the clients that come together, in the order of arrival, in place of `blockSize`. */
+  readonly arrivals?: readonly (readonly number[])[];
   /** Shapes of uploads that are no parameters. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   /** Clients that were expected; by default as many as came. */
@@ -74,18 +77,33 @@ export class DrivenMethod {
     const { gpu, shared } = this;
     const shapeOf = (name: string) => shared.get(name)?.shape ?? shapes.get(name)!;
     const aggregation = (this.method.sees === "each" ? meanOfEachAggregator : meanAggregator).open(cohort);
-    for (let from = 0; from < clients.length; from += blockSize) {
-      const members = clients.slice(from, from + blockSize);
+    const numbers = clients.map((_, id) => id);
+    const order = new InOrder(numbers);
+    for (const block of options.arrivals ?? chunk(numbers, blockSize)) {
+      const members = block.map((id) => clients[id]!);
       const values = new Map([...members[0]!.keys()].map((name) => {
         const stacked = Float32Array.from(members.flatMap((own) => Array.from(own.get(name)!)));
         return [name, tensor(gpu, stacked, { shape: [members.length, ...shapeOf(name)] })] as const;
       }));
-      const own = shares.slice(from, from + blockSize);
-      const weights = tensor(gpu, own);
-      const block = members.map((_, i): Client => ({ id: from + i, numExamples: 1, lastRound: 0 }));
-      const sent = this.#sent(values, block);
-      aggregation.add({ clients: block, values: sent, shares: own, weights });
-      disposeAll([...values.values(), ...sent.values(), weights]);
+      const nothing = block.map(() => 0);
+      const senders = block.map((id): Client => ({ id, numExamples: 1, lastRound: 0 }));
+      const sent = this.#sent(values, senders);
+      const kept = new Set(sent.values());
+      disposeAll([...values.values()].filter((each) => !kept.has(each)));
+      order.add({
+        clients: senders,
+        values: sent,
+        keep: new Map(),
+        losses: nothing,
+        bytesUp: nothing,
+        bytesDown: nothing,
+      });
+      for (const { clients, values } of order.ready()) {
+        const own = clients.map(({ id }) => shares[id]!);
+        const weights = tensor(gpu, own);
+        aggregation.add({ clients, values, shares: own, weights });
+        weights.dispose();
+      }
     }
     const aggregate = aggregation.finish();
     aggregation.dispose();
@@ -113,4 +131,9 @@ export class DrivenMethod {
       }).upload
     );
   }
+}
+
+function chunk<T>(items: readonly T[], size: number): T[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
