@@ -7,12 +7,14 @@ import {
   type FederationOptions,
   type Finished,
   type Fleet,
+  type MeasureFactory,
   measures,
   type Method,
   type Outcome,
   type RoundReport,
   type RunState,
   scaffold,
+  type Stage,
 } from "../../src/fl/mod.ts";
 import { disposeOwn } from "../../src/fl/own_parameters.ts";
 import { BlockParticipants } from "../../src/fl/simulation/block_participants.ts";
@@ -324,3 +326,36 @@ function changed(change: (outcome: Finished) => Finished): Meddle {
     }
   };
 }
+
+test("federate() runs the server's part of the stages in reverse, and frees all when it or the method fails", async () => {
+  const order: string[] = [];
+  const stage = (name: string, fails = false): Stage => ({
+    name,
+    server(aggregate) {
+      order.push(name);
+      return fails ? Promise.reject(new Error(`${name} broke`)) : Promise.resolve(aggregate);
+    },
+  });
+  const wanted = await run({ rounds: 1 });
+  const found = await run({ rounds: 1, all: { stages: [stage("first"), stage("second")] } });
+  assert.deepEqual(order, ["second", "first"]);
+  assert.deepEqual(outcome(found), outcome(wanted));
+  const before = gpu.stats().liveBytes;
+  for (const name of ["fedit", "federa-exact"]) {
+    const method = make(name);
+    const broken = { ...method, apply: () => Promise.reject(new Error("the method broke")) };
+    await assert.rejects(run({ method: broken }), { message: "the method broke" });
+    await assert.rejects(run({ method, all: { stages: [stage("third", true)] } }), {
+      message: "third broke",
+    });
+    const measure: MeasureFactory = () => ({
+      name: "broken",
+      begin() {},
+      add() {},
+      end: () => Promise.reject(new Error("the measure broke")),
+      dispose() {},
+    });
+    await assert.rejects(run({ method, all: { measures: [measure] } }), { message: "the measure broke" });
+    assert.equal(gpu.stats().liveBytes, before, name);
+  }
+});
