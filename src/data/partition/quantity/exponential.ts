@@ -1,7 +1,4 @@
-import { clientsOption } from "../option_schemas.ts";
-import { definePartitioner } from "../partitioner.ts";
-import { growingSizes } from "../sizes.ts";
-import { dealBySize } from "./_deal_by_size.ts";
+import { growingPartitioner } from "./_growing.ts";
 
 /**
  * Quantity skew: sizes in proportion to e to the power of the client's number from 1 up, rounded down; the last client gets what is left. Sizes
@@ -16,11 +13,6 @@ import { dealBySize } from "./_deal_by_size.ts";
  * assert.deepEqual(clients.map((indices) => indices.length), [3, 8, 23, 66]);
  * ```
  */
-export const exponentialPartitioner = definePartitioner({
-  kind: "exponential",
-  summary: "sizes in proportion to e to the power of the client's number from 1 up",
-  shape: { numClients: clientsOption },
-  example: { numClients: 10 },
-  share: ({ numExamples }, { numClients }, stream) =>
-    dealBySize(numExamples, growingSizes(numExamples, numClients, "exponential"), stream),
+export const exponentialPartitioner = growingPartitioner("exponential", {
+  proportion: "e to the power of the client's number",
 });

@@ -1,7 +1,4 @@
-import { clientsOption } from "../option_schemas.ts";
-import { definePartitioner } from "../partitioner.ts";
-import { growingSizes } from "../sizes.ts";
-import { dealBySize } from "./_deal_by_size.ts";
+import { growingPartitioner } from "./_growing.ts";
 
 /**
  * Quantity skew: sizes in proportion to the client's number from 1 up, rounded down; the last client gets what is left. Sizes
@@ -16,11 +13,4 @@ import { dealBySize } from "./_deal_by_size.ts";
  * assert.deepEqual(clients.map((indices) => indices.length), [10, 20, 30, 40]);
  * ```
  */
-export const linearPartitioner = definePartitioner({
-  kind: "linear",
-  summary: "sizes in proportion to the client's number from 1 up",
-  shape: { numClients: clientsOption },
-  example: { numClients: 10 },
-  share: ({ numExamples }, { numClients }, stream) =>
-    dealBySize(numExamples, growingSizes(numExamples, numClients, "linear"), stream),
-});
+export const linearPartitioner = growingPartitioner("linear", { proportion: "the client's number" });

@@ -1,7 +1,4 @@
-import { clientsOption } from "../option_schemas.ts";
-import { definePartitioner } from "../partitioner.ts";
-import { growingSizes } from "../sizes.ts";
-import { dealBySize } from "./_deal_by_size.ts";
+import { growingPartitioner } from "./_growing.ts";
 
 /**
  * Quantity skew: sizes in proportion to the square of the client's number from 1 up, rounded down; the last client gets what is left. Sizes
@@ -16,11 +13,6 @@ import { dealBySize } from "./_deal_by_size.ts";
  * assert.deepEqual(clients.map((indices) => indices.length), [3, 13, 30, 54]);
  * ```
  */
-export const squarePartitioner = definePartitioner({
-  kind: "square",
-  summary: "sizes in proportion to the square of the client's number from 1 up",
-  shape: { numClients: clientsOption },
-  example: { numClients: 10 },
-  share: ({ numExamples }, { numClients }, stream) =>
-    dealBySize(numExamples, growingSizes(numExamples, numClients, "square"), stream),
+export const squarePartitioner = growingPartitioner("square", {
+  proportion: "the square of the client's number",
 });
