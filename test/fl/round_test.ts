@@ -234,6 +234,16 @@ const faults: Readonly<
     },
     error: { name: "Error", message: /the line broke/ },
   },
+  "throw while others wait": {
+    async *meddle(outcomes) {
+      const all: Finished[] = [];
+      for await (const each of outcomes) all.push(each as Finished);
+      yield all.pop()!;
+      all.forEach(dropOutcome);
+      throw new Error("the line broke");
+    },
+    error: { name: "Error", message: /the line broke/ },
+  },
   "send twice": {
     async *meddle(outcomes, work) {
       for await (const each of outcomes) {
