@@ -369,3 +369,14 @@ test("federate() runs the server's part of the stages in reverse, and frees all 
     assert.equal(gpu.stats().liveBytes, before, name);
   }
 });
+
+test("federate() tells the method the number of each round, from 1", async () => {
+  const method = make("fedit");
+  const told: number[] = [];
+  const apply: Method["apply"] = (state, aggregate, round) => {
+    told.push(round);
+    return method.apply(state, aggregate, round);
+  };
+  const { lastRounds } = await run({ method: { ...method, apply }, rounds: 3 });
+  assert.deepEqual([told, lastRounds], [[1, 2, 3], [3, 3, 0, 3, 0, 3]]);
+});
