@@ -22,7 +22,7 @@ test("findLayerViolations() accepts imports that point down or stay in their lay
       ["src/federa/lora.ts", "../tasks/mod.ts"],
       ["src/fl/round.ts", "../federa/mod.ts"],
       ["src/fl/methods/fed_it.ts", "../method.ts"],
-      ["src/fl/methods/exact.ts", "../client/read_finite.ts"],
+      ["src/fl/methods/parts/exact.ts", "../client/read_finite.ts"],
       ["src/fl/transport/send.ts", "../privacy/stage.ts"],
       ["src/fl/federate.ts", "./round.ts"],
       ["src/fl/simulation/simulate.ts", "../federate.ts"],

@@ -1,8 +1,8 @@
 import { lora } from "../../federa/mod.ts";
-import { adapterOptions } from "./adapter_options.ts";
+import { adapterOptions } from "./parts/adapter_options.ts";
 import { defineMethod } from "./define_method.ts";
-import { exactAveraging } from "./exact.ts";
-import { lowRankAveraging } from "./low_rank.ts";
+import { exactAveraging } from "./parts/exact.ts";
+import { lowRankAveraging } from "./parts/low_rank.ts";
 
 /** FedEx-LoRA (Singhal et al., arXiv 2410.09432): FedIT, and what averaging loses is added to the frozen weights. */
 export const fedExLora = defineMethod({

@@ -1,7 +1,7 @@
 import { lora } from "../../federa/mod.ts";
-import { adapterOptions } from "./adapter_options.ts";
+import { adapterOptions } from "./parts/adapter_options.ts";
 import { defineMethod } from "./define_method.ts";
-import { lowRankAveraging } from "./low_rank.ts";
+import { lowRankAveraging } from "./parts/low_rank.ts";
 
 /** FedIT (Zhang et al., arXiv 2305.05644): plain LoRA, A and B averaged separately. */
 export const fedIt = defineMethod({

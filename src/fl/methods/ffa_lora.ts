@@ -1,7 +1,7 @@
 import { lora } from "../../federa/mod.ts";
-import { adapterOptions } from "./adapter_options.ts";
+import { adapterOptions } from "./parts/adapter_options.ts";
 import { defineMethod } from "./define_method.ts";
-import { lowRankAveraging } from "./low_rank.ts";
+import { lowRankAveraging } from "./parts/low_rank.ts";
 
 /**
  * FFA-LoRA (Sun et al., arXiv 2403.12313): A stays as it was drawn, the same for all; only B is trained and averaged,

@@ -3,10 +3,10 @@ import { lowRankSvd } from "../../engine/linalg/mod.ts";
 import { leadingFactors, lora } from "../../federa/mod.ts";
 import { Held } from "../held.ts";
 import type { Uploads } from "../aggregation/aggregator.ts";
-import { clientProducts } from "./client_products.ts";
+import { clientProducts } from "./parts/client_products.ts";
 import { defineMethod } from "./define_method.ts";
-import { layersOf, lowRankAveraging } from "./low_rank.ts";
-import { globalOptions, mixedRankOptions, type MixedRanks, mixedRanks } from "./mixed_ranks.ts";
+import { layersOf, lowRankAveraging } from "./parts/low_rank.ts";
+import { globalOptions, mixedRankOptions, type MixedRanks, mixedRanks } from "./parts/mixed_ranks.ts";
 import { leadingRank } from "../client/start_of_rank.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { drawLora, lora } from "../../federa/mod.ts";
-import { clientProducts } from "./client_products.ts";
-import { correcting } from "./corrections.ts";
+import { clientProducts } from "./parts/client_products.ts";
+import { correcting } from "./parts/corrections.ts";
 import { defineMethod } from "./define_method.ts";
-import { lowRankAveraging } from "./low_rank.ts";
-import { globalOptions, mixedRankOptions, mixedRanks } from "./mixed_ranks.ts";
+import { lowRankAveraging } from "./parts/low_rank.ts";
+import { globalOptions, mixedRankOptions, mixedRanks } from "./parts/mixed_ranks.ts";
 import { leadingRank } from "../client/start_of_rank.ts";
 
 /**

@@ -5,8 +5,8 @@ import { Held } from "../held.ts";
 import type { Uploads } from "../aggregation/aggregator.ts";
 import { take, type Tensors } from "../tensors.ts";
 import { defineMethod } from "./define_method.ts";
-import { layersOf, lowRankAveraging } from "./low_rank.ts";
-import { globalOptions, mixedRankOptions, mixedRanks } from "./mixed_ranks.ts";
+import { layersOf, lowRankAveraging } from "./parts/low_rank.ts";
+import { globalOptions, mixedRankOptions, mixedRanks } from "./parts/mixed_ranks.ts";
 import { leadingRank } from "../client/start_of_rank.ts";
 
 /**

@@ -2,7 +2,7 @@ import * as all from "./all.ts";
 import type { MethodFactory } from "./define_method.ts";
 
 export { defineMethod, type MethodDefinition, type MethodFactory } from "./define_method.ts";
-export { type Averaged, averaging, type AveragingOptions } from "./averaging.ts";
+export { type Averaged, averaging, type AveragingOptions } from "./parts/averaging.ts";
 export * from "./all.ts";
 
 /** Every method by name, in the order of their papers; the baselines, which have none, are last. */

@@ -1,7 +1,7 @@
 import { lora } from "../../federa/mod.ts";
-import { adapterOptions } from "./adapter_options.ts";
+import { adapterOptions } from "./parts/adapter_options.ts";
 import { defineMethod } from "./define_method.ts";
-import { lowRankAveraging } from "./low_rank.ts";
+import { lowRankAveraging } from "./parts/low_rank.ts";
 
 /**
  * RoLoRA (Chen et al., arXiv 2502.01755): odd rounds train and average B beside a common A, even rounds A beside a common B. Either

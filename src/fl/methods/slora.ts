@@ -5,11 +5,11 @@ import { leadingFactors, lora, type LowRankFactors, matchLinears } from "../../f
 import { Held } from "../held.ts";
 import { isHead, type Method, trainableParameters } from "../method.ts";
 import { pick, take, type Tensors } from "../tensors.ts";
-import { adapterOptions, adapterTargets, svdOption } from "./adapter_options.ts";
+import { adapterOptions, adapterTargets, svdOption } from "./parts/adapter_options.ts";
 import { defineMethod } from "./define_method.ts";
-import { layersOf, lowRankAveraging } from "./low_rank.ts";
-import { SparseEntries } from "./sparse_entries.ts";
-import { CHANGES, layerOf, sparseRule } from "./sparse_rule.ts";
+import { layersOf, lowRankAveraging } from "./parts/low_rank.ts";
+import { SparseEntries } from "./parts/sparse_entries.ts";
+import { CHANGES, layerOf, sparseRule } from "./parts/sparse_rule.ts";
 
 type State = {
   /** What is trained: in the sparse stage the adapted weights [out, in] too. */

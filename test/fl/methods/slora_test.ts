@@ -5,7 +5,7 @@ import { assign, type Tensor, tensor, tidy } from "../../../src/engine/mod.ts";
 import { adaptersOf } from "../../../src/federa/mod.ts";
 import { averaging, fedAvgM, fedNova, type Method, scaffold, simulate, sLora } from "../../../src/fl/mod.ts";
 import { isHead, withOwnParameters } from "../../../src/fl/method.ts";
-import { SparseEntries } from "../../../src/fl/methods/sparse_entries.ts";
+import { SparseEntries } from "../../../src/fl/methods/parts/sparse_entries.ts";
 import { disposeOwn } from "../../../src/fl/own_parameters.ts";
 import type { TaskModel } from "../../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu } from "../../engine/harness.ts";

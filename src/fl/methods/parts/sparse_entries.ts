@@ -10,7 +10,7 @@ import {
   tensor,
   tidy,
   where,
-} from "../../engine/mod.ts";
+} from "../../../engine/mod.ts";
 
 /** Options of {@linkcode SparseEntries}. */
 export interface SparseEntriesOptions {

@@ -1,8 +1,8 @@
-import { mul, reshape, slice, type Tensor } from "../../engine/mod.ts";
-import { addProducts, type LowRankProduct } from "../../engine/linalg/mod.ts";
-import type { Uploads } from "../aggregation/aggregator.ts";
-import type { Ranks } from "../method.ts";
-import { take } from "../tensors.ts";
+import { mul, reshape, slice, type Tensor } from "../../../engine/mod.ts";
+import { addProducts, type LowRankProduct } from "../../../engine/linalg/mod.ts";
+import type { Uploads } from "../../aggregation/aggregator.ts";
+import type { Ranks } from "../../method.ts";
+import { take } from "../../tensors.ts";
 
 /**
  * Σ p_k·s_k·B_k·A_k of one layer as one product, the clients' factors side by side in their order: b [out, Σ r_k], a [Σ r_k, in].

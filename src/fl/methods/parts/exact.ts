@@ -1,8 +1,8 @@
-import { addWeighted, concat, mul, permute, reshape, sub, zeros } from "../../engine/mod.ts";
-import type { LowRankProduct } from "../../engine/linalg/mod.ts";
-import type { Uploads } from "../aggregation/aggregator.ts";
-import type { Method } from "../method.ts";
-import { take, type Tensors } from "../tensors.ts";
+import { addWeighted, concat, mul, permute, reshape, sub, zeros } from "../../../engine/mod.ts";
+import type { LowRankProduct } from "../../../engine/linalg/mod.ts";
+import type { Uploads } from "../../aggregation/aggregator.ts";
+import type { Method } from "../../method.ts";
+import { take, type Tensors } from "../../tensors.ts";
 import type { AdapterOptions } from "./adapter_options.ts";
 import type { Averaged } from "./averaging.ts";
 import { type Corrected, correcting } from "./corrections.ts";

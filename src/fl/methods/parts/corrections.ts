@@ -1,10 +1,10 @@
-import { add, clone, matmul, type Tensor, tidy } from "../../engine/mod.ts";
-import type { LowRankProduct } from "../../engine/linalg/mod.ts";
-import { adaptersOf, type LowRankFactors, matchLinears } from "../../federa/mod.ts";
-import { Held } from "../held.ts";
-import type { Uploads } from "../aggregation/aggregator.ts";
-import type { Client, Method, RoundPlan } from "../method.ts";
-import { type HostTensor, pick, take, type Tensors, toHost } from "../tensors.ts";
+import { add, clone, matmul, type Tensor, tidy } from "../../../engine/mod.ts";
+import type { LowRankProduct } from "../../../engine/linalg/mod.ts";
+import { adaptersOf, type LowRankFactors, matchLinears } from "../../../federa/mod.ts";
+import { Held } from "../../held.ts";
+import type { Uploads } from "../../aggregation/aggregator.ts";
+import type { Client, Method, RoundPlan } from "../../method.ts";
+import { type HostTensor, pick, take, type Tensors, toHost } from "../../tensors.ts";
 import { type AdapterOptions, adapterTargets } from "./adapter_options.ts";
 import type { Averaged } from "./averaging.ts";
 

@@ -1,6 +1,6 @@
-import { sub, type Tensor } from "../../engine/mod.ts";
-import { isHead, type LocalRule } from "../method.ts";
-import { take, type Tensors } from "../tensors.ts";
+import { sub, type Tensor } from "../../../engine/mod.ts";
+import { isHead, type LocalRule } from "../../method.ts";
+import { take, type Tensors } from "../../tensors.ts";
 import type { SparseEntries } from "./sparse_entries.ts";
 
 /** By what names changes of a layer's entries are sent up. */

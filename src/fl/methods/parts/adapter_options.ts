@@ -6,10 +6,10 @@ import {
   type Initialization,
   lora,
   matchLinears,
-} from "../../federa/mod.ts";
-import type { TaskModel } from "../../tasks/mod.ts";
-import { type InitContext, isHead, withOwnParameters } from "../method.ts";
-import { disposeOwn } from "../own_parameters.ts";
+} from "../../../federa/mod.ts";
+import type { TaskModel } from "../../../tasks/mod.ts";
+import { type InitContext, isHead, withOwnParameters } from "../../method.ts";
+import { disposeOwn } from "../../own_parameters.ts";
 
 /** Options of methods that train low-rank adapters. */
 export const adapterOptions = z.strictObject({

@@ -1,6 +1,6 @@
-import type { TaskModel } from "../../tasks/mod.ts";
-import { type InitContext, type Method, trainableParameters } from "../method.ts";
-import { pick, type Tensors } from "../tensors.ts";
+import type { TaskModel } from "../../../tasks/mod.ts";
+import { type InitContext, type Method, trainableParameters } from "../../method.ts";
+import { pick, type Tensors } from "../../tensors.ts";
 
 /** The state of a method whose server averages. */
 export type Averaged = {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Ranks } from "../method.ts";
+import type { Ranks } from "../../method.ts";
 import { type AdapterOptions, adapterOptions } from "./adapter_options.ts";
 
 /** Options of methods whose clients may have different ranks. */

@@ -1,6 +1,6 @@
-import type { Initialization } from "../../federa/mod.ts";
-import { isHead, type Method } from "../method.ts";
-import type { Tensors } from "../tensors.ts";
+import type { Initialization } from "../../../federa/mod.ts";
+import { isHead, type Method } from "../../method.ts";
+import type { Tensors } from "../../tensors.ts";
 import { adaptEncoder, type AdapterOptions, checkEncoderAdapters } from "./adapter_options.ts";
 import { type Averaged, averaging, type AveragingOptions } from "./averaging.ts";
 
