@@ -131,7 +131,7 @@ test("decodeRunState() refuses files that are cut, changed or of another version
   };
   for (
     const [from, to, message] of [
-      ['"version":"1"', '"version":"2"', /its version must be 1, got 2/],
+      ['"version":"1"', '"version":"2"', /a later version of federa wrote it, in format 2; this one reads 1/],
       ['"format":"federa-run-state"', '"format":"federa-run-stete"', /its format must be/],
       ['"round":"1"', '"round":"x"', /its round is missing or damaged/],
       ['"lastRounds":"[1]"', '"lastRounds":"{1]"', /its lastRounds is missing or damaged/],

@@ -38,7 +38,7 @@ async function message(options: OpenOptions): Promise<string> {
     await open(options);
   } catch (error) {
     const { name, message } = error as Error;
-    return `${name}: ${message.replace(/\/\S*federa-model-\w+/, "FOLDER")}`;
+    return `${name}: ${message.replace(/\/\S*federa-test-\w+/, "FOLDER")}`;
   }
   assert.fail("it was opened");
 }
