@@ -47,6 +47,8 @@ export type FederationEvent<Memory = unknown> =
     readonly trainableParameters: number;
     /** Values of the model, adapters included. */
     readonly totalParameters: number;
+    /** Whether clients keep some of what they train, so that only their own models have been trained whole. */
+    readonly isPersonal: boolean;
     /** What `prepare` found, where there was one. */
     readonly memory?: Memory;
     /** The global model before the first round; null in a run that was resumed. */

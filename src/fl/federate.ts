@@ -11,7 +11,7 @@ import { type ClientStore, hostStore } from "./client/client_store.ts";
 import type { FederationEvaluation, FederationEvent, RoundReport } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Measure, MeasureFactory } from "./measures/measure.ts";
-import { type Method, trainableParameters } from "./method.ts";
+import { type Method, personalNames, trainableParameters } from "./method.ts";
 import { disposeOwn } from "./own_parameters.ts";
 import type { Participants } from "./participants.ts";
 import type { Stage } from "./privacy/stage.ts";
@@ -73,7 +73,7 @@ export interface FederationOptions<Memory = unknown> {
  * Runs a federation: each round asks a cohort, aggregates what it sends and evaluates. All that lives between rounds is in the
  * {@linkcode RunState} of the round's event: stop anywhere, resume, and the bits are the same.
  *
- * Progress bars, files and early stopping are consumers of the events. Whoever takes the `finished` model owns its tensors; those
+ * Progress bars, files and early stopping are consumers of the events. The consumer owns the tensors of the `finished` model; those
  * of earlier events live until the next.
  *
  * @throws {TypeError} when the method or a measure must see each client's upload and a stage hides them, or an aggregator gives sums alone.
@@ -206,6 +206,7 @@ async function* playRounds<Memory>(
     type: "initialized",
     method: method.name,
     trainableParameters: sizeOfTrained(run, method),
+    isPersonal: personalNames(method.plan(run.state.method, run.state.round + 1)).length > 0,
     totalParameters: sizeOfAll([...run.model.namedParameters()].map(([, parameter]) => parameter)),
     ...(memory !== undefined && { memory }),
     ...first,

@@ -100,6 +100,12 @@ export interface RoundPlan {
   readonly weighBy?: "examples" | "client";
 }
 
+/** Names of the parameters that clients train and keep to themselves. */
+export function personalNames({ trained, shared = trained }: RoundPlan): string[] {
+  const isShared = new Set(shared);
+  return trained.filter((name) => !isShared.has(name));
+}
+
 /** The ranks of a federation whose clients differ. */
 export interface Ranks {
   /** The rank r_k of a client. */

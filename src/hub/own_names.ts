@@ -9,8 +9,8 @@ const OWN_NAME = /([0-9a-f]{8})-(\d+)-[0-9a-f]{8}/;
 const inUse = new Set<string>();
 
 /**
- * Gives a step a name for a temporary file or folder that nobody else uses: machine, process and a random number. Whoever
- * finds what is left under the name of a process that has died may take it over by renaming it to a name of their own.
+ * Gives a step a name for a temporary file or folder that nobody else uses: machine, process and a random number. A process
+ * that finds what a dead one has left under its name may take it over by renaming it to a name of its own.
  */
 export async function withOwnName<T>(step: (name: string) => Promise<T>): Promise<T> {
   const name = `${hostKey()}-${process.pid}-${randomBytes(4).toString("hex")}`;

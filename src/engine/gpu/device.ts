@@ -148,7 +148,7 @@ export class Gpu {
 
   /**
    * Runs `body` without the device and returns the memory that it would take: buffers are counted, not made, commands are
-   * dropped, and readbacks give zeros at once. Whoever records the same commands afterwards takes the same. Tensors made
+   * dropped, and readbacks give zeros at once. Recording the same commands afterwards takes the same memory. Tensors made
    * in `body` must not leave it.
    *
    * `body` may be asynchronous. Until it ends, anyone else who uses the device gets a `TypeError`: their commands would be

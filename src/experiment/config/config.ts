@@ -91,7 +91,7 @@ export const configSchema = z.strictObject({
   /** All by default. */
   clientsPerRound: clients.optional(),
   /** Clients trained at once; changes memory and speed, never a bit of the result. `"auto"` is the most that fit. */
-  blockSize: blockSize.default(8),
+  blockSize: blockSize.optional(),
   /** The former name of `blockSize`. */
   cohortSize: blockSize.optional(),
   /** The most bytes of GPU buffers to hold; see `SimulationOptions` of `federa/fl` for the default. */
@@ -150,6 +150,9 @@ export const configSchema = z.strictObject({
   const { task, data, partition, model, schedule, rounds, seed, draws, seeds } = config;
   const refuse = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: path.split("."), message });
+  if (config.blockSize !== undefined && config.cohortSize !== undefined) {
+    refuse("cohortSize", "it is the former name of blockSize: leave one of them out");
+  }
   if (schedule.kind !== "constant" && schedule.warmupRounds > rounds) {
     refuse("schedule.warmupRounds", `expected at most rounds (${rounds}), got ${schedule.warmupRounds}`);
   }
@@ -188,7 +191,7 @@ export const configSchema = z.strictObject({
       `${USE_LITE} reads no pairs of texts: expected a BERT-like checkpoint for question-answering`,
     );
   }
-}).transform(({ cohortSize, ...config }) => ({ ...config, blockSize: cohortSize ?? config.blockSize }));
+}).transform(({ cohortSize, ...config }) => ({ ...config, blockSize: config.blockSize ?? cohortSize ?? 8 }));
 
 /** A whole, checked configuration. */
 export type Config = z.output<typeof configSchema>;

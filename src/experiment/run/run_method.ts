@@ -25,7 +25,7 @@ import { type Experiment, simulateMethod } from "./experiment.ts";
 import { makeNew } from "./run_folder.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { writeModelFolder } from "../trained/model_folder.ts";
-import { type FinishedModel, tuneFinished } from "./tune_finished.ts";
+import { type FinishedModel, tuneFinished, withoutTuning } from "./tune_finished.ts";
 import { type MethodSummary, summarize } from "./summary.ts";
 import { bestRound, stopReason } from "./stop_early.ts";
 import { versions } from "./versions.ts";
@@ -100,6 +100,8 @@ export async function runMethod(
   let after: Evaluation | undefined;
   /** A global model; what no round changes of it lives until the end. */
   let last: TaskModel | undefined;
+  /** Whether clients keep parts of the model: then the global one was never trained whole, and is no use to anybody. */
+  let isPersonal = false;
   /** Whether the simulation has taken over the state that it goes on from. */
   let isTaken = false;
   const leave = async (model: TaskModel, task: TaskConfig, to = folder) => {
@@ -112,7 +114,11 @@ export async function runMethod(
     signal?.throwIfAborted();
     switch (event.type) {
       case "initialized":
-        last = event.model;
+        isPersonal = event.isPersonal;
+        last = isPersonal ? undefined : event.model;
+        if (isPersonal && experiment.config.keepBest) {
+          reporter.line("  keepBest keeps nothing here: clients have models of their own");
+        }
         if (past === undefined) {
           const { model: _, ...record } = event;
           history.append(record);
@@ -120,11 +126,11 @@ export async function runMethod(
         started ??= event;
         break;
       case "round":
-        last = event.model;
+        if (!isPersonal) last = event.model;
         reports.push(event.report);
         history.append({ type: "round", ...event.report });
         history.sync();
-        if (experiment.config.keepBest && bestRound(reports, judged) === event.report) {
+        if (!isPersonal && experiment.config.keepBest && bestRound(reports, judged) === event.report) {
           await makeFolder(join(folder, BEST));
           await leave(event.model, experiment.config.task, join(folder, BEST));
         }
@@ -137,14 +143,16 @@ export async function runMethod(
           history.append(note);
           onEvent?.(note);
         }
-        const { model, task, tuned } = await tuneFinished(experiment, event.model, { reporter });
+        const { model, task, tuned } = isPersonal
+          ? { model: event.model, task: withoutTuning(experiment.config.task), tuned: undefined }
+          : await tuneFinished(experiment, event.model, { reporter });
         if (tuned !== undefined) {
           history.append({ type: "tuned", ...tuned });
           onEvent?.({ type: "tuned", ...tuned });
         }
         after = tuned?.test;
-        await leave(model, task);
-        if (experiment.config.clientModels) {
+        if (!isPersonal) await leave(model, task);
+        if (isPersonal || experiment.config.clientModels) {
           const clientModels = await writeClientModels(event, {
             numClients: experiment.clients.length,
             folder,
@@ -152,6 +160,13 @@ export async function runMethod(
             write: (path, own) => leave(own, task, path),
           });
           history.append({ type: "client-models", count: clientModels });
+          if (isPersonal) {
+            reporter.line(
+              `  clients keep part of what they train: their ${clientModels} models are in ${
+                join(folder, "clients")
+              }`,
+            );
+          }
         }
         history.append({ type: "finished" });
         await checkpoints.prune(1);

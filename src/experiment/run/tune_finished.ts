@@ -30,3 +30,10 @@ export async function tuneFinished(
   reporter.endProgress();
   return { ...tuned, tuned: { noAnswerThreshold: threshold, validation: evaluation, test: after } };
 }
+
+/** The task of models that aren't tuned, as clients' own aren't: the threshold of no answer stays 0. */
+export function withoutTuning(task: TaskConfig): TaskConfig {
+  return "noAnswerThreshold" in task && task.noAnswerThreshold === "tune"
+    ? { ...task, noAnswerThreshold: 0 }
+    : task;
+}

@@ -13,7 +13,7 @@ export interface Uploads {
   readonly weights: Tensor;
 }
 
-/** What the server has of a round. Whoever gets it owns its tensors. */
+/** What the server has of a round. The caller owns its tensors. */
 export interface Aggregate {
   readonly clients: readonly Client[];
   /** Weighted means, [...] by name. */

@@ -1,7 +1,7 @@
 import { type Shape, tensor, tidy } from "../../engine/mod.ts";
 import { type BlockBatches, type LocalTrainingOptions, type TaskModel, trainBlock } from "../../tasks/mod.ts";
 import { Held } from "../held.ts";
-import type { Client, Local, RoundPlan } from "../method.ts";
+import { type Client, type Local, personalNames, type RoundPlan } from "../method.ts";
 import type { Stage } from "../privacy/stage.ts";
 import { type HostTensors, pick, type Shapes, type Tensors, zeroTensors } from "../tensors.ts";
 import type { Codec } from "../transport/codec.ts";
@@ -74,7 +74,7 @@ async function train(
 
   const global = new Map(model.namedParameters());
   const starts = held.hold(stackStarts(plan, { clients, global: pick(global, shared) }));
-  const personal = trained.filter((name) => !shared.includes(name));
+  const personal = personalNames(plan);
   const own = await begin(pick(global, personal));
   const start = new Map(
     trained.map((name) => [name, starts.get(name) ?? own.get(name) ?? global.get(name)!]),

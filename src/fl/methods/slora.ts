@@ -104,7 +104,7 @@ export const sLora = defineMethod({
                 `Cannot go on with slora: nobody came through in round ${sparseRounds}, which ends the sparse stage; choose another for sparseRounds`,
               );
             }
-            // Whoever was there in the sparse stage gets the pretrained weights back.
+            // A client that took part in the sparse stage gets the pretrained weights back.
             const wasSparse = lastRound >= 1 && lastRound <= sparseRounds;
             return new Map([...pick(global, common), ...isSparse ? entries : wasSparse ? pretrained : []]);
           },

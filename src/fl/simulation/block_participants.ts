@@ -101,7 +101,7 @@ export class BlockParticipants implements Participants {
     return planBatches(this.#rows[id]!, { ...this.#options, round, client: id });
   }
 
-  /** As many steps as any client takes. */
+  /** As many steps as the client with the most data takes. */
   #longest(): number[][] {
     const { work, batchSize } = this.#options;
     const rows = this.#rows.reduce((most, { length }) => Math.max(most, length), 0);

@@ -33,7 +33,7 @@ export interface TransmitOptions {
  * How values are put into bytes for the way between client and server. Each payload is one safetensors file that names its codec.
  *
  * In one process no bytes are made: `transmit` computes on the GPU what would arrive. For every member it gives the values of
- * `decode(encode(values, { key }))`, bit for bit, whoever is beside it; and `payloadBytes` is the length of that payload.
+ * `decode(encode(values, { key }))`, bit for bit, whichever members are beside it; and `payloadBytes` is the length of that payload.
  */
 export interface Codec {
   /** As in configurations. */

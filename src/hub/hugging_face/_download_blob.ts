@@ -26,7 +26,7 @@ const STALE = 7 * 24 * 60 * 60 * 1000;
 
 /**
  * Downloads a file's content to `path`, which it reaches by a rename once it is complete, checked and on the disk. Until then
- * it grows in a file beside it that is this process's own. An interrupted download leaves that file, and whoever next asks for
+ * it grows in a file beside it that is this process's own. An interrupted download leaves that file, and the next process that asks for
  * the content takes it over by a rename and goes on where it ended. There is no lock: processes that ask at the same time may
  * each download the content, and the last rename replaces it by the same bytes. Python's downloads into the same cache do the
  * same under names of their own.

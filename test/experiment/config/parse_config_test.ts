@@ -251,3 +251,11 @@ test("parseConfig() refuses a warm-up longer than the run, and a label that is n
   const data = { kind: "files", train: "a.jsonl", labels: ["a", "b", "a"] };
   assert.deepEqual(problemsOf({ ...minimal, data }), ['data.labels: "a" is there twice']);
 });
+
+test("parseConfig() takes the former name of blockSize, but not both", () => {
+  assert.equal(parseConfig({ ...minimal, cohortSize: 5 }).blockSize, 5);
+  assert.throws(
+    () => parseConfig({ ...minimal, cohortSize: 5, blockSize: 3 }),
+    /cohortSize: it is the former name of blockSize/,
+  );
+});

@@ -5,6 +5,7 @@ import { test, type TestContext } from "node:test";
 import { readConfig } from "../../../src/experiment/config/parse_config.ts";
 import { prepare } from "../../../src/experiment/run/prepare.ts";
 import { runExperiment, type RunExperimentOptions } from "../../../src/experiment/run/run_experiment.ts";
+import { openTrained } from "../../../src/experiment/trained/open_trained.ts";
 import { readHistory } from "../../../src/fl/history.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { silent } from "../../support/silent_reporter.ts";
@@ -45,6 +46,32 @@ test("runExperiment() of one replicate gives each method a folder, and no statis
   ]);
   assert.equal(results.statistics, null);
   assert.equal(summary["statistics"], null);
+});
+
+test("runExperiment() leaves clients' own models of a method that has no common one, and no model that began at random", async (t) => {
+  const lines: string[] = [];
+  const { folder } = await runTiny(t, {
+    ...tinyBert,
+    methods: [{ ...method, method: "fedsa-lora" }],
+    keepBest: true,
+  }, { reporter: { ...silent, line: (text) => void lines.push(text) } });
+  const own = join(folder, "fedsa-lora");
+  assert.deepEqual((await readdir(own)).sort(), [
+    "checkpoint-000002.safetensors",
+    "clients",
+    "history.jsonl",
+  ]);
+  for (const client of await readdir(join(own, "clients"))) {
+    assert.deepEqual((await readdir(join(own, "clients", client))).sort(), [
+      "adapter.safetensors",
+      "federa.json",
+    ]);
+  }
+  assert.match(lines.join("\n"), /keepBest keeps nothing here[^]*their \d+ models are in .*clients/);
+  await assert.rejects(
+    openTrained(gpu, own, { reporter: silent }),
+    /its models are in subfolders; give one of .*clients\/000/,
+  );
 });
 
 test("runExperiment() runs every method on the same draws and seeds, each as it would run alone", async (t) => {

@@ -10,6 +10,7 @@ const started = {
   type: "initialized",
   method: "fedit",
   trainableParameters: 10,
+  isPersonal: false,
   totalParameters: 100,
   memory: { blockSize: 2, peakBytes: 1000, heldBytes: 2000, budgetBytes: null },
   test: { loss: 0.7, scores: { accuracy: 0.5, macroF1: 0.4 } },

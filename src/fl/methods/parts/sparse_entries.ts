@@ -22,8 +22,8 @@ export interface SparseEntriesOptions {
 }
 
 /**
- * Some entries of a weight [out, in], drawn by the seed: k = round(density·in) columns in each row. Whoever knows the seed has the
- * same, so that values of them travel without their places.
+ * Some entries of a weight [out, in], drawn by the seed: k = round(density·in) columns in each row. Both sides know the seed,
+ * so values are sent without their places.
  */
 export class SparseEntries {
   readonly #out: number;
