@@ -17,7 +17,10 @@ export interface SimulationOptions {
   readonly clients: readonly (readonly number[])[];
   /** What the global model is evaluated on. */
   readonly test: TaskSet;
-  /** Test data of each client's own, undefined for one that has none: then scores over clients are reported too. */
+  /**
+   * Test data of each client's own, undefined for one that has none: then scores over clients are reported too. Where ranks differ,
+   * every client is tested with the global adapters, not those of its own rank.
+   */
   readonly testClients?: readonly (TaskSet | undefined)[] | undefined;
   readonly rounds: number;
   /** Clients sampled each round; all by default. */
