@@ -6,8 +6,15 @@ import { NonFiniteError } from "./errors.ts";
 import { formatShape, type Shape, sizeOf } from "./shape.ts";
 import { track, untrack } from "./tidy.ts";
 
-/** Element type of a tensor. Half precision is for storage only: see `toHalf`. */
-export type DType = "f32" | "i32" | "u32" | "f16";
+/**
+ * How the floats of a tensor are stored. All but `f32` are for frozen weights of linear layers and tables of embeddings alone,
+ * and are made by `toPrecision`: `f16` is half precision, `int8` whole numbers from −127 to 127 with an f32 scale for each row
+ * (last axis).
+ */
+export type Precision = "f32" | "f16" | "int8";
+
+/** Element type of a tensor. */
+export type DType = Precision | "i32" | "u32";
 
 /** Host data of a tensor. */
 export type TensorData = Float32Array | Int32Array | Uint32Array;
@@ -41,9 +48,25 @@ export class Storage {
 
 const dataTypes = { f32: Float32Array, i32: Int32Array, u32: Uint32Array } as const;
 
-/** Bytes of one element. */
-export function bytesOf(dtype: DType): number {
-  return dtype === "f16" ? 2 : 4;
+/** Whether tensors of an element type are only read, as frozen weights; see {@linkcode Precision}. */
+export function isStorageOnly(dtype: DType): dtype is "f16" | "int8" {
+  return dtype === "f16" || dtype === "int8";
+}
+
+/** Bytes of a tensor, a multiple of 4. */
+export function bytesOf(shape: Shape, dtype: DType): number {
+  if (dtype === "f16") return 4 * Math.ceil(sizeOf(shape) / 2);
+  if (dtype !== "int8") return 4 * sizeOf(shape);
+  const { rows, words } = int8Layout(shape);
+  return 4 * rows * (words + 1);
+}
+
+/**
+ * Where the elements of an `int8` tensor are: each row (last axis) in `words` u32, four values in each, the first in the low
+ * bits, and zeros at its end; after all rows, the f32 scales, one for each.
+ */
+export function int8Layout(shape: Shape): { readonly rows: number; readonly words: number } {
+  return { rows: sizeOf(shape.slice(0, -1)), words: Math.ceil((shape.at(-1) ?? 1) / 4) };
 }
 
 /**
@@ -104,10 +127,11 @@ export class Tensor {
   /** The bytes that a kernel binds. */
   get range(): BufferRange {
     const buffer = this.storage.buffer;
-    const offset = this.offset * bytesOf(this.dtype);
+    // Parts of a tensor that is only stored are never viewed, so that its offset is 0.
+    const offset = this.offset * 4;
     const bytes = Math.min(
       buffer.bytes - offset,
-      Math.max(16, Math.ceil(this.size * bytesOf(this.dtype) / 16) * 16),
+      Math.max(16, Math.ceil(bytesOf(this.shape, this.dtype) / 16) * 16),
     );
     return { buffer, offset, bytes };
   }
@@ -195,8 +219,7 @@ export function empty(gpu: Gpu, shape: Shape, dtype: DType = "f32"): Tensor {
       );
     }
   }
-  const bytes = Math.ceil(sizeOf(shape) * bytesOf(dtype) / 4) * 4;
-  const buffer = gpu.acquire(bytes, () => `tensor ${formatShape(shape)} of ${dtype}`);
+  const buffer = gpu.acquire(bytesOf(shape, dtype), () => `tensor ${formatShape(shape)} of ${dtype}`);
   return new Tensor(gpu, new Storage(gpu, buffer), { shape: [...shape], dtype });
 }
 
@@ -235,8 +258,8 @@ function dtypeOf(data: TensorData | readonly number[]): DType {
 }
 
 function hostType(dtype: DType) {
-  if (dtype === "f16") {
-    throw new TypeError("Cannot read or write half precision on the host: convert by toFloat or toHalf");
+  if (isStorageOnly(dtype)) {
+    throw new TypeError(`Cannot read or write ${dtype} on the host: convert by toFloat or toPrecision`);
   }
   return dataTypes[dtype];
 }

@@ -2,7 +2,7 @@ import source from "../../shaders/embedding.wgsl";
 import { record } from "../autograd.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import { formatShape } from "../shape.ts";
-import { empty, type Tensor } from "../tensor.ts";
+import { empty, isStorageOnly, type Tensor } from "../tensor.ts";
 import { checkOperands, launch } from "./launch.ts";
 import { fill } from "./create.ts";
 
@@ -27,15 +27,15 @@ const gradientKernel = new Kernel({
 
 /**
  * Looks up rows of `table` [V, D] by `ids` (u32, any shape); the result has the shape of the ids, then D. A table
- * [C, V, D] goes with ids [C, …]: each member reads its own. The table may be in half precision. An id outside the vocabulary gives NaN. The
+ * [C, V, D] goes with ids [C, …]: each member reads its own. A table [V, D] may be in any `Precision`. An id outside the vocabulary gives NaN. The
  * gradient adds up in a fixed order.
  *
  * @throws {TypeError} when the shapes don't agree.
  */
 export function embedding(table: Tensor, ids: Tensor): Tensor {
-  if (table.dtype !== "f16") checkOperands("look up", [table]);
+  if (!isStorageOnly(table.dtype)) checkOperands("look up", [table]);
   checkOperands("look up by", [ids], "u32");
-  const perMember = table.ndim === 3;
+  const perMember = table.ndim === 3 && table.dtype !== "int8";
   if (!(table.ndim === 2 || (perMember && table.shape[0] === ids.shape[0]))) {
     throw new TypeError(
       `Cannot look up ids ${formatShape(ids.shape)} in a table ${
@@ -51,18 +51,23 @@ export function embedding(table: Tensor, ids: Tensor): Tensor {
     tensors: [ids, table, y],
     params,
     threads: y.size,
-    constants: { HALF: table.dtype === "f16" },
+    constants: { HALF: table.dtype === "f16", INT8: table.dtype === "int8" },
   });
   return record(y, [table], [(dy, into) => {
     const links = empty(table.gpu, [ids.size, 2], "u32");
-    launch(chainKernel, { tensors: [ids, links], params, threads: ids.size, constants: { HALF: false } });
+    launch(chainKernel, {
+      tensors: [ids, links],
+      params,
+      threads: ids.size,
+      constants: { HALF: false, INT8: false },
+    });
     const dtable = into ?? empty(table.gpu, table.shape);
     fill(dtable, 0);
     launch(gradientKernel, {
       tensors: [ids, links, dy, dtable],
       params,
       threads: y.size,
-      constants: { HALF: false },
+      constants: { HALF: false, INT8: false },
     });
     return dtable;
   }]);

@@ -11,7 +11,7 @@ import {
   sizeOf,
   stridesOf,
 } from "../shape.ts";
-import { empty, Tensor } from "../tensor.ts";
+import { empty, isStorageOnly, Tensor } from "../tensor.ts";
 import { launch } from "./launch.ts";
 import { zeros } from "./create.ts";
 
@@ -72,7 +72,9 @@ function launchCopy(kernel: Kernel, tensors: readonly Tensor[], view: StridedVie
 
 /** A contiguous copy of a strided view of `x`, in `target` if one of its size is given; not recorded. */
 export function gatherView(x: Tensor, view: StridedView, target = empty(x.gpu, view.shape, x.dtype)): Tensor {
-  if (x.dtype === "f16") throw new TypeError("Cannot rearrange half precision: convert it by toFloat first");
+  if (isStorageOnly(x.dtype)) {
+    throw new TypeError(`Cannot rearrange a tensor of dtype ${x.dtype}: convert it by toFloat first`);
+  }
   launchCopy(gatherKernel, [x, target], view);
   return target;
 }
@@ -95,6 +97,11 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     shape.filter((e) => e === -1).length > 1
   ) {
     throw new TypeError(`Cannot reshape ${formatShape(x.shape)} to ${formatShape(shape)}: sizes must agree`);
+  }
+  if (x.dtype === "int8" && resolved.at(-1) !== x.shape.at(-1)) {
+    throw new TypeError(
+      `Cannot reshape ${formatShape(x.shape)} of dtype int8 to ${formatShape(shape)}: rows must stay whole`,
+    );
   }
   const result = new Tensor(x.gpu, x.storage, { shape: resolved, dtype: x.dtype, offset: x.offset });
   return record(result, [x], [(dy) => reshape(dy, x.shape)]);
@@ -160,7 +167,7 @@ export function slice(x: Tensor, options: SliceOptions): Tensor {
   const offset = start * strides[axis]!;
   const aligned = ((x.offset + offset) * 4) % x.gpu.bindingAlignment === 0;
   const outerIsOne = sizeOf(x.shape.slice(0, axis)) === 1;
-  const result = !options.copy && outerIsOne && aligned && end > start && x.dtype !== "f16"
+  const result = !options.copy && outerIsOne && aligned && end > start && !isStorageOnly(x.dtype)
     ? new Tensor(x.gpu, x.storage, { shape, dtype: x.dtype, offset: x.offset + offset })
     : gatherView(x, { shape, strides, offset });
   return record(result, [x], [(dy) => {

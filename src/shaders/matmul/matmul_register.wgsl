@@ -12,7 +12,9 @@
 //   a, b      of the first product, a1, b1 of the second (with SECOND, then TERMS is 2); A stored m x k, or k x m with
 //             TRANSPOSE_A; B stored k x n, or n x k with TRANSPOSE_B. VEC_A, VEC_B: four elements are read at once along
 //             stored rows. Offset and strides are then multiples of 4, and from a row's end to the next multiple of 4 A
-//             holds 0 and B holds -0. HALF_B: B consists of pairs of f16 (B1 does not)
+//             holds 0 and B holds -0. HALF_B: B consists of pairs of f16 (B1 does not). INT8_B: of four whole
+//             numbers a word, op(B)[k, n] being s q; with SCALE_C s belongs to n, and the sum over k is multiplied by it before
+//             the second product; with SCALE_A it belongs to k, and A is
 //   c         m x n
 //   bias      where params.hasBias is 1; with SCALED, alpha of each outer matrix instead; residual with RESIDUAL, slope with
 //             SLOPE: in the layout of C
@@ -45,6 +47,11 @@ fn loadB0(i: u32) -> f32 { return four(b0[i / 4u])[i % 4u]; }
 //@else
 @group(0) @binding(2) var<storage, read> b0: array<OneB>;
 fn loadB0(i: u32) -> f32 { return one(b0[i / PER_B], i); }
+//@end
+//@if INT8_B
+fn scaleB(i: u32) -> f32 { return bitcast<f32>(b0[params.terms[0].bScales + i]); }
+fn scaleA0(k: u32) -> f32 { return scaleB(k); }
+fn scaleA1(k: u32) -> f32 { return 1.0; }
 //@end
 //@if SECOND
 @group(0) @binding(5) var<storage, read> a1: array<f32>;
@@ -159,6 +166,12 @@ fn main(
 //@end
   for (var k = 0u; k < term0.k; k += 4u) {
     let left = term0.k - k;
+//@if SCALE_A
+    let own = scaleB(min(k + lane % 4u, term0.k - 1u));
+    let scales = vec4f(
+      subgroupBroadcast(own, 0u), subgroupBroadcast(own, 1u), subgroupBroadcast(own, 2u), subgroupBroadcast(own, 3u),
+    );
+//@end
 //@if PACKED_A
     let packed = array<vec4f, A_LOADS>(
 //@for q in 0..A_LOADS
@@ -170,7 +183,11 @@ fn main(
     );
 //@else
 //@for q in 0..A_LOADS
+//@if SCALE_A
+    let a{q}_k = scales * fourA(aAt0_{q} + k * aStride0, aStride0, left);
+//@else
     let a{q}_k = fourA(aAt0_{q} + k * aStride0, aStride0, left);
+//@end
 //@end
 //@end
 //@if WIDE
@@ -216,13 +233,31 @@ fn main(
 //@end
 //@end
   }
+//@if SCALE_C
+//@for g in 0..COLUMNS
+//@for w in 0..WIDTH
+  {
+    let scale = scaleB(min(column + {g}u * WIDTH * LANES + {w}u, params.n - 1u));
+//@for q in 0..A_LOADS
+//@for s in 0..SHARE
+    acc{q}_{s}_{g}_{w} *= scale;
+//@end
+//@end
+  }
+//@end
+//@end
+//@end
 //@end
 
   // The second product is thin, and so one k at a time, which is a quarter of the text.
 //@for t in FIRST_SINGLE..TERMS
   for (var k = 0u; k < term{t}.k; k++) {
 //@for q in 0..A_LOADS
+//@if SCALE_A
+    let a{q}_k = loadA{t}(aAt{t}_{q} + k * aStride{t}) * scaleA{t}(k);
+//@else
     let a{q}_k = loadA{t}(aAt{t}_{q} + k * aStride{t});
+//@end
 //@end
 //@for g in 0..COLUMNS
 //@for w in 0..WIDTH
@@ -246,6 +281,22 @@ fn main(
 //@end
 //@end
   }
+//@if SCALE_C
+  if ({t}u == 0u) {
+//@for g in 0..COLUMNS
+//@for w in 0..WIDTH
+  {
+    let scale = scaleB(min(column + {g}u * WIDTH * LANES + {w}u, params.n - 1u));
+//@for q in 0..A_LOADS
+//@for s in 0..SHARE
+    acc{q}_{s}_{g}_{w} *= scale;
+//@end
+//@end
+  }
+//@end
+//@end
+  }
+//@end
 //@end
 
   let biasBase = params.biasOuter * outer + params.biasInner * inner;

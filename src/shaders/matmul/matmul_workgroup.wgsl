@@ -19,6 +19,11 @@
 @group(0) @binding(1) var<storage, read> a0: array<f32>;
 @group(0) @binding(2) var<storage, read> b0: array<OneB>;
 fn loadB0(i: u32) -> f32 { return one(b0[i / PER_B], i); }
+//@if INT8_B
+fn scaleB(i: u32) -> f32 { return bitcast<f32>(b0[params.terms[0].bScales + i]); }
+fn scaleA0(k: u32) -> f32 { return scaleB(k); }
+fn scaleA1(k: u32) -> f32 { return 1.0; }
+//@end
 //@if SECOND
 @group(0) @binding(5) var<storage, read> a1: array<f32>;
 @group(0) @binding(6) var<storage, read> b1: array<f32>;
@@ -99,6 +104,16 @@ fn main(
       }
       workgroupBarrier();
     }
+//@if SCALE_C
+    if ({t}u == 0u) {
+//@for j in 0..COLUMNS
+      let scale{j} = scaleB(min(column + {j}u * THREADS, params.n - 1u));
+//@for i in 0..ROWS
+      acc{i}_{j} *= scale{j};
+//@end
+//@end
+    }
+//@end
   }
 //@end
 
@@ -137,7 +152,11 @@ fn read_a{t}(base: u32, row: u32, k: u32, last: u32) -> f32 {
   let r = min(row, params.m - 1u);
   let s = min(k, last - 1u);
   let at = base + select(r * params.terms[{t}].aRow + s, s * params.terms[{t}].aRow + r, TRANSPOSE_A);
+//@if SCALE_A
+  return select(0.0, a{t}[at] * scaleA{t}(s), k < last);
+//@else
   return select(0.0, a{t}[at], k < last);
+//@end
 }
 
 fn read_b{t}(base: u32, k: u32, column: u32, last: u32) -> f32 {

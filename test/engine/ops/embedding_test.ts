@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { toInt8 } from "../../../src/engine/ops/compression/int8.ts";
 import { embedding } from "../../../src/engine/ops/embedding.ts";
 import { tensor } from "../../../src/engine/tensor.ts";
 import { F64Array } from "../../reference/array.ts";
 import { embedding as reference } from "../../reference/embedding.ts";
+import { int8Values } from "../../reference/int8.ts";
 import { f32Arrays, integerArrays, shapes } from "../../support/arbitraries.ts";
 import { assertClose } from "../../support/compare.ts";
-import { bitsOf, evaluate, holds, testGpu, uploadIntegers } from "../harness.ts";
+import { bitsOf, evaluate, holds, run, testGpu, upload, uploadIntegers } from "../harness.ts";
 
 const gpu = await testGpu();
 
@@ -69,6 +71,22 @@ test("embedding() of an id outside the vocabulary gives NaN, so that it is seen,
   });
   assert.deepEqual([...y], [3, 4, NaN, NaN, NaN, NaN, 3, 4]);
   assert.deepEqual([...dTable!], [0, 0, 2, 2]);
+});
+
+test("embedding() of a table in 8 bits looks up the values that are stored, and NaN outside the vocabulary", async () => {
+  const tables = fc.tuple(fc.constantFrom(1, 7, 65), fc.constantFrom(1, 3, 8, 17)).chain((shape) =>
+    fc.tuple(f32Arrays(shape), integerArrays([3, 5], shape[0] + 1))
+  );
+  await holds(tables, async ([table, ids]) => {
+    const y = await run(gpu, () => embedding(toInt8(upload(gpu, table)), uploadIntegers(gpu, ids)));
+    const { data } = int8Values(table);
+    const [rows, width] = table.shape as [number, number];
+    const expected = Float32Array.from({ length: y.length }, (_, i) => {
+      const id = ids.data[Math.floor(i / width)]!;
+      return id < rows ? data[id * width + i % width]! + 0 : NaN;
+    });
+    assert.deepEqual([...y], [...expected]);
+  });
 });
 
 test("embedding() of no ids is empty and gives no gradient", async () => {

@@ -23,12 +23,8 @@ export function toHalf(x: Tensor): Tensor {
   return halves;
 }
 
-/**
- * Returns a tensor in f32: a copy if `x` is in half precision, another handle on the same elements if it is f32 already. No gradient goes through it.
- */
-export function toFloat(x: Tensor): Tensor {
-  if (x.dtype === "f32") return x.detach();
-  checkOperands("widen", [x], "f16");
+/** The values of a tensor in half precision, in f32. */
+export function fromHalf(x: Tensor): Tensor {
   const floats = empty(x.gpu, x.shape);
   launch(toFloatKernel, { tensors: [x, floats], params: [x.size], threads: Math.ceil(x.size / 2) });
   return floats;

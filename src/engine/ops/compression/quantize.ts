@@ -58,15 +58,36 @@ export function quantizeRows(x: Tensor, options: QuantizeRowsOptions): Tensor {
   const columns = own.at(-1) ?? 1;
   const rowsPerMember = sizeOf(own.slice(0, -1));
   const rows = members * rowsPerMember;
-  const { LANES, GROUPS } = rowConstants(x, columns);
-  const constants = { LANES, GROUPS, LEVELS: levels };
-  const params = [rows, columns, rowsPerMember, ...site];
   const y = empty(x.gpu, x.shape);
   if (x.size === 0) return y;
-  using maxima = empty(x.gpu, [rows], "u32");
-  const workgroups = gridOf(Math.ceil(rows / GROUPS));
-  launch(rowMaximaKernel, { tensors: [x, maxima], params, workgroups, constants });
+  using maxima = rowMaxima(x, { rows, columns });
   const threads = rows * Math.ceil(columns / 4);
-  launch(quantizeKernel, { tensors: [x, maxima, keys, y], params, threads, constants });
+  launch(quantizeKernel, {
+    tensors: [x, maxima, keys, y],
+    params: [rows, columns, rowsPerMember, ...site],
+    threads,
+    constants: constantsFor(x, columns, levels),
+  });
   return y;
+}
+
+/** The bits of the largest magnitude of each row, u32 [rows]; those of infinity or more where a row holds infinity or NaN. */
+export function rowMaxima(
+  x: Tensor,
+  { rows, columns }: { readonly rows: number; readonly columns: number },
+): Tensor {
+  const maxima = empty(x.gpu, [rows], "u32");
+  const constants = constantsFor(x, columns, 127);
+  launch(rowMaximaKernel, {
+    tensors: [x, maxima],
+    params: [rows, columns, rows, 0, 0],
+    workgroups: gridOf(Math.ceil(rows / constants.GROUPS)),
+    constants,
+  });
+  return maxima;
+}
+
+function constantsFor(x: Tensor, columns: number, levels: number) {
+  const { LANES, GROUPS } = rowConstants(x, columns);
+  return { LANES, GROUPS, LEVELS: levels };
 }

@@ -3,8 +3,8 @@ import sumSource from "../../../shaders/matmul/matmul_sum.wgsl";
 import workgroupSource from "../../../shaders/matmul/matmul_workgroup.wgsl";
 import { f32Bits } from "../../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../../gpu/kernel.ts";
-import type { MatmulProblem } from "./matmul_plan.ts";
-import { empty, type Tensor } from "../../tensor.ts";
+import { type MatmulProblem, precisionConstants } from "./matmul_plan.ts";
+import { empty, int8Layout, isStorageOnly, type Precision, type Tensor } from "../../tensor.ts";
 import { launch } from "../launch.ts";
 import { padRows } from "./_pad_rows.ts";
 import { tuningOf } from "./tuning.ts";
@@ -41,7 +41,7 @@ export type Activation = "gelu" | "relu";
 /** One batched product C = alpha·op(A)·op(B), with its epilogue. */
 export interface GemmOptions extends Epilogue {
   readonly a: MatrixView;
-  /** May be stored in half precision. */
+  /** May be in any {@linkcode Precision}; with `int8` there are neither `transposeA` nor `accumulate`. */
   readonly b: MatrixView;
   /** Written; may be a strided part of a tensor. */
   readonly c: MatrixView;
@@ -93,7 +93,7 @@ function padOperands({ a, b, c, m, n, k, batch = [1, 1], ...options }: GemmOptio
     if (!isVectorizable(a, widthA)) {
       padded.a = padRows(a, { rows: transposeA ? k : m, width: widthA, value: 0 });
     }
-    if (!isVectorizable(b, widthB) && b.tensor.dtype !== "f16") {
+    if (!isVectorizable(b, widthB) && !isStorageOnly(b.tensor.dtype)) {
       padded.b = padRows(b, { rows: transposeB ? n : k, width: widthB, value: -0 });
     }
   }
@@ -108,6 +108,11 @@ function runGemm(options: GemmOptions): void {
   const { transposeA = false, transposeB = false } = options;
   const count = batch[0] * batch[1];
   if (m * n * count === 0) return;
+  if (b.tensor.dtype === "int8" && (transposeA || accumulate)) {
+    throw new TypeError(
+      "Cannot multiply by a matrix in 8 bits with transposeA or accumulate: convert it by toFloat",
+    );
+  }
   const { gpu } = c.tensor;
   const { class: adapterClass, subgroupSize } = gpu.adapter;
   const terms = second ? [{ a, b, k }, second] : [{ a, b, k }];
@@ -121,7 +126,7 @@ function runGemm(options: GemmOptions): void {
     transposeB,
     vecA: isVectorizable(a, transposeA ? m : k),
     vecB: isVectorizable(b, transposeB ? k : n),
-    halfB: b.tensor.dtype === "f16",
+    precisionB: b.tensor.dtype as Precision,
     accumulate,
     whole,
     adapterClass,
@@ -149,7 +154,7 @@ function runGemm(options: GemmOptions): void {
     params,
     operands: [[parts]],
     flops: count * m * n * plan.splits,
-    constants: { SECOND: false, HALF_B: false },
+    constants: { SECOND: false, ...precisionConstants({}) },
   });
   parts.dispose();
 }
@@ -246,7 +251,21 @@ function shared({ m, n, c, bias, batch = [1, 1], alpha = 1 }: GemmOptions, split
 }
 
 function termWords({ a, b, k }: { a: MatrixView; b: MatrixView; k: number }): number[] {
-  return [k, ...placement(a), ...placement(b), 0, 0, 0];
+  return [k, ...placement(a), ...placement(b), scalesAt(b), 0, 0];
+}
+
+/** The word of an `int8` tensor at which its scales begin. */
+function scalesAt({ tensor: { dtype, shape } }: MatrixView): number {
+  if (dtype !== "int8") return 0;
+  const { rows, words } = int8Layout(shape);
+  return rows * words;
+}
+
+/** The matrix of a tensor with rows of `width` elements, wherever its precision puts them. */
+export function storedRows(tensor: Tensor, width: number): MatrixView {
+  return tensor.dtype === "int8"
+    ? { tensor, row: 4 * Math.ceil(width / 4), padded: true }
+    : { tensor, row: width };
 }
 
 function placement({ offset = 0, row, outer = 0, inner = 0 }: MatrixView): number[] {

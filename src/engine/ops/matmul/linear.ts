@@ -1,7 +1,7 @@
 import { isRecording, record } from "../../autograd.ts";
 import { formatShape, sameShape, sizeOf } from "../../shape.ts";
-import { empty, type Tensor } from "../../tensor.ts";
-import { type Activation, gemm, type MatrixView } from "./gemm.ts";
+import { empty, isStorageOnly, type Tensor } from "../../tensor.ts";
+import { type Activation, gemm, type MatrixView, storedRows } from "./gemm.ts";
 import { mul } from "../elementwise.ts";
 import { checkOperands } from "../launch.ts";
 import { sum } from "../reduction/reduce.ts";
@@ -29,7 +29,7 @@ export interface LinearEpilogue {
 
 /** Parameters of {@linkcode linear}. */
 export interface LinearOptions extends LinearEpilogue {
-  /** [out, in], or [C, out, in] with one matrix for each entry of the first axis of x. May be in half precision. */
+  /** [out, in], or [C, out, in] with one matrix for each entry of the first axis of x. A shared one may be in any `Precision`. */
   readonly weight: Tensor;
   /** [out] or [C, out]; none by default. */
   readonly bias?: Tensor | undefined;
@@ -114,7 +114,7 @@ class Extent {
   constructor(x: Tensor, { weight, bias, lowRank, activation, residual }: LinearOptions) {
     const scaling = typeof lowRank?.scaling === "number" ? undefined : lowRank?.scaling;
     const floats = [x, bias, lowRank?.a, lowRank?.b, scaling, residual].filter((each) => each !== undefined);
-    checkOperands("apply a linear layer to", weight.dtype === "f16" ? floats : [...floats, weight]);
+    checkOperands("apply a linear layer to", isStorageOnly(weight.dtype) ? floats : [...floats, weight]);
     const [n = 0, k = 0] = weight.shape.slice(-2);
     const matrices = [weight, ...(lowRank ? [lowRank.a, lowRank.b] : [])];
     const own = [
@@ -128,6 +128,7 @@ class Extent {
       (own.length === 0 || (x.ndim > 1 && x.shape[0] === members)) &&
       own.every((each) => each.shape[0] === members) &&
       matrices.every(({ ndim }) => ndim === 2 || ndim === 3) &&
+      (weight.dtype !== "int8" || weight.ndim === 2) &&
       (scaling === undefined || scaling.ndim === 1) &&
       (bias === undefined || (bias.shape.at(-1) === n && (bias.ndim === 1 || bias.ndim === 2))) &&
       (lowRank === undefined ||
@@ -170,7 +171,7 @@ function rows(tensor: Tensor, m: number, width: number): MatrixView {
 
 /** A weight, one for all members or one each. */
 function matrix(tensor: Tensor, height: number, width: number): MatrixView {
-  return { tensor, row: width, outer: tensor.ndim === 3 ? height * width : 0 };
+  return { ...storedRows(tensor, width), outer: tensor.ndim === 3 ? height * width : 0 };
 }
 
 interface ProductOptions {

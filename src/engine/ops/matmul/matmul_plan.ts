@@ -1,4 +1,5 @@
 import type { KernelConstant } from "../../gpu/kernel.ts";
+import type { Precision } from "../../tensor.ts";
 import { candidateTiles, defaultTile, isCandidate, lanesOf, type MatmulTile } from "./matmul_tile.ts";
 
 /** A batch of matrix products C = op(A) op(B) of equal size, and the adapter that will run it. */
@@ -21,8 +22,8 @@ export interface MatmulProblem {
   readonly vecA?: boolean;
   /** The same of B. */
   readonly vecB?: boolean;
-  /** B is stored in half precision. */
-  readonly halfB?: boolean;
+  /** How B is stored; `f32` by default. With `int8` there are neither `transposeA` nor `accumulate`. */
+  readonly precisionB?: Precision;
   /** Sums start from what C holds; `alpha` must be 1. */
   readonly accumulate?: boolean;
   /** Each sum is one chain, however long: m and n are not the sides of a weight. */
@@ -90,9 +91,9 @@ const maxPlans = 4096;
 
 function keyOf(problem: MatmulProblem, tile: MatmulTile | undefined): string {
   const { m, n, k, k1, batch, adapterClass, subgroupSize, maxWorkgroups } = problem;
-  const { transposeA, transposeB, vecA, vecB, halfB, accumulate, whole } = problem;
+  const { transposeA, transposeB, vecA, vecB, precisionB, accumulate, whole } = problem;
   return `${m} ${n} ${k} ${k1} ${batch} ${adapterClass} ${subgroupSize} ${maxWorkgroups} ` +
-    `${transposeA} ${transposeB} ${vecA} ${vecB} ${halfB} ${accumulate} ${whole} ${tile?.rows} ${tile?.columns} ${tile?.depth}`;
+    `${transposeA} ${transposeB} ${vecA} ${vecB} ${precisionB} ${accumulate} ${whole} ${tile?.rows} ${tile?.columns} ${tile?.depth}`;
 }
 
 function checkTile(problem: MatmulProblem, tile: MatmulTile): void {
@@ -127,7 +128,7 @@ function makePlan(problem: MatmulProblem, tile: MatmulTile): MatmulPlan {
     TRANSPOSE_A: problem.transposeA ?? false,
     TRANSPOSE_B: problem.transposeB ?? false,
     ACCUMULATE: problem.accumulate ?? false,
-    HALF_B: problem.halfB ?? false,
+    ...precisionConstants(problem),
     TERMS: problem.k1 === undefined ? 1 : 2,
     SECOND: problem.k1 !== undefined,
   };
@@ -139,6 +140,19 @@ function makePlan(problem: MatmulProblem, tile: MatmulTile): MatmulPlan {
     constants: { ...common, ...constants },
     splits,
     workgroups: [x, y, 1],
+  };
+}
+
+/** How B is read, and where its scales are applied: they belong to columns of C where B is stored n × k, else to columns of A. */
+export function precisionConstants(
+  { precisionB = "f32", transposeB = false }: Pick<MatmulProblem, "precisionB" | "transposeB">,
+) {
+  const isInt8 = precisionB === "int8";
+  return {
+    HALF_B: precisionB === "f16",
+    INT8_B: isInt8,
+    SCALE_C: isInt8 && transposeB,
+    SCALE_A: isInt8 && !transposeB,
   };
 }
 

@@ -67,10 +67,10 @@ export function isTile(tile: MatmulTile): boolean {
  * tile changes no bit of the result, so neither does the choice.
  */
 export function shapeClass(problem: MatmulProblem): string {
-  const { m, n, batch, transposeA, transposeB, vecA, vecB, halfB } = problem;
+  const { m, n, batch, transposeA, transposeB, vecA, vecB, precisionB = "f32" } = problem;
   const layout = `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"}`;
   const size = (value: number) => [8, 16, 64, 512].find((limit) => value <= limit) ?? "large";
-  const aligned = `${vecA ? "a" : "-"}${vecB ? "b" : "-"}${halfB ? "h" : "-"}`;
+  const aligned = `${vecA ? "a" : "-"}${vecB ? "b" : "-"}${{ f32: "-", f16: "h", int8: "i" }[precisionB]}`;
   return `${layout} ${aligned} m ${size(m)} n ${size(n)} ${batch > 1 ? "batch" : "single"}`;
 }
 

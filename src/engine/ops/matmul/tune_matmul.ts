@@ -1,9 +1,9 @@
 import type { Gpu } from "../../gpu/device.ts";
 import type { MatmulProblem } from "./matmul_plan.ts";
 import { candidateTiles, defaultTile, type MatmulTile, shapeClass } from "./matmul_tile.ts";
-import { gemm } from "./gemm.ts";
+import { gemm, storedRows } from "./gemm.ts";
 import { full } from "../create.ts";
-import { toHalf } from "../compression/half.ts";
+import { toPrecision } from "../compression/precision.ts";
 import { type ObservedProblem, type TunedTiles, tuningOf } from "./tuning.ts";
 import type { Tensor } from "../../tensor.ts";
 import { disposeAll } from "../../tidy.ts";
@@ -150,15 +150,16 @@ class Product {
   readonly #tensors: { readonly a: Tensor; readonly b: Tensor; readonly c: Tensor };
 
   constructor(gpu: Gpu, problem: MatmulProblem) {
-    const { m, n, k, batch, halfB } = problem;
+    const { m, n, k, batch, precisionB = "f32" } = problem;
     this.#problem = problem;
-    const b = full(gpu, [batch, k, n], 0.5);
+    // Rows as they are stored matter to 8 bits alone.
+    const b = full(gpu, this.#problem.transposeB ? [batch * n, k] : [batch * k, n], 0.5);
     this.#tensors = {
       a: full(gpu, [batch, m, k], 0.5),
-      b: halfB ? toHalf(b) : b,
+      b: toPrecision(b, precisionB),
       c: full(gpu, [batch, m, n], 0),
     };
-    if (halfB) b.dispose();
+    b.dispose();
   }
 
   record(): void {
@@ -166,7 +167,7 @@ class Product {
     const { a, b, c } = this.#tensors;
     gemm({
       a: { tensor: a, row: transposeA ? m : k, inner: m * k },
-      b: { tensor: b, row: transposeB ? k : n, inner: k * n },
+      b: { ...storedRows(b, transposeB ? k : n), inner: k * n },
       c: { tensor: c, row: n, inner: m * n },
       m,
       n,

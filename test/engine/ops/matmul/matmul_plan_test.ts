@@ -21,7 +21,7 @@ const problem = fc.record({
   transposeB: fc.boolean(),
   vecA: fc.boolean(),
   vecB: fc.boolean(),
-  halfB: fc.boolean(),
+  precisionB: fc.constantFrom("f32" as const, "f16" as const, "int8" as const),
   k1: fc.option(size, { nil: undefined }),
   accumulate: fc.boolean(),
   adapterClass: fc.constantFrom("cpu" as const, "gpu" as const),
