@@ -1,7 +1,16 @@
 import { readFile } from "node:fs/promises";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { transform } from "esbuild";
 import { readShader } from "./read_shader.mjs";
+
+const pretendedGpu = new URL("pretended_gpu.mjs", import.meta.url).href;
+
+export async function resolve(specifier, context, nextResolve) {
+  const isPretended = process.env.FEDERA_PRETEND_GPU && specifier === "webgpu" &&
+    context.parentURL !== pretendedGpu;
+  return isPretended ? { url: pretendedGpu, shortCircuit: true } : await nextResolve(specifier, context);
+}
 
 export async function load(url, context, nextLoad) {
   if (url.endsWith(".wgsl")) {

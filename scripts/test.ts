@@ -1,10 +1,9 @@
-import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import process from "node:process";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
+import { testFiles } from "./test_files.ts";
 
 /** Longest time for one test file, in milliseconds. */
 const TIMEOUT = 600_000;
@@ -24,13 +23,7 @@ const { values: { long }, positionals: words } = parseArgs({
   options: { long: { type: "boolean", default: false } },
   allowPositionals: true,
 });
-const isChosen = (path: string) =>
-  path.endsWith("_long_test.ts") ? long : !long || path.startsWith(join("test", "fuzz"));
-const files = readdirSync("test", { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith("_test.ts"))
-  .map((name) => join("test", name))
-  .filter((path) => isChosen(path) && (words.length === 0 || words.some((word) => path.includes(word))))
-  .sort();
+const files = testFiles(words, { long });
 if (files.length === 0) {
   const pattern = long ? "test/**/*_long_test.ts or test/fuzz/*_test.ts" : "test/**/*_test.ts";
   console.error(`Cannot run the tests: no file ${pattern} matches ${JSON.stringify(words)}`);

@@ -1,5 +1,6 @@
 // Runs `node ARGUMENTS...` under a working WebGPU adapter, setting one up first where the machine has none:
-//   node scripts/with_gpu.mjs [--swiftshader] FILE.ts [ARGUMENTS...]
+//   node scripts/with_gpu.mjs [--swiftshader] [--pretend-gpu] FILE.ts [ARGUMENTS...]
+// With --pretend-gpu the adapter passes for a graphics processor (pretended_gpu.mjs), so that its kernels run.
 import "./register.mjs";
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
@@ -8,8 +9,9 @@ import process from "node:process";
 const { setUpGpu } = await import("./setup_gpu.ts");
 
 const args = process.argv.slice(2);
-const swiftshader = args[0] === "--swiftshader";
-if (swiftshader) args.shift();
+const taken = (option) => args[0] === option && args.shift() !== undefined;
+const swiftshader = taken("--swiftshader");
+const pretendGpu = taken("--pretend-gpu");
 
 let environment;
 try {
@@ -21,7 +23,7 @@ try {
 
 const register = new URL("register.mjs", import.meta.url).href;
 const child = spawn(process.execPath, ["--import", register, ...args], {
-  env: { ...process.env, ...environment },
+  env: { ...process.env, ...environment, ...(pretendGpu && { FEDERA_PRETEND_GPU: "1" }) },
   stdio: "inherit",
 });
 // The child decides how to end, and this process waits for it. A terminal sends Ctrl-C to both: the child takes two

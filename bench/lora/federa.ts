@@ -19,8 +19,14 @@ import { classification, PooledHead, TaskModel } from "../../src/tasks/mod.ts";
 import { settle } from "../settle.ts";
 import { type HostArray, type LoraProblem, type LoraStep } from "./problem.ts";
 
+/** The step in this project, which can be recorded without a wait. */
+export interface OwnStep extends LoraStep {
+  /** Records one step of training on what the last one left. */
+  record(): void;
+}
+
 /** The step in this project, for one member. */
-export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): LoraStep {
+export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): OwnStep {
   const { config, batch, length, scaling, learningRate, trainable } = problem;
   const upload = ({ data, shape }: HostArray) => tensor(gpu, data, { shape });
   const encoder = new Bert(uploadParameters(gpu, problem.parameters), { config, pooling: "mean" });
@@ -59,6 +65,7 @@ export function prepareOwnStep(gpu: Gpu, problem: LoraProblem): LoraStep {
       return loss.detach();
     });
   return {
+    record: () => step().dispose(),
     run: async () => {
       step().dispose();
       await settle(gpu);

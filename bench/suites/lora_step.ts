@@ -36,7 +36,7 @@ async function measureStep({ gpu, jax, tfjs, complain }: BenchContext): Promise<
   const problem = createProblem(miniLm, { batch, length, rank });
   const own = prepareOwnStep(gpu, problem);
   const expected = [await own.inspect(), await own.inspect()] as const;
-  const steps = [own];
+  const steps: LoraStep[] = [own];
   const peers: (Contender & { readonly milliseconds: number })[] = [];
   const prepare = {
     ...(jax && { "jax-js": () => prepareJaxStep(jax, problem) }),
