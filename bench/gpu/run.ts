@@ -16,8 +16,8 @@ import { byWorth, concurrencyFor, runTestFiles } from "./tests.ts";
 
 /** For everything, the report included. */
 const defaultSeconds = 465;
-/** The longest that tests may take, all and one file of them. */
-const testSeconds = 240;
+/** The share of it that all tests may take, and the seconds of one file of them. */
+const testShare = 0.52;
 const testFileSeconds = 90;
 /** Kept for the report, and not enough for a stage. */
 const reserve = 10;
@@ -90,7 +90,7 @@ async function runTests(): Promise<void> {
   report.tests = tests;
   let saved = performance.now();
   await runTestFiles(files, {
-    seconds: Math.min(testSeconds, left()),
+    seconds: Math.min(testShare * Number(options.seconds), left()),
     fileSeconds: testFileSeconds,
     concurrency,
     onFile: (file) => {
