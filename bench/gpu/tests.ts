@@ -91,7 +91,10 @@ async function runFile(
     return { file, seconds: 0, outcome: "not run", passed: 0, skipped: [], failures: [] };
   }
   const reporting = [`--test-reporter=${reporter}`, `--test-reporter-destination=${report}`];
+  // Set where a test runs this: its own reporter would then be ignored.
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const child = spawn(process.execPath, ["--import", register, ...reporting, file], {
+    env,
     stdio: ["ignore", "pipe", "pipe"],
     // The leader of a group, which ends with it.
     detached: true,

@@ -1,7 +1,7 @@
-import { matmul, tensor } from "../../../src/engine/mod.ts";
+import { disposeAll, linear, matmul, type Tensor, tensor, toPrecision } from "../../../src/engine/mod.ts";
 import { byteShares, flopShares, type StageContext, uniformValues } from "../stage.ts";
-import type { Check, GpuRow } from "../row.ts";
-import { ours, time, torchContenders } from "../timing.ts";
+import { type Check, type GpuRow, relativeDifference } from "../row.ts";
+import { ours, time, type Timed, torchContenders } from "../timing.ts";
 
 /** A batch of equal products; `ta` and `tb` say which operand is stored transposed. */
 interface Product {
@@ -34,11 +34,13 @@ const products: readonly Product[] = [
 const quickProducts = 6;
 const unitRoundoff = 2 ** -24;
 
-/** Matrix products with operands on the device. */
+/** Matrix products with operands on the device, and products by frozen weights in each precision. */
 export async function* matmulStage(context: StageContext): AsyncIterable<GpuRow> {
   for (const product of context.quick ? products.slice(0, quickProducts) : products) {
     yield await measureProduct(product, context);
   }
+  const rows = context.quick ? [64] : [32, 8192];
+  for (const m of rows) yield await measurePrecisions({ m, k: 768, n: 3072 }, context);
 }
 
 async function measureProduct(
@@ -99,6 +101,46 @@ async function measureProduct(
     checks,
     notes: [isArithmetic ? "of multiply-adds" : "of copies"],
   };
+}
+
+/** A linear layer whose weight is stored in f32, in half precision and in 8 bits. */
+async function measurePrecisions(
+  { m, k, n }: { m: number; k: number; n: number },
+  { gpu, ceilings }: StageContext,
+): Promise<GpuRow> {
+  using x = tensor(gpu, uniformValues(m * k, 1), { shape: [m, k] });
+  using weight = tensor(gpu, uniformValues(n * k, 2), { shape: [n, k] });
+  const expected = await resultOf(x, weight);
+  const contenders: Timed[] = [];
+  const checks: Check[] = [];
+  const stored: Tensor[] = [];
+  for (const precision of ["f32", "f16", "int8"] as const) {
+    const w = toPrecision(weight, precision);
+    stored.push(w);
+    contenders.push(ours(gpu, () => linear(x, { weight: w }).dispose(), precision));
+    checks.push({
+      what: `relative difference of ${precision} from f32`,
+      found: relativeDifference(await resultOf(x, w), expected),
+      // Half a unit in the last place of weights in [0, 1): 2^-11 of a value, or a 254th of the largest.
+      allowed: { f32: 0, f16: 2 ** -11, int8: 1 / 127 }[precision],
+    });
+  }
+  const timed = await time(contenders, { seconds: 1.5 });
+  disposeAll(stored);
+  const flops = 2 * m * k * n;
+  return {
+    name: `[${m}×${k}] by a frozen [${n}×${k}]ᵀ`,
+    ...timed,
+    flops,
+    shares: flopShares(timed.milliseconds, flops, ceilings),
+    checks,
+    notes: ["of multiply-adds"],
+  };
+}
+
+async function resultOf(x: Tensor, weight: Tensor): Promise<Float32Array> {
+  using y = linear(x, { weight });
+  return await y.floats();
 }
 
 function nameOf({ m, k, n, batch, ta, tb }: Product): string {
