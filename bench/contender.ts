@@ -39,12 +39,25 @@ export interface Suite {
   readonly title: string;
   /** The contender that the others' times are divided by. */
   readonly subject: string;
+  /** What samples are counted in, milliseconds by default; empty where each row's name says it. */
+  readonly unit?: string;
   /** What it must show; said at the end of the run whether it does. */
   readonly goal?: Goal;
   /** Whether other libraries do the same work. */
   readonly comparesPeers?: boolean;
   /** Measures the rows one after another. */
   rows(context: BenchContext): AsyncIterable<Row>;
+}
+
+/** What whole federated jobs run with. */
+export interface FederationOptions {
+  /** Python with what `federation/requirements.txt` lists. */
+  readonly python?: string | undefined;
+  /** Folder of a BERT-like checkpoint; without it, one of random weights and MiniLM's shape. */
+  readonly model?: string | undefined;
+  /** JSONL files of texts and labels, both or none; without them, random texts. */
+  readonly train?: string | undefined;
+  readonly test?: string | undefined;
 }
 
 /** What every suite is given. */
@@ -54,6 +67,8 @@ export interface BenchContext {
   readonly jax: Jax | undefined;
   /** TensorFlow.js, likewise. */
   readonly tfjs: Tfjs | undefined;
+  /** What the suite `federation` runs with. */
+  readonly federation: FederationOptions;
   /** Told what is wrong with a peer's row; repeated at the end of the run. */
   complain(what: string): void;
 }

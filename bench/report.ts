@@ -7,7 +7,7 @@ export interface RowReport {
   readonly name: string;
   /** Samples of each contender. */
   readonly samples: number;
-  /** Milliseconds by contender. */
+  /** Milliseconds, or what the suite counts in, by contender. */
   readonly medians: Readonly<Record<string, number>>;
   /** Each other contender's median over the subject's: above 1 the subject is faster. */
   readonly ratios: Readonly<Record<string, number>>;
@@ -24,6 +24,8 @@ export interface SuiteReport {
   readonly suite: string;
   readonly title: string;
   readonly subject: string;
+  /** What samples are counted in. */
+  readonly unit: string;
   /** Libraries that it compares with, each a column even where it could not be timed. */
   readonly peers: readonly string[];
   readonly rows: readonly RowReport[];
@@ -59,7 +61,7 @@ export function reportRow(row: Row, subject: string): RowReport {
 
 /** The rows of a suite and how they stand to the best of the peers. */
 export function reportSuite(
-  { name, title, subject, goal, comparesPeers = false }: Suite,
+  { name, title, subject, goal, unit = "ms", comparesPeers = false }: Suite,
   rows: readonly RowReport[],
   remarks: readonly string[],
 ): SuiteReport {
@@ -72,6 +74,7 @@ export function reportSuite(
     suite: name,
     title,
     subject,
+    unit,
     peers,
     rows,
     remarks: comparesPeers ? remarks : [],
@@ -97,7 +100,7 @@ function formatTable(cells: readonly (readonly string[])[]): string[] {
 
 /** A suite as a table for a terminal. */
 export function formatSuite(report: SuiteReport): string {
-  const { title, suite, subject, peers, rows, remarks, geomeanOverBestPeer } = report;
+  const { title, suite, subject, unit, peers, rows, remarks, geomeanOverBestPeer } = report;
   const others = [
     ...new Set([
       ...peers,
@@ -108,10 +111,10 @@ export function formatSuite(report: SuiteReport): string {
   const hasCeiling = rows.some(({ ceilingGflops }) => ceilingGflops !== undefined);
   const header = [
     "",
-    `${subject} ms`,
+    `${subject} ${unit}`.trim(),
     ...(hasRate ? ["GFLOP/s"] : []),
     ...(hasCeiling ? ["of ceiling"] : []),
-    ...others.flatMap((contender) => [`${contender} ms`, "ratio"]),
+    ...others.flatMap((contender) => [`${contender} ${unit}`.trim(), "ratio"]),
     "samples",
   ];
   const cells = rows.map((row) => [

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../src/data/files/write_file.ts";
 import { openGpu } from "../src/engine/mod.ts";
-import type { BenchContext, Suite } from "./contender.ts";
+import type { BenchContext, FederationOptions, Suite } from "./contender.ts";
 import { describeEnvironment, formatEnvironment } from "./environment.ts";
 import { loadPeers } from "./peers/mod.ts";
 import {
@@ -21,6 +21,10 @@ const HISTORY = fileURLToPath(new URL("history.jsonl", import.meta.url));
 const options = {
   json: { type: "boolean" },
   record: { type: "boolean" },
+  python: { type: "string" },
+  model: { type: "string" },
+  train: { type: "string" },
+  test: { type: "string" },
 } as const;
 
 await main();
@@ -34,7 +38,7 @@ async function main() {
     process.exitCode = 2;
     return;
   }
-  const { chosen, json, record } = arguments_;
+  const { chosen, json, record, federation } = arguments_;
   // With --json nothing but the JSON goes to the standard output.
   const print = json ? console.error : console.log;
   using gpu = await openGpu({ powerPreference: "high-performance" });
@@ -49,7 +53,13 @@ async function main() {
   const reports: SuiteReport[] = [];
   for (const suite of chosen) {
     try {
-      const rows = await measureRows(suite, { gpu, jax: peers.jax, tfjs: peers.tfjs, complain });
+      const rows = await measureRows(suite, {
+        gpu,
+        jax: peers.jax,
+        tfjs: peers.tfjs,
+        federation,
+        complain,
+      });
       const report = reportSuite(suite, rows, complaints);
       reports.push(report);
       print(`${formatSuite(report)}\n`);
@@ -88,13 +98,16 @@ async function measureRows(suite: Suite, context: BenchContext): Promise<RowRepo
 /** @throws {TypeError} when an argument is unknown. */
 function readArguments(
   args: readonly string[],
-): { chosen: readonly Suite[]; json: boolean; record: boolean } {
+): { chosen: readonly Suite[]; json: boolean; record: boolean; federation: FederationOptions } {
   const { values, positionals } = parseArgs({
     args: [...args],
     options,
     allowPositionals: true,
   });
-  const { json = false, record = false } = values;
+  const { json = false, record = false, ...federation } = values;
+  if ((federation.train === undefined) !== (federation.test === undefined)) {
+    throw new TypeError("Cannot use --train or --test alone: expected both, or none");
+  }
   const unknown = positionals.find((name) => !suites.some((suite) => suite.name === name));
   if (unknown !== undefined) {
     throw new TypeError(
@@ -102,7 +115,7 @@ function readArguments(
     );
   }
   const chosen = positionals.length === 0 ? suites : suites.filter(({ name }) => positionals.includes(name));
-  return { chosen, json, record };
+  return { chosen, json, record, federation };
 }
 
 /** Adds one line to the record of earlier runs. */

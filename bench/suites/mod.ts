@@ -2,6 +2,7 @@ import type { Suite } from "../contender.ts";
 import { attentionSuite } from "./attention.ts";
 import { codecsSuite } from "./codecs.ts";
 import { blockSuite } from "./block.ts";
+import { federationSuite } from "./federation.ts";
 import { growthSuite } from "./growth.ts";
 import { initializationSuite } from "./initialization.ts";
 import { layerNormSuite } from "./layer_norm.ts";
@@ -24,4 +25,5 @@ export const suites: readonly Suite[] = [
   growthSuite,
   measuresSuite,
   startupSuite,
+  federationSuite,
 ];

@@ -3,14 +3,10 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { shaders } from "../../scripts/read_shader.mjs";
+import { bundle } from "../bundle.ts";
 import type { Suite } from "../contender.ts";
 
-const child = fileURLToPath(new URL("../startup/first_step.ts", import.meta.url));
-/** Where a bundle finds the packages that it imports. */
-const bundle = fileURLToPath(new URL("../../node_modules/.cache/federa/first_step.mjs", import.meta.url));
+const program = new URL("../startup/first_step.ts", import.meta.url);
 const alternations = 7;
 const goalSeconds = 3;
 
@@ -31,24 +27,13 @@ export const startupSuite: Suite = {
     },
   },
   async *rows() {
-    // As in the published package: TypeScript is translated beforehand.
-    await build({
-      entryPoints: [child],
-      outfile: bundle,
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      target: "node20",
-      packages: "external",
-      plugins: [shaders],
-      logLevel: "warning",
-    });
+    const path = await bundle(program, "first_step");
     const samples = { cold: [] as number[], warm: [] as number[] };
     for (let i = 0; i < alternations; i++) {
       const folder = await mkdtemp(join(tmpdir(), "federa-startup-"));
       try {
-        samples.cold.push(await timeFirstStep(folder));
-        samples.warm.push(await timeFirstStep(folder));
+        samples.cold.push(await timeFirstStep(path, folder));
+        samples.warm.push(await timeFirstStep(path, folder));
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
@@ -58,9 +43,9 @@ export const startupSuite: Suite = {
 };
 
 /** Milliseconds until a new process says that it has finished a step; the driver's cache of shaders is in `folder`. */
-async function timeFirstStep(folder: string): Promise<number> {
+async function timeFirstStep(path: string, folder: string): Promise<number> {
   const start = performance.now();
-  const process_ = spawn(process.execPath, [bundle], {
+  const process_ = spawn(process.execPath, [path], {
     // The names that Mesa and NVIDIA's driver know. Elsewhere both are warm.
     env: { ...process.env, MESA_SHADER_CACHE_DIR: folder, __GL_SHADER_DISK_CACHE_PATH: folder },
     stdio: ["ignore", "pipe", "pipe"],
