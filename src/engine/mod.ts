@@ -19,5 +19,13 @@ export * from "./ops/mod.ts";
 export * from "./optim/mod.ts";
 export * from "./random.ts";
 export { formatShape, sameShape, type Shape, sizeOf } from "./shape.ts";
-export { type DType, Tensor, tensor, type TensorData, type TensorOptions } from "./tensor.ts";
+export {
+  type DType,
+  isStorageOnly,
+  type Precision,
+  Tensor,
+  tensor,
+  type TensorData,
+  type TensorOptions,
+} from "./tensor.ts";
 export { disposeAll, keep, tidy } from "./tidy.ts";

@@ -86,6 +86,11 @@ export class Tensor {
   readonly size: number;
   /** Whether {@linkcode backward} can compute the gradient of this leaf. */
   requiresGrad = false;
+  /**
+   * Reads the f32 values again that a frozen weight was rounded from, such as from the file that it came from; see `unrounded`.
+   * Undefined where there are none, or none that can be read.
+   */
+  original: (() => Promise<Float32Array>) | undefined;
   /** The operation that made this tensor, if gradients were recorded. */
   node: GradientNode | null = null;
   #storage: Storage | null;

@@ -1,7 +1,7 @@
-import { Linear, type Module, type Tensor, tidy, toFloat } from "../engine/mod.ts";
+import { Linear, type Module, type Tensor, toFloat, unrounded } from "../engine/mod.ts";
 import { AdapterMismatchError } from "./errors.ts";
 import type { LowRankLinear } from "./low_rank_linear.ts";
-import { residualWeight } from "./residual.ts";
+import { residualOf } from "./residual.ts";
 
 /** The weights of a model's ordinary linear layers by layer name. */
 export function linearWeights(model: Module): Map<string, Tensor> {
@@ -41,15 +41,19 @@ export function pretrainedWeight(
 export async function isResidual(adapter: LowRankLinear, pretrained: Tensor): Promise<boolean> {
   const { weight, initial, sharedScaling: scaling } = adapter;
   if (weight === pretrained) return true;
-  const expected = tidy(() =>
-    initial ? residualWeight(pretrained, { ...initial, scaling }) : pretrained.detach()
-  );
+  const expected = initial ? await residualOf(pretrained, { ...initial, scaling }) : pretrained.detach();
   const [before, now] = [bitsOf(await floatsOf(expected)), bitsOf(await floatsOf(weight))];
   expected.dispose();
   return now.every((bits, i) => bits === before[i]);
 }
 
-/** The elements of a weight in either precision. */
+/** The elements of a pretrained weight as they were before they were rounded to its precision, if they can be read again. */
+export async function originalOf(weight: Tensor): Promise<Float32Array> {
+  using whole = await unrounded(weight);
+  return await whole.floats();
+}
+
+/** The elements of a weight in any precision. */
 export async function floatsOf(weight: Tensor): Promise<Float32Array> {
   using wide = toFloat(weight);
   return await wide.floats();

@@ -1,4 +1,5 @@
 import {
+  disposeAll,
   formatShape,
   type Gpu,
   Linear,
@@ -16,11 +17,11 @@ import {
   type HostTensor,
   readAdapter,
 } from "./_adapter_format.ts";
-import { floatsOf, isResidual, linearWeights, pretrainedWeight } from "./_pretrained.ts";
+import { isResidual, linearWeights, originalOf, pretrainedWeight } from "./_pretrained.ts";
 import { adaptersOf } from "./adapters.ts";
 import { AdapterMismatchError } from "./errors.ts";
 import { type LowRankFactors, LowRankLinear } from "./low_rank_linear.ts";
-import { residualWeight } from "./residual.ts";
+import { residualOf } from "./residual.ts";
 
 /** Options of {@linkcode encodeAdapter}. */
 export interface EncodeAdapterOptions {
@@ -56,7 +57,7 @@ export async function encodeAdapter(
     }
     const pretrained = pretrainedWeight(name, adapter, weights);
     metadata[`${name}.scaling`] = String(adapter.sharedScaling);
-    metadata[`${name}.fingerprint`] = await fingerprint(await floatsOf(pretrained));
+    metadata[`${name}.fingerprint`] = await fingerprint(await originalOf(pretrained));
     if (adapter.initial) {
       own.set(`${name}.initialA`, adapter.initial.loraA);
       own.set(`${name}.initialB`, adapter.initial.loraB);
@@ -92,21 +93,48 @@ export async function decodeAdapter<M extends Module>(pretrained: M, bytes: Uint
     throw new AdapterMismatchError(`Cannot put the adapter on this model: ${problems.join("; ")}`);
   }
   const { adapters, parameters } = contents;
+  const residuals = await residualsOf(pretrained, contents);
   const adapted = pretrained.mapModules((name, module) => {
     const entry = adapters.get(name);
     if (!entry || !(module instanceof Linear)) return module;
     const { scaling, initial } = entry;
     const { weight: { gpu }, bias } = module;
-    const taken = initial && { ...upload(gpu, initial), scaling };
-    const weight = taken && !parameters.has(`${name}.weight`)
-      ? residualWeight(module.weight, taken)
-      : module.weight;
-    return new LowRankLinear({ ...upload(gpu, entry), weight, bias, scaling, initial: taken });
+    return new LowRankLinear({
+      ...upload(gpu, entry),
+      weight: residuals.get(name) ?? module.weight,
+      bias,
+      scaling,
+      initial: initial && upload(gpu, initial),
+    });
   });
   return adapted.mapParameters((name, parameter) => {
     const stored = parameters.get(name);
     return stored ? toTensor(parameter.gpu, stored) : parameter;
   });
+}
+
+/** What is left of the weights that factors were taken out of, by layer; not of those that the file holds. */
+async function residualsOf(
+  pretrained: Module,
+  { adapters, parameters }: AdapterContents,
+): Promise<Map<string, Tensor>> {
+  const residuals = new Map<string, Tensor>();
+  try {
+    for (const [name, weight] of linearWeights(pretrained)) {
+      const { initial, scaling } = adapters.get(name) ?? {};
+      if (!initial || scaling === undefined || parameters.has(`${name}.weight`)) continue;
+      const factors = upload(weight.gpu, initial);
+      try {
+        residuals.set(name, await residualOf(weight, { ...factors, scaling }));
+      } finally {
+        disposeAll([factors.loraA, factors.loraB]);
+      }
+    }
+    return residuals;
+  } catch (error) {
+    disposeAll([...residuals.values()]);
+    throw error;
+  }
 }
 
 function upload(
@@ -132,7 +160,7 @@ async function findMismatches(
     if (weight === undefined) problems.push(`it has no linear layer ${name}`);
     else if (!sameShape(shape, weight.shape)) {
       problems.push(`the weight of ${name} must be ${formatShape(shape)}, got ${formatShape(weight.shape)}`);
-    } else if (await fingerprint(await floatsOf(weight)) !== expected) {
+    } else if (await fingerprint(await originalOf(weight)) !== expected) {
       problems.push(`the weight of ${name} has other values than the one that was adapted`);
     }
   }

@@ -1,8 +1,19 @@
-import { clone, concat, NonFiniteError, reshape, slice, type Tensor, tidy, toFloat } from "../engine/mod.ts";
+import {
+  clone,
+  concat,
+  disposeAll,
+  NonFiniteError,
+  type Precision,
+  reshape,
+  slice,
+  type Tensor,
+  tidy,
+  unrounded,
+} from "../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../engine/linalg/mod.ts";
 import type { Initialization, InitializedFactors } from "./initialization.ts";
 import { leadingFactors, type LeadingFactorsOptions } from "./leading_factors.ts";
-import { residualWeight } from "./residual.ts";
+import { precisionOf, residualWeight } from "./residual.ts";
 
 /** Options of {@linkcode federa}. */
 export interface FederaOptions {
@@ -14,13 +25,14 @@ export interface FederaOptions {
 
 /**
  * FeDeRA's start (arXiv 2404.18848): with W = U·S·Vᵀ, B₀ = U_r·√(S_r/s) and A₀ = √(S_r/s)·V_rᵀ are trained, and
- * W − s·B₀·A₀ is frozen. So the output at step 0 is the pretrained one, whatever the rank and alpha. Weights of one
+ * W − s·B₀·A₀ is frozen, in the weight's precision. So the output at step 0 is the pretrained one, whatever the rank and alpha; both the SVD and the
+ * residual are of the weight before it was rounded. Weights of one
  * shape are decomposed as one batch.
  */
 export function federa(options: FederaOptions = {}): Initialization {
   const { svd = "randomized", split } = options;
   return async (weights, { rank, scaling, seed, names }) => {
-    const batch = tidy(() => concat(weights.map((weight) => reshape(toFloat(weight), [1, ...weight.shape]))));
+    const batch = await gather(weights);
     try {
       const { u, s, vt } = svd === "exact"
         ? await jacobiSvd(batch)
@@ -29,7 +41,8 @@ export function federa(options: FederaOptions = {}): Initialization {
         return tidy(() =>
           weights.map((weight, i) => {
             const [left, values, right] = [u, s, vt].map((each) => memberOf(each, i));
-            return takeOut(weight, { u: left!, s: values!, vt: right! }, { rank, scaling, split });
+            const options = { rank, scaling, split, precision: precisionOf(weight) };
+            return takeOut(memberOf(batch, i), { u: left!, s: values!, vt: right! }, options);
           })
         );
       } finally {
@@ -44,6 +57,17 @@ export function federa(options: FederaOptions = {}): Initialization {
   };
 }
 
+/** Weights of one shape [out, in] as they were before they were rounded, [N, out, in]. */
+async function gather(weights: readonly Tensor[]): Promise<Tensor> {
+  const whole: Tensor[] = [];
+  try {
+    for (const weight of weights) whole.push(await unrounded(weight));
+    return tidy(() => concat(whole.map((each) => reshape(each, [1, ...each.shape]))));
+  } finally {
+    disposeAll(whole);
+  }
+}
+
 function memberOf(batch: Tensor, i: number): Tensor {
   return reshape(slice(batch, { start: i, end: i + 1 }), batch.shape.slice(1));
 }
@@ -52,12 +76,11 @@ function memberOf(batch: Tensor, i: number): Tensor {
 function takeOut(
   weight: Tensor,
   svd: { u: Tensor; s: Tensor; vt: Tensor },
-  options: LeadingFactorsOptions,
+  options: LeadingFactorsOptions & { readonly precision: Precision },
 ): InitializedFactors {
-  const { scaling } = options;
   const { loraA, loraB } = leadingFactors(svd, options);
   return {
-    weight: residualWeight(weight, { loraA, loraB, scaling }),
+    weight: residualWeight(weight, { ...options, loraA, loraB }),
     loraA,
     loraB,
     // Training overwrites the factors in place.

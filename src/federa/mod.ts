@@ -17,4 +17,5 @@ export * from "./low_rank_linear.ts";
 export * from "./patterns.ts";
 export * from "./peft/mod.ts";
 export * from "./residual.ts";
+export * from "./rounding.ts";
 export * from "./spectrum.ts";

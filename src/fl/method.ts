@@ -1,4 +1,4 @@
-import { clone, type Tensor } from "../engine/mod.ts";
+import { clone, isStorageOnly, type Tensor } from "../engine/mod.ts";
 import type { LocalOptimizer, TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
 import type { HostTensor, Shapes, Tensors } from "./tensors.ts";
@@ -145,7 +145,7 @@ export interface LocalRule {
 /**
  * The parameters of a model that are trained, in model order.
  *
- * @throws {TypeError} when one is in half precision.
+ * @throws {TypeError} when one is stored for reading alone.
  */
 export function trainableParameters(
   model: TaskModel,
@@ -153,9 +153,9 @@ export function trainableParameters(
 ): Map<string, Tensor> {
   const chosen = new Map([...model.namedParameters()].filter(([name]) => isTrained(name)));
   for (const [name, { dtype }] of chosen) {
-    if (dtype === "f16") {
+    if (isStorageOnly(dtype)) {
       throw new TypeError(
-        `Cannot train ${name}, which is in half precision: choose a low-rank method, or weights in f32`,
+        `Cannot train ${name}, which is stored as ${dtype}: choose a low-rank method, or the precision f32`,
       );
     }
   }

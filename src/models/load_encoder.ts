@@ -2,10 +2,13 @@ import {
   disposeAll,
   formatShape,
   type Gpu,
+  type Precision,
   sameShape,
   type Shape,
   type Tensor,
   tensor,
+  toPrecision,
+  zeros,
 } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
 import { excerptOfNames } from "../data/text/excerpt.ts";
@@ -13,6 +16,7 @@ import { type Dtype, toFloat32 } from "./weights/dtype.ts";
 import type { Backbone } from "./backbone.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "./family.ts";
 import { ParameterMismatchError } from "./errors.ts";
+import { checkFinite, storedParameters } from "./precision.ts";
 import type { TransformerConfig } from "./transformer/config.ts";
 import type { WeightEntry, WeightSource } from "./weights/weight_source.ts";
 
@@ -20,6 +24,10 @@ import type { WeightEntry, WeightSource } from "./weights/weight_source.ts";
 export interface LoadEncoderOptions<Config extends TransformerConfig> extends EncoderOptions {
   readonly family: EncoderFamily<Config>;
   readonly config: Config;
+  /** How linear weights and embedding tables are stored; see `inPrecision`. `f32` by default. */
+  readonly precision?: Precision | undefined;
+  /** Opens the weights again, for what is to be computed from them as they were before they were rounded to `precision`. */
+  readonly reopen?: (() => Promise<WeightSource>) | undefined;
   /** Called after each tensor; at the end with `done` equal to `total`. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -41,12 +49,14 @@ const stagedBytes = 2 ** 26;
 
 /**
  * Builds an encoder from a checkpoint of it or of one of its task models, and ignores what else that holds. Shapes are checked before any data are read; then
- * tensors are read, widened to float32 and uploaded one by one, so that the host never holds more than the largest.
+ * tensors are read, widened to float32, uploaded and rounded to `precision` one by one, so that neither the host nor the device
+ * ever holds more than a few in float32.
  *
  * The names may carry the family's prefix, and layer normalisations their old names `gamma` and `beta`.
  *
  * @throws {ParameterMismatchError} listing every tensor that is missing, or of another shape or an unreadable type.
  * @throws {CorruptFileError} when the files don't hold what they say.
+ * @throws {NonFiniteError} naming a weight that is to be rounded and holds NaN or infinity.
  * @throws {TypeError} when it should pool by a dense layer that the files don't have.
  * @example
  * ```ts no-run
@@ -69,12 +79,17 @@ export async function loadEncoder<Config extends TransformerConfig>(
     );
   }
   const shapes = checkEncoderParameters(found, family, { config, problems });
+  const rounded = roundedNames(gpu, shapes, options);
   const parameters = new Map<string, Tensor>();
   let staged = 0;
   try {
     for (const [name, shape] of shapes) {
-      const data = await readFloats(source, { name: found.get(name)!.name, shape });
-      parameters.set(name, tensor(gpu, data, { shape }));
+      const entry = { name: found.get(name)!.name, shape };
+      const data = await readFloats(source, entry);
+      parameters.set(
+        name,
+        rounded.has(name) ? storeRounded(gpu, { ...options, entry, data }) : tensor(gpu, data, { shape }),
+      );
       staged += data.byteLength;
       if (staged > stagedBytes) {
         await gpu.throttle(0);
@@ -87,6 +102,67 @@ export async function loadEncoder<Config extends TransformerConfig>(
     disposeAll([...parameters.values()]);
     throw error;
   }
+}
+
+/** The parameters that an encoder stores rounded, by the encoder's names for them. */
+function roundedNames<Config extends TransformerConfig>(
+  gpu: Gpu,
+  shapes: ReadonlyMap<string, Shape>,
+  { family, config, pooling, precision = "f32" }: LoadEncoderOptions<Config>,
+): Set<string> {
+  const names = new Set<string>();
+  if (precision === "f32") return names;
+  gpu.rehearse(() => {
+    const parameters = new Map([...shapes].map(([name, shape]) => [name, zeros(gpu, shape)]));
+    const stored = storedParameters(family.create(parameters, config, { pooling }), precision);
+    for (const [name, parameter] of parameters) if (stored.has(parameter)) names.add(name);
+  });
+  return names;
+}
+
+/** Uploads a weight in a precision other than f32. */
+function storeRounded(
+  gpu: Gpu,
+  { entry, data, precision = "f32", reopen }:
+    & Pick<LoadEncoderOptions<TransformerConfig>, "precision" | "reopen">
+    & {
+      readonly entry: TensorOfFile;
+      readonly data: Float32Array;
+    },
+): Tensor {
+  checkFinite(entry.name, data, precision);
+  using whole = tensor(gpu, data, { shape: entry.shape });
+  const stored = toPrecision(whole, precision);
+  if (reopen !== undefined) stored.original = originalOf(entry, { known: checksum(data), reopen });
+  return stored;
+}
+
+/** Reads a tensor again, and makes sure that it is what it was. */
+function originalOf(
+  entry: TensorOfFile,
+  { known, reopen }: { readonly known: number; readonly reopen: () => Promise<WeightSource> },
+): () => Promise<Float32Array> {
+  return async () => {
+    const source = await reopen();
+    try {
+      const data = await readFloats(source, entry);
+      if (checksum(data) === known) return data;
+      throw new CorruptFileError(
+        `Cannot use ${entry.name}: its values have changed since the model was loaded; start again`,
+      );
+    } finally {
+      await source.close();
+    }
+  };
+}
+
+/** FNV-1a over 32-bit words: enough to see that a file was replaced. */
+function checksum(data: Float32Array): number {
+  let hash = 0x811c9dc5;
+  for (const word of new Uint32Array(data.buffer, data.byteOffset, data.length)) {
+    hash = Math.imul(hash ^ word, 0x01000193);
+  }
+  return hash >>> 0;
 }
 
 /** A tensor by the name it has in its file. */
@@ -128,9 +204,15 @@ function modernName(name: string): string {
   return name.replace(/(LayerNorm)\.gamma$/, "$1.weight").replace(/(LayerNorm)\.beta$/, "$1.bias");
 }
 
+/** A tensor of a file: its name there, and the shape that it must have. */
+interface TensorOfFile {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
 async function readFloats(
   source: WeightSource,
-  { name, shape }: { readonly name: string; readonly shape: Shape },
+  { name, shape }: TensorOfFile,
 ): Promise<Float32Array> {
   const stored = await source.read(name);
   const data = toFloat32(stored);

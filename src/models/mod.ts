@@ -12,7 +12,7 @@ export * from "./encoder_config.ts";
 export * from "./errors.ts";
 export * from "./families.ts";
 export * from "./family.ts";
-export * from "./half_precision.ts";
+export * from "./precision.ts";
 export * from "./inputs.ts";
 export * from "./load_encoder.ts";
 export * from "./open_pretrained.ts";

@@ -1,5 +1,5 @@
 import type { ModelFiles } from "../hub/files/model_files.ts";
-import type { Gpu } from "../engine/mod.ts";
+import type { Gpu, Precision } from "../engine/mod.ts";
 import { type EncoderConfig, readEncoderConfig } from "./encoder_config.ts";
 import type { EncoderOptions } from "./family.ts";
 import { type LoadedEncoder, loadEncoder } from "./load_encoder.ts";
@@ -7,6 +7,8 @@ import { openWeights } from "./weights/open_weights.ts";
 
 /** Options of {@linkcode openPretrained}. */
 export interface OpenPretrainedOptions extends EncoderOptions {
+  /** How linear weights and embedding tables are stored; see `inPrecision`. `f32` by default. */
+  readonly precision?: Precision | undefined;
   /** Called after each tensor; at the end with `done` equal to `total`. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
@@ -37,7 +39,10 @@ export async function openPretrained(
   const read = await readEncoderConfig(files);
   const weights = await openWeights(files);
   try {
-    return { ...read, ...await loadEncoder(gpu, weights, { ...options, ...read }) };
+    return {
+      ...read,
+      ...await loadEncoder(gpu, weights, { ...options, ...read, reopen: () => openWeights(files) }),
+    };
   } finally {
     await weights.close();
   }

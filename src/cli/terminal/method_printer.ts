@@ -2,6 +2,7 @@ import { methodLabel } from "../../experiment/config/config.ts";
 import type { Reporter } from "../../experiment/report/reporter.ts";
 import type { Experiment } from "../../experiment/run/experiment.ts";
 import type { RunPlace } from "../../experiment/run/run_experiment.ts";
+import type { RoundingError } from "../../federa/mod.ts";
 import type { MethodEvent } from "../../experiment/run/run_method.ts";
 import type { MethodSummary } from "../../experiment/run/summary.ts";
 import { megabytes } from "../../experiment/text/megabytes.ts";
@@ -32,6 +33,7 @@ export function printMethod(
         const counts = `${trained.toLocaleString("en")} of ${total.toLocaleString("en")}`;
         reporter.line(`\n${title}: ${counts} values trained, learning rate ${method.learningRate}`);
         if (memory) reporter.line(`  ${describeMemory(memory)}`);
+        if (event.rounding) reporter.line(`  ${describeRounding(event.rounding)}`);
         break;
       }
       case "resumed":
@@ -74,6 +76,17 @@ export function describeRun({ label, draw, seed }: Pick<MethodSummary, "label" |
 function describeMemory({ blockSize, peakBytes, budgetBytes }: MemoryPlan): string {
   const budget = budgetBytes === null ? "" : ` of at most ${megabytes(budgetBytes)}`;
   return `blocks of ${blockSize} clients; a round will take ${megabytes(peakBytes)} MB${budget}`;
+}
+
+/** By how much the frozen weights moved when they were rounded, of each kind of layer. */
+function describeRounding(errors: readonly RoundingError[]): string {
+  const percent = (value: number) => `${(100 * value).toFixed(2)} %`;
+  const isTakenOut = errors.some(({ error, plain }) => error !== plain);
+  const kinds = errors.map(({ kind, error, plain }) =>
+    `${kind} ${percent(error)}${isTakenOut ? ` (${percent(plain)})` : ""}`
+  );
+  const what = isTakenOut ? "‖W − (Q + s·B₀·A₀)‖/‖W‖ (of W rounded whole)" : "‖W − Q‖/‖W‖";
+  return `error of weights stored as ${errors[0]!.precision}, ${what}: ${kinds.join(", ")}`;
 }
 
 function describeRound({ round, trainLoss, test, clients, seconds }: RoundReport, rounds: number): string {

@@ -27,7 +27,10 @@ export interface ExportCommandOptions extends LoadOptions, TrainedSettings {
 export async function exportAdapter(folder: string, options: ExportCommandOptions): Promise<string[]> {
   const { form, reporter } = options;
   using gpu = await openTunedGpu(reporter);
-  const { model, pretrained, loaded, description } = await openTrained(gpu, folder, options);
+  const { model, pretrained, loaded, description } = await openTrained(gpu, folder, {
+    ...options,
+    whole: true,
+  });
   const { files, family } = checkpointOf(loaded);
   const output = resolve(options.output);
   const written: string[] = [];

@@ -28,7 +28,7 @@ export async function mergeModel(folder: string, options: MergeCommandOptions): 
   const output = resolve(options.output);
   await checkNoOtherConfig(output);
   using gpu = await openTunedGpu(options.reporter);
-  const { model, loaded, description } = await openTrained(gpu, folder, options);
+  const { model, loaded, description } = await openTrained(gpu, folder, { ...options, whole: true });
   const written = await writeCheckpoint(output, model, {
     ...checkpointOf(loaded),
     weights: "merged",

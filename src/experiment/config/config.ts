@@ -4,7 +4,7 @@ import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
 import { type MethodConfig, methodConfig, methodLabel } from "./method_config.ts";
 import { folderName, path } from "./names.ts";
-import { modelConfig, USE_LITE } from "./model_config.ts";
+import { modelConfig, precisionConfig, USE_LITE } from "./model_config.ts";
 import { partitionConfig, partitionProblems } from "./partition_config.ts";
 import { taskConfig } from "./task_config.ts";
 
@@ -96,8 +96,8 @@ export const configSchema = z.strictObject({
   cohortSize: blockSize.optional(),
   /** The most bytes of GPU buffers to hold; see `SimulationOptions` of `federa/fl` for the default. */
   maxGpuBytes: count.optional(),
-  /** Of the pretrained weights as they are kept: half precision takes half the memory; see `halfPrecision`. */
-  precision: z.enum(["f32", "f16"]).default("f32"),
+  /** How the pretrained weights are kept: `f16` takes half the memory, `int8` a quarter; see `inPrecision`. */
+  precision: precisionConfig.default("f32"),
   /** Runs each layer again in the backward pass instead of keeping its activations; saves memory, changes no bit. */
   checkpointing: z.boolean().default(false),
   local: local.default({ epochs: 1 }),

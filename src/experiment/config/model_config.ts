@@ -15,5 +15,8 @@ export const modelConfig = z.preprocess(
 /** Which encoder to use. */
 export type ModelConfig = z.output<typeof modelConfig>;
 
+/** How pretrained weights are stored; see `Precision` of `federa/engine`. */
+export const precisionConfig = z.enum(["f32", "f16", "int8"]);
+
 /** The source that stands for the Universal Sentence Encoder lite. */
 export const USE_LITE = "use-lite";

@@ -1,10 +1,12 @@
 import { type LocalModelFiles, openModelFiles } from "../../hub/mod.ts";
-import { disposeAll, type Gpu, sizeOf, zeros } from "../../engine/mod.ts";
+import { type Gpu, isStorageOnly, type Precision, sizeOf, zeros } from "../../engine/mod.ts";
 import {
   type Backbone,
+  checkFinite,
   describeSkipped,
+  disposeReplaced,
   type EncoderFamily,
-  halfPrecision,
+  inPrecision,
   loadTokenizer,
   openPretrained,
   type Pooling,
@@ -77,8 +79,7 @@ export async function openModel(
   { model: { source, pooling: configured }, precision }: ModelChoice,
   options: OpenModelOptions,
 ): Promise<OpenedModel> {
-  const inPrecision = (encoder: Backbone) => precision === "f16" ? halve(encoder) : encoder;
-  if (source === USE_LITE) return openUseLite(gpu, inPrecision, options);
+  if (source === USE_LITE) return openUseLite(gpu, precision, options);
   const { reporter, signal, choosesPooling = false } = options;
   const files = await openModelFiles(source, { signal, onProgress: showModelFiles(reporter) });
   const { family, config } = await readEncoderConfig(files);
@@ -90,13 +91,14 @@ export async function openModel(
     skeleton() {
       const shapes = family.parameterShapes(config, { pooler: true });
       const parameters = new Map([...shapes].map(([name, shape]) => [name, zeros(gpu, shape)]));
-      return inPrecision(family.create(parameters, config, { pooling }));
+      return stored(family.create(parameters, config, { pooling }), precision);
     },
     tokenizer,
     async load() {
       const vocabulary = await tokenizer();
       const { encoder, skipped } = await openPretrained(gpu, files, {
         pooling,
+        precision,
         onProgress: (done, total) => reporter.progress("loading weights", done, total, { unit: "tensors" }),
       });
       reporter.endProgress();
@@ -108,7 +110,7 @@ export async function openModel(
       ];
       for (const notice of notices) if (notice !== undefined) reporter.line(notice);
       return {
-        encoder: inPrecision(encoder),
+        encoder,
         tokenizer: vocabulary,
         source: files.source,
         pooling: found,
@@ -121,7 +123,7 @@ export async function openModel(
 /** The encoder whose shapes are known, and whose weights and tokenizer come in one package. */
 function openUseLite(
   gpu: Gpu,
-  inPrecision: (encoder: Backbone) => Backbone,
+  precision: Precision,
   { reporter, signal }: LoadOptions,
 ): OpenedModel {
   const read = once(() =>
@@ -136,12 +138,19 @@ function openUseLite(
       const parameters = new Map(
         [...useLiteShapes()].map(([name, shape]) => [name, { shape, data: new Float32Array(sizeOf(shape)) }]),
       );
-      return inPrecision(new UseLite(gpu, parameters));
+      return stored(new UseLite(gpu, parameters), precision);
     },
     tokenizer: async () => (await read()).tokenizer,
     async load() {
       const { parameters, tokenizer } = await read();
-      return { encoder: inPrecision(new UseLite(gpu, parameters)), tokenizer, source: USE_LITE };
+      const encoder = stored(new UseLite(gpu, parameters), precision);
+      for (const [name, parameter] of encoder.namedParameters()) {
+        if (!isStorageOnly(parameter.dtype)) continue;
+        const { data } = parameters.get(name)!;
+        checkFinite(name, data, precision);
+        parameter.original = () => Promise.resolve(data);
+      }
+      return { encoder, tokenizer, source: USE_LITE };
     },
   };
 }
@@ -158,10 +167,9 @@ function poolingOf(encoder: Backbone): Pooling | undefined {
   return encoder.pooling;
 }
 
-/** Returns the encoder in half precision and frees what it replaces. */
-function halve(encoder: Backbone): Backbone {
-  const half = halfPrecision(encoder);
-  const kept = new Set([...half.namedParameters()].map(([, parameter]) => parameter));
-  disposeAll([...encoder.namedParameters()].flatMap(([, each]) => kept.has(each) ? [] : [each]));
-  return half;
+/** Returns the encoder in a precision and frees what it replaces. */
+function stored<M extends Backbone>(encoder: M, precision: Precision): M {
+  const copy = inPrecision(encoder, precision);
+  disposeReplaced(encoder, copy);
+  return copy;
 }

@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { CorruptFileError, makeFolder, WriteError } from "../../data/mod.ts";
 import { FederaError } from "../../engine/mod.ts";
+import { roundingErrors } from "../../federa/mod.ts";
 import {
   diskStore,
   disposeOwn,
@@ -26,7 +27,7 @@ import { makeNew } from "./run_folder.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { writeModelFolder } from "../trained/model_folder.ts";
 import { type FinishedModel, tuneFinished, withoutTuning } from "./tune_finished.ts";
-import { type MethodSummary, summarize } from "./summary.ts";
+import { type MethodSummary, type Started, summarize } from "./summary.ts";
 import { bestRound, stopReason } from "./stop_early.ts";
 import { versions } from "./versions.ts";
 
@@ -35,7 +36,8 @@ const BEST = "best";
 
 /** What a method does: the events of its simulation, and what was tuned after the last round. */
 export type MethodEvent =
-  | Exclude<SimulationEvent, { type: "finished" }>
+  | Exclude<SimulationEvent, { type: "finished" | "initialized" }>
+  | Extract<SimulationEvent, { type: "initialized" }> & Pick<Started, "rounding">
   | {
     readonly type: "resumed";
     /** Rounds done before. */
@@ -119,11 +121,13 @@ export async function runMethod(
         if (isPersonal && experiment.config.keepBest) {
           reporter.line("  keepBest keeps nothing here: clients have models of their own");
         }
-        if (past === undefined) {
-          const { model: _, ...record } = event;
-          history.append(record);
+        if (started === undefined) {
+          const { model, ...record } = event;
+          const rounding = await roundingErrors(model, { pretrained });
+          started = { ...record, ...(rounding.length > 0 && { rounding }) };
+          history.append(started);
         }
-        started ??= event;
+        onEvent?.({ ...event, ...(started.rounding && { rounding: started.rounding }) });
         break;
       case "round":
         if (!isPersonal) last = event.model;
@@ -172,7 +176,7 @@ export async function runMethod(
         await checkpoints.prune(1);
       }
     }
-    if (event.type !== "finished") onEvent?.(event);
+    if (event.type !== "finished" && event.type !== "initialized") onEvent?.(event);
   };
   try {
     if (past === undefined) history.append(header(experiment, method, identity));

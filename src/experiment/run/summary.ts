@@ -1,3 +1,4 @@
+import type { RoundingError } from "../../federa/mod.ts";
 import type { ClientScores, RoundReport, SimulationEvent } from "../../fl/mod.ts";
 import type { Evaluation, Scores, Task, TaskSet } from "../../tasks/mod.ts";
 import { type MethodConfig, methodLabel } from "../config/config.ts";
@@ -40,10 +41,15 @@ export interface MethodSummary {
   readonly clients: ClientScores | null;
   /** Means over the rounds of what was measured, by name, such as `aggregationError`; null where nothing has that measure. */
   readonly measures: Readonly<Record<string, number | null>>;
+  /** How far the adapted layers started from the pretrained ones because of `precision`, by kind; see `roundingErrors`. */
+  readonly rounding?: readonly RoundingError[];
 }
 
 /** What is known of a method before its first round. */
-export type Started = Omit<Extract<SimulationEvent, { type: "initialized" }>, "model">;
+export type Started = Omit<Extract<SimulationEvent, { type: "initialized" }>, "model"> & {
+  /** How far the start is from the pretrained weights where these are stored in a precision other than f32. */
+  readonly rounding?: readonly RoundingError[];
+};
 
 /** What {@linkcode summarize} summarises. */
 export interface MethodEvents {
@@ -83,6 +89,7 @@ export function summarize(
     lost: total(reports.map(({ lost }) => lost.length)),
     clients: reports.at(-1)?.clients ?? null,
     measures: meanMeasures(reports),
+    ...(started?.rounding && { rounding: started.rounding }),
   };
 }
 

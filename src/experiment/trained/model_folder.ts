@@ -8,7 +8,7 @@ import { encodeSafetensors, type StoredTensor } from "../../models/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
 import { readingConfig, type ReadingOptions } from "../config/data_config.ts";
-import { modelConfig } from "../config/model_config.ts";
+import { modelConfig, precisionConfig } from "../config/model_config.ts";
 import { ConfigError, parseJson, parseWith } from "../config/parse_config.ts";
 import { taskConfig } from "../config/task_config.ts";
 
@@ -16,7 +16,7 @@ import { taskConfig } from "../config/task_config.ts";
 const descriptionSchema = z.strictObject({
   format: z.literal("federa-model-1"),
   model: modelConfig,
-  precision: z.enum(["f32", "f16"]),
+  precision: precisionConfig,
   task: taskConfig,
   /** Names of the outputs, in their order. */
   labels: z.array(z.string()).min(1),

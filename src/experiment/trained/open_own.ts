@@ -1,22 +1,21 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Gpu } from "../../engine/mod.ts";
+import type { Gpu, Precision } from "../../engine/mod.ts";
 import { AdapterMismatchError, decodeAdapter, fingerprintOf } from "../../federa/mod.ts";
+import { type Backbone, disposeReplaced, inPrecision, storedParameters } from "../../models/mod.ts";
 import { TaskModel } from "../../tasks/mod.ts";
 import { buildTask } from "../model/build_task.ts";
 import { ConfigError } from "../config/parse_config.ts";
-import type { LoadOptions } from "../data/load_data.ts";
 import { loadModel } from "../model/load_model.ts";
 import { applyParameters } from "./apply_parameters.ts";
 import { findOwnBase } from "./find_base.ts";
 import { checkOutputNames } from "./labels.ts";
 import { maxLengthFor } from "./max_length.ts";
 import type { ModelDescription } from "./model_folder.ts";
-import type { TrainedModel } from "./open_trained.ts";
-import type { TrainedSettings } from "./trained_settings.ts";
+import type { OpenTrainedOptions, TrainedModel } from "./open_trained.ts";
 
 /** Options of {@linkcode openOwn}. */
-export interface OpenOwnOptions extends LoadOptions, TrainedSettings {
+export interface OpenOwnOptions extends OpenTrainedOptions {
   /** Where the model is. */
   readonly folder: string;
 }
@@ -38,7 +37,8 @@ export async function openOwn(
   const source = await findOwnBase(folder, recorded.model.source, options);
   // First, as the encoder takes longer to load.
   const bytes = await readWeights(join(folder, recorded.weights));
-  const loaded = await loadModel(gpu, { ...recorded, model: { ...recorded.model, source } }, options);
+  const precision = options.whole ? "f32" : recorded.precision;
+  const loaded = await loadModel(gpu, { precision, model: { ...recorded.model, source } }, options);
   const { encoder, tokenizer } = loaded;
   const description = {
     ...recorded,
@@ -71,16 +71,28 @@ function labelsFor(recorded: ModelDescription, { folder, task, labels }: OpenOwn
 /** @throws {AdapterMismatchError} when training started from another encoder. */
 async function checkFingerprint(
   { encoder }: TaskModel,
-  { fingerprint }: ModelDescription,
+  { fingerprint, precision }: ModelDescription,
   { folder, source, base, reporter }: OpenOwnOptions & { readonly source: string },
 ): Promise<void> {
   if (fingerprint === undefined) {
     if (base !== undefined) reporter.line(`Nothing in ${folder} says whether it was trained on ${source}`);
-  } else if (await fingerprintOf(encoder) !== fingerprint) {
+  } else if (await fingerprintIn(precision, encoder) !== fingerprint) {
     throw new AdapterMismatchError(
       `Cannot open the model in ${folder} on ${source}: it was trained on an encoder with other weights; ` +
         "give that one as --base",
     );
+  }
+}
+
+/** The fingerprint of an encoder as it is stored in a precision, which it may be already. */
+async function fingerprintIn(precision: Precision, encoder: Backbone): Promise<string> {
+  const isStored = [...storedParameters(encoder, precision)].every(({ dtype }) => dtype === precision);
+  if (isStored) return await fingerprintOf(encoder);
+  const stored = inPrecision(encoder, precision);
+  try {
+    return await fingerprintOf(stored);
+  } finally {
+    disposeReplaced(stored, encoder);
   }
 }
 

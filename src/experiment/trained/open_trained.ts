@@ -37,6 +37,12 @@ export interface TrainedModel {
   readonly description: Omit<ModelDescription, "format" | "weights" | "fingerprint">;
 }
 
+/** Options of {@linkcode openTrained}. */
+export interface OpenTrainedOptions extends LoadOptions, TrainedSettings {
+  /** Whether to open it in f32, whatever its weights were stored in while it was trained: for files of other programs. */
+  readonly whole?: boolean;
+}
+
 /**
  * Opens a trained model: a folder that `federa run` has left for a method, an adapter of PEFT's, or a whole model that
  * `transformers` has saved.
@@ -47,7 +53,7 @@ export interface TrainedModel {
 export async function openTrained(
   gpu: Gpu,
   folder: string,
-  options: LoadOptions & TrainedSettings,
+  options: OpenTrainedOptions,
 ): Promise<TrainedModel> {
   const own = await recordOf(folder);
   if (own !== undefined) return await openOwn(gpu, own, { ...options, folder });

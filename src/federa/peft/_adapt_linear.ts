@@ -13,12 +13,13 @@ import {
   type Tensor,
   tidy,
   toFloat,
+  unrounded,
 } from "../../engine/mod.ts";
 import { jacobiSvd } from "../../engine/linalg/mod.ts";
 import { CorruptFileError } from "../../models/errors.ts";
 import { leadingFactors } from "../leading_factors.ts";
 import { type LowRankFactors, LowRankLinear } from "../low_rank_linear.ts";
-import { residualWeight } from "../residual.ts";
+import { precisionOf, residualWeight } from "../residual.ts";
 import { UnsupportedAdapterError } from "./errors.ts";
 
 /** What PEFT stores of a layer. */
@@ -74,7 +75,7 @@ async function takeOutLeading(weight: Tensor, { name, loraA, scaling }: StoredLa
       `Cannot take ${rank} singular triplets out of ${name} ${formatShape(weight.shape)}: there are ${most}`,
     );
   }
-  using wide = toFloat(weight);
+  using wide = await unrounded(weight);
   const { u, s, vt } = await jacobiSvd(wide);
   try {
     const values = await s.floats();
@@ -87,9 +88,10 @@ async function takeOutLeading(weight: Tensor, { name, loraA, scaling }: StoredLa
           "save_pretrained(…, path_initial_model_for_weight_conversion=…)",
       );
     }
+    const precision = precisionOf(weight);
     return tidy(() => {
       const initial = leadingFactors({ u, s, vt }, { rank, scaling });
-      return { weight: residualWeight(weight, { ...initial, scaling }), initial };
+      return { weight: residualWeight(wide, { ...initial, scaling, precision }), initial };
     });
   } finally {
     disposeAll([u, s, vt]);

@@ -1,10 +1,13 @@
 import {
   accumulate,
+  add,
   addMatmul,
   concat,
   disposeAll,
+  isStorageOnly,
   keep,
   Linear,
+  matmul,
   mul,
   sub,
   sum,
@@ -110,7 +113,7 @@ function columnSums(layer: Layer, { before, origin }: { before: Layer; origin: L
     squares(difference),
   ];
   const change = changeOf(layer, before);
-  const pretrained = weightOf(origin);
+  const pretrained = startOf(layer, origin);
   return concat([
     squares(weight),
     ...tidy(() => sums(sub(weight, change), change)),
@@ -136,6 +139,17 @@ function figuresOf(sums: Float32Array): number[] {
     }
   }
   return figures;
+}
+
+/**
+ * The weight that training started from. Where the frozen one was rounded, that is what an adapted layer starts from, which differs
+ * from the pretrained weight by the rounding alone: nothing that was learnt.
+ */
+function startOf(layer: Layer, origin: Layer): Tensor {
+  if (!(layer instanceof LowRankLinear) || !isStorageOnly(layer.weight.dtype)) return weightOf(origin);
+  const { weight, initial, sharedScaling: scaling } = layer;
+  const frozen = toFloat(weight);
+  return initial ? add(frozen, mul(matmul(initial.loraB, initial.loraA), scaling)) : frozen;
 }
 
 function weightOf(layer: Layer): Tensor {

@@ -72,7 +72,7 @@ export async function planMemory(
     const advice = [
       ...largest === null ? [] : [`blocks of at most ${largest.blockSize} clients (blockSize "auto")`],
       ...checkpointing || await attempt(wanted, true) === null ? [] : ["checkpointing"],
-      "a smaller batch, shorter texts, or f16 weights",
+      "a smaller batch, shorter texts, or the precision int8",
     ];
     throw new OutOfMemoryError(
       `Cannot train blocks of ${wanted} clients with batches of ${batchSize}: ${error.message}. Use ${

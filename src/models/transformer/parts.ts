@@ -1,6 +1,7 @@
 import {
   Embedding,
   gelu,
+  isStorageOnly,
   LayerNorm,
   Linear,
   Module,
@@ -56,9 +57,9 @@ export class Parts {
   }
 }
 
-/** A table in f32, in which it can be cut and normalised; no gradient goes to one in half precision. */
+/** A table in f32, in which it can be cut and normalised; no gradient goes to one that is stored in another precision. */
 export function floatTable({ weight }: Embedding): Tensor {
-  return weight.dtype === "f16" ? toFloat(weight) : weight;
+  return isStorageOnly(weight.dtype) ? toFloat(weight) : weight;
 }
 
 /** The first rows of a table, shaped to be added to the states of texts: [n, D], or [C, 1, n, D] of C members' tables. */

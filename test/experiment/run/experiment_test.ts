@@ -61,9 +61,9 @@ for (
       /^Cannot run the methods:\n {2}method "fedit": .*rank 13.*\n {2}method "x": .*"\*\*\.query"\?$/,
     ],
     [
-      "training weights in half precision",
-      { methods: [{ method: "fft", learningRate: 0.01 }], precision: "f16" },
-      /^Cannot run method "fft": .*half precision/,
+      "training weights that are stored in 8 bits",
+      { methods: [{ method: "fft", learningRate: 0.01 }], precision: "int8" },
+      /^Cannot run method "fft": Cannot train .*, which is stored as int8: choose a low-rank method, or the precision f32$/,
     ],
   ] as const
 ) {

@@ -1,4 +1,4 @@
-import type { Precision, Tensor } from "../../tensor.ts";
+import { type Precision, type Tensor, tensor } from "../../tensor.ts";
 import { fromHalf, toHalf } from "./half.ts";
 import { fromInt8, toInt8 } from "./int8.ts";
 import { checkOperands } from "../launch.ts";
@@ -28,4 +28,15 @@ export function toFloat(x: Tensor): Tensor {
   if (x.dtype === "int8") return fromInt8(x);
   checkOperands("widen", [x]);
   return x.detach();
+}
+
+/**
+ * The values that a frozen weight was rounded from, in f32: read again where they can be, else as {@linkcode toFloat}. What is
+ * computed from a pretrained weight, such as its SVD, is computed from these, so that it is rounded once. The caller disposes the
+ * result.
+ *
+ * @throws what reading them throws.
+ */
+export async function unrounded(x: Tensor): Promise<Tensor> {
+  return x.original === undefined ? toFloat(x) : tensor(x.gpu, await x.original(), { shape: x.shape });
 }

@@ -1,4 +1,4 @@
-import { add, clone, matmul, type Tensor, tidy } from "../../../engine/mod.ts";
+import { add, clone, isStorageOnly, matmul, type Tensor, tidy } from "../../../engine/mod.ts";
 import type { LowRankProduct } from "../../../engine/linalg/mod.ts";
 import { adaptersOf, type LowRankFactors, matchLinears } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
@@ -68,9 +68,9 @@ export function correcting(options: CorrectingOptions): Method<Corrected> {
       inner.check(pretrained);
       const adapted = new Set(matchLinears(pretrained, adapterTargets(pretrained, options)));
       for (const [parameter, { dtype }] of pretrained.namedParameters()) {
-        if (dtype === "f16" && adapted.has(parameter.replace(/\.weight$/, ""))) {
+        if (isStorageOnly(dtype) && adapted.has(parameter.replace(/\.weight$/, ""))) {
           throw new TypeError(
-            `Cannot run ${name} on ${parameter} in half precision: it corrects frozen weights; choose f32`,
+            `Cannot run ${name} on ${parameter}, which is stored as ${dtype}: it corrects frozen weights; choose the precision f32`,
           );
         }
       }
