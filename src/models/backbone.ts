@@ -19,6 +19,8 @@ export abstract class Backbone extends Module {
    * {@linkcode Backbone.pool}, as it is when a pooling is given.
    */
   readonly headActivation: HeadActivation | undefined = undefined;
+  /** Whether {@linkcode Backbone.encode} takes tokens without the padding between texts; see {@linkcode Texts}. */
+  readonly packsTokens: boolean = false;
   /** Name patterns of the linear layers that low-rank methods adapt by default. */
   abstract readonly adapterTargets: readonly string[];
   /** The layer that {@linkcode Backbone.pool} alone reads, where there is one. */

@@ -11,6 +11,15 @@ export type TokenTensors = {
   readonly attentionMask: Tensor;
   /** Which part of its text a token is in, u32 [..., T], for encoders that distinguish parts; part 0 by default. */
   readonly tokenTypeIds?: Tensor;
+  /**
+   * Which token stands in each row where texts stand one after another without padding, u32 [..., R], counted over all texts; see
+   * {@linkcode Texts}. Encoders that don't pack tokens pass over it.
+   */
+  readonly rowTokens?: Tensor;
+  /** The row of each token, u32 [..., B, T], counted over all rows. */
+  readonly tokenRows?: Tensor;
+  /** Where the token of each row stands in its text, u32 [..., R]. */
+  readonly rowPositions?: Tensor;
 };
 
 /** Numbers on the host, of a type that tensors have. */

@@ -33,6 +33,7 @@ export type {
   TokenSpan,
   WordTokens,
 } from "./tokenizer/tokenizer.ts";
+export * from "./texts.ts";
 export * from "./transformer/mod.ts";
 export * from "./use_lite/load.ts";
 export * from "./use_lite/model.ts";

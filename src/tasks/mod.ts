@@ -7,9 +7,11 @@ export * from "./create_task.ts";
 export * from "./heads/mod.ts";
 export * from "./inference/mod.ts";
 export * from "./kinds/mod.ts";
+export * from "./largest.ts";
 export * from "./metrics/mod.ts";
 export * from "./open_task_model.ts";
 export * from "./output_reader.ts";
+export { extentsOf, layOut, type LayOutOptions, type RowLayout } from "./row_layout.ts";
 export * from "./task.ts";
 export {
   type ConfigJson,

@@ -82,6 +82,11 @@ export function countTargets({ targets, targetsPerRow }: TaskSet, row: number): 
   return count;
 }
 
+/** The tokens of a row up to the last one that isn't padding; undefined where inputs don't say which are. */
+export function countTokens({ inputs: { attentionMask }, length }: TaskSet, row: number): number | undefined {
+  return attentionMask && attentionMask.data.subarray(row * length, (row + 1) * length).lastIndexOf(1) + 1;
+}
+
 /** The rows of some examples, in their order. */
 export function rowsOf({ firstRows }: TaskSet, examples: readonly number[]): number[] {
   return examples.flatMap((example) => {

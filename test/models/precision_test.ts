@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Precision, Tensor } from "../../src/engine/mod.ts";
+import { ones, type Precision, type Tensor } from "../../src/engine/mod.ts";
 import { adaptersOf, attachAdapters, decodeAdapter, encodeAdapter, federa } from "../../src/federa/mod.ts";
 import { simulate } from "../../src/fl/mod.ts";
 import {
@@ -28,7 +28,7 @@ const width = 24;
 const encoder = new TinyEncoder(gpu, { vocabulary: 1100, width, inner: 40 });
 const integers = () => uploadIntegers(gpu, F64Array.full([3, 5]).map((_, i) => (7 * i) % 1100));
 const states = (model: TinyEncoder) =>
-  run(gpu, () => model.encode({ inputIds: integers(), attentionMask: integers() }));
+  run(gpu, () => model.encode({ inputIds: integers(), attentionMask: ones(gpu, [3, 5]) }));
 
 const adapters = { targets: ["encoder.inner", "encoder.outer"], rank: 2, alpha: 2, svd: "exact" };
 const options = {

@@ -13,7 +13,7 @@ import {
   tanh,
   type Tensor,
 } from "../../src/engine/mod.ts";
-import { Backbone, type TokenTensors } from "../../src/models/mod.ts";
+import { Backbone, Texts, type TokenTensors } from "../../src/models/mod.ts";
 import { classification, createTaskSet, TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
@@ -32,6 +32,7 @@ export interface TinyEncoderOptions {
 export class TinyEncoder extends Backbone {
   override readonly hiddenSize: number;
   override readonly maxTokens = 16;
+  override readonly packsTokens = true;
   override readonly adapterTargets = ["**.attention.*"];
   readonly embedding: Embedding;
   readonly norm: LayerNorm;
@@ -51,9 +52,10 @@ export class TinyEncoder extends Backbone {
     this.outer = new Linear(draw([width, inner], 1 / Math.sqrt(inner)), draw([width], 0.1));
   }
 
-  override encode({ inputIds }: TokenTensors): Tensor {
-    const h = this.norm.forward(this.embedding.forward(inputIds));
-    return this.through((x) => add(x, this.outer.forward(tanh(this.inner.forward(x)))), h);
+  override encode(tokens: TokenTensors): Tensor {
+    const texts = new Texts(tokens);
+    const h = this.norm.forward(this.embedding.forward(texts.inputIds));
+    return texts.unpack(this.through((x) => add(x, this.outer.forward(tanh(this.inner.forward(x)))), h));
   }
 
   override pool(states: Tensor, { attentionMask }: TokenTensors): Tensor {

@@ -31,5 +31,6 @@ export {
 export { logSoftmax, softmax } from "./reduction/softmax.ts";
 export { tilesOf, type TunedClass, tuneMatmul, type TuneOptions } from "./matmul/tune_matmul.ts";
 export { type ObservedProblem, type TunedTiles, type Tuning, tuningOf } from "./matmul/tuning.ts";
+export * from "./take_rows.ts";
 export * from "./token_positions.ts";
 export * from "./update.ts";

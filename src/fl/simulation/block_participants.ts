@@ -15,6 +15,7 @@ import type { Stage } from "../privacy/stage.ts";
 import { type Shapes, shapesOf } from "../tensors.ts";
 import type { Codec } from "../transport/codec.ts";
 import { f32Codec } from "../transport/float_codec.ts";
+import { largestSteps, type StepPlan } from "./largest_steps.ts";
 
 /** Options of {@linkcode BlockParticipants}. */
 export interface BlockParticipantsOptions extends Omit<LocalTrainingOptions, "learningRate" | "onProgress"> {
@@ -31,6 +32,14 @@ export interface BlockParticipantsOptions extends Omit<LocalTrainingOptions, "le
   readonly codec: Codec;
   /** Whether clients and server are one party, so that nothing is sent. */
   readonly isCentral?: boolean | undefined;
+  /** The cohorts of the rounds from one on, for a rehearsal; by default that round's alone. */
+  readonly cohortsFrom?: ((round: number) => Iterable<Cohort>) | undefined;
+}
+
+/** Numbers of the clients that a round asks. */
+export interface Cohort {
+  readonly round: number;
+  readonly clients: readonly number[];
 }
 
 /** Clients simulated in this process, a block of them at a time in one stream of kernels. */
@@ -52,17 +61,22 @@ export class BlockParticipants implements Participants {
   /** Trains the cohort, block by block in the order of client numbers. */
   async *train(work: RoundWork): AsyncGenerator<Finished> {
     const { clients, model: { gpu }, onProgress } = work;
-    const blocks = chunk(clients, this.blockSize).map((members) => ({
+    const isRehearsed = (i: number, count: number) => i === 0 || i >= count - 2;
+    const blocks = chunk(clients, this.blockSize).map((members, i, { length: count }) => ({
       members,
-      plans: members.map((client) => gpu.isRehearsing ? this.#longest() : this.#plan(client, work.round)),
+      plans: !gpu.isRehearsing
+        ? this.#plans(members.map(({ id }) => id), work.round)
+        : isRehearsed(i, count)
+        ? this.#largest(work, i, count)
+        : [],
     }));
     const steps = blocks.map(({ plans }) => plans.reduce((most, { length }) => Math.max(most, length), 0));
     const total = steps.reduce((sum, count) => sum + count, 0);
     let done = 0;
     let shapes: Shapes | undefined;
     for (const [i, block] of blocks.entries()) {
-      // In a rehearsal, the blocks between the first and the last two take the memory of the first.
-      if (gpu.isRehearsing && shapes !== undefined && i < blocks.length - 2) {
+      // In a rehearsal, the last block but one stands for those between it and the first.
+      if (gpu.isRehearsing && shapes !== undefined && !isRehearsed(i, blocks.length)) {
         yield untrained(gpu, block.members, shapes);
         continue;
       }
@@ -96,24 +110,36 @@ export class BlockParticipants implements Participants {
     return { clients, ...trained, ...(isCentral && { bytesUp: nothing }), bytesDown };
   }
 
-  /** The examples of each local step of a client. */
-  #plan({ id }: Client, round: number): number[][] {
-    return planBatches(this.#rows[id]!, { ...this.#options, round, client: id });
+  /** The rows of each local step of some clients. */
+  #plans(clients: readonly number[], round: number): StepPlan[] {
+    return clients.map((client) => planBatches(this.#rows[client]!, { ...this.#options, round, client }));
   }
 
-  /** As many steps as the client with the most data takes. */
-  #longest(): number[][] {
-    const { work, batchSize } = this.#options;
-    const rows = this.#rows.reduce((most, { length }) => Math.max(most, length), 0);
-    const steps = "steps" in work ? work.steps : work.epochs * Math.ceil(rows / batchSize);
-    return new Array<number[]>(steps).fill([0]);
+  /**
+   * Of all steps that block `index` of `count` takes in the rounds to come, those that take the most memory. The last but one stands
+   * for all that aren't rehearsed.
+   */
+  #largest({ round, clients: own }: RoundWork, index: number, count: number): StepPlan[] {
+    const { cohortsFrom } = this.#options;
+    const first = index > 0 && index === count - 2 ? 1 : index;
+    const plansOf = this.#plans.bind(this);
+    const { blockSize } = this;
+    const cohorts = cohortsFrom?.(round) ?? [{ round, clients: own.map(({ id }) => id) }];
+    const blocks = function* () {
+      for (const { round: each, clients } of cohorts) {
+        for (let i = first; i <= index; i++) {
+          yield plansOf(clients.slice(i * blockSize, (i + 1) * blockSize), each);
+        }
+      }
+    };
+    return largestSteps(blocks(), this.#options);
   }
 }
 
 /** Clients that train together, and the rows of each one's steps. */
 interface Block {
   readonly members: readonly Client[];
-  readonly plans: readonly (readonly (readonly number[])[])[];
+  readonly plans: readonly StepPlan[];
 }
 
 /** What a rehearsal has of clients like those before. */

@@ -33,7 +33,7 @@ export async function* simulate(
   const options = given.method.isCentral ? centralized(given) : given;
   const { stages = [], codec = f32Codec } = options;
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
-  const { testClients = [] } = options;
+  const { testClients = [], rounds } = options;
   try {
     checkOptions(given);
     checkStages(codec, stages);
@@ -46,12 +46,16 @@ export async function* simulate(
     throw error;
   }
   const { gpu } = pretrained;
+  const fleet = uniformFleet(clients.map(({ length }) => length), { clientsPerRound, seed });
   const participants = new BlockParticipants({
     ...options,
     learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,
     stages,
     codec,
     isCentral: method.isCentral,
+    *cohortsFrom(first) {
+      for (let round = first; round <= rounds; round++) yield { round, clients: fleet.sample(round) };
+    },
   });
   const { maxHeldBytes } = gpu;
   try {
@@ -59,7 +63,7 @@ export async function* simulate(
       ...options,
       method,
       participants,
-      fleet: uniformFleet(clients.map(({ length }) => length), { clientsPerRound, seed }),
+      fleet,
       evaluate: (model, context) => evaluateSimulation(model, { ...options, ...context }),
       prepare: async (run) => {
         const memory = await planMemory(run, participants, { ...options, clientsPerRound });

@@ -3,6 +3,7 @@ import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from 
 import type { TokenTensors } from "../inputs.ts";
 import type { EncoderParameters } from "../parameters.ts";
 import { firstToken } from "../pooling.ts";
+import type { Texts } from "../texts.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
 import { bertLayers, type LayerStack } from "../transformer/layers.ts";
@@ -80,8 +81,8 @@ export class Bert extends TransformerEncoder<BertConfig> {
     return this.config.typeVocabSize;
   }
 
-  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
-    return this.embeddings.forward(inputIds, { tokenTypeIds });
+  protected override embed(texts: Texts): Tensor {
+    return this.embeddings.forward(texts.inputIds, texts);
   }
 
   override pool(states: Tensor, tokens: TokenTensors): Tensor {

@@ -14,6 +14,7 @@ import {
   zeros,
 } from "../../engine/mod.ts";
 import type { HeadActivation } from "../backbone.ts";
+import type { Texts } from "../texts.ts";
 import type { Parts } from "../transformer/parts.ts";
 import type { ConvolutionConfig } from "./config.ts";
 
@@ -32,14 +33,14 @@ class Convolution extends Module {
     this.bias = parts.parameter(`${name}.bias`);
   }
 
-  /** [..., T, out] of x [..., T, in], which goes on with zeros: a linear layer on each token and its neighbours. */
-  forward(x: Tensor): Tensor {
+  /** [..., R, out] of rows x [..., R, in], of which texts go on with zeros: a linear layer on each token and its neighbours. */
+  forward(x: Tensor, texts: Texts): Tensor {
     const { weight, bias } = this;
     const [width, size] = weight.shape.slice(-2) as [number, number];
     const members = weight.shape.slice(0, -2);
     const order = [...members.keys(), members.length + 1, members.length];
     const matrix = reshape(permute(weight, order), [...members, width * size]);
-    return linear(neighbours(x, size), { weight: matrix, bias });
+    return linear(texts.pack(neighbours(texts.unpack(x), size)), { weight: matrix, bias });
   }
 }
 
@@ -69,7 +70,7 @@ export class ConvolutionLayer extends Module {
   }
 
   /** Of the first layer's input, which is 0 where there's padding, and its states. */
-  forward(input: Tensor, states: Tensor): Tensor {
-    return this.LayerNorm.forward(add(states, activate[this.activation](this.conv.forward(input))));
+  forward(input: Tensor, states: Tensor, texts: Texts): Tensor {
+    return this.LayerNorm.forward(add(states, activate[this.activation](this.conv.forward(input, texts))));
   }
 }

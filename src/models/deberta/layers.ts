@@ -11,6 +11,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import type { Backbone } from "../backbone.ts";
+import type { Texts } from "../texts.ts";
 import { floatTable, Intermediate, type Parts, ResidualOutput } from "../transformer/parts.ts";
 import type { DebertaV2Config } from "./config.ts";
 import { ConvolutionLayer } from "./convolution.ts";
@@ -57,17 +58,21 @@ class DisentangledSelfAttention extends Module {
     };
   }
 
-  forward(x: Tensor, mask: Tensor, { table, positions }: Distances): Tensor {
+  forward(x: Tensor, texts: Texts, { table, positions }: Distances): Tensor {
     const { keys, queries } = this.projections;
-    return relativeAttention(this.query_proj.forward(x), this.key_proj.forward(x), {
-      v: this.value_proj.forward(x),
+    const [q, k, v] = [this.query_proj, this.key_proj, this.value_proj].map((layer) =>
+      texts.unpack(layer.forward(x))
+    ) as [Tensor, Tensor, Tensor];
+    const mixed = relativeAttention(q, k, {
+      v,
       heads: this.heads,
       scale: this.scale,
-      mask,
+      mask: texts.keyMask,
       positions,
       positionKeys: keys?.forward(table),
       positionQueries: queries?.forward(table),
     });
+    return texts.pack(mixed);
   }
 }
 
@@ -81,8 +86,8 @@ class Attention extends Module {
     this.output = new ResidualOutput(parts, `${name}.output`);
   }
 
-  forward(x: Tensor, mask: Tensor, distances: Distances): Tensor {
-    return this.output.forward(this.self.forward(x, mask, distances), x);
+  forward(x: Tensor, texts: Texts, distances: Distances): Tensor {
+    return this.output.forward(this.self.forward(x, texts, distances), x);
   }
 }
 
@@ -98,8 +103,8 @@ class DebertaLayer extends Module {
     this.output = new ResidualOutput(parts, `${name}.output`);
   }
 
-  forward(x: Tensor, mask: Tensor, distances: Distances): Tensor {
-    const attended = this.attention.forward(x, mask, distances);
+  forward(x: Tensor, texts: Texts, distances: Distances): Tensor {
+    const attended = this.attention.forward(x, texts, distances);
     return this.output.forward(this.intermediate.forward(attended), attended);
   }
 }
@@ -127,15 +132,15 @@ export class DebertaStack extends Module {
     this.positions = new RelativePositions(gpu, distanceRows(config, config.maxPositionEmbeddings));
   }
 
-  /** Token states [..., T, hiddenSize], of embeddings that are 0 where there's padding; `run` applies each layer. */
-  forward(x: Tensor, mask: Tensor, run: Backbone["through"] = (layer, states) => layer(states)): Tensor {
+  /** Rows of token states [..., R, hiddenSize], of embeddings that are 0 where there's padding; `run` applies each layer. */
+  forward(x: Tensor, texts: Texts, run: Backbone["through"] = (layer, states) => layer(states)): Tensor {
     const table = distanceStates(this);
     return this.layer.reduce((states, layer, i) =>
       run((input) => {
         // A handle of its own: so a layer's shares of the gradient add up first, with or without checkpointing.
         const distances = { table: reshape(table, table.shape), positions: this.positions };
-        const output = layer.forward(input, mask, distances);
-        return i === 0 && this.conv ? this.conv.forward(input, output) : output;
+        const output = layer.forward(input, texts, distances);
+        return i === 0 && this.conv ? this.conv.forward(input, output, texts) : output;
       }, states), x);
   }
 }

@@ -1,6 +1,8 @@
 import { mul, reshape, type Shape, type Tensor } from "../../engine/mod.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
 import type { EncoderParameters } from "../parameters.ts";
+import type { TokenTensors } from "../inputs.ts";
+import type { Texts } from "../texts.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
 import { Parts } from "../transformer/parts.ts";
@@ -57,15 +59,13 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(
-    inputIds: Tensor,
-    tokenTypeIds: Tensor | undefined,
-    attentionMask: Tensor,
-  ): Tensor {
-    const kinds = this.numTypes === undefined ? undefined : tokenTypeIds;
+  protected override embed(texts: Texts, { attentionMask }: TokenTensors): Tensor {
+    const { inputIds, positions } = texts;
+    const tokenTypeIds = this.numTypes === undefined ? undefined : texts.tokenTypeIds;
+    const isToken = texts.pack(attentionMask);
     return mul(
-      this.embeddings.forward(inputIds, { tokenTypeIds: kinds }),
-      reshape(attentionMask, [...attentionMask.shape, 1]),
+      this.embeddings.forward(inputIds, { tokenTypeIds, positions }),
+      reshape(isToken, [...isToken.shape, 1]),
     );
   }
 }

@@ -1,10 +1,5 @@
-import {
-  type LayerNorm,
-  type Linear,
-  Module,
-  scaledDotProductAttention,
-  type Tensor,
-} from "../../engine/mod.ts";
+import { type LayerNorm, type Linear, Module, type Tensor } from "../../engine/mod.ts";
+import type { Texts } from "../texts.ts";
 import type { HiddenActivation, TransformerConfig } from "../transformer/config.ts";
 import { TransformerLayer } from "../transformer/layers.ts";
 import { activated, type Parts } from "../transformer/parts.ts";
@@ -25,10 +20,10 @@ class Attention extends Module {
     this.heads = numAttentionHeads;
   }
 
-  forward(x: Tensor, mask: Tensor): Tensor {
+  forward(x: Tensor, texts: Texts): Tensor {
     const { heads } = this;
     const v = this.v_lin.forward(x);
-    const mixed = scaledDotProductAttention(this.q_lin.forward(x), this.k_lin.forward(x), { v, heads, mask });
+    const mixed = texts.attend(this.q_lin.forward(x), this.k_lin.forward(x), { v, heads });
     return this.out_lin.forward(mixed, { residual: x });
   }
 }
@@ -65,8 +60,8 @@ export class DistilBertLayer extends TransformerLayer {
     this.output_layer_norm = parts.norm(`${name}.output_layer_norm`);
   }
 
-  override forward(x: Tensor, mask: Tensor): Tensor {
-    const attended = this.sa_layer_norm.forward(this.attention.forward(x, mask));
+  override forward(x: Tensor, texts: Texts): Tensor {
+    const attended = this.sa_layer_norm.forward(this.attention.forward(x, texts));
     return this.output_layer_norm.forward(this.ffn.forward(attended));
   }
 }

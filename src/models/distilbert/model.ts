@@ -1,6 +1,7 @@
 import type { Tensor } from "../../engine/mod.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
 import type { EncoderParameters } from "../parameters.ts";
+import type { Texts } from "../texts.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
 import { LayerStack } from "../transformer/layers.ts";
@@ -46,8 +47,8 @@ export class DistilBert extends TransformerEncoder<DistilBertConfig> {
     return this.transformer;
   }
 
-  protected override embed(inputIds: Tensor): Tensor {
-    return this.embeddings.forward(inputIds);
+  protected override embed({ inputIds, positions }: Texts): Tensor {
+    return this.embeddings.forward(inputIds, { positions });
   }
 }
 

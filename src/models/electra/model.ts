@@ -1,6 +1,7 @@
 import type { Linear, Tensor } from "../../engine/mod.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
 import type { EncoderParameters } from "../parameters.ts";
+import type { Texts } from "../texts.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
 import { bertLayers, type LayerStack } from "../transformer/layers.ts";
@@ -48,8 +49,8 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
     return this.config.typeVocabSize;
   }
 
-  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
-    const embedded = this.embeddings.forward(inputIds, { tokenTypeIds });
+  protected override embed(texts: Texts): Tensor {
+    const embedded = this.embeddings.forward(texts.inputIds, texts);
     return this.embeddings_project?.forward(embedded) ?? embedded;
   }
 }

@@ -6,6 +6,8 @@ import {
   type TaskArchitectures,
 } from "../family.ts";
 import type { EncoderParameters } from "../parameters.ts";
+import type { TokenTensors } from "../inputs.ts";
+import type { Texts } from "../texts.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
 import { bertLayers, type LayerStack } from "../transformer/layers.ts";
@@ -57,11 +59,11 @@ export class Roberta extends TransformerEncoder<RobertaConfig> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined): Tensor {
+  protected override embed(texts: Texts, { inputIds }: TokenTensors): Tensor {
     const positions = tokenPositions(inputIds, { padding: this.config.padTokenId });
-    return this.embeddings.forward(inputIds, {
-      positions,
-      tokenTypeIds: this.numTypes === undefined ? undefined : tokenTypeIds,
+    return this.embeddings.forward(texts.inputIds, {
+      positions: texts.pack(positions),
+      tokenTypeIds: this.numTypes === undefined ? undefined : texts.tokenTypeIds,
     });
   }
 }

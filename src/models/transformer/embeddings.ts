@@ -30,10 +30,11 @@ export class BertEmbeddings extends Module {
   /** [..., T, D] of ids [..., T]. */
   forward(inputIds: Tensor, { tokenTypeIds, positions }: BertEmbeddingsInput = {}): Tensor {
     const { position_embeddings: places, token_type_embeddings: kinds } = this;
+    const { ndim } = inputIds;
     let sum = this.word_embeddings.forward(inputIds);
-    if (kinds) sum = add(sum, tokenTypeIds ? kinds.forward(tokenTypeIds) : firstRows(kinds, 1));
+    if (kinds) sum = add(sum, tokenTypeIds ? kinds.forward(tokenTypeIds) : firstRows(kinds, 1, ndim));
     if (places) {
-      sum = add(sum, positions ? places.forward(positions) : firstRows(places, inputIds.shape.at(-1)!));
+      sum = add(sum, positions ? places.forward(positions) : firstRows(places, inputIds.shape.at(-1)!, ndim));
     }
     return this.LayerNorm.forward(sum);
   }

@@ -1,7 +1,8 @@
-import { add, formatShape, mul, type Tensor } from "../../engine/mod.ts";
+import { formatShape, type Tensor } from "../../engine/mod.ts";
 import { Backbone, type HeadActivation } from "../backbone.ts";
 import type { Column, TokenColumns, TokenTensors } from "../inputs.ts";
 import { firstToken, meanPool, type Pooling } from "../pooling.ts";
+import { Texts } from "../texts.ts";
 import type { TransformerConfig } from "./config.ts";
 import type { LayerStack } from "./layers.ts";
 
@@ -18,15 +19,13 @@ export interface TransformerEncoderOptions<Config extends TransformerConfig> {
   readonly maxTokens: number;
 }
 
-/** Hides a key from attention, and is finite. */
-const hidden = 1e30;
-
 /** An encoder that embeds tokens and then runs a stack of layers, in which each token attends to all that aren't padding. */
 export abstract class TransformerEncoder<Config extends TransformerConfig = TransformerConfig>
   extends Backbone {
   override readonly hiddenSize: number;
   override readonly maxTokens: number;
   override readonly headActivation: HeadActivation | undefined;
+  override readonly packsTokens = true;
   override readonly adapterTargets: readonly string[] = ["**.encoder.layer.**"];
   readonly config: Config;
   /** How {@linkcode Backbone.pool} makes one vector of a text's token states. */
@@ -51,8 +50,8 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   /** The stack of layers. */
   protected abstract get layers(): Pick<LayerStack, "forward">;
 
-  /** The states that the layers start from, [..., T, hiddenSize]. */
-  protected abstract embed(inputIds: Tensor, tokenTypeIds: Tensor | undefined, attentionMask: Tensor): Tensor;
+  /** The rows of states that the layers start from, [..., R, hiddenSize]. */
+  protected abstract embed(texts: Texts, tokens: TokenTensors): Tensor;
 
   override checkInputs({ inputIds, tokenTypeIds }: TokenColumns): void {
     const { vocabSize } = this.config;
@@ -79,14 +78,10 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
    *
    * @throws {RangeError} when texts have no tokens, or more than {@linkcode Backbone.maxTokens}.
    */
-  override encode({ inputIds, attentionMask, tokenTypeIds }: TokenTensors): Tensor {
-    checkLength(inputIds, this.maxTokens);
-    const run = this.through.bind(this);
-    return this.layers.forward(
-      this.embed(inputIds, tokenTypeIds, attentionMask),
-      keyMask(attentionMask),
-      run,
-    );
+  override encode(tokens: TokenTensors): Tensor {
+    checkLength(tokens.inputIds, this.maxTokens);
+    const texts = new Texts(tokens);
+    return texts.unpack(this.layers.forward(this.embed(texts, tokens), texts, this.through.bind(this)));
   }
 
   /** One vector a text, [..., hiddenSize]. */
@@ -107,9 +102,4 @@ export function checkLength(inputIds: Tensor, maxTokens: number): void {
       `Cannot encode texts of shape ${formatShape(inputIds.shape)}: expected 1 to ${maxTokens} tokens`,
     );
   }
-}
-
-/** What hides padding, for a mask [..., T] that is 1 for a token and 0 for padding: to be added to the scores of keys. */
-export function keyMask(attentionMask: Tensor): Tensor {
-  return mul(add(attentionMask, -1), hidden);
 }

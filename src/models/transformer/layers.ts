@@ -1,12 +1,13 @@
-import { type Linear, Module, scaledDotProductAttention, type Tensor } from "../../engine/mod.ts";
+import { type Linear, Module, type Tensor } from "../../engine/mod.ts";
 import type { Backbone } from "../backbone.ts";
+import type { Texts } from "../texts.ts";
 import type { TransformerConfig } from "./config.ts";
 import { Intermediate, type Parts, ResidualOutput } from "./parts.ts";
 
 /** What a layer's states of one text depend on beside its own input. */
 export abstract class TransformerLayer extends Module {
-  /** Token states [..., T, hiddenSize]; the mask [..., T] is added to the scores of keys. */
-  abstract forward(x: Tensor, mask: Tensor): Tensor;
+  /** Rows of token states [..., R, hiddenSize]. */
+  abstract forward(x: Tensor, texts: Texts): Tensor;
 }
 
 /** Transformer layers, one after the other. */
@@ -18,9 +19,9 @@ export class LayerStack extends Module {
     this.layer = layers;
   }
 
-  /** Token states [..., T, hiddenSize]; `run` applies each layer. */
-  forward(x: Tensor, mask: Tensor, run: Backbone["through"] = (layer, states) => layer(states)): Tensor {
-    return this.layer.reduce((states, layer) => run((input) => layer.forward(input, mask), states), x);
+  /** Rows of token states [..., R, hiddenSize]; `run` applies each layer. */
+  forward(x: Tensor, texts: Texts, run: Backbone["through"] = (layer, states) => layer(states)): Tensor {
+    return this.layer.reduce((states, layer) => run((input) => layer.forward(input, texts), states), x);
   }
 }
 
@@ -38,12 +39,9 @@ class SelfAttention extends Module {
     this.heads = numAttentionHeads;
   }
 
-  forward(x: Tensor, mask: Tensor): Tensor {
-    return scaledDotProductAttention(this.query.forward(x), this.key.forward(x), {
-      v: this.value.forward(x),
-      heads: this.heads,
-      mask,
-    });
+  forward(x: Tensor, texts: Texts): Tensor {
+    const v = this.value.forward(x);
+    return texts.attend(this.query.forward(x), this.key.forward(x), { v, heads: this.heads });
   }
 }
 
@@ -57,8 +55,8 @@ class Attention extends Module {
     this.output = new ResidualOutput(parts, `${name}.output`);
   }
 
-  forward(x: Tensor, mask: Tensor): Tensor {
-    return this.output.forward(this.self.forward(x, mask), x);
+  forward(x: Tensor, texts: Texts): Tensor {
+    return this.output.forward(this.self.forward(x, texts), x);
   }
 }
 
@@ -75,8 +73,8 @@ export class BertLayer extends TransformerLayer {
     this.output = new ResidualOutput(parts, `${name}.output`);
   }
 
-  override forward(x: Tensor, mask: Tensor): Tensor {
-    const attended = this.attention.forward(x, mask);
+  override forward(x: Tensor, texts: Texts): Tensor {
+    const attended = this.attention.forward(x, texts);
     return this.output.forward(this.intermediate.forward(attended), attended);
   }
 }

@@ -62,11 +62,15 @@ export function floatTable({ weight }: Embedding): Tensor {
   return isStorageOnly(weight.dtype) ? toFloat(weight) : weight;
 }
 
-/** The first rows of a table, shaped to be added to the states of texts: [n, D], or [C, 1, n, D] of C members' tables. */
-export function firstRows(table: Embedding, count: number): Tensor {
+/**
+ * The first rows of a table, shaped to be added to the states of tokens whose ids have `ndim` axes: [n, D], or [C, …, n, D] of C
+ * members' tables.
+ */
+export function firstRows(table: Embedding, count: number, ndim: number): Tensor {
   const weight = floatTable(table);
   const rows = slice(weight, { axis: -2, start: 0, end: count });
-  return weight.ndim === 2 ? rows : reshape(rows, [weight.shape[0]!, 1, ...rows.shape.slice(1)]);
+  if (weight.ndim === 2) return rows;
+  return reshape(rows, [weight.shape[0]!, ...new Array<number>(ndim - 2).fill(1), ...rows.shape.slice(1)]);
 }
 
 /** A linear layer and its activation, in one kernel where there is one. */

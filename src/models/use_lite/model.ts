@@ -2,6 +2,7 @@ import {
   add,
   div,
   Embedding,
+  embedding,
   formatShape,
   type Gpu,
   LayerNorm,
@@ -23,6 +24,7 @@ import {
 } from "../../engine/mod.ts";
 import { Backbone } from "../backbone.ts";
 import type { TokenTensors } from "../inputs.ts";
+import { Texts } from "../texts.ts";
 import type { UseLiteParameters } from "./weights.ts";
 
 const heads = 4;
@@ -41,8 +43,9 @@ class Attention extends Module {
     this.output = output;
   }
 
-  forward(x: Tensor, bias: Tensor, residual: Tensor): Tensor {
-    return this.output.forward(selfAttention(this.qkv.forward(x), { heads, mask: bias }), { residual });
+  forward(x: Tensor, texts: Texts, residual: Tensor): Tensor {
+    const mixed = selfAttention(texts.unpack(this.qkv.forward(x)), { heads, mask: texts.keyMask });
+    return this.output.forward(texts.pack(mixed), { residual });
   }
 }
 
@@ -85,9 +88,9 @@ class TransformerLayer extends Module {
     );
   }
 
-  forward(x: Tensor, bias: Tensor): Tensor {
+  forward(x: Tensor, texts: Texts): Tensor {
     const residual = this.residual ? this.residual.forward(x) : x;
-    const h = this.attention.forward(this.attentionNorm.forward(x), bias, residual);
+    const h = this.attention.forward(this.attentionNorm.forward(x), texts, residual);
     return this.feedForward.forward(this.feedForwardNorm.forward(h), h);
   }
 }
@@ -99,6 +102,7 @@ class TransformerLayer extends Module {
 export class UseLite extends Backbone {
   override readonly hiddenSize = 512;
   override readonly maxTokens = maxTokens;
+  override readonly packsTokens = true;
   override readonly adapterTargets = ["**.attention.*", "**.feedForward.*"];
   readonly embedding: Embedding;
   readonly layers: readonly TransformerLayer[];
@@ -117,18 +121,22 @@ export class UseLite extends Backbone {
   }
 
   /** Token states [..., T, 512]. */
-  override encode({ inputIds, attentionMask }: TokenTensors): Tensor {
+  override encode(tokens: TokenTensors): Tensor {
+    const { inputIds } = tokens;
     const length = inputIds.shape.at(-1) ?? 0;
     if (length < 1 || length > maxTokens) {
       throw new RangeError(
         `Cannot encode texts of shape ${formatShape(inputIds.shape)}: expected 1 to ${maxTokens} tokens`,
       );
     }
-    const positions = slice(this.timing.table, { start: 0, end: length });
-    let x = add(mul(this.embedding.forward(inputIds), 2), positions);
-    const bias = mul(add(attentionMask, -1), 1e9);
-    for (const layer of this.layers) x = this.through((states) => layer.forward(states, bias), x);
-    return x;
+    const texts = new Texts(tokens);
+    const { table } = this.timing;
+    const timing = texts.positions
+      ? embedding(table, texts.positions)
+      : slice(table, { start: 0, end: length });
+    let x = add(mul(this.embedding.forward(texts.inputIds), 2), timing);
+    for (const layer of this.layers) x = this.through((states) => layer.forward(states, texts), x);
+    return texts.unpack(x);
   }
 
   /** tanh of a dense layer on the mean over tokens, [..., 512]; a text without tokens has the mean 0. */

@@ -13,7 +13,13 @@ import {
   tensor,
   zeros,
 } from "../../engine/mod.ts";
-import type { Backbone, HeadActivation, Inputs } from "../../models/mod.ts";
+import {
+  type Backbone,
+  type HeadActivation,
+  type Inputs,
+  packTokens,
+  unpackTokens,
+} from "../../models/mod.ts";
 
 /** Options of {@linkcode createHead}. */
 export interface CreateHeadOptions {
@@ -46,8 +52,8 @@ export class TokenHead extends Head {
     this.output = output;
   }
 
-  override forward(states: Tensor): Tensor {
-    return this.output.forward(states);
+  override forward(states: Tensor, inputs: Inputs): Tensor {
+    return unpackTokens(this.output.forward(packTokens(states, inputs)), inputs);
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Gpu, sizeOf, type Tensor, tensor } from "../../engine/mod.ts";
 import type { ColumnData, Inputs } from "../../models/mod.ts";
 import { mapColumns, zerosAs } from "../columns.ts";
+import { placeRows } from "../row_layout.ts";
 import type { TaskSet } from "../task_set.ts";
 import type { EvaluationRows } from "./evaluation_plan.ts";
 
@@ -22,11 +23,24 @@ export function uploadRows(gpu: Gpu, data: ColumnData, { rows, shape, length }: 
   return tensor(gpu, values, { shape: [rows.length, ...ofRow] });
 }
 
-/** What a model reads of some rows, without the padding beyond a length. */
-export function uploadInputs(gpu: Gpu, { inputs }: TaskSet, { rows, length }: EvaluationRows): Inputs {
-  return mapColumns(
+/** What a model reads of some rows, without padding as far as their layout leaves it out. */
+export function uploadInputs(
+  gpu: Gpu,
+  { inputs }: TaskSet,
+  { rows, tokens, layout }: EvaluationRows,
+): Inputs {
+  const { length, rows: packed } = layout;
+  const uploaded = mapColumns(
     inputs,
     ({ data, shape, perToken }) =>
       uploadRows(gpu, data, { rows, shape, length: perToken ? length : undefined }),
   );
+  if (packed === undefined) return uploaded;
+  const { rowTokens, tokenRows, rowPositions } = placeRows([tokens!], { length, rows: packed });
+  return {
+    ...uploaded,
+    rowTokens: tensor(gpu, rowTokens),
+    tokenRows: tensor(gpu, tokenRows, { shape: [rows.length, length] }),
+    rowPositions: tensor(gpu, rowPositions),
+  };
 }

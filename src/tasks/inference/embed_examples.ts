@@ -37,10 +37,11 @@ export async function embedExamples(
   const { gpu } = first![1];
   const ofRows = new Float32Array(size * width);
   let done = 0;
-  for (const { rows, length } of planEvaluation(set, batchSize)) {
+  for (const batch of planEvaluation(set, { batchSize, packsTokens: encoder.packsTokens })) {
+    const { rows } = batch;
     const states = tidy(() =>
       noGrad(() => {
-        const inputs = uploadInputs(gpu, set, { rows, length });
+        const inputs = uploadInputs(gpu, set, batch);
         return meanPool(encoder.encode(inputs), inputs.attentionMask!);
       })
     );

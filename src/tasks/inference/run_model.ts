@@ -1,5 +1,7 @@
 import { disposeAll, noGrad, NonFiniteError, type Tensor, tidy } from "../../engine/mod.ts";
 import type { TaskModel } from "../task_model.ts";
+import { largestOf } from "../largest.ts";
+import { extentsOf } from "../row_layout.ts";
 import type { TaskSet } from "../task_set.ts";
 import { uploadInputs, uploadRows } from "./_upload_rows.ts";
 import { type EvaluationRows, planEvaluation } from "./evaluation_plan.ts";
@@ -55,7 +57,7 @@ export async function runModel(model: TaskModel, set: TaskSet, options: RunModel
     onProgress?.(done, set.size);
   };
   try {
-    for (const each of planEvaluation(set, batchSize)) {
+    for (const each of planEvaluation(set, { batchSize, packsTokens: model.encoder.packsTokens })) {
       // One batch is recorded ahead of the one that is waited for.
       pending.push({ ...evaluationBatch(model, set, each), rows: each.rows });
       model.gpu.flush();
@@ -83,12 +85,13 @@ function disposeBatch({ outputs, losses }: Batch): void {
 }
 
 /** Records outputs and losses of some rows. */
-export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }: EvaluationRows): Batch {
+export function evaluationBatch(model: TaskModel, set: TaskSet, batch: EvaluationRows): Batch {
   const { targets, targetsPerRow } = set;
+  const { rows, layout: { length } } = batch;
   const hasTargetPerToken = targetsPerRow === set.length && model.task.perToken;
   return tidy(() =>
     noGrad(() => {
-      const inputs = uploadInputs(model.gpu, set, { rows, length });
+      const inputs = uploadInputs(model.gpu, set, batch);
       const outputs = model.forward(inputs);
       const losses = model.task.losses(outputs, {
         inputs,
@@ -104,20 +107,15 @@ export function evaluationBatch(model: TaskModel, set: TaskSet, { rows, length }
 }
 
 /**
- * Records what {@linkcode runModel} would on some sets, for a rehearsal, in which nothing can be read: of each length the batch of
- * the most rows, which takes the most memory.
+ * Records what {@linkcode runModel} would on some sets, for a rehearsal, in which nothing can be read: those batches that take the
+ * most memory.
  */
 export function rehearseModel(model: TaskModel, sets: readonly TaskSet[]): void {
-  const largest = new Map<number, { readonly set: TaskSet; readonly rows: EvaluationRows }>();
-  for (const set of sets) {
-    for (const rows of planEvaluation(set)) {
-      const known = largest.get(rows.length);
-      if (known === undefined || known.rows.rows.length < rows.rows.length) {
-        largest.set(rows.length, { set, rows });
-      }
-    }
-  }
-  for (const { set, rows } of largest.values()) disposeBatch(evaluationBatch(model, set, rows));
+  const batches = sets.flatMap((set) =>
+    planEvaluation(set, { packsTokens: model.encoder.packsTokens }).map((batch) => ({ set, batch }))
+  );
+  const largest = largestOf(batches, ({ batch }) => extentsOf(batch.rows.length, batch.layout));
+  for (const { set, batch } of largest) disposeBatch(evaluationBatch(model, set, batch));
 }
 
 /** One of `count` equal parts of values. */

@@ -1,7 +1,7 @@
 import { randomKey, RandomStream, sizeOf } from "../../engine/mod.ts";
 import type { ColumnData, Columns } from "../../models/mod.ts";
 import { mapColumns, zerosAs } from "../columns.ts";
-import { countTargets, type TaskSet } from "../mod.ts";
+import { countTargets, countTokens, type TaskSet } from "../task_set.ts";
 
 /** How much a client trains each round: whole passes over its rows of tokens, or a number of steps. */
 export type LocalWork = { readonly epochs: number } | { readonly steps: number };
@@ -38,6 +38,8 @@ export interface BlockBatches {
   readonly members: number;
   readonly steps: number;
   readonly batchSize: number;
+  /** Tokens a row. */
+  readonly length: number;
   readonly targetsPerRow: number;
   /** By name; the rows N of a column are [steps, members, batchSize]. */
   readonly inputs: Columns;
@@ -52,6 +54,8 @@ export interface BlockBatches {
   readonly active: Float32Array;
   /** Steps of each member. */
   readonly stepsOf: readonly number[];
+  /** Tokens of each row, [steps][members][batchSize]; 0 where there is none. Undefined where inputs don't say. */
+  readonly tokens: readonly (readonly (readonly number[])[])[] | undefined;
 }
 
 /** Lays the batches of several clients side by side, padded to the longest. */
@@ -79,6 +83,7 @@ export function packBatches(
       }
     })
   );
+  const tokens = countBatches(data, plans, batchSize);
   const place = <Data extends ColumnData>(from: Data, width: number): Data => {
     const placed = zerosAs(from, rows * width);
     sources.forEach((source, row) => {
@@ -90,6 +95,7 @@ export function packBatches(
     members,
     steps,
     batchSize,
+    length: data.length,
     targetsPerRow,
     inputs: mapColumns(
       data.inputs,
@@ -99,5 +105,24 @@ export function packBatches(
     weights,
     active,
     stepsOf: plans.map((plan) => plan.length),
+    tokens,
   };
+}
+
+/** The tokens of each row of each member's steps, by the step. */
+function countBatches(
+  data: TaskSet,
+  plans: readonly (readonly (readonly number[])[])[],
+  batchSize: number,
+): number[][][] | undefined {
+  if (data.inputs.attentionMask === undefined) return undefined;
+  const steps = plans.reduce((most, plan) => Math.max(most, plan.length), 0);
+  return Array.from({ length: steps }, (_, step) =>
+    plans.map((plan) => {
+      const batch = plan[step] ?? [];
+      return Array.from(
+        { length: batchSize },
+        (_, i) => i < batch.length ? countTokens(data, batch[i]!)! : 0,
+      );
+    }));
 }

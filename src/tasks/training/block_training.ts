@@ -12,25 +12,20 @@ import {
   mul,
   noGrad,
   type Optimizer,
-  reshape,
   sameShape,
   Sgd,
   type SgdOptions,
   type Shape,
-  slice,
   sum,
   type Tensor,
   tensor,
   tidy,
   zeros,
 } from "../../engine/mod.ts";
-import { mapColumns } from "../columns.ts";
-import type { RowTensors } from "../task.ts";
+import { packTokens } from "../../models/mod.ts";
 import type { TaskModel } from "../mod.ts";
 import type { BlockBatches } from "./batches.ts";
-
-/** Steps after which training takes the same memory again. */
-const rehearsedSteps = 2;
+import { uploadStep } from "./step_rows.ts";
 
 /** The optimiser of local training; its state starts anew each round. */
 export type LocalOptimizer =
@@ -100,8 +95,7 @@ export async function trainBlock(
   const report = (now: number) => {
     if (now > done) onProgress?.(done = now, steps);
   };
-  const recorded = gpu.isRehearsing ? Math.min(steps, rehearsedSteps) : steps;
-  for (let step = 1; step <= recorded; step++) {
+  for (let step = 1; step <= steps; step++) {
     training.step();
     onStep?.(step, steps);
     report(step - await gpu.throttle());
@@ -119,13 +113,12 @@ export class BlockTraining {
   readonly #parameters: readonly Tensor[];
   readonly #gradients: ReadonlyMap<string, Tensor>;
   readonly #optimizer: Optimizer;
-  readonly #rows: BlockRows;
   readonly #losses: Tensor;
   #steps = 0;
   #finished = false;
 
   /**
-   * Copies the starting values for every member, and uploads all batches.
+   * Copies the starting values for every member.
    *
    * @param start as {@linkcode trainBlock} takes it.
    * @throws {TypeError} naming a parameter that the model lacks, or one of another shape.
@@ -149,26 +142,25 @@ export class BlockTraining {
     this.#model = model.withCheckpointing(checkpointing)
       .mapParameters((name, parameter) => values.get(name) ?? parameter);
     this.#optimizer = createOptimizer(this.#parameters, optimizer);
-    this.#rows = upload(gpu, batches);
     this.#losses = keep(zeros(gpu, [batches.members]));
   }
 
   /** Records the next step of every member. */
   step(): void {
-    const { learningRate, clipNorm, correct } = this.#options;
+    const { learningRate, clipNorm, correct, batches } = this.#options;
     const gradients = [...this.#gradients.values()];
     const step = this.#steps++;
-    const { inputs, targets, weights, active } = this.#rows;
+    const { encoder: { packsTokens }, task } = this.#model;
+    const hasTargetPerToken = task.perToken && batches.targetsPerRow === batches.length;
     tidy(() => {
-      const at = (x: Tensor) =>
-        reshape(slice(x, { start: step, end: step + 1, copy: true }), x.shape.slice(1));
-      const own = Object.fromEntries(Object.entries(inputs).map(([name, x]) => [name, at(x)]));
-      const outputs = this.#model.forward(own);
-      const losses = this.#model.task.losses(outputs, { inputs: own, targets: at(targets) });
-      const perClient = sum(mul(losses, at(weights)), { axes: [1, 2] });
+      const rows = uploadStep(this.gpu, batches, { step, packsTokens, hasTargetPerToken });
+      const { inputs, targets, weights, active } = rows;
+      const found = task.losses(this.#model.forward(inputs), { inputs, targets });
+      const losses = hasTargetPerToken ? packTokens(found, inputs) : found;
+      const perClient = sum(mul(losses, weights), { axes: losses.shape.map((_, i) => i).slice(1) });
       backward(sum(perClient), this.#parameters, { into: gradients });
       if (correct) noGrad(() => correct(this.#gradients, this.#values));
-      this.#optimizer.step(gradients, { learningRate, active: at(active), clipNorm });
+      this.#optimizer.step(gradients, { learningRate, active, clipNorm });
       accumulate(this.#losses, perClient);
     });
   }
@@ -184,8 +176,7 @@ export class BlockTraining {
   /** Frees all but what {@linkcode BlockTraining.finish} gave. */
   [Symbol.dispose](): void {
     this.#optimizer.dispose();
-    const { inputs, ...rest } = this.#rows;
-    disposeAll([this.#losses, ...this.#gradients.values(), ...Object.values(inputs), ...Object.values(rest)]);
+    disposeAll([this.#losses, ...this.#gradients.values()]);
     if (!this.#finished) disposeAll(this.#parameters);
   }
 }
@@ -211,22 +202,4 @@ function memberShapes(model: TaskModel, start: ReadonlyMap<string, Tensor>, memb
 function createOptimizer(parameters: readonly Tensor[], options: LocalOptimizer): Optimizer {
   const { name, ...rest } = options;
   return name === "adamw" ? new AdamW(parameters, rest) : new Sgd(parameters, rest);
-}
-
-/** What all steps of a block read, by the step along the first axis. */
-interface BlockRows extends RowTensors {
-  readonly weights: Tensor;
-  readonly active: Tensor;
-}
-
-function upload(gpu: Gpu, batches: BlockBatches): BlockRows {
-  const { steps, members, batchSize, targetsPerRow, inputs, targets, weights, active } = batches;
-  const rows = [steps, members, batchSize];
-  const answers = { shape: [...rows, targetsPerRow] };
-  return {
-    inputs: mapColumns(inputs, ({ data, shape }) => tensor(gpu, data, { shape: [...rows, ...shape] })),
-    targets: tensor(gpu, targets, answers),
-    weights: tensor(gpu, weights, answers),
-    active: tensor(gpu, active, { shape: [steps, members] }),
-  };
 }
