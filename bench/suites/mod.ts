@@ -4,6 +4,7 @@ import { codecsSuite } from "./codecs.ts";
 import { blockSuite } from "./block.ts";
 import { federationSuite } from "./federation.ts";
 import { growthSuite } from "./growth.ts";
+import { int8Suite } from "./int8.ts";
 import { initializationSuite } from "./initialization.ts";
 import { layerNormSuite } from "./layer_norm.ts";
 import { loraStepSuite } from "./lora_step.ts";
@@ -15,6 +16,7 @@ import { svdSuite } from "./svd.ts";
 /** Every suite, in the order they run. */
 export const suites: readonly Suite[] = [
   matmulSuite,
+  int8Suite,
   attentionSuite,
   layerNormSuite,
   svdSuite,
