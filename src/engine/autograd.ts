@@ -59,14 +59,19 @@ export function listRecorded<T>(body: () => T): { result: T; recorded: ReadonlyS
 /**
  * Records how `output` was made, if a gradient can flow to one of its inputs, with one rule for each input or a joint
  * rule. A rule runs only if its input leads to a leaf whose gradient is wanted, so a frozen weight costs nothing.
+ *
+ * @param reads the inputs whose elements the rules read, and the output if they read that; by default all of them. The others may
+ *   be freed before the backward pass, see {@linkcode Tensor.forget}.
  */
 export function record(
   output: Tensor,
   inputs: readonly Tensor[],
   rules: readonly GradientRule[] | JointGradientRule,
+  reads: readonly Tensor[] = [...inputs, output],
 ): Tensor {
   if (isRecording(...inputs)) {
     output.node = { inputs, rules };
+    for (const each of reads) each.isRead = true;
     recorded?.add(output);
   }
   return output;

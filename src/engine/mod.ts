@@ -4,7 +4,7 @@
  *
  * @module
  */
-export { noGrad, record } from "./autograd.ts";
+export { canRecord, noGrad, record } from "./autograd.ts";
 export { backward, type BackwardOptions } from "./backward.ts";
 export { checkpoint } from "./checkpoint.ts";
 export * from "./errors.ts";

@@ -93,6 +93,8 @@ export class Tensor {
   original: (() => Promise<Float32Array>) | undefined;
   /** The operation that made this tensor, if gradients were recorded. */
   node: GradientNode | null = null;
+  /** Whether a gradient rule reads the elements. */
+  isRead = false;
   #storage: Storage | null;
 
   /** Use {@linkcode tensor}, {@linkcode zeros} or an operation. */
@@ -202,11 +204,23 @@ export class Tensor {
 
   /** Releases this handle; the memory is reused once no other tensor views it. */
   dispose(): void {
+    this.node = null;
+    this.#release();
+  }
+
+  /**
+   * Releases the elements of a result that no gradient rule reads, once every operation that takes it is recorded; gradients still
+   * flow through it. If a rule reads them, nothing happens.
+   */
+  forget(): void {
+    if (!this.isRead) this.#release();
+  }
+
+  #release(): void {
     if (this.#storage === null) return;
     untrack(this);
     this.#storage.release();
     this.#storage = null;
-    this.node = null;
   }
 
   /** As {@linkcode Tensor.dispose}. */

@@ -1,4 +1,4 @@
-import { checkpoint, Module, type Tensor } from "../engine/mod.ts";
+import { canRecord, checkpoint, Module, type Tensor } from "../engine/mod.ts";
 import type { Columns, Inputs } from "./inputs.ts";
 
 export type { TokenBatch, Tokenizer } from "./tokenizer/tokenizer.ts";
@@ -44,9 +44,9 @@ export abstract class Backbone extends Module {
     return Object.assign(this.mapParameters((_, parameter) => parameter), { pooler: undefined });
   }
 
-  /** Runs one layer; `encode` calls it for each. */
+  /** Runs one layer; `encode` calls it for each. Where no gradient is wanted, only its result stays. */
   through(layer: (states: Tensor) => Tensor, states: Tensor): Tensor {
-    return this.checkpointing ? checkpoint(layer, states) : layer(states);
+    return this.checkpointing || !canRecord() ? checkpoint(layer, states) : layer(states);
   }
 
   /**

@@ -41,7 +41,10 @@ class FeedForward extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.lin2.forward(activated(this.lin1, x, this.activation), { residual: x });
+    const intermediate = activated(this.lin1, x, this.activation);
+    const output = this.lin2.forward(intermediate, { residual: x });
+    intermediate.forget();
+    return output;
   }
 }
 
@@ -62,6 +65,8 @@ export class DistilBertLayer extends TransformerLayer {
 
   override forward(x: Tensor, texts: Texts): Tensor {
     const attended = this.sa_layer_norm.forward(this.attention.forward(x, texts));
-    return this.output_layer_norm.forward(this.ffn.forward(attended));
+    const output = this.output_layer_norm.forward(this.ffn.forward(attended));
+    attended.forget();
+    return output;
   }
 }

@@ -75,7 +75,10 @@ export class BertLayer extends TransformerLayer {
 
   override forward(x: Tensor, texts: Texts): Tensor {
     const attended = this.attention.forward(x, texts);
-    return this.output.forward(this.intermediate.forward(attended), attended);
+    const intermediate = this.intermediate.forward(attended);
+    const output = this.output.forward(intermediate, attended);
+    for (const each of [intermediate, attended]) each.forget();
+    return output;
   }
 }
 

@@ -70,7 +70,11 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
     residual,
   });
   if (!isRecording(...inputs)) inner?.dispose();
-  return record(y, inputs, (dy, wanted, into) => {
+  const reads = [weight, lowRank?.a, lowRank?.b, ...weight.tracked || lowRank?.a.tracked ? [x] : []]
+    .filter((each) => each !== undefined);
+  return record(y, inputs, gradients, reads);
+
+  function gradients(dy: Tensor, wanted: readonly number[], into: readonly (Tensor | undefined)[]): Tensor[] {
     const wants = wanted.map((i) => roles[i]!);
     const dz = slope && wants.some((role) => role !== "residual") ? mul(dy, slope) : dy;
     const thin = lowRank && wants.some((role) => role === "x" || role === "a")
@@ -96,7 +100,7 @@ export function linear(x: Tensor, options: LinearOptions): Tensor {
           return dy;
       }
     });
-  });
+  }
 }
 
 /** The checked sizes of a linear layer and its input. */

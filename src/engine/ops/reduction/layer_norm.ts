@@ -85,7 +85,9 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
     stats.dispose();
     return y;
   }
-  return record(y, [x, weight, bias], (dy, wanted, into) => {
+  return record(y, [x, weight, bias], gradients, [x, weight]);
+
+  function gradients(dy: Tensor, wanted: readonly number[], into: readonly (Tensor | undefined)[]): Tensor[] {
     const affine = wanted.some((input) => input > 0) ? affineGradients() : [];
     return wanted.map((input, i) => input === 0 ? gradient(into[i]) : finish(affine[input - 1]!, into[i]));
 
@@ -113,5 +115,5 @@ export function layerNorm(x: Tensor, options: LayerNormOptions): Tensor {
         : reduceMiddle(parts, { op: "SUM", extents: [affines, chunks, columns], into: target });
       return total === target ? total : reshape(total, weight.shape);
     }
-  });
+  }
 }
