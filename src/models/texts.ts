@@ -70,6 +70,8 @@ export class Texts {
       v: this.unpack(v),
       mask: this.keyMask,
     });
-    return this.pack(mixed);
+    const packed = this.pack(mixed);
+    for (const each of [q, k, v, mixed]) if (each !== packed) each.forget();
+    return packed;
   }
 }

@@ -52,5 +52,5 @@ export function takeRows(x: Tensor, { index, inverse }: RowMap): Tensor {
     threads: VEC ? y.size / 4 : y.size,
     constants: { VEC },
   });
-  return record(y, [x], [(dy) => takeRows(dy, { index: inverse, inverse: index })]);
+  return record(y, [x], [(dy) => takeRows(dy, { index: inverse, inverse: index })], []);
 }
