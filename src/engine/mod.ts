@@ -11,7 +11,7 @@ export * from "./errors.ts";
 export { type AdapterClass, type AdapterDescription, Gpu, type GpuStats } from "./gpu/device.ts";
 export { openGpu, type OpenGpuOptions } from "./gpu/open_gpu.ts";
 export type { MatmulProblem } from "./ops/matmul/matmul_plan.ts";
-export { isTile, type MatmulTile, shapeClass } from "./ops/matmul/matmul_tile.ts";
+export { isTile, type MatmulTile, shapeClass, tileName } from "./ops/matmul/matmul_tile.ts";
 export type { KernelProfile, Profile, Profiler } from "./gpu/profiler.ts";
 export * from "./linalg/mod.ts";
 export * from "./nn/mod.ts";

@@ -6,6 +6,7 @@ import {
   defaultTile,
   type MatmulTile,
   shapeClass,
+  tileName,
 } from "../../../src/engine/ops/matmul/matmul_tile.ts";
 import { tuningOf } from "../../../src/engine/ops/matmul/tuning.ts";
 import { empty } from "../../../src/engine/tensor.ts";
@@ -48,7 +49,7 @@ export async function* tilesStage({ gpu, ceilings, quick }: StageContext): Async
         c: { tensor: c, row: n },
         ...{ m, n, k, transposeA, transposeB },
       });
-    const usual = nameOf(defaultTile(problem));
+    const usual = tileName(defaultTile(problem));
     const differing: string[] = [];
     let expected: Uint32Array | undefined;
     const contenders = [];
@@ -57,10 +58,10 @@ export async function* tilesStage({ gpu, ceilings, quick }: StageContext): Async
       multiply();
       const bits = new Uint32Array((await c.floats()).buffer);
       expected ??= bits;
-      if (bits.some((each, i) => each !== expected![i])) differing.push(nameOf(tile));
+      if (bits.some((each, i) => each !== expected![i])) differing.push(tileName(tile));
       const { run } = ours(gpu, multiply);
       contenders.push({
-        name: nameOf(tile),
+        name: tileName(tile),
         run: (count: number) => {
           use(tile);
           return run(count);
@@ -81,8 +82,4 @@ export async function* tilesStage({ gpu, ceilings, quick }: StageContext): Async
       ],
     };
   }
-}
-
-function nameOf(tile: MatmulTile): string {
-  return Object.values(tile).join("×");
 }

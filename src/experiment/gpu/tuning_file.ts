@@ -5,7 +5,13 @@ import { z } from "zod";
 import { cacheFolder } from "../../hub/mod.ts";
 import { CorruptFileError, makeFolder, writeFileAtomic } from "../../data/mod.ts";
 import { excerpt } from "../../data/text/excerpt.ts";
-import { type AdapterDescription, isTile, type TunedTiles } from "../../engine/mod.ts";
+import {
+  type AdapterDescription,
+  isTile,
+  type MatmulTile,
+  tileName,
+  type TunedTiles,
+} from "../../engine/mod.ts";
 import { versions } from "../run/versions.ts";
 
 /** The largest tuning file that is read, in bytes. */
@@ -18,7 +24,13 @@ const schema = z.object({
   federa: z.string(),
   tiles: z.record(
     z.string(),
-    z.strictObject({ rows: side, columns: side, depth: side.optional() }),
+    z.strictObject({
+      rows: side,
+      columns: side,
+      depth: side.optional(),
+      width: z.literal(4).optional(),
+      slices: z.literal(2).optional(),
+    }),
   ),
 });
 
@@ -61,12 +73,10 @@ export async function readTuning(adapter: AdapterDescription): Promise<TunedTile
     throw refuse("it isn't what federa tune writes", cause);
   }
   if (content.adapter !== nameOf(adapter)) throw refuse("it was measured on another adapter");
-  const tiles = Object.entries(content.tiles).map(([name, { depth, ...tile }]) =>
-    [name, depth === undefined ? tile : { ...tile, depth }] as const
-  );
+  const tiles = Object.entries(content.tiles as Record<string, MatmulTile>);
   for (const [name, tile] of tiles) {
     if (!isTile(tile)) {
-      throw refuse(`no kernel supports the tile of ${tile.rows}×${tile.columns} for ${excerpt(name)}`);
+      throw refuse(`no kernel supports the tile ${tileName(tile)} for ${excerpt(name)}`);
     }
   }
   return new Map(tiles);

@@ -1,6 +1,13 @@
 import type { KernelConstant } from "../../gpu/kernel.ts";
 import type { Precision } from "../../tensor.ts";
-import { candidateTiles, defaultTile, isCandidate, lanesOf, type MatmulTile } from "./matmul_tile.ts";
+import {
+  candidateTiles,
+  defaultTile,
+  isCandidate,
+  lanesOf,
+  type MatmulTile,
+  tileName,
+} from "./matmul_tile.ts";
 
 /** A batch of matrix products C = op(A) op(B) of equal size, and the adapter that will run it. */
 export interface MatmulProblem {
@@ -93,15 +100,16 @@ function keyOf(problem: MatmulProblem, tile: MatmulTile | undefined): string {
   const { m, n, k, k1, batch, adapterClass, subgroupSize, maxWorkgroups } = problem;
   const { transposeA, transposeB, vecA, vecB, precisionB, accumulate, whole } = problem;
   return `${m} ${n} ${k} ${k1} ${batch} ${adapterClass} ${subgroupSize} ${maxWorkgroups} ` +
-    `${transposeA} ${transposeB} ${vecA} ${vecB} ${precisionB} ${accumulate} ${whole} ${tile?.rows} ${tile?.columns} ${tile?.depth}`;
+    `${transposeA} ${transposeB} ${vecA} ${vecB} ${precisionB} ${accumulate} ${whole} ${
+      tile && tileName(tile)
+    }`;
 }
 
 function checkTile(problem: MatmulProblem, tile: MatmulTile): void {
   if (isCandidate(problem, tile)) return;
-  const show = ({ rows, columns, depth }: MatmulTile) => [rows, columns, depth ?? []].flat().join("×");
   throw new RangeError(
-    `Cannot plan matrix product by tile ${show(tile)}: expected one of ${
-      candidateTiles(problem).map(show).join(", ")
+    `Cannot plan matrix product by tile ${tileName(tile)}: expected one of ${
+      candidateTiles(problem).map(tileName).join(", ")
     }; tune again`,
   );
 }
@@ -134,7 +142,7 @@ function makePlan(problem: MatmulProblem, tile: MatmulTile): MatmulPlan {
   };
   const constants = adapterClass === "cpu"
     ? registerConstants(problem, tile)
-    : workgroupConstants(tile, splits);
+    : workgroupConstants(problem, tile, splits);
   return {
     shader: adapterClass === "cpu" ? "register" : "workgroup",
     constants: { ...common, ...constants },
@@ -181,13 +189,24 @@ function registerConstants(problem: MatmulProblem, { rows, columns }: MatmulTile
   };
 }
 
-/** 256 threads, the number that every device allows. */
-function workgroupConstants({ rows, columns, depth = 16 }: MatmulTile, splits: number) {
+/** 256 threads and 16 KiB of workgroup memory, as every device allows. */
+function workgroupConstants({ vecA = false, vecB = false }: MatmulProblem, tile: MatmulTile, splits: number) {
+  const { rows, columns, depth = 16, width = 1, slices = 1 } = tile;
+  const [wideM, wideN] = [rows, columns].map((side) => width === 4 && side % 64 === 0);
+  // Both or neither, and not for short sums: half as many pipelines, and models have aligned operands.
+  const vectors = width === 4 && vecA && vecB;
   return {
     THREADS: 16,
-    ROWS: rows / 16,
-    COLUMNS: columns / 16,
+    WIDE_M: wideM!,
+    WIDTH_M: wideM ? 4 : 1,
+    GROUPS_M: rows / (wideM ? 64 : 16),
+    WIDE_N: wideN!,
+    WIDTH_N: wideN ? 4 : 1,
+    GROUPS_N: columns / (wideN ? 64 : 16),
     DEPTH: depth,
+    SLICES: slices,
+    VECTORS: vectors,
+    FIRST_SINGLE: vectors ? 1 : 0,
     SPLIT: splits > 1 ? splitLength : 0,
   };
 }

@@ -6,8 +6,21 @@ export interface MatmulTile {
   readonly rows: number;
   /** A multiple of the same; of four times it if rows of B run along n and are read four elements at a time. */
   readonly columns: number;
-  /** Length of the k axis that is in workgroup memory at a time; GPUs only. */
+  /** Length of the k axis that is in workgroup memory at a time; GPUs only, as are those below. */
   readonly depth?: number;
+  /** Neighbouring rows, and columns, that a thread reads from workgroup memory at once where there are enough; 1 by default. */
+  readonly width?: 4;
+  /** Slices of A and B in workgroup memory: of two, one is filled while the other is summed; 1 by default. */
+  readonly slices?: 2;
+}
+
+/** A name that no other tile has, as in `128×128×8, 4 wide, 2 slices`. */
+export function tileName({ rows, columns, depth, width, slices }: MatmulTile): string {
+  return [
+    [rows, columns, depth ?? []].flat().join("×"),
+    ...width === undefined ? [] : [`${width} wide`],
+    ...slices === undefined ? [] : [`${slices} slices`],
+  ].join(", ");
 }
 
 /**
@@ -20,31 +33,53 @@ export interface MatmulTile {
  * | CPU, no known subgroups | 8 × 32 | 8 × 8 (n ≤ 8) | 8 × 32 |
  * | GPU | 64 × 64, or 128 × 128 when that still makes 128 workgroups | 64 × 16 (n ≤ 16) | 16 × 64 (m ≤ 16) |
  *
+ * GPUs read four neighbours at once, except where k is so short that storing C takes most of the time: the rows of C are then
+ * stored by neighbouring threads.
+ *
  * Of two CPU tiles, the one with less work beyond the edges of C is used.
  */
 export function defaultTile(problem: MatmulProblem): MatmulTile {
-  const { m, n, batch } = problem;
+  const { m, n, k, batch } = problem;
   if (problem.adapterClass === "cpu") {
     return cheapest(problem, registerTiles(problem));
   }
-  if (n <= 16) return { rows: 64, columns: 16, depth: 16 };
-  if (m <= 16) return { rows: 16, columns: 64, depth: 16 };
+  if (n <= 16) return { rows: 64, columns: 16, depth: 16, width: 4 };
+  if (m <= 16) return { rows: 16, columns: 64, depth: 16, width: 4 };
+  if (k <= shortSum) return { rows: 64, columns: 64, depth: 16 };
   const large = Math.floor(m / 128) * Math.floor(n / 128) * batch >= 128;
-  return large ? { rows: 128, columns: 128, depth: 8 } : { rows: 64, columns: 64, depth: 16 };
+  return large
+    ? { rows: 128, columns: 128, depth: 8, width: 4, slices: 2 }
+    : { rows: 64, columns: 64, depth: 16, width: 4, slices: 2 };
 }
 
+/** Length of sums up to which a GPU spends more time on storing C than on multiplying. */
+const shortSum = 32;
+
+/** (rows + columns) · depth is at most 4096 for each slice, and for all of them too: 16 KiB. */
+const workgroupTiles: readonly MatmulTile[] = [
+  { rows: 64, columns: 16, depth: 16 },
+  { rows: 64, columns: 16, depth: 16, width: 4 },
+  { rows: 16, columns: 64, depth: 16 },
+  { rows: 16, columns: 64, depth: 16, width: 4 },
+  { rows: 32, columns: 32, depth: 16 },
+  { rows: 64, columns: 64, depth: 16 },
+  { rows: 64, columns: 64, depth: 16, width: 4 },
+  { rows: 64, columns: 64, depth: 16, width: 4, slices: 2 },
+  { rows: 128, columns: 64, depth: 16, width: 4 },
+  { rows: 128, columns: 128, depth: 8 },
+  { rows: 128, columns: 128, depth: 16, width: 4 },
+  { rows: 128, columns: 128, depth: 8, width: 4, slices: 2 },
+  { rows: 256, columns: 128, depth: 8, width: 4 },
+];
+
 /** Tiles worth measuring for a problem, the default among them. */
-export function candidateTiles(problem: MatmulProblem): MatmulTile[] {
-  if (problem.adapterClass === "cpu") return registerTiles(problem);
-  return [[64, 16, 16], [16, 64, 16], [32, 32, 16], [64, 64, 16], [64, 64, 8], [128, 64, 8], [128, 128, 8]]
-    .map(([rows, columns, depth]) => ({ rows, columns, depth }) as MatmulTile);
+export function candidateTiles(problem: MatmulProblem): readonly MatmulTile[] {
+  return problem.adapterClass === "cpu" ? registerTiles(problem) : workgroupTiles;
 }
 
 /** Whether a tile is a candidate for a problem; the kernels support no others. */
 export function isCandidate(problem: MatmulProblem, tile: MatmulTile): boolean {
-  return candidateTiles(problem).some(({ rows, columns, depth }) =>
-    rows === tile.rows && columns === tile.columns && depth === tile.depth
-  );
+  return candidateTiles(problem).some((each) => tileName(each) === tileName(tile));
 }
 
 /** Whether a tile is a candidate for some product on some adapter. */

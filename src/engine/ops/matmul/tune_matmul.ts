@@ -1,6 +1,6 @@
 import type { Gpu } from "../../gpu/device.ts";
 import type { MatmulProblem } from "./matmul_plan.ts";
-import { candidateTiles, defaultTile, type MatmulTile, shapeClass } from "./matmul_tile.ts";
+import { candidateTiles, defaultTile, type MatmulTile, shapeClass, tileName } from "./matmul_tile.ts";
 import { gemm, storedRows } from "./gemm.ts";
 import { full } from "../create.ts";
 import { toPrecision } from "../compression/precision.ts";
@@ -109,9 +109,7 @@ function costliestOfEachClass(problems: readonly ObservedProblem[]): Map<string,
 }
 
 function others(problem: MatmulProblem, usual: MatmulTile): MatmulTile[] {
-  return candidateTiles(problem).filter((tile) =>
-    tile.rows !== usual.rows || tile.columns !== usual.columns || tile.depth !== usual.depth
-  );
+  return candidateTiles(problem).filter((tile) => tileName(tile) !== tileName(usual));
 }
 
 interface Measurement {

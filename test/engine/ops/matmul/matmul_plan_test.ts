@@ -7,6 +7,7 @@ import {
   candidateTiles,
   defaultTile,
   type MatmulTile,
+  tileName,
 } from "../../../../src/engine/ops/matmul/matmul_tile.ts";
 import register from "../../../../src/shaders/matmul/matmul_register.wgsl";
 import workgroup from "../../../../src/shaders/matmul/matmul_workgroup.wgsl";
@@ -33,7 +34,7 @@ const problem = fc.record({
 function tileOf(shader: string, c: Readonly<Record<string, number>>): [number, number] {
   return shader === "register"
     ? [c["A_LOADS"]! * c["SHARE"]!, c["COLUMNS"]! * c["WIDTH"]! * c["LANES"]!]
-    : [c["THREADS"]! * c["ROWS"]!, c["THREADS"]! * c["COLUMNS"]!];
+    : [c["THREADS"]! * c["WIDTH_M"]! * c["GROUPS_M"]!, c["THREADS"]! * c["WIDTH_N"]! * c["GROUPS_N"]!];
 }
 
 test("planMatmul() launches a workgroup for every tile and part, and less than one row of the grid too many", () => {
@@ -135,6 +136,24 @@ test("planMatmul() refuses a tile that is none of the adapter's, and names those
     name: "RangeError",
     message: /by tile 64×64: expected one of .*64×64×16/,
   });
+});
+
+test("planMatmul() gives each thread of a GPU one block at most, 16 KiB of workgroup memory, and room for wide reads", () => {
+  const problem = { m: 512, n: 512, k: 512, batch: 1, vecA: true, vecB: true, adapterClass: "gpu" } as const;
+  for (const tile of candidateTiles(problem)) {
+    const { depth = 0, slices = 1 } = tile;
+    const c = planMatmul(problem, tile).constants;
+    assert.ok((tile.rows + tile.columns) * depth <= 16 * 256, tileName(tile));
+    // A word of padding in each row of single elements.
+    const padded = tile.rows + tile.columns + Number(!c["WIDE_M"]) + Number(!c["WIDE_N"]);
+    assert.ok(4 * slices * depth * padded <= 16384, tileName(tile));
+    assert.deepEqual(
+      [c["WIDE_M"], c["WIDE_N"]],
+      [tile.rows, tile.columns].map((side) => tile.width === 4 && side >= 64),
+    );
+    assert.equal(c["VECTORS"], tile.width === 4);
+    assert.equal(planMatmul({ ...problem, vecB: false }, tile).constants["VECTORS"], false);
+  }
 });
 
 test("planMatmul() keeps a sum whole where it is told to", () => {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Gpu } from "../../../../src/engine/gpu/device.ts";
 import { planMatmul } from "../../../../src/engine/ops/matmul/matmul_plan.ts";
-import { candidateTiles, shapeClass } from "../../../../src/engine/ops/matmul/matmul_tile.ts";
+import { candidateTiles, shapeClass, tileName } from "../../../../src/engine/ops/matmul/matmul_tile.ts";
 import { linear } from "../../../../src/engine/ops/matmul/linear.ts";
 import { matmul } from "../../../../src/engine/ops/matmul/matmul.ts";
 import { full } from "../../../../src/engine/ops/create.ts";
@@ -52,11 +53,9 @@ test("tuneMatmul() measures every tile of each class, picks the fastest, and lea
     onProgress: (done) => steps.push(done),
   });
   assert.deepEqual([rest.length, steps, tuningOf(gpu).tiles.size], [0, [1], 0]);
-  const key = ({ rows, columns, depth }: { rows: number; columns: number; depth?: number }) =>
-    [rows, columns, depth].join();
   assert.deepEqual(
-    new Set(only!.measured.map(({ tile }) => key(tile))),
-    new Set(candidateTiles(only!.problem).map(key)),
+    new Set(only!.measured.map(({ tile }) => tileName(tile))),
+    new Set(candidateTiles(only!.problem).map(tileName)),
   );
   const best = Math.min(...only!.measured.map(({ milliseconds }) => milliseconds));
   const chosen = only!.measured.find(({ tile }) => tile === only!.tile)!;
@@ -86,6 +85,33 @@ test("Tuning.use() takes tiles in use without changing a bit", async () => {
       assert.deepEqual(tuningOf(gpu).plan(problem), planMatmul(problem, tile));
       assert.deepEqual(bitsOf(await product()), bitsOf(usual));
     }
+    tuningOf(gpu).use(new Map());
+  }
+});
+
+// Past every tile's edge, in every layout, with operands that can be read four elements at once and such that can't, and with sums
+// that end within a slice: the kernel reads and transposes blocks by all of these. One chain a sum: the bits are the CPU kernel's.
+test("each tile for GPUs gives the bits of the kernel for CPUs", async () => {
+  const { cpu, gpu } = families as { cpu: Gpu; gpu: Gpu };
+  const problem = { m: 1, n: 1, k: 1, batch: 1, adapterClass: "gpu" } as const;
+  const layouts = [{}, { transposeB: true }, { transposeA: true }];
+  for (const [i, tile] of candidateTiles(problem).entries()) {
+    const { transposeA = false, transposeB = false }: { transposeA?: boolean; transposeB?: boolean } =
+      layouts[i % 3]!;
+    const [m, n, k] = i % 2 === 0
+      ? [tile.rows + 4, tile.columns + 8, 2 * tile.depth! + 12]
+      : [tile.rows + 3, tile.columns + 5, tile.depth! + 7];
+    const a = random(transposeA ? [k, m] : [m, k], i);
+    const b = random(transposeB ? [n, k] : [k, n], i + 100);
+    const product = (on: Gpu) =>
+      run(on, () => matmul(upload(on, a), upload(on, b), { transposeA, transposeB }));
+    const [seen] = await tuningOf(gpu).observe(async () => void await product(gpu));
+    tuningOf(gpu).use(new Map([[shapeClass(seen!.problem), tile]]));
+    assert.deepEqual(
+      bitsOf(await product(gpu)),
+      bitsOf(await product(cpu)),
+      `${tileName(tile)}: ${m}×${n}×${k}`,
+    );
     tuningOf(gpu).use(new Map());
   }
 });
