@@ -19,7 +19,7 @@ after(async () => {
 const adapter = { vendor: "mesa", device: "llvmpipe", description: "one", class: "cpu" } as const;
 const tiles = new Map([
   ["NT ab- m large n 512 single", { rows: 16, columns: 24 }],
-  ["NN ab- m large n 512 single", { rows: 64, columns: 64, depth: 8 }],
+  ["NN ab- m large n 512 single", { rows: 64, columns: 64, depth: 16, width: 4, slices: 2 }],
 ]);
 
 test("readTuning() gives what writeTuning() kept, for the same adapter alone", async () => {
@@ -41,7 +41,7 @@ test("readTuning() names a file that it can't read, and what to do", async () =>
     "[]",
     '{"tiles":{"x":{"rows":-1,"columns":8}}}',
     changed({ tiles: { x: { rows: 1024, columns: 1024 } } }),
-    changed({ tiles: { x: { rows: 16, columns: 24, depth: 8 } } }),
+    changed({ tiles: { x: { rows: 16, columns: 24, depth: 16, width: 4, slices: 2 } } }),
     changed({ tiles: "none" }),
     changed({ adapter: "another" }),
     " ".repeat(2 ** 21),
