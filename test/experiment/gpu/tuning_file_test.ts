@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import type { MatmulTile } from "../../../src/engine/mod.ts";
 import { openTunedGpu } from "../../../src/experiment/gpu/open_tuned_gpu.ts";
 import { readTuning, tuningPath, writeTuning } from "../../../src/experiment/gpu/tuning_file.ts";
 import { CorruptFileError } from "../../../src/data/errors.ts";
@@ -17,7 +18,7 @@ after(async () => {
 });
 
 const adapter = { vendor: "mesa", device: "llvmpipe", description: "one", class: "cpu" } as const;
-const tiles = new Map([
+const tiles = new Map<string, MatmulTile>([
   ["NT ab- m large n 512 single", { rows: 16, columns: 24 }],
   ["NN ab- m large n 512 single", { rows: 64, columns: 64, depth: 16, width: 4, slices: 2 }],
 ]);
