@@ -3,12 +3,6 @@ import type { Initialization } from "./initialization.ts";
 import { LowRankLinear } from "./low_rank_linear.ts";
 import { matchLinears } from "./patterns.ts";
 
-/**
- * Bytes of weights that are initialised at once: seven of BERT-base's square ones. Four together took half the time of one
- * by one on a CPU, more of them no less; a decomposition needs up to some five times as much memory beside them.
- */
-const batchBytes = 2 ** 24;
-
 /** Options of {@linkcode attachAdapters}. */
 export interface AttachAdaptersOptions {
   /** Name patterns of the linear layers to adapt; see {@linkcode matchesPattern}. */
@@ -21,7 +15,7 @@ export interface AttachAdaptersOptions {
   readonly initialization: Initialization;
   /** Seed of whatever the initialisation draws; 0 by default. */
   readonly seed?: number;
-  /** Called after each batch of layers; at the end with `done` equal to `total`. */
+  /** Called after some layers, at least once for each shape of weights; at the end with `done` equal to `total`. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -45,9 +39,18 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
   const scaling = alpha / rank;
   const adapted = new Map<string, LowRankLinear>();
   try {
-    for (const names of batchesOf(linears)) {
+    for (const names of namesByShape(linears)) {
       const layers = names.map((name) => linears.get(name)!);
-      const options = { rank, scaling, seed, names };
+      const before = adapted.size;
+      const options = {
+        rank,
+        scaling,
+        seed,
+        names,
+        onProgress: (done: number) => {
+          if (done < names.length) onProgress?.(before + done, linears.size);
+        },
+      };
       const factors = await initialization(layers.map(({ weight }) => weight), options);
       names.forEach((name, i) =>
         adapted.set(name, new LowRankLinear({ ...factors[i]!, bias: layers[i]!.bias, scaling }))
@@ -103,20 +106,14 @@ function findLinears(
   return linears;
 }
 
-/** Names of layers whose weights have one shape, by batches of at most {@linkcode batchBytes} of weights. */
-function batchesOf(linears: ReadonlyMap<string, Linear>): string[][] {
+/** Names of the layers whose weights have one shape. */
+function namesByShape(linears: ReadonlyMap<string, Linear>): string[][] {
   const byShape = new Map<string, string[]>();
   for (const [name, { weight }] of linears) {
     const shape = formatShape(weight.shape);
     byShape.set(shape, [...(byShape.get(shape) ?? []), name]);
   }
-  return Array.from(byShape.values()).flatMap((names) => {
-    const each = Math.max(1, Math.floor(batchBytes / (4 * linears.get(names[0]!)!.weight.size)));
-    return Array.from(
-      { length: Math.ceil(names.length / each) },
-      (_, i) => names.slice(i * each, (i + 1) * each),
-    );
-  });
+  return [...byShape.values()];
 }
 
 /** The adapted layers of a model by name. */

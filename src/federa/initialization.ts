@@ -11,6 +11,8 @@ export interface InitializationOptions {
   readonly seed: number;
   /** Dotted name of each layer, so that each draws its own numbers. */
   readonly names: readonly string[];
+  /** Called with the number of layers done, by an initialisation that takes a few at a time. */
+  readonly onProgress?: ((done: number) => void) | undefined;
 }
 
 /** The factors to start from, and the weight that is frozen beside them. */

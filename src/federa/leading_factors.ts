@@ -17,16 +17,25 @@ export interface LeadingFactorsOptions {
 /**
  * The leading singular triplets of a weight as factors: B₀ = U_r·√(S_r/s) [out, r] and A₀ = √(S_r/s)·V_rᵀ [r, in], so that
  * s·B₀·A₀ is the best approximation of that rank. FeDeRA (arXiv 2404.18848) and PiSSA (arXiv 2404.02948) start from them.
+ * Of a batch of decompositions it makes batches of factors.
  */
 export function leadingFactors(
   { u, s, vt }: { readonly u: Tensor; readonly s: Tensor; readonly vt: Tensor },
   options: LeadingFactorsOptions,
 ): LowRankFactors {
   const { rank, scaling, split = "even" } = options;
-  const loraA = slice(vt, { start: 0, end: rank });
-  const loraB = slice(u, { axis: 1, start: 0, end: rank });
-  const values = slice(s, { start: 0, end: rank });
-  if (split === "left") return { loraA: clone(loraA), loraB: mul(loraB, mul(values, 1 / scaling)) };
+  const loraA = leading(vt, -2, rank);
+  const loraB = leading(u, -1, rank);
+  const values = leading(s, -1, rank);
+  const [ofRows, ofColumns] = [[...values.shape, 1], [...values.shape.slice(0, -1), 1, rank]];
+  if (split === "left") {
+    return { loraA: clone(loraA), loraB: mul(loraB, reshape(mul(values, 1 / scaling), ofColumns)) };
+  }
   const root = mul(sqrt(values), 1 / Math.sqrt(scaling));
-  return { loraA: mul(loraA, reshape(root, [rank, 1])), loraB: mul(loraB, root) };
+  return { loraA: mul(loraA, reshape(root, ofRows)), loraB: mul(loraB, reshape(root, ofColumns)) };
+}
+
+/** The first `count` of an axis. */
+function leading(x: Tensor, axis: number, count: number): Tensor {
+  return x.shape.at(axis) === count ? x : slice(x, { axis, start: 0, end: count });
 }

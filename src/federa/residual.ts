@@ -1,13 +1,4 @@
-import {
-  matmul,
-  mul,
-  type Precision,
-  sub,
-  type Tensor,
-  tidy,
-  toPrecision,
-  unrounded,
-} from "../engine/mod.ts";
+import { lowRankUpdate, type Precision, type Tensor, tidy, toPrecision, unrounded } from "../engine/mod.ts";
 import type { LowRankFactors } from "./low_rank_linear.ts";
 
 /** What {@linkcode residualWeight} takes out of a weight, and how it stores the rest. */
@@ -27,7 +18,7 @@ export function residualWeight(
   weight: Tensor,
   { loraA, loraB, scaling, precision }: ResidualOptions,
 ): Tensor {
-  return tidy(() => toPrecision(sub(weight, mul(matmul(loraB, loraA), scaling)), precision));
+  return tidy(() => toPrecision(lowRankUpdate(weight, { loraA, loraB, scaling: -scaling }), precision));
 }
 
 /**

@@ -33,7 +33,7 @@ export async function weightSpectrum(weight: Tensor, options: WeightSpectrumOpti
   const smaller = Math.min(...weight.shape);
   const isSmall = smaller <= 2 * maxValues;
   using svd = disposable(
-    isSmall ? await jacobiSvd(weight) : await randomizedSvd(weight, { rank: maxValues }),
+    isSmall ? await jacobiSvd(weight) : await randomizedSvd(weight, { rank: maxValues, powerIterations: 4 }),
   );
   return { values: await svd.s.floats(), complete: isSmall };
 }

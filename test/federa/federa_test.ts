@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { NonFiniteError, type Tensor, tensor } from "../../src/engine/mod.ts";
+import { disposeAll, NonFiniteError, type Tensor, tensor } from "../../src/engine/mod.ts";
 import {
   adaptersOf,
   attachAdapters,
@@ -102,8 +102,8 @@ const matrices = fc.record({
   seed: fc.nat(),
 }).map(({ out, width, fraction, ...rest }) => {
   const size = Math.min(out, width);
-  // A randomized sketch of rank + 10 columns spans all of a matrix no larger, so both must find the exact SVD.
-  const least = rest.svd === "randomized" ? Math.max(1, size - 10) : 1;
+  // A randomized sketch of rank + 8 rows or more spans all of a matrix no larger, so both must find the exact SVD.
+  const least = rest.svd === "randomized" ? Math.max(1, size - 8) : 1;
   return { out, width, rank: Math.max(least, Math.round(fraction * size)), ...rest };
 });
 
@@ -214,6 +214,39 @@ test("federa() refuses a weight that isn't finite and leaks nothing", async () =
     );
   }
   assert.equal(gpu.stats().liveBytes, before);
+});
+
+test("federa() decomposes as many weights at once as its memory allows, and says how far it is", async () => {
+  // 8 MiB each: two at once exactly; a sketch of (r + 16)·2²¹ floats is one weight's.
+  const length = 2 ** 21;
+  const row = Float32Array.from({ length }, (_, i) => i % 7 === 0 ? 2 : 0);
+  const weights = [1, 2, 3].map((scale) =>
+    tensor(gpu, row.map((value) => value * scale), { shape: [1, length] })
+  );
+  for (const [svd, expected] of [["exact", [2, 3]], ["randomized", [1, 2, 3]]] as const) {
+    const seen: number[] = [];
+    const onProgress = (done: number) => void seen.push(done);
+    const found = await federa({ svd })(weights, {
+      rank: 1,
+      scaling: 1,
+      seed: 0,
+      names: ["x", "y", "z"],
+      onProgress,
+    });
+    assert.deepEqual(seen, expected);
+    for (const [i, { weight, loraA, loraB, initial }] of found.entries()) {
+      // One row: B₀·A₀ is all of it but for the rounding of its length, a chain of 2²¹ / 4 sums here.
+      const [left, [b], a] = [await weight.floats(), await loraB.floats(), await loraA.floats()];
+      const furthest = row.reduce(
+        (most, value, t) => Math.max(most, Math.abs(left[t]! + b! * a[t]! - value * (i + 1))),
+        0,
+      );
+      assert.ok(furthest <= 2 ** -22 * 2 * (i + 1), `${furthest} of ${2 * (i + 1)} is lost`);
+      assert.ok(Math.max(...left.subarray(0, 64)) <= 1e-3 * (i + 1), `${left.subarray(0, 64)} is left`);
+      disposeAll([weight, loraA, loraB, initial!.loraA, initial!.loraB]);
+    }
+  }
+  disposeAll(weights);
 });
 
 test("attachAdapters() by federa() keeps the residual, the factors and their start, and nothing else", async () => {

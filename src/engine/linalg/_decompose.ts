@@ -8,7 +8,6 @@ import { orthogonalize, type OrthogonalizeOptions } from "./_jacobi.ts";
 import {
   extentsOf,
   identityRows,
-  type MatrixExtents,
   matrixExtents,
   normsOf,
   pack,
@@ -57,41 +56,72 @@ export interface Decomposition {
 export async function decompose(a: Tensor, options: DecomposeOptions): Promise<Decomposition> {
   const { exponents, scaled = false } = options;
   const extents = matrixExtents("decompose", a);
-  const n = Math.min(extents.m, extents.n);
-  const tournament = planTournament(a.gpu.adapter, n);
-  const head = tournament.rows;
-  const scales = exponents.map((exponent) => scaled ? 0 : -exponent);
-  const { rows, reflectors } = prepare(a, { ...extents, head, scales });
+  const { m, n } = extents;
+  const [count, length] = m >= n ? [n, m] : [m, n];
+  const columns = tidy(() => {
+    const layout = { count, length, ...(m >= n ? { rowStep: 1, step: n } : { rowStep: n, step: 1 }) };
+    return pack(a, layout, powersOfTwo(a, exponents.map((exponent) => scaled ? 0 : -exponent)));
+  });
+  const { outer, inner, ...found } = await decomposeColumns(columns, { ...options, length });
+  try {
+    const [left, right] = m >= n ? [outer, inner] : [inner, outer];
+    return { ...tidy(() => signedVectors({ left, right }, extents)), ...found };
+  } finally {
+    outer.dispose();
+    inner.dispose();
+  }
+}
+
+/** Options of {@linkcode decomposeColumns}. */
+export interface DecomposeColumnsOptions extends OrthogonalizeOptions {
+  /** Length of the columns, at least their number. */
+  readonly length: number;
+  /** As in {@linkcode DecomposeOptions}. */
+  readonly exponents: readonly number[];
+  /** Leading triplets wanted; all by default. */
+  readonly rank?: number;
+}
+
+/** Singular vectors as rows, of either sign. */
+export interface VectorsOfColumns {
+  /** Those as long as a column, [N, rank, stride]. */
+  readonly outer: Rows;
+  /** Those with an element for each column, [N, rank, stride]. */
+  readonly inner: Rows;
+  /** [N·rank]. */
+  readonly sigma: Float32Array;
+  readonly sweeps: number;
+  readonly largestCosine: number;
+}
+
+/** {@linkcode decompose} for matrices whose columns are the rows of `columns`, which it overwrites and disposes. */
+export async function decomposeColumns(
+  columns: Rows,
+  options: DecomposeColumnsOptions,
+): Promise<VectorsOfColumns> {
+  const { length, exponents } = options;
+  const [, count] = extentsOf(columns);
+  const { rank = count } = options;
+  const tournament = planTournament(columns.gpu.adapter, count);
+  const { rows, reflectors } = prepare(columns, length, tournament.rows);
   try {
     const { sweeps, largestCosine } = await orthogonalize(rows, tournament, options);
-    const norms = await readNorms(rows, { length: n, origin: head });
+    const norms = await readNorms(rows, { length: count, origin: tournament.rows });
     return {
-      ...tidy(() => assemble(extents, { rows, reflectors, norms, exponents })),
+      ...tidy(() => assemble({ rows, reflectors, norms, exponents, count, length, rank })),
       sweeps,
       largestCosine,
     };
   } finally {
-    for (const each of [rows, reflectors.columns, reflectors.diagonal, reflectors.state]) each.dispose();
+    for (const each of [rows, columns, reflectors.diagonal, reflectors.state]) each.dispose();
   }
 }
 
 /** [R | I] for Jacobi, `head` rows and floats of R with its padding, and the reflectors of Q. */
-function prepare(
-  a: Tensor,
-  { batch, m, n, head, scales }: MatrixExtents & {
-    readonly head: number;
-    readonly scales: readonly number[];
-  },
-): { rows: Rows; reflectors: Reflectors } {
+function prepare(columns: Rows, length: number, head: number): { rows: Rows; reflectors: Reflectors } {
+  const [batch, count] = extentsOf(columns);
   return tidy(() => {
-    const [count, length] = m >= n ? [n, m] : [m, n];
-    const scale = powersOfTwo(a, scales);
-    const columns = pack(a, {
-      count,
-      length,
-      ...(m >= n ? { rowStep: 1, step: n } : { rowStep: n, step: 1 }),
-    }, scale);
-    const rows = identityRows(zeros(a.gpu, [batch, head, strideOf(head + count)]), head);
+    const rows = identityRows(zeros(columns.gpu, [batch, head, strideOf(head + count)]), head);
     return { rows, reflectors: householder(columns, { length, r: rows, pivoted: true }) };
   });
 }
@@ -114,27 +144,28 @@ interface Rotated {
    */
   readonly norms: Float32Array;
   readonly exponents: readonly number[];
+  /** Columns of each matrix, and their length. */
+  readonly count: number;
+  readonly length: number;
+  readonly rank: number;
 }
 
-/** Sorts, normalises, completes and signs the vectors, and applies Q. */
-function assemble(
-  { batch, m, n, leading }: MatrixExtents,
-  { rows, reflectors, norms, exponents }: Rotated,
-) {
+/** Sorts, normalises and completes the leading vectors, and applies Q. */
+function assemble({ rows, reflectors, norms, exponents, count, length, rank }: Rotated) {
   const { gpu } = rows;
-  const head = rows.shape[1]!;
-  const [count, length] = m >= n ? [n, m] : [m, n];
-  const order = new Uint32Array(batch * count);
-  const sigma = new Float32Array(batch * count);
-  const inverse = new Float32Array(batch * count);
-  const upright = new Float32Array(batch * count);
+  const [batch, head] = extentsOf(rows);
+  const order = new Uint32Array(batch * rank);
+  const sigma = new Float32Array(batch * rank);
+  const inverse = new Float32Array(batch * rank);
+  const upright = new Float32Array(batch * rank);
   for (let b = 0; b < batch; b++) {
     const first = (i: number) => norms[2 * (b * head + i)]!;
     // A rehearsal reads zeros.
     const second = (i: number) => norms[2 * (b * head + i) + 1]! || 1;
     const own = Float32Array.from({ length: count }, (_, i) => first(i) / second(i));
-    order.set(Uint32Array.from(own.keys()).sort((i, j) => own[j]! - own[i]! || i - j), b * count);
-    for (let i = b * count; i < (b + 1) * count; i++) {
+    const sorted = Uint32Array.from(own.keys()).sort((i, j) => own[j]! - own[i]! || i - j);
+    order.set(sorted.subarray(0, rank), b * rank);
+    for (let i = b * rank; i < (b + 1) * rank; i++) {
       const at = order[i]!;
       const norm = own[at]!;
       upright[i] = 1 / second(at);
@@ -150,7 +181,7 @@ function assemble(
       }
     }
   }
-  const shape = [batch, count];
+  const shape = [batch, rank];
   const orderTensor = tensor(gpu, order, { shape });
   const inverseTensor = tensor(gpu, inverse, { shape });
   const outer = pick(rows, {
@@ -165,8 +196,7 @@ function assemble(
   const inner = inverse.includes(0)
     ? complete(pickInner(), { original: pickInner(), length: count, known: inverse })
     : pickInner();
-  const [left, right] = m >= n ? [outer, inner] : [inner, outer];
-  return { ...signedVectors({ left, right }, { m, n, leading }), sigma };
+  return { outer, inner, sigma };
 }
 
 /**

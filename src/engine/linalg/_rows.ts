@@ -1,12 +1,10 @@
 import source from "../../shaders/linalg/columns.wgsl";
-import { NonFiniteError } from "../errors.ts";
 import type { AdapterClass } from "../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../gpu/kernel.ts";
 import type { Workgroups } from "../gpu/command_stream.ts";
 import { checkOperands, launch } from "../ops/launch.ts";
-import { fill } from "../ops/create.ts";
 import { formatShape, type Shape } from "../shape.ts";
-import { empty, type Tensor, tensor } from "../tensor.ts";
+import { type DType, empty, type Tensor, tensor } from "../tensor.ts";
 
 /**
  * A stack of matrices in the layout of the decompositions: [N, count, stride], each row contiguous and padded with zeros
@@ -16,7 +14,6 @@ export type Rows = Tensor;
 
 const kernel = (entry: string, bindings: readonly BindingAccess[]) =>
   new Kernel({ name: `linalg_${entry}`, source, entry, bindings });
-const inspectKernel = kernel("inspect", ["read", "write"]);
 const packKernel = kernel("pack", ["read", "read", "write"]);
 const identityKernel = kernel("identity", ["write"]);
 const pickKernel = kernel("pick", ["read", "read", "write", "read"]);
@@ -53,8 +50,8 @@ export interface MatrixExtents {
  *
  * @throws {TypeError} for any other shape, or an empty one.
  */
-export function matrixExtents(operation: string, a: Tensor): MatrixExtents {
-  checkOperands(operation, [a]);
+export function matrixExtents(operation: string, a: Tensor, dtype: DType = "f32"): MatrixExtents {
+  checkOperands(operation, [a], dtype);
   const [m, n] = a.shape.slice(-2);
   if (m === undefined || n === undefined || a.ndim > 3 || a.size === 0) {
     throw new TypeError(
@@ -67,7 +64,7 @@ export function matrixExtents(operation: string, a: Tensor): MatrixExtents {
 }
 
 /** Workgroups of 64 for `threads` threads on each of `batch` matrices. */
-function grid(threads: number, batch: number): Workgroups {
+export function grid(threads: number, batch: number): Workgroups {
   const groups = Math.ceil(threads / 64);
   const x = Math.min(groups, 65535);
   return [x, Math.ceil(groups / x), batch];
@@ -76,43 +73,6 @@ function grid(threads: number, batch: number): Workgroups {
 /** Extents of {@linkcode Rows}. */
 export function extentsOf(rows: Rows): [batch: number, count: number, stride: number] {
   return rows.shape as [number, number, number];
-}
-
-/**
- * For each matrix of a batch, the exponent e for which 2^-e brings its largest element to [1, 2), so that no square
- * overflows or vanishes.
- *
- * @throws {NonFiniteError} when an element is NaN or infinite.
- */
-export async function exponentsOf(operation: string, a: Tensor): Promise<number[]> {
-  const { batch, m, n } = matrixExtents(operation, a);
-  const stats = empty(a.gpu, [batch, 2], "u32");
-  try {
-    fill(stats, 0);
-    launch(inspectKernel, {
-      tensors: [a, stats],
-      params: [0, 0, 0, 0, 0, 0, m * n, 0],
-      workgroups: grid(Math.ceil(m * n / 256), batch),
-    });
-    const words = await stats.data();
-    return Array.from({ length: batch }, (_, b) => {
-      const broken = words[2 * b + 1]!;
-      if (broken !== 0) {
-        const index = 0xffffffff - broken;
-        const where = [...(a.ndim === 3 ? [b] : []), Math.floor(index / n), index % n];
-        throw new NonFiniteError(
-          `Cannot ${operation} a matrix with a non-finite element: the first of ${
-            formatShape(a.shape)
-          } is at ${formatShape(where)}`,
-        );
-      }
-      const bits = words[2 * b]!;
-      // 2^-127 would be denormal, which an adapter may flush.
-      return bits === 0 ? 0 : Math.min(126, Math.max(-126, (bits >>> 23) - 127));
-    });
-  } finally {
-    stats.dispose();
-  }
 }
 
 /** Where the elements of a matrix lie in its tensor: `count` rows of `length`. */

@@ -1,6 +1,7 @@
 import { type Tensor, tensor } from "../tensor.ts";
 import { decompose, defaultSweeps, defaultTolerance } from "./_decompose.ts";
-import { exponentsOf, matrixExtents } from "./_rows.ts";
+import { exponentsOf } from "./_exponents.ts";
+import { matrixExtents } from "./_rows.ts";
 
 /** Options of {@linkcode jacobiSvd}. */
 export interface JacobiSvdOptions {

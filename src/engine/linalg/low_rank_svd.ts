@@ -5,7 +5,8 @@ import { formatShape } from "../shape.ts";
 import { type Tensor, tensor } from "../tensor.ts";
 import { disposeAll, tidy } from "../tidy.ts";
 import { decompose, type Decomposition, defaultSweeps, defaultTolerance } from "./_decompose.ts";
-import { exponentsOf, pack } from "./_rows.ts";
+import { exponentsOf } from "./_exponents.ts";
+import { pack } from "./_rows.ts";
 import { signedVectors } from "./_signed_vectors.ts";
 import type { Svd } from "./jacobi_svd.ts";
 import {

@@ -3,8 +3,9 @@ import { add, less, mul } from "../ops/elementwise.ts";
 import { reshape } from "../ops/shape.ts";
 import type { Tensor } from "../tensor.ts";
 import { tidy } from "../tidy.ts";
+import { exponentsOf } from "./_exponents.ts";
 import { basisOf, householder, type Reflectors } from "./_householder.ts";
-import { exponentsOf, matrixExtents, pack, powersOfTwo, type Rows, strideOf, unpack } from "./_rows.ts";
+import { matrixExtents, pack, powersOfTwo, type Rows, strideOf, unpack } from "./_rows.ts";
 
 /** A thin QR decomposition a = q·r, k = min(m, n); the caller disposes its tensors. */
 export interface Qr {

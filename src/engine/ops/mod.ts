@@ -7,6 +7,7 @@ export { toInt8 } from "./compression/int8.ts";
 export * from "./compression/keep_largest.ts";
 export * from "./reduction/layer_norm.ts";
 export * from "./matmul/linear.ts";
+export { type LowRankTerm, lowRankUpdate } from "./matmul/low_rank_update.ts";
 export * from "./reduction/loss.ts";
 export * from "./matmul/matmul.ts";
 export * from "./compression/precision.ts";

@@ -1,8 +1,6 @@
 // Moves matrices between their tensors and the padded rows that QR and Jacobi work on: N stacks of `count` rows, `stride`
 // floats each, of which `length` count. They work on scalars, as they run only once for each decomposition.
 //
-// inspect:  stats [N, 2] of x [N, size]: the bits of the largest |x|, and 2^32 − 1 − the first index that isn't finite
-//           (0 where all are). Zero to begin with. One thread 256 values.
 // pack:     rows[b, i, t] = scale[b]·x[b, i·rowStep + t·step], padding 0. One thread a float of rows.
 // identity: rows[b, i, t] = (t == i + origin) ? 1 : 0. One thread a float of rows.
 // pick:     out[b, i, t] = factor[b, i]·rows[b, order[b, i], origin + t] for t < length, padding 0. One thread a float of out.
@@ -16,26 +14,11 @@ struct Params { count: u32, stride: u32, length: u32, origin: u32, rowStep: u32,
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> factor: array<f32>;
 @group(0) @binding(3) var<storage, read_write> out: array<f32>;
-@group(0) @binding(2) var<storage, read_write> stats: array<atomic<u32>>;
 @group(0) @binding(1) var<storage, read_write> blank: array<f32>;
 @group(0) @binding(2) var<storage, read_write> perRow: array<f32>;
 @group(0) @binding(4) var<storage, read> order: array<u32>;
 
 fn index_of(id: vec3u, groups: vec3u) -> u32 { return id.x + id.y * groups.x * 64u; }
-
-@compute @workgroup_size(64)
-fn inspect(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let first = index_of(id, groups) * 256u;
-  var largest = 0u;
-  var broken = 0u;
-  for (var i = first; i < min(first + 256u, params.size); i++) {
-    let bits = bitcast<u32>(x[id.z * params.size + i]) & 0x7fffffffu;
-    largest = max(largest, bits);
-    if (bits >= 0x7f800000u) { broken = max(broken, 0xffffffffu - i); }
-  }
-  if (largest > 0u) { atomicMax(&stats[2u * id.z], largest); }
-  if (broken > 0u) { atomicMax(&stats[2u * id.z + 1u], broken); }
-}
 
 @compute @workgroup_size(64)
 fn pack(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { maxCholeskyColumns, wellConditioned } from "../../../src/engine/linalg/cholesky_qr.ts";
+import { maxCholeskyRows, wellConditioned } from "../../../src/engine/linalg/cholesky_qr.ts";
+import { strideOf } from "../../../src/engine/linalg/_rows.ts";
 import type { Gpu } from "../../../src/engine/gpu/device.ts";
 import { tensor } from "../../../src/engine/tensor.ts";
 import { F64Array } from "../../reference/array.ts";
@@ -16,19 +17,26 @@ import { frobenius } from "./check.ts";
 const gpu = await testGpu();
 const gpuClass = await testGpu("gpu");
 
-/** The columns of each member of a batch. */
+/** What the rows of each member's transpose become, as columns again. */
 async function condition(members: readonly F64Array[], on: Gpu = gpu): Promise<F64Array[]> {
   const before = on.stats().liveBytes;
-  const shape = members[0]!.shape;
-  const data = new Float32Array(members.flatMap((each) => Array.from(each.data)));
-  using y = tensor(on, data, { shape: [members.length, ...shape] });
+  const [m, n] = members[0]!.shape as [number, number];
+  const stride = strideOf(m);
+  const data = new Float32Array(members.length * n * stride);
+  for (const [b, { data: own }] of members.entries()) {
+    own.forEach((value, i) => data[(b * n + i % n) * stride + Math.floor(i / n)] = value);
+  }
+  using y = tensor(on, data, { shape: [members.length, n, stride] });
   using q = wellConditioned(y);
   const values = await q.floats();
-  const size = data.length / members.length;
   y.dispose();
   q.dispose();
   assert.equal(on.stats().liveBytes, before, "bytes alive afterwards");
-  return members.map((_, b) => F64Array.from(shape, values.subarray(b * size, (b + 1) * size)));
+  return members.map((_, b) => {
+    const at = (i: number) => (b * n + i % n) * stride + Math.floor(i / n);
+    for (let i = m; i < stride; i++) assert.equal(values[b * n * stride + i], 0, "padding");
+    return F64Array.from([m, n], Float64Array.from({ length: m * n }, (_, i) => values[at(i)]!));
+  });
 }
 
 /** Spectrum from 1 down to 1/condition. */
@@ -37,7 +45,7 @@ function graded(n: number, condition: number): number[] {
 }
 
 test("wellConditioned() leaves a condition below 2 of up to 10⁵, and the span as it was", async () => {
-  for (const [m, n] of [[1, 1], [5, 1], [37, 7], [300, 18], [64, maxCholeskyColumns], [257, 33]] as const) {
+  for (const [m, n] of [[1, 1], [5, 1], [37, 7], [300, 18], [64, maxCholeskyRows], [257, 33]] as const) {
     for (const kappa of [1, 1e3, 1e5]) {
       const y = matrixWithSpectrum([m, n], graded(n, kappa), new Random(m + n));
       for (const on of [gpu, gpuClass]) {
@@ -54,7 +62,7 @@ test("wellConditioned() leaves a condition below 2 of up to 10⁵, and the span 
   }
 });
 
-test("wellConditioned() scales by columns: one that is 10⁻⁶ of another isn't lost", async () => {
+test("wellConditioned() scales by rows: one that is 10⁻⁶ of another isn't lost", async () => {
   const y = matrixWithSpectrum([50, 9], graded(9, 10), new Random(2)).map((value, i) =>
     value * 10 ** -(i % 9)
   );
@@ -64,7 +72,7 @@ test("wellConditioned() scales by columns: one that is 10⁻⁶ of another isn't
   }
 });
 
-test("wellConditioned() stays finite and short where columns are dependent or zero", async () => {
+test("wellConditioned() stays finite and short where rows are dependent or zero", async () => {
   const spectrum = [1, 0.5, 0.25, 0, 0, 0];
   const deficient = matrixWithSpectrum([40, 6], spectrum, new Random(3));
   const zero = deficient.map(() => 0);
