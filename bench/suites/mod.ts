@@ -11,6 +11,7 @@ import { loraStepSuite } from "./lora_step.ts";
 import { matmulSuite } from "./matmul.ts";
 import { measuresSuite } from "./measures.ts";
 import { startupSuite } from "./startup.ts";
+import { memorySuite } from "./memory.ts";
 import { svdSuite } from "./svd.ts";
 
 /** Every suite, in the order they run. */
@@ -26,6 +27,7 @@ export const suites: readonly Suite[] = [
   codecsSuite,
   growthSuite,
   measuresSuite,
+  memorySuite,
   startupSuite,
   federationSuite,
 ];

@@ -238,7 +238,9 @@ export function empty(gpu: Gpu, shape: Shape, dtype: DType = "f32"): Tensor {
       );
     }
   }
-  const buffer = gpu.acquire(bytesOf(shape, dtype), () => `tensor ${formatShape(shape)} of ${dtype}`);
+  const describe = () => `tensor ${formatShape(shape)} of ${dtype}`;
+  // What is only stored are weights, which stay.
+  const buffer = gpu.acquire(bytesOf(shape, dtype), describe, { isExact: isStorageOnly(dtype) });
   return new Tensor(gpu, new Storage(gpu, buffer), { shape: [...shape], dtype });
 }
 

@@ -6,7 +6,7 @@ export interface PooledBuffer {
   readonly id: number;
   /** The buffer itself; `bytes` long. */
   readonly buffer: GPUBuffer;
-  /** Capacity in bytes: the size class, not what was asked for. */
+  /** Capacity in bytes: mostly the size class, not what was asked for. */
   readonly bytes: number;
   /** The pool it goes back to. */
   readonly pool: BufferPool;
@@ -24,6 +24,12 @@ export interface PoolStats {
   readonly idleBytes: number;
   /** Buffers created so far. */
   readonly created: number;
+}
+
+/** Options of {@linkcode BufferPool.acquire}. */
+export interface AcquireOptions {
+  /** Whether the buffer has the size that was asked for instead of a size class: for what is kept, not made anew each step. */
+  readonly isExact?: boolean;
 }
 
 /** What a pool needs of a device. */
@@ -88,7 +94,7 @@ export class BufferPool {
    *
    * @throws {OutOfMemoryError} when `bytes` is over the adapter's limits.
    */
-  acquire(bytes: number, describe: () => string): PooledBuffer {
+  acquire(bytes: number, describe: () => string, { isExact = false }: AcquireOptions = {}): PooledBuffer {
     const limit = this.#limit;
     if (bytes > limit) {
       throw new OutOfMemoryError(
@@ -96,7 +102,8 @@ export class BufferPool {
           `(maxStorageBufferBindingSize); use a smaller batch or fewer members`,
       );
     }
-    const capacity = Math.min(sizeClass(bytes), Math.floor(limit / 16) * 16);
+    const rounded = isExact ? Math.max(smallest, Math.ceil(bytes / 16) * 16) : sizeClass(bytes);
+    const capacity = Math.min(rounded, Math.floor(limit / 16) * 16);
     const list = this.#idle.get(capacity);
     let buffer = list?.pop();
     if (buffer === undefined) {

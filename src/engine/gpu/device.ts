@@ -1,7 +1,7 @@
 import { MissingFeatureError } from "../errors.ts";
 import { freeMemory } from "#webgpu-provider";
 import { BindGroupCache, type BufferRange } from "./bind_group_cache.ts";
-import { BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts";
+import { type AcquireOptions, BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts";
 import { CommandStream, maxDispatches, type Workgroups } from "./command_stream.ts";
 import { DevicePoison } from "./device_poison.ts";
 import type { Kernel, KernelConstant } from "./kernel.ts";
@@ -116,9 +116,9 @@ export class Gpu {
    *
    * @throws {OutOfMemoryError} over the adapter's binding limit; the message names `describe()` and the limit.
    */
-  acquire(bytes: number, describe: () => string): PooledBuffer {
+  acquire(bytes: number, describe: () => string, options?: AcquireOptions): PooledBuffer {
     const { pool } = this.#enter() ?? { pool: this.#pool };
-    return pool.acquire(bytes, describe);
+    return pool.acquire(bytes, describe, options);
   }
 
   /** Gives a buffer back to the pool. */

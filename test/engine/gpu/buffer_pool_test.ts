@@ -22,17 +22,23 @@ test("sizeClass() holds the request, wastes at most an eighth, and is its own cl
 
 test("BufferPool never lends one buffer twice, and counts what is out", async () => {
   const commands = fc.array(
-    fc.record({ bytes: fc.constantFrom(0, 4, 256, 300, 1000, 5000), release: fc.boolean(), pick: fc.nat() }),
+    fc.record({
+      bytes: fc.constantFrom(0, 4, 256, 300, 1000, 5000),
+      release: fc.boolean(),
+      isExact: fc.boolean(),
+      pick: fc.nat(),
+    }),
     { maxLength: 40 },
   );
   await fc.assert(fc.asyncProperty(commands, async (steps) => {
     const before = gpu.stats().liveBytes;
     const lent: PooledBuffer[] = [];
-    for (const { bytes, release, pick } of steps) {
+    for (const { bytes, release, isExact, pick } of steps) {
       if (release && lent.length > 0) {
         gpu.release(lent.splice(pick % lent.length, 1)[0]!);
       } else {
-        const buffer = gpu.acquire(bytes, () => "test");
+        const buffer = gpu.acquire(bytes, () => "test", { isExact });
+        if (isExact) assert.equal(buffer.bytes, Math.max(256, Math.ceil(bytes / 16) * 16));
         assert.ok(!lent.includes(buffer));
         assert.ok(buffer.bytes >= bytes && buffer.buffer.size === buffer.bytes);
         lent.push(buffer);
