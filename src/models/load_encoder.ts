@@ -97,6 +97,8 @@ export async function loadEncoder<Config extends TransformerConfig>(
       }
       onProgress?.(parameters.size, shapes.size);
     }
+    // Buffers of weights that were in f32 are too large to keep for what comes.
+    if (rounded.size > 0) gpu.trim();
     return { encoder: family.create(parameters, config, options), skipped };
   } catch (error) {
     disposeAll([...parameters.values()]);
@@ -158,10 +160,9 @@ function originalOf(
 
 /** FNV-1a over 32-bit words: enough to see that a file was replaced. */
 function checksum(data: Float32Array): number {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
   let hash = 0x811c9dc5;
-  for (const word of new Uint32Array(data.buffer, data.byteOffset, data.length)) {
-    hash = Math.imul(hash ^ word, 0x01000193);
-  }
+  for (let i = 0; i < words.length; i++) hash = Math.imul(hash ^ words[i]!, 0x01000193);
   return hash >>> 0;
 }
 
