@@ -47,9 +47,17 @@ export async function numpySvd(
   try {
     const path = join(folder, "matrix");
     await writeFile(path, a);
-    const { stdout } = await run("python3", ["-c", program, path, ...[m, n, samples].map(String)]);
+    const { stdout } = await run("python3", ["-c", program, path, ...[m, n, samples].map(String)], {
+      env: atItsBest(),
+    });
     return JSON.parse(stdout) as NumpySvd;
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** The environment without what holds OpenBLAS to the kernels of older processors: a peer runs as fast as it can. */
+function atItsBest(): NodeJS.ProcessEnv {
+  const { OPENBLAS_CORETYPE: _type, OPENBLAS_L2_SIZE: _size, ...rest } = process.env;
+  return rest;
 }

@@ -16,7 +16,8 @@ import { writeStandIn } from "../federation/stand_in.ts";
 /** Each program does a job so often, unless its seconds are over. */
 const SAMPLES = 3;
 const SECONDS = 30;
-const defaultPython = fileURLToPath(
+/** Python with what `federation/requirements.txt` lists, where bench/README.md puts it. */
+export const defaultPython = fileURLToPath(
   new URL("../federation/.venv/bin/python", import.meta.url),
 );
 const command = new URL("../../src/cli/main.ts", import.meta.url);
