@@ -11,6 +11,7 @@ import { decodePayload, importPeft, memoryModelFiles, modelOutputs, openPeftAdap
 import { assertClose } from "../support/compare.ts";
 import { type InstalledPackage, installPackage, root } from "../support/installed_package.ts";
 import { readmeBlocks, withoutTypes } from "../support/readme.ts";
+import { without } from "../support/tools.ts";
 import { writeTinyCheckpoint } from "../support/tiny_checkpoint.ts";
 import { openClassifier, runFederation } from "./federation.ts";
 import type { nodeOnlyCalls } from "./node_only.ts";
@@ -21,6 +22,8 @@ const modelNames = ["config.json", "model.safetensors", "tokenizer.json"];
 
 /** Path of the browser, or why there is none. */
 function findBrowser(): { readonly path: string } | { readonly reason: string } {
+  const reason = without("npm", "typescript");
+  if (reason !== false) return { reason };
   try {
     return { path: setUpBrowser({ report: (line) => console.error(line) }) };
   } catch (error) {

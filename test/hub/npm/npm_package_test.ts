@@ -12,6 +12,7 @@ import { after, before, test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { CacheError, PackageUnavailableError } from "../../../src/hub/errors.ts";
 import { CorruptFileError } from "../../../src/data/errors.ts";
+import { without } from "../../support/tools.ts";
 import { deadName } from "../dead_name.ts";
 import { npmPack } from "../../../src/hub/npm/npm_pack.ts";
 import {
@@ -23,6 +24,7 @@ import {
   readNpmPackage,
 } from "../../../src/hub/npm/npm_package.ts";
 
+const skip = without("npm");
 const FAKE_NPM = join(import.meta.dirname, "fake_npm.mjs");
 const NAME = "@some/package";
 
@@ -32,6 +34,7 @@ let pkg: NpmPackage;
 
 // The tarball is made by npm itself from a local folder, so that the reader meets the real format.
 before(async () => {
+  if (skip !== false) return;
   folder = await mkdtemp(join(tmpdir(), "federa-npm-"));
   const source = join(folder, "source");
   await mkdir(join(source, "dist"), { recursive: true });
@@ -46,7 +49,9 @@ before(async () => {
   pkg = { name: NAME, version: "1.0.0", integrity, size: bytes.byteLength };
 });
 
-after(() => rm(folder, { recursive: true }));
+after(async () => {
+  if (skip === false) await rm(folder, { recursive: true });
+});
 
 interface Bench {
   options: NpmPackageOptions & { cacheFolder: string };
@@ -74,7 +79,7 @@ async function makeBench(t: TestContext, mode: string): Promise<Bench> {
 
 const KEPT = [join("npm", "@some+package@1.0.0", "package.tgz")];
 
-test("fetchNpmPackage() downloads once, then reads the cache", async (t) => {
+test("fetchNpmPackage() downloads once, then reads the cache", { skip }, async (t) => {
   const { options, numRuns, contents } = await makeBench(t, "work");
   const expected = await readFile(tarball);
   assert.deepEqual(Buffer.from(await fetchNpmPackage(pkg, options)), expected);
@@ -83,7 +88,7 @@ test("fetchNpmPackage() downloads once, then reads the cache", async (t) => {
   assert.deepEqual(await contents(), KEPT);
 });
 
-test("fetchNpmPackage() asks npm for the tarball alone, without scripts", async (t) => {
+test("fetchNpmPackage() asks npm for the tarball alone, without scripts", { skip }, async (t) => {
   const { options } = await makeBench(t, "work");
   await fetchNpmPackage(pkg, options);
   const call = await readFile(options.npmCommand!.at(-1)!, "utf8");
@@ -91,7 +96,7 @@ test("fetchNpmPackage() asks npm for the tarball alone, without scripts", async 
 });
 
 for (const mode of ["truncate", "alter"]) {
-  test(`fetchNpmPackage() refuses a download when npm does "${mode}"`, async (t) => {
+  test(`fetchNpmPackage() refuses a download when npm does "${mode}"`, { skip }, async (t) => {
     const { options, contents } = await makeBench(t, mode);
     await assert.rejects(fetchNpmPackage(pkg, options), (error) => {
       assert(error instanceof CorruptFileError);
@@ -115,7 +120,7 @@ const FAILURES: [mode: string, reason: string, message: RegExp][] = [
   ["nothing", "npm", /should have left 1 tarball, got 0/],
 ];
 for (const [mode, reason, message] of FAILURES) {
-  test(`fetchNpmPackage() says why when npm does "${mode}" and leaves nothing`, async (t) => {
+  test(`fetchNpmPackage() says why when npm does "${mode}" and leaves nothing`, { skip }, async (t) => {
     const { options, contents } = await makeBench(t, mode);
     await assert.rejects(fetchNpmPackage(pkg, options), (error) => {
       assert(error instanceof PackageUnavailableError);
@@ -127,12 +132,12 @@ for (const [mode, reason, message] of FAILURES) {
   });
 }
 
-test("fetchNpmPackage() tells npm's checksum and write errors apart", async (t) => {
+test("fetchNpmPackage() tells npm's checksum and write errors apart", { skip }, async (t) => {
   await assert.rejects(fetchNpmPackage(pkg, (await makeBench(t, "EINTEGRITY")).options), CorruptFileError);
   await assert.rejects(fetchNpmPackage(pkg, (await makeBench(t, "ENOSPC")).options), CacheError);
 });
 
-test("fetchNpmPackage() says that npm is missing", async (t) => {
+test("fetchNpmPackage() says that npm is missing", { skip }, async (t) => {
   const { options } = await makeBench(t, "work");
   const npmCommand = [join(folder, "no-such-npm")];
   await assert.rejects(fetchNpmPackage(pkg, { ...options, npmCommand }), {
@@ -141,7 +146,7 @@ test("fetchNpmPackage() says that npm is missing", async (t) => {
   });
 });
 
-test("fetchNpmPackage() fetches anew when the cached file is altered or truncated", async (t) => {
+test("fetchNpmPackage() fetches anew when the cached file is altered or truncated", { skip }, async (t) => {
   const { options, numRuns } = await makeBench(t, "work");
   const expected = await fetchNpmPackage(pkg, options);
   const cached = join(npmPackageFolder(pkg, options.cacheFolder), "package.tgz");
@@ -155,37 +160,51 @@ test("fetchNpmPackage() fetches anew when the cached file is altered or truncate
   assert.equal(await numRuns(), 4);
 });
 
-test("fetchNpmPackage() removes a bad cached file even if there is no new one to be had", async (t) => {
-  const { options, contents } = await makeBench(t, "ENOTFOUND");
-  await mkdir(npmPackageFolder(pkg, options.cacheFolder), { recursive: true });
-  await writeFile(join(npmPackageFolder(pkg, options.cacheFolder), "package.tgz"), "bad");
-  await assert.rejects(fetchNpmPackage(pkg, options), PackageUnavailableError);
-  assert.deepEqual(await contents(), []);
-});
+test(
+  "fetchNpmPackage() removes a bad cached file even if there is no new one to be had",
+  { skip },
+  async (t) => {
+    const { options, contents } = await makeBench(t, "ENOTFOUND");
+    await mkdir(npmPackageFolder(pkg, options.cacheFolder), { recursive: true });
+    await writeFile(join(npmPackageFolder(pkg, options.cacheFolder), "package.tgz"), "bad");
+    await assert.rejects(fetchNpmPackage(pkg, options), PackageUnavailableError);
+    assert.deepEqual(await contents(), []);
+  },
+);
 
-test("fetchNpmPackage() keeps one version of a package and clears away what dead processes left", async (t) => {
-  const { options, contents } = await makeBench(t, "work");
-  const root = join(options.cacheFolder, "npm");
-  const old = new Date(Date.now() - 25 * 60 * 60 * 1000);
-  // No process has this number.
-  const dead = `.download-${await deadName()}`;
-  for (
-    const name of ["@some+package@0.9.0", "@some+package-two@1.0.0", ".download-old", ".download-young", dead]
-  ) {
-    await mkdir(join(root, name), { recursive: true });
-    await writeFile(join(root, name, "package.tgz"), "x");
-  }
-  await utimes(join(root, ".download-old"), old, old);
-  await fetchNpmPackage(pkg, options);
-  assert.deepEqual(await contents(), [
-    join("npm", ".download-young"),
-    join("npm", ".download-young", "package.tgz"),
-    join("npm", "@some+package-two@1.0.0", "package.tgz"),
-    ...KEPT,
-  ]);
-});
+test(
+  "fetchNpmPackage() keeps one version of a package and clears away what dead processes left",
+  { skip },
+  async (t) => {
+    const { options, contents } = await makeBench(t, "work");
+    const root = join(options.cacheFolder, "npm");
+    const old = new Date(Date.now() - 25 * 60 * 60 * 1000);
+    // No process has this number.
+    const dead = `.download-${await deadName()}`;
+    for (
+      const name of [
+        "@some+package@0.9.0",
+        "@some+package-two@1.0.0",
+        ".download-old",
+        ".download-young",
+        dead,
+      ]
+    ) {
+      await mkdir(join(root, name), { recursive: true });
+      await writeFile(join(root, name, "package.tgz"), "x");
+    }
+    await utimes(join(root, ".download-old"), old, old);
+    await fetchNpmPackage(pkg, options);
+    assert.deepEqual(await contents(), [
+      join("npm", ".download-young"),
+      join("npm", ".download-young", "package.tgz"),
+      join("npm", "@some+package-two@1.0.0", "package.tgz"),
+      ...KEPT,
+    ]);
+  },
+);
 
-test("fetchNpmPackage() reports growing bytes, then that it is ready", async (t) => {
+test("fetchNpmPackage() reports growing bytes, then that it is ready", { skip }, async (t) => {
   const { options } = await makeBench(t, "slow");
   const seen: NpmPackageProgress[] = [];
   await fetchNpmPackage(pkg, { ...options, onProgress: (progress) => seen.push(progress) });
@@ -199,7 +218,7 @@ test("fetchNpmPackage() reports growing bytes, then that it is ready", async (t)
   assert(seen.slice(0, -1).every(({ phase }) => phase === "download"));
 });
 
-test("fetchNpmPackage() ends npm and leaves nothing when aborted", async (t) => {
+test("fetchNpmPackage() ends npm and leaves nothing when aborted", { skip }, async (t) => {
   const { options, numRuns, contents } = await makeBench(t, "hang");
   const controller = new AbortController();
   const fetching = fetchNpmPackage(pkg, { ...options, signal: controller.signal });
@@ -210,7 +229,7 @@ test("fetchNpmPackage() ends npm and leaves nothing when aborted", async (t) => 
   assert.deepEqual(await contents(), []);
 });
 
-test("fetchNpmPackage() works in several processes at once", async (t) => {
+test("fetchNpmPackage() works in several processes at once", { skip }, async (t) => {
   const { options, contents } = await makeBench(t, "slow");
   const script = `
     const { fetchNpmPackage } = await import(${
@@ -231,7 +250,9 @@ test("fetchNpmPackage() works in several processes at once", async (t) => {
   assert.deepEqual(await contents(), KEPT);
 });
 
-test("fetchNpmPackage() leaves no partial package when its process is killed, and the next one succeeds", async (t) => {
+test("fetchNpmPackage() leaves no partial package when its process is killed, and the next one succeeds", {
+  skip,
+}, async (t) => {
   const { options, numRuns } = await makeBench(t, "slow");
   const script = `
     const { fetchNpmPackage } = await import(${
@@ -248,7 +269,7 @@ test("fetchNpmPackage() leaves no partial package when its process is killed, an
   assert.equal((await fetchNpmPackage(pkg, options)).byteLength, pkg.size);
 });
 
-test("fetchNpmPackage() says when the cache folder cannot be used", async (t) => {
+test("fetchNpmPackage() says when the cache folder cannot be used", { skip }, async (t) => {
   const { options } = await makeBench(t, "work");
   // A file in the way refuses even a root user, whom permissions do not stop.
   const blocked = join(options.cacheFolder, "file");
@@ -260,13 +281,13 @@ test("fetchNpmPackage() says when the cache folder cannot be used", async (t) =>
   });
 });
 
-test("fetchNpmPackage() refuses a package that is not pinned", async () => {
+test("fetchNpmPackage() refuses a package that is not pinned", { skip }, async () => {
   for (const integrity of ["", "sha1-abc", pkg.integrity.slice(0, -3)]) {
     await assert.rejects(fetchNpmPackage({ ...pkg, integrity }), TypeError);
   }
 });
 
-test("npmPackageFolder() refuses names that lead elsewhere", () => {
+test("npmPackageFolder() refuses names that lead elsewhere", { skip }, () => {
   for (
     const [name, version] of [
       ["../x", "1.0.0"],
@@ -282,7 +303,7 @@ test("npmPackageFolder() refuses names that lead elsewhere", () => {
   }
 });
 
-test("npmPack() never starts npm for what is no package of a registry", async (t) => {
+test("npmPack() never starts npm for what is no package of a registry", { skip }, async (t) => {
   const { options, numRuns } = await makeBench(t, "work");
   const names = ["--x", "-g", ".", "./x", "a/b", "file:.", "x.tgz", "git+ssh://host/x", "~/x", "a b"];
   for (const name of names) {
@@ -295,7 +316,7 @@ test("npmPack() never starts npm for what is no package of a registry", async (t
   assert.equal(await numRuns(), 0);
 });
 
-test("npm takes what stands after -- for a package, and packs no folder", async () => {
+test("npm takes what stands after -- for a package, and packs no folder", { skip }, async () => {
   const packed = join(folder, "project");
   await mkdir(packed);
   await writeFile(join(packed, "package.json"), JSON.stringify({ name: "project", version: "1.0.0" }));
@@ -308,7 +329,7 @@ test("npm takes what stands after -- for a package, and packs no folder", async 
   assert.deepEqual((await readdir(packed)).sort(), [".env", "package.json"]);
 });
 
-test("readNpmPackage() gives the chosen files by their path in the package", async (t) => {
+test("readNpmPackage() gives the chosen files by their path in the package", { skip }, async (t) => {
   const { options } = await makeBench(t, "work");
   const files = await readNpmPackage(pkg, (path) => path.startsWith("dist/"), options);
   assert.deepEqual([...files.keys()].sort(), ["dist/empty.txt", "dist/ten.bin"]);
@@ -316,7 +337,9 @@ test("readNpmPackage() gives the chosen files by their path in the package", asy
   assert.equal(files.get("dist/empty.txt")!.byteLength, 0);
 });
 
-test("fetchNpmPackage() understands the real npm, with no registry at all and with one that knows nothing", async (t) => {
+test("fetchNpmPackage() understands the real npm, with no registry at all and with one that knows nothing", {
+  skip,
+}, async (t) => {
   const { options, contents } = await makeBench(t, "work");
   const server = createServer((_request, response) => response.writeHead(404).end("{}"));
   server.listen(0, "127.0.0.1");
