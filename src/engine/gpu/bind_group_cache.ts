@@ -1,4 +1,4 @@
-import type { PooledBuffer } from "./buffer_pool.ts";
+import type { PooledBuffer, PooledTexels } from "./buffer_pool.ts";
 import { paramsWindowBytes, type Pipeline } from "./pipeline_cache.ts";
 
 /** A range of a pooled buffer, in bytes, as a kernel binds it. */
@@ -8,10 +8,20 @@ export interface BufferRange {
   readonly bytes: number;
 }
 
+/** Pooled texels, as a kernel binds them: all, whatever the range that is counted. */
+export interface TexelRange {
+  readonly buffer: PooledTexels;
+  readonly offset: 0;
+  readonly bytes: number;
+}
+
+/** What a binding of a kernel can be. */
+export type BoundRange = BufferRange | TexelRange;
+
 /** A bind group and what it binds. Entries with the same hash form a list. */
 interface Entry {
   readonly layout: GPUBindGroupLayout;
-  readonly ranges: readonly BufferRange[];
+  readonly ranges: readonly BoundRange[];
   readonly group: GPUBindGroup;
   readonly next: Entry | undefined;
 }
@@ -42,7 +52,7 @@ export class BindGroupCache {
   }
 
   /** The bind group of `pipeline` over `ranges`. */
-  get({ layout }: Pipeline, ranges: readonly BufferRange[]): GPUBindGroup {
+  get({ layout }: Pipeline, ranges: readonly BoundRange[]): GPUBindGroup {
     const hash = hashOf(ranges);
     const next = this.#recent.get(hash);
     const recent = find(next, layout, ranges);
@@ -58,7 +68,7 @@ export class BindGroupCache {
     return group;
   }
 
-  #create(layout: GPUBindGroupLayout, ranges: readonly BufferRange[]): GPUBindGroup {
+  #create(layout: GPUBindGroupLayout, ranges: readonly BoundRange[]): GPUBindGroup {
     this.#created++;
     return this.#device.createBindGroup({
       layout,
@@ -66,7 +76,7 @@ export class BindGroupCache {
         { binding: 0, resource: { buffer: this.#params, offset: 0, size: paramsWindowBytes } },
         ...ranges.map(({ buffer, offset, bytes }, i) => ({
           binding: i + 1,
-          resource: { buffer: buffer.buffer, offset, size: bytes },
+          resource: "view" in buffer ? buffer.view : { buffer: buffer.buffer, offset, size: bytes },
         })),
       ],
     });
@@ -76,7 +86,7 @@ export class BindGroupCache {
 function find(
   entry: Entry | undefined,
   layout: GPUBindGroupLayout,
-  ranges: readonly BufferRange[],
+  ranges: readonly BoundRange[],
 ): Entry | undefined {
   for (; entry !== undefined; entry = entry.next) {
     if (entry.layout === layout && sameRanges(entry.ranges, ranges)) return entry;
@@ -84,7 +94,7 @@ function find(
   return undefined;
 }
 
-function sameRanges(a: readonly BufferRange[], b: readonly BufferRange[]): boolean {
+function sameRanges(a: readonly BoundRange[], b: readonly BoundRange[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) {
     const [x, y] = [a[i]!, b[i]!];
@@ -93,7 +103,7 @@ function sameRanges(a: readonly BufferRange[], b: readonly BufferRange[]): boole
   return true;
 }
 
-function hashOf(ranges: readonly BufferRange[]): number {
+function hashOf(ranges: readonly BoundRange[]): number {
   let hash = ranges.length;
   for (let i = 0; i < ranges.length; i++) {
     const { buffer, offset, bytes } = ranges[i]!;

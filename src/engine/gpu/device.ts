@@ -1,7 +1,14 @@
 import { MissingFeatureError } from "../errors.ts";
 import { freeMemory } from "#webgpu-provider";
-import { BindGroupCache, type BufferRange } from "./bind_group_cache.ts";
-import { type AcquireOptions, BufferPool, type PooledBuffer, type PoolStats } from "./buffer_pool.ts";
+import { BindGroupCache, type BoundRange } from "./bind_group_cache.ts";
+import {
+  type AcquireOptions,
+  BufferPool,
+  type Pooled,
+  type PooledBuffer,
+  type PooledTexels,
+  type PoolStats,
+} from "./buffer_pool.ts";
 import { CommandStream, maxDispatches, type Workgroups } from "./command_stream.ts";
 import { DevicePoison } from "./device_poison.ts";
 import type { Kernel, KernelConstant } from "./kernel.ts";
@@ -20,14 +27,16 @@ export interface AdapterDescription {
   readonly class: AdapterClass;
   /** Lanes of a subgroup, if the device supports subgroups and the adapter has only one size. */
   readonly subgroupSize?: number;
+  /** Kernels can read textures of f32, and do so faster than buffers. */
+  readonly readsTexels?: boolean;
 }
 
 /** One launch of a kernel. */
 export interface Launch {
   /** The kernel's `const` header; each distinct set compiles a pipeline. */
   readonly constants?: Readonly<Record<string, KernelConstant>>;
-  /** Storage ranges, in the order of the kernel's bindings. */
-  readonly buffers: readonly BufferRange[];
+  /** What is bound, in the order of the kernel's bindings. */
+  readonly buffers: readonly BoundRange[];
   /** Words of the uniform struct: unsigned integers, with floats as {@linkcode f32Bits}. */
   readonly params: readonly number[];
   readonly workgroups: Workgroups;
@@ -121,9 +130,15 @@ export class Gpu {
     return pool.acquire(bytes, describe, options);
   }
 
-  /** Gives a buffer back to the pool. */
-  release(buffer: PooledBuffer): void {
-    if (!this.#poison.isLost) buffer.pool.release(buffer);
+  /** Texels for `bytes` bytes, undefined contents; undefined if no texture of this adapter holds so many. */
+  acquireTexels(bytes: number): PooledTexels | undefined {
+    const { pool } = this.#enter() ?? { pool: this.#pool };
+    return pool.holdsTexels(bytes) ? pool.acquireTexels(bytes) : undefined;
+  }
+
+  /** Gives a buffer or texels back to the pool. */
+  release(memory: PooledBuffer | PooledTexels): void {
+    if (!this.#poison.isLost) memory.pool.release(memory);
   }
 
   /** Limit on bytes of buffers, in use and idle; idle ones are destroyed to make room for new ones. None by default. */
@@ -273,7 +288,7 @@ export class Gpu {
     throw new TypeError("Cannot use the GPU device while others rehearse on it: await their rehearsal first");
   }
 
-  #assertMade({ pool }: PooledBuffer): void {
+  #assertMade({ pool }: Pooled): void {
     if (pool !== this.#pool) throw new TypeError("Cannot use a tensor made in a rehearsal: it has no memory");
   }
 }

@@ -2,8 +2,8 @@ import { expandShader, type KernelConstant, type Place, placeInSource } from "./
 
 export type { KernelConstant };
 
-/** How a kernel touches a storage binding. */
-export type BindingAccess = "read" | "write";
+/** How a kernel touches a binding: a storage buffer, or texels (a storage texture of four f32 a texel). */
+export type BindingAccess = "read" | "write" | "read texels" | "write texels";
 
 /** The description of a {@linkcode Kernel}. */
 export interface KernelOptions {
@@ -14,7 +14,7 @@ export interface KernelOptions {
   /** Entry point; `main` by default. */
   readonly entry?: string;
   /**
-   * Access of each storage binding, in order from `@binding(1)`; binding 0 is the uniform `params`.
+   * Access of each binding, in order from `@binding(1)`; binding 0 is the uniform `params`.
    */
   readonly bindings: readonly BindingAccess[];
 }

@@ -39,9 +39,17 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const looksLikeCpu = adapter.info.isFallbackAdapter === true ||
     /llvmpipe|lavapipe|swiftshader|cpu/i.test(`${vendor} ${name} ${description} ${architecture}`);
   const adapterClass = options.adapterClass ?? (looksLikeCpu ? "cpu" : "gpu");
+  const texels = adapterClass === "cpu" && readsTexels(adapter, device) ? { readsTexels: true } : {};
   return new Gpu(
     device,
-    { vendor, device: name, description, class: adapterClass, ...onlySubgroupSize(adapter, device) },
+    {
+      vendor,
+      device: name,
+      description,
+      class: adapterClass,
+      ...onlySubgroupSize(adapter, device),
+      ...texels,
+    },
     options.maxIdleBytes ?? 2 ** 30,
   );
 }
@@ -53,6 +61,15 @@ function ownLimits(limits: GPUSupportedLimits): Record<string, number> {
     if (typeof value === "number") own[name] = value;
   }
   return own;
+}
+
+/**
+ * Mesa's software driver loads a texel as one vector of 128 bits, and the elements of a buffer one by one. With 16 lanes (`LP_NATIVE_VECTOR_WIDTH`
+ * of 512) its textures hold wrong values in the upper eight (25.0.7).
+ */
+function readsTexels(adapter: GPUAdapter, device: GPUDevice): boolean {
+  return onlySubgroupSize(adapter, device).subgroupSize === 8 &&
+    webgpu()!.wgslLanguageFeatures.has("readonly_and_readwrite_storage_textures");
 }
 
 function onlySubgroupSize(adapter: GPUAdapter, device: GPUDevice): { subgroupSize?: number } {

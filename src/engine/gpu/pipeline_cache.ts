@@ -1,3 +1,4 @@
+import { texelFormat } from "./buffer_pool.ts";
 import type { BindingAccess, Kernel, KernelConstant } from "./kernel.ts";
 
 /** A compiled kernel with the layout its bind groups follow. */
@@ -87,7 +88,7 @@ export class PipelineCache {
           ...bindings.map((access, i): GPUBindGroupLayoutEntry => ({
             binding: i + 1,
             visibility,
-            buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+            ...layouts[access],
           })),
         ],
       });
@@ -97,6 +98,13 @@ export class PipelineCache {
     return layout;
   }
 }
+
+const layouts: Readonly<Record<BindingAccess, Omit<GPUBindGroupLayoutEntry, "binding" | "visibility">>> = {
+  "read": { buffer: { type: "read-only-storage" } },
+  "write": { buffer: { type: "storage" } },
+  "read texels": { storageTexture: { access: "read-only", format: texelFormat } },
+  "write texels": { storageTexture: { access: "write-only", format: texelFormat } },
+};
 
 function step<Key>(branches: Map<Key, Branch>, key: Key): Branch {
   let next = branches.get(key);

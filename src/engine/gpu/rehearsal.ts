@@ -10,7 +10,11 @@ export class Rehearsal {
   readonly pool: BufferPool;
 
   constructor({ limits }: Pick<BufferSource, "limits">, maxIdleBytes: number) {
-    this.pool = new BufferPool({ limits, createBuffer: countedBuffer }, () => {}, maxIdleBytes);
+    this.pool = new BufferPool(
+      { limits, createBuffer: countedBuffer, createTexture: countedTexture },
+      () => {},
+      maxIdleBytes,
+    );
   }
 
   /** Whether the caller belongs to the body of this rehearsal; always true in browsers, which have no way to know. */
@@ -39,4 +43,8 @@ export class Rehearsal {
 
 function countedBuffer({ size }: GPUBufferDescriptor): GPUBuffer {
   return { size, destroy() {} } as unknown as GPUBuffer;
+}
+
+function countedTexture(): GPUTexture {
+  return { createView: () => ({}), destroy() {} } as unknown as GPUTexture;
 }

@@ -2,12 +2,20 @@ import type { KernelConstant } from "../gpu/kernel.ts";
 import { Kernel } from "../gpu/kernel.ts";
 import type { Workgroups } from "../gpu/command_stream.ts";
 import { formatShape } from "../shape.ts";
+import type { BoundRange } from "../gpu/bind_group_cache.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { DType, Tensor } from "../tensor.ts";
+
+/** A tensor, or anything else that a kernel can bind. */
+export interface Bindable {
+  readonly gpu: Gpu;
+  readonly range: BoundRange;
+}
 
 /** Options of {@linkcode launch}. */
 export interface LaunchOptions {
-  /** Every storage binding in order, inputs and outputs. */
-  readonly tensors: readonly Tensor[];
+  /** Every binding in order, inputs and outputs. */
+  readonly tensors: readonly Bindable[];
   /** Words of the uniform struct. */
   readonly params: readonly number[];
   /** Threads to run, 64 in each workgroup; alternatively `workgroups`. */

@@ -15,6 +15,8 @@
 //             holds 0 and B holds -0. HALF_B: B consists of pairs of f16 (B1 does not). INT8_B: of four whole
 //             numbers a word, op(B)[k, n] being s q; with SCALE_C s belongs to n, and the sum over k is multiplied by it before
 //             the second product; with SCALE_A it belongs to k, and A is
+//             With TEXELS both are in textures as pack.wgsl leaves them, m x k and n x k. An adapter on a CPU reads four
+//             neighbours at once from a texture, but one after another from a buffer, each with a check of its bounds
 //   c         m x n
 //   bias      where params.hasBias is 1; with SCALED, alpha of each outer matrix instead; residual with RESIDUAL, slope with
 //             SLOPE: in the layout of C
@@ -34,9 +36,22 @@ enable subgroups;
 diagnostic(off, subgroup_uniformity);
 //@end
 
+//@if TEXELS
+const TEXELS_IN_ROW = 1024u;
+fn place(i: u32) -> vec2u { return vec2u(i / 4u % TEXELS_IN_ROW, i / 4u / TEXELS_IN_ROW); }
+@group(0) @binding(1) var a0: texture_storage_2d<rgba32float, read>;
+fn fourA0(i: u32) -> vec4f { return textureLoad(a0, place(i)); }
+@group(0) @binding(2) var b0: texture_storage_2d<rgba32float, read>;
+fn fourB0(i: u32) -> vec4f { return textureLoad(b0, place(i)); }
+//@if SCALE_C
+@group(0) @binding(5 + 2 * u32(SECOND) + u32(RESIDUAL) + u32(SLOPE)) var<storage, read> stored: array<u32>;
+fn scaleB(i: u32) -> f32 { return bitcast<f32>(stored[params.terms[0].bScales + i]); }
+//@end
+//@else
 //@if VEC_A
 @group(0) @binding(1) var<storage, read> a0: array<vec4f>;
 fn loadA0(i: u32) -> f32 { return a0[i / 4u][i % 4u]; }
+fn fourA0(i: u32) -> vec4f { return a0[i / 4u]; }
 //@else
 @group(0) @binding(1) var<storage, read> a0: array<f32>;
 fn loadA0(i: u32) -> f32 { return a0[i]; }
@@ -44,6 +59,7 @@ fn loadA0(i: u32) -> f32 { return a0[i]; }
 //@if VEC_B
 @group(0) @binding(2) var<storage, read> b0: array<FourB>;
 fn loadB0(i: u32) -> f32 { return four(b0[i / 4u])[i % 4u]; }
+fn fourB0(i: u32) -> vec4f { return four(b0[i / 4u]); }
 //@else
 @group(0) @binding(2) var<storage, read> b0: array<OneB>;
 fn loadB0(i: u32) -> f32 { return one(b0[i / PER_B], i); }
@@ -52,6 +68,7 @@ fn loadB0(i: u32) -> f32 { return one(b0[i / PER_B], i); }
 fn scaleB(i: u32) -> f32 { return bitcast<f32>(b0[params.terms[0].bScales + i]); }
 fn scaleA0(k: u32) -> f32 { return scaleB(k); }
 fn scaleA1(k: u32) -> f32 { return 1.0; }
+//@end
 //@end
 //@if SECOND
 @group(0) @binding(5) var<storage, read> a1: array<f32>;
@@ -64,7 +81,7 @@ fn loadB1(i: u32) -> f32 { return b1[i]; }
 // its bits: as a constant it loses its sign): their product is -0, the one number that leaves every sum as it is.
 const MINUS_ZERO = 0x80000000u;
 //@if VEC_A
-fn fourA(i: u32, stride: u32, left: u32) -> vec4f { return a0[i / 4u]; }
+fn fourA(i: u32, stride: u32, left: u32) -> vec4f { return fourA0(i); }
 //@else
 fn fourA(i: u32, stride: u32, left: u32) -> vec4f {
 //@if TAIL
@@ -77,7 +94,7 @@ fn fourA(i: u32, stride: u32, left: u32) -> vec4f {
 }
 //@end
 //@if VEC_B
-fn fourB(i: u32, stride: u32, left: u32) -> vec4f { return four(b0[i / 4u]); }
+fn fourB(i: u32, stride: u32, left: u32) -> vec4f { return fourB0(i); }
 //@else
 fn fourB(i: u32, stride: u32, left: u32) -> vec4f {
 //@if TAIL
@@ -92,6 +109,24 @@ fn fourB(i: u32, stride: u32, left: u32) -> vec4f {
 fn within(x: vec4f, isWithin: bool) -> vec4f { return select(vec4f(0), x, isWithin || !TAIL); }
 fn or_minus_zero(y: vec4f, isWithin: bool) -> vec4f {
   return bitcast<vec4f>(select(vec4u(MINUS_ZERO), bitcast<vec4u>(y), isWithin || !TAIL));
+}
+
+// From an element of op(A) to the one below it and to the next k; the same of op(B)ᵀ. In texels, those of a block of rows stand
+// side by side for each four k, as a subgroup reads them.
+struct Strides { block: u32, row: u32, k: u32 }
+const IN_BLOCK = 8u;
+
+fn strides_of(row: u32, isTransposed: bool, inTexels: bool) -> Strides {
+  let stored = Strides(IN_BLOCK * select(row, 1u, isTransposed), select(row, 1u, isTransposed), select(1u, row, isTransposed));
+  return Strides(
+    select(stored.block, IN_BLOCK * row, inTexels),
+    select(stored.row, 4u, inTexels),
+    select(stored.k, IN_BLOCK, inTexels),
+  );
+}
+
+fn row_at(r: u32, strides: Strides) -> u32 {
+  return r / IN_BLOCK * strides.block + r % IN_BLOCK * strides.row;
 }
 
 const ROWS = A_LOADS * SHARE;
@@ -143,13 +178,13 @@ fn main(
   let term{t} = params.terms[{t}];
   let aBase{t} = term{t}.aOffset + outer * term{t}.aOuter + inner * term{t}.aInner;
   let bBase{t} = term{t}.bOffset + outer * term{t}.bOuter + inner * term{t}.bInner;
-  let aStride{t} = select(1u, term{t}.aRow, TRANSPOSE_A);
-  let bStride{t} = select(term{t}.bRow, 1u, TRANSPOSE_B);
+  let aStrides{t} = strides_of(term{t}.aRow, TRANSPOSE_A, TEXELS && {t} == 0);
+  let bStrides{t} = strides_of(term{t}.bRow, !TRANSPOSE_B, TEXELS && {t} == 0);
 //@for q in 0..A_LOADS
-  let aAt{t}_{q} = aBase{t} + min(row + {q}u * SHARE + aLane, params.m - 1u) * select(term{t}.aRow, 1u, TRANSPOSE_A);
+  let aAt{t}_{q} = aBase{t} + row_at(min(row + {q}u * SHARE + aLane, params.m - 1u), aStrides{t});
 //@end
 //@for g in 0..COLUMNS
-  let bAt{t}_{g} = bBase{t} + min(column + {g}u * WIDTH * LANES, (params.n - 1u) / WIDTH * WIDTH) * select(1u, term{t}.bRow, TRANSPOSE_B);
+  let bAt{t}_{g} = bBase{t} + row_at(min(column + {g}u * WIDTH * LANES, (params.n - 1u) / WIDTH * WIDTH), bStrides{t});
 //@end
 //@end
 
@@ -176,7 +211,7 @@ fn main(
     let packed = array<vec4f, A_LOADS>(
 //@for q in 0..A_LOADS
       within(
-        fourA(packed{q} + min(k + e{q} / (ROWS / 4u), term0.k - 1u) * aStride0, 1u, 4u),
+        fourA(packed{q} + min(k + e{q} / (ROWS / 4u), term0.k - 1u) * aStrides0.k, 1u, 4u),
         e{q} / (ROWS / 4u) < left,
       ),
 //@end
@@ -184,9 +219,9 @@ fn main(
 //@else
 //@for q in 0..A_LOADS
 //@if SCALE_A
-    let a{q}_k = scales * fourA(aAt0_{q} + k * aStride0, aStride0, left);
+    let a{q}_k = scales * fourA(aAt0_{q} + k * aStrides0.k, aStrides0.k, left);
 //@else
-    let a{q}_k = fourA(aAt0_{q} + k * aStride0, aStride0, left);
+    let a{q}_k = fourA(aAt0_{q} + k * aStrides0.k, aStrides0.k, left);
 //@end
 //@end
 //@end
@@ -195,7 +230,7 @@ fn main(
 //@for c in 0..CHAINS
 //@for i in 0..CHAIN
     let b{g}_{c}_{i} = or_minus_zero(
-      fourB(bAt0_{g} + min(k + {c}u * CHAIN + {i}u, term0.k - 1u) * bStride0, 1u, 4u),
+      fourB(bAt0_{g} + min(k + {c}u * CHAIN + {i}u, term0.k - 1u) * bStrides0.k, 1u, 4u),
       {c}u * CHAIN + {i}u < left,
     );
 //@end
@@ -203,7 +238,7 @@ fn main(
 //@end
 //@else
 //@for g in 0..COLUMNS
-    let b{g}_k = fourB(bAt0_{g} + k * bStride0, bStride0, left);
+    let b{g}_k = fourB(bAt0_{g} + k * bStrides0.k, bStrides0.k, left);
 //@end
 //@end
 //@for c in 0..CHAINS
@@ -216,7 +251,11 @@ fn main(
       const e = kk * (ROWS / 4u) + ({q}u * SHARE + {s}u) / 4u;
       let x = subgroupBroadcast(packed[e / LANES][({q}u * SHARE + {s}u) % 4u], e % LANES);
 //@else
+//@if SHUFFLES
+      let x = subgroupShuffle(a{q}_k[kk], {s}u);
+//@else
       let x = subgroupBroadcast(a{q}_k[kk], {s}u);
+//@end
 //@end
 //@for g in 0..COLUMNS
 //@for w in 0..WIDTH
@@ -254,14 +293,14 @@ fn main(
   for (var k = 0u; k < term{t}.k; k++) {
 //@for q in 0..A_LOADS
 //@if SCALE_A
-    let a{q}_k = loadA{t}(aAt{t}_{q} + k * aStride{t}) * scaleA{t}(k);
+    let a{q}_k = loadA{t}(aAt{t}_{q} + k * aStrides{t}.k) * scaleA{t}(k);
 //@else
-    let a{q}_k = loadA{t}(aAt{t}_{q} + k * aStride{t});
+    let a{q}_k = loadA{t}(aAt{t}_{q} + k * aStrides{t}.k);
 //@end
 //@end
 //@for g in 0..COLUMNS
 //@for w in 0..WIDTH
-    let b{g}_{w} = loadB{t}(bAt{t}_{g} + k * bStride{t} + {w}u);
+    let b{g}_{w} = loadB{t}(bAt{t}_{g} + k * bStrides{t}.k + {w}u);
 //@end
 //@end
 //@for q in 0..A_LOADS

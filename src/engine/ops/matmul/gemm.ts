@@ -5,7 +5,8 @@ import { f32Bits } from "../../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../../gpu/kernel.ts";
 import { type MatmulProblem, precisionConstants } from "./matmul_plan.ts";
 import { empty, int8Layout, isStorageOnly, type Precision, type Tensor } from "../../tensor.ts";
-import { launch } from "../launch.ts";
+import { type Bindable, launch } from "../launch.ts";
+import { pack, type TexelMatrix } from "./_pack.ts";
 import { padRows } from "./_pad_rows.ts";
 import { tuningOf } from "./tuning.ts";
 
@@ -71,10 +72,67 @@ const sources = { register: registerSource, workgroup: workgroupSource, sum: sum
  * chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
  */
 export function gemm(options: GemmOptions): void {
+  const texels = packOperands(options);
+  if (texels !== undefined) {
+    runGemm(options, texels);
+    texels.a.dispose();
+    texels.b.dispose();
+    return;
+  }
   const padded = padOperands(options);
   runGemm({ ...options, ...padded });
   for (const { tensor } of Object.values(padded)) tensor.dispose();
 }
+
+/** The operands of a product in texels. */
+interface TexelOperands {
+  readonly a: TexelMatrix;
+  readonly b: TexelMatrix;
+}
+
+/**
+ * Copies both operands into texels, where the adapter reads these faster, if each element is read often enough to pay for it.
+ * The layout of a product then no longer matters, nor do odd sizes. No bit depends on the copy.
+ */
+function packOperands(options: GemmOptions): TexelOperands | undefined {
+  const { a, b, c, m, n, k, batch = [1, 1], transposeA = false, transposeB = false } = options;
+  const { adapter } = c.tensor.gpu;
+  const count = batch[0] * batch[1];
+  const readsOf = ({ outer = 0, inner = 0 }: MatrixView, each: number) =>
+    outer === 0 && inner === 0 ? count * each : each;
+  if (
+    adapter.class !== "cpu" || !adapter.readsTexels || adapter.subgroupSize === undefined || k === 0 ||
+    m < fewestRows ||
+    1 / readsOf(a, n) + 1 / readsOf(b, m) > 1 / readsWorthTexels
+  ) return undefined;
+  const scaled = b.tensor.dtype === "int8" && !transposeB ? { ...b, scalesAt: scalesAt(b) } : undefined;
+  const packedA = pack(a, {
+    rows: m,
+    k,
+    batch,
+    transposed: transposeA,
+    vec: isVectorizable(a, transposeA ? m : k),
+    fill: 0,
+    scaled,
+  });
+  const packedB = pack(b, {
+    rows: n,
+    k,
+    batch,
+    transposed: !transposeB,
+    vec: isVectorizable(b, transposeB ? k : n),
+    fill: -0,
+  });
+  if (packedA && packedB) return { a: packedA, b: packedB };
+  packedA?.dispose();
+  packedB?.dispose();
+  return undefined;
+}
+
+/** Fewer rows than these leave a tile of the texels' kernel half empty. */
+const fewestRows = 16;
+/** As many reads of an element, in the mean of both operands, pay for its copy (measured on Mesa's llvmpipe). */
+const readsWorthTexels = 48;
 
 /**
  * Copies operands whose rows aren't multiples of four, if they are read so often that reading four elements at a time pays
@@ -103,7 +161,7 @@ function padOperands({ a, b, c, m, n, k, batch = [1, 1], ...options }: GemmOptio
 /** The smallest side of a product whose operands are worth a copy. */
 const readsWorthCopy = 64;
 
-function runGemm(options: GemmOptions): void {
+function runGemm(options: GemmOptions, texels?: TexelOperands): void {
   const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false, whole = false } = options;
   const { transposeA = false, transposeB = false } = options;
   const count = batch[0] * batch[1];
@@ -124,6 +182,7 @@ function runGemm(options: GemmOptions): void {
     batch: count,
     transposeA,
     transposeB,
+    texels: texels !== undefined,
     vecA: isVectorizable(a, transposeA ? m : k),
     vecB: isVectorizable(b, transposeB ? k : n),
     precisionB: b.tensor.dtype as Precision,
@@ -133,11 +192,17 @@ function runGemm(options: GemmOptions): void {
     ...(subgroupSize !== undefined && { subgroupSize }),
   };
   const plan = tuningOf(gpu).plan(problem);
-  const params = [...shared(options, plan.splits), ...terms.flatMap(termWords)];
-  const operands = terms.map((term) => [term.a.tensor, term.b.tensor]);
+  const termParams = [
+    ...termWords({ a: texels?.a ?? a, b: texels?.b ?? b, k, scales: scalesAt(b) }),
+    ...(second ? termWords(second) : []),
+  ];
+  const params = [...shared(options, plan.splits), ...termParams];
+  const operands: Bindable[][] = terms.map((term) => [term.a.tensor, term.b.tensor]);
+  if (texels) operands[0] = [texels.a, texels.b];
+  const scales = texels && b.tensor.dtype === "int8" && transposeB ? b.tensor : undefined;
   const flops = 2 * count * m * n * (k + (second?.k ?? 0));
   if (plan.splits === 1) {
-    run(plan.shader, options, { params, operands, flops, ...plan });
+    run(plan.shader, options, { params, operands, texels: texels !== undefined, scales, flops, ...plan });
     return;
   }
   // The parts, dense and without an epilogue; then their sum with it.
@@ -145,7 +210,7 @@ function runGemm(options: GemmOptions): void {
   const dense = { tensor: parts, row: n, outer: batch[1] * m * n, inner: m * n };
   const unfinished = { ...options, ...noEpilogue, alpha: 1, c: dense };
   run(plan.shader, unfinished, {
-    params: [...shared(unfinished, plan.splits), ...terms.flatMap(termWords)],
+    params: [...shared(unfinished, plan.splits), ...termParams],
     operands,
     flops,
     ...plan,
@@ -154,7 +219,7 @@ function runGemm(options: GemmOptions): void {
     params,
     operands: [[parts]],
     flops: count * m * n * plan.splits,
-    constants: { SECOND: false, ...precisionConstants({}) },
+    constants: { SECOND: false, TEXELS: false, ...precisionConstants({}) },
   });
   parts.dispose();
 }
@@ -164,7 +229,11 @@ const noEpilogue = { bias: undefined, residual: undefined, activation: undefined
 interface Run {
   readonly params: readonly number[];
   /** A and B of each product. */
-  readonly operands: readonly (readonly Tensor[])[];
+  readonly operands: readonly (readonly Bindable[])[];
+  /** A and B of the first are in texels. */
+  readonly texels?: boolean;
+  /** Holds the scales of a B that was in 8 bits before it was put into texels. */
+  readonly scales?: Bindable | undefined;
   readonly flops: number;
   readonly constants: Readonly<Record<string, number | boolean | string>>;
   /** By default one thread for each element of C. */
@@ -173,17 +242,18 @@ interface Run {
 
 function run(shader: keyof typeof sources, options: GemmOptions, settings: Run): void {
   const { bias, residual, activation, slope, c, m, n, batch = [1, 1], alpha = 1 } = options;
-  const { params, operands, flops, constants, workgroups } = settings;
-  const [[a, b = a!], ...rest] = operands as [Tensor[], ...Tensor[][]];
-  launch(kernelFor(shader, { terms: operands.length, residual, slope }), {
+  const { params, operands, texels = false, scales, flops, constants, workgroups } = settings;
+  const [[a, b = a!], ...rest] = operands as [Bindable[], ...Bindable[][]];
+  launch(kernelFor(shader, { terms: operands.length, texels, residual, slope, scales }), {
     tensors: [
       a!,
       b,
       c.tensor,
-      typeof alpha === "number" ? bias?.tensor ?? a! : alpha,
+      typeof alpha === "number" ? bias?.tensor ?? options.a.tensor : alpha,
       ...rest.flat(),
       ...(residual ? [residual] : []),
       ...(slope ? [slope] : []),
+      ...(scales ? [scales] : []),
     ],
     params,
     flops,
@@ -211,20 +281,24 @@ const kernels = new Map<string, Kernel>();
 /** The kernel with as many bindings as the launch has tensors. */
 function kernelFor(
   shader: keyof typeof sources,
-  { terms, residual, slope }: { terms: number } & Pick<Epilogue, "residual" | "slope">,
+  { terms, texels, residual, slope, scales }:
+    & { terms: number; texels: boolean; scales: Bindable | undefined }
+    & Pick<Epilogue, "residual" | "slope">,
 ): Kernel {
+  const operand = texels ? "read texels" : "read";
   const extra: BindingAccess[] = [
     ...(terms === 2 ? ["read", "read"] as const : []),
     ...(residual ? ["read"] as const : []),
     ...(slope ? ["write"] as const : []),
+    ...(scales ? ["read"] as const : []),
   ];
-  const key = `${shader} ${extra.join()}`;
+  const key = `${shader} ${operand} ${extra.join()}`;
   let kernel = kernels.get(key);
   if (kernel === undefined) {
     kernel = new Kernel({
       name: `matmul_${shader}`,
       source: sources[shader],
-      bindings: ["read", "read", "write", "read", ...extra],
+      bindings: [operand, operand, "write", "read", ...extra],
     });
     kernels.set(key, kernel);
   }
@@ -250,8 +324,12 @@ function shared({ m, n, c, bias, batch = [1, 1], alpha = 1 }: GemmOptions, split
   ];
 }
 
-function termWords({ a, b, k }: { a: MatrixView; b: MatrixView; k: number }): number[] {
-  return [k, ...placement(a), ...placement(b), scalesAt(b), 0, 0];
+type Placement = Omit<MatrixView, "tensor">;
+
+function termWords(
+  { a, b, k, scales = 0 }: { a: Placement; b: Placement; k: number; scales?: number },
+): number[] {
+  return [k, ...placement(a), ...placement(b), scales, 0, 0];
 }
 
 /** The word of an `int8` tensor at which its scales begin. */
@@ -268,7 +346,7 @@ export function storedRows(tensor: Tensor, width: number): MatrixView {
     : { tensor, row: width };
 }
 
-function placement({ offset = 0, row, outer = 0, inner = 0 }: MatrixView): number[] {
+function placement({ offset = 0, row, outer = 0, inner = 0 }: Placement): number[] {
   return [offset, row, outer, inner];
 }
 

@@ -29,6 +29,8 @@ export interface MatmulProblem {
   readonly vecA?: boolean;
   /** The same of B. */
   readonly vecB?: boolean;
+  /** A and B were packed into texels, so that neither is transposed nor aligned any longer. */
+  readonly texels?: boolean;
   /** How B is stored; `f32` by default. With `int8` there are neither `transposeA` nor `accumulate`. */
   readonly precisionB?: Precision;
   /** Sums start from what C holds; `alpha` must be 1. */
@@ -98,9 +100,9 @@ const maxPlans = 4096;
 
 function keyOf(problem: MatmulProblem, tile: MatmulTile | undefined): string {
   const { m, n, k, k1, batch, adapterClass, subgroupSize, maxWorkgroups } = problem;
-  const { transposeA, transposeB, vecA, vecB, precisionB, accumulate, whole } = problem;
+  const { transposeA, transposeB, texels, vecA, vecB, precisionB, accumulate, whole } = problem;
   return `${m} ${n} ${k} ${k1} ${batch} ${adapterClass} ${subgroupSize} ${maxWorkgroups} ` +
-    `${transposeA} ${transposeB} ${vecA} ${vecB} ${precisionB} ${accumulate} ${whole} ${
+    `${transposeA} ${transposeB} ${texels} ${vecA} ${vecB} ${precisionB} ${accumulate} ${whole} ${
       tile && tileName(tile)
     }`;
 }
@@ -132,11 +134,17 @@ function makePlan(problem: MatmulProblem, tile: MatmulTile): MatmulPlan {
       `Cannot plan matrix product: ${total} workgroups are needed, got ${maxWorkgroups} a dimension`,
     );
   }
+  const { texels = false } = problem;
+  // Texels have one layout; a second product's operands are as they were.
+  const isStored = !texels || problem.k1 !== undefined;
   const common = {
-    TRANSPOSE_A: problem.transposeA ?? false,
-    TRANSPOSE_B: problem.transposeB ?? false,
+    TRANSPOSE_A: isStored && (problem.transposeA ?? false),
+    TRANSPOSE_B: isStored && (problem.transposeB ?? false),
     ACCUMULATE: problem.accumulate ?? false,
+    TEXELS: texels,
     ...precisionConstants(problem),
+    // Packing has converted B, and multiplied A by scales that belong to its columns.
+    ...(texels && { HALF_B: false, INT8_B: false, SCALE_A: false }),
     TERMS: problem.k1 === undefined ? 1 : 2,
     SECOND: problem.k1 !== undefined,
   };
@@ -166,10 +174,11 @@ export function precisionConstants(
 
 /** One subgroup for each workgroup, so that every lane can read what another has loaded. */
 function registerConstants(problem: MatmulProblem, { rows, columns }: MatmulTile) {
-  const { k, transposeA = false, transposeB = false, vecA = false, vecB = false } = problem;
+  const { k, texels = false, transposeA = false, transposeB = false } = problem;
+  const { vecA = false, vecB = false } = problem;
   const shared = lanesOf(problem) === problem.subgroupSize;
   const lanes = lanesOf(problem);
-  const wide = shared && !transposeB && vecB && columns % (4 * lanes) === 0;
+  const wide = !texels && shared && !transposeB && vecB && columns % (4 * lanes) === 0;
   const width = wide ? 4 : 1;
   return {
     SHARED: shared,
@@ -181,10 +190,12 @@ function registerConstants(problem: MatmulProblem, { rows, columns }: MatmulTile
     WIDE: wide,
     CHAINS: wide ? 2 : 1,
     CHAIN: wide ? 2 : 4,
-    VEC_A: shared && vecA,
-    PACKED_A: shared && vecA && transposeA,
-    VEC_B: shared && vecB && (transposeB || wide),
-    TAIL: k % 4 !== 0,
+    VEC_A: texels || (shared && vecA),
+    PACKED_A: !texels && shared && vecA && transposeA,
+    VEC_B: texels || (shared && vecB && (transposeB || wide)),
+    TAIL: !texels && k % 4 !== 0,
+    // One instruction with 8 lanes, but a loop over all of them with 16.
+    SHUFFLES: shared && lanes === 8,
     FIRST_SINGLE: shared ? 1 : 0,
   };
 }

@@ -30,6 +30,7 @@ export function tileName({ rows, columns, depth, width, slices }: MatmulTile): s
  * |---|---|---|---|
  * | CPU, subgroups of 8, B stored n × k | 16 × 24 or 16 × 16 | 16 × 8 (n ≤ 8) | 8 × 24 (m ≤ 8) |
  * | CPU, subgroups of 8, B stored k × n | 24 × 32 or 16 × 32 | 16 × 8 (n ≤ 8) | 8 × 32 (m ≤ 8) |
+ * | CPU, subgroups of 8, operands in texels | 24 × 32 or 16 × 32 | the same | the same |
  * | CPU, no known subgroups | 8 × 32 | 8 × 8 (n ≤ 8) | 8 × 32 |
  * | GPU | 64 × 64, or 128 × 128 when that still makes 128 workgroups | 64 × 16 (n ≤ 16) | 16 × 64 (m ≤ 16) |
  *
@@ -90,8 +91,8 @@ export function isTile(tile: MatmulTile): boolean {
   ];
   return adapters.some((adapter) =>
     [1, 1000].some((n) =>
-      [false, true].some((transposeB) =>
-        isCandidate({ ...adapter, n, transposeB, m: 1000, k: 1, batch: 1, vecB: true }, tile)
+      [{ transposeB: false }, { transposeB: true }, { texels: true }].some((layout) =>
+        isCandidate({ ...adapter, ...layout, n, m: 1000, k: 1, batch: 1, vecB: true }, tile)
       )
     )
   );
@@ -102,8 +103,8 @@ export function isTile(tile: MatmulTile): boolean {
  * tile changes no bit of the result, so neither does the choice.
  */
 export function shapeClass(problem: MatmulProblem): string {
-  const { m, n, batch, transposeA, transposeB, vecA, vecB, precisionB = "f32" } = problem;
-  const layout = `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"}`;
+  const { m, n, batch, transposeA, transposeB, texels, vecA, vecB, precisionB = "f32" } = problem;
+  const layout = texels ? "texels" : `${transposeA ? "T" : "N"}${transposeB ? "T" : "N"}`;
   const size = (value: number) => [8, 16, 64, 512].find((limit) => value <= limit) ?? "large";
   const aligned = `${vecA ? "a" : "-"}${vecB ? "b" : "-"}${{ f32: "-", f16: "h", int8: "i" }[precisionB]}`;
   return `${layout} ${aligned} m ${size(m)} n ${size(n)} ${batch > 1 ? "batch" : "single"}`;
@@ -119,8 +120,9 @@ function cheapest({ m, n }: MatmulProblem, tiles: readonly MatmulTile[]): Matmul
 }
 
 function registerTiles(problem: MatmulProblem): MatmulTile[] {
-  const { n, transposeB = false, vecB = false, subgroupSize } = problem;
+  const { n, texels = false, transposeB = false, vecB = false, subgroupSize } = problem;
   const lanes = lanesOf(problem);
+  if (texels) return [24, 16].map((rows) => ({ rows, columns: 4 * lanes }));
   if (lanes !== subgroupSize) return [{ rows: 8, columns: n <= 8 ? 8 : 32 }];
   const columns = n <= lanes
     ? [lanes]

@@ -22,13 +22,14 @@ const problem = fc.record({
   transposeB: fc.boolean(),
   vecA: fc.boolean(),
   vecB: fc.boolean(),
+  texels: fc.boolean(),
   precisionB: fc.constantFrom("f32" as const, "f16" as const, "int8" as const),
   k1: fc.option(size, { nil: undefined }),
   accumulate: fc.boolean(),
   adapterClass: fc.constantFrom("cpu" as const, "gpu" as const),
   subgroupSize: fc.constantFrom(0, 4, 8, 16, 32, 64),
   maxWorkgroups: fc.constantFrom(65535, 2 ** 20),
-});
+}).map((p) => ({ ...p, texels: p.texels && p.adapterClass === "cpu" && p.subgroupSize === 8 }));
 
 /** Elements of C that a workgroup makes, from the constants as the shaders' headers define them. */
 function tileOf(shader: string, c: Readonly<Record<string, number>>): [number, number] {
@@ -54,6 +55,16 @@ test("planMatmul() reads four elements at once only where they are aligned and t
   fc.assert(fc.property(problem, (p) => {
     const { shader, constants } = planMatmul(p);
     if (shader === "workgroup") return;
+    if (p.texels) {
+      assert.deepEqual(
+        ["TEXELS", "VEC_A", "VEC_B", "SHUFFLES"].map((name) => constants[name]),
+        [true, true, true, true],
+      );
+      assert.equal(constants["TRANSPOSE_B"], p.transposeB && p.k1 !== undefined);
+      const off = ["PACKED_A", "WIDE", "TAIL", "HALF_B", "INT8_B", "SCALE_A"];
+      assert.ok(off.every((name) => constants[name] === false));
+      return;
+    }
     assert.equal(constants["VEC_A"], constants["SHARED"] === true && p.vecA);
     assert.equal(constants["PACKED_A"], constants["VEC_A"] && p.transposeA);
     assert.equal(constants["WIDE"], constants["WIDTH"] === 4);
