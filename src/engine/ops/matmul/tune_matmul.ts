@@ -163,9 +163,10 @@ class Product {
   record(): void {
     const { m, n, k, batch, transposeA = false, transposeB = false } = this.#problem;
     const { a, b, c } = this.#tensors;
+    const stored = storedRows(b, transposeB ? k : n);
     gemm({
       a: { tensor: a, row: transposeA ? m : k, inner: m * k },
-      b: { ...storedRows(b, transposeB ? k : n), inner: k * n },
+      b: { ...stored, inner: (transposeB ? n : k) * stored.row },
       c: { tensor: c, row: n, inner: m * n },
       m,
       n,

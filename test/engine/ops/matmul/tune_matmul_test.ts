@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { Gpu } from "../../../../src/engine/gpu/device.ts";
 import { planMatmul } from "../../../../src/engine/ops/matmul/matmul_plan.ts";
 import { candidateTiles, shapeClass, tileName } from "../../../../src/engine/ops/matmul/matmul_tile.ts";
+import { toInt8 } from "../../../../src/engine/ops/compression/int8.ts";
 import { linear } from "../../../../src/engine/ops/matmul/linear.ts";
 import { matmul } from "../../../../src/engine/ops/matmul/matmul.ts";
 import { full } from "../../../../src/engine/ops/create.ts";
@@ -71,6 +72,22 @@ test("tuneMatmul() measures nothing when no time is left, and then proposes no t
   assert.equal(classes[0]!.measured.length, 0);
   assert.equal(tilesOf(classes).size, 0);
   await assert.rejects(tuneMatmul(gpu, seen, { signal: AbortSignal.abort(new Error("enough")) }), /enough/);
+});
+
+test("tuneMatmul() measures products with weights in 8 bits as classes of their own, odd rows and all", async () => {
+  const gpu = families["cpu"]!;
+  const seen = await tuningOf(gpu).observe(() => {
+    tidy(() => {
+      const weight = full(gpu, [21, 13], 1);
+      for (const each of [weight, toInt8(weight)]) linear(full(gpu, [9, 13], 1), { weight: each });
+    });
+    return Promise.resolve();
+  });
+  const before = gpu.stats().liveBytes;
+  const classes = await tuneMatmul(gpu, seen, { seconds: 20 });
+  assert.deepEqual(new Set(classes.map(({ problem }) => problem.precisionB)), new Set(["f32", "int8"]));
+  for (const { problem, measured } of classes) assert.equal(measured.length, candidateTiles(problem).length);
+  assert.equal(gpu.stats().liveBytes, before);
 });
 
 test("Tuning.use() takes tiles in use without changing a bit", async () => {
