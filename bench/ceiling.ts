@@ -7,7 +7,8 @@ import type { Contender } from "./contender.ts";
 import { settle } from "./settle.ts";
 
 const kernel = new Kernel({ name: "ceiling", source, bindings: ["write"] });
-const chains = 12;
+const chains = 10;
+const steps = 16;
 const wantedMilliseconds = 10;
 
 /** The contender `ceiling` and how many floating-point operations it does. */
@@ -22,30 +23,30 @@ export interface Ceiling extends Contender {
 export async function createCeiling(gpu: Gpu): Promise<Ceiling> {
   const threads = gpu.adapter.class === "cpu" ? 2 ** 14 : 2 ** 18;
   const sums = zeros(gpu, [threads]);
-  const run = async (steps: number) => {
-    const params = [steps, f32Bits(0.999), f32Bits(0.001)];
+  const run = async (rounds: number) => {
+    const params = [rounds, f32Bits(0.999), f32Bits(0.001)];
     launch(kernel, {
       tensors: [sums],
       params,
       threads,
-      constants: { CHAINS: chains },
+      constants: { CHAINS: chains, STEPS: steps },
     });
     await settle(gpu);
   };
-  let steps = 16;
+  let rounds = 2;
   for (
     let milliseconds = 0;
-    milliseconds < wantedMilliseconds && steps < 2 ** 24;
-    steps *= 2
+    milliseconds < wantedMilliseconds && rounds < 2 ** 24;
+    rounds *= 2
   ) {
-    await run(steps);
+    await run(rounds);
     const start = performance.now();
-    await run(steps);
+    await run(rounds);
     milliseconds = performance.now() - start;
   }
   return {
     name: "ceiling",
-    flops: 2 * chains * steps * threads,
-    run: () => run(steps),
+    flops: 2 * chains * steps * rounds * threads,
+    run: () => run(rounds),
   };
 }

@@ -31,6 +31,7 @@ export function tileName({ rows, columns, depth, width, slices }: MatmulTile): s
  * | CPU, subgroups of 8, B stored n × k | 16 × 24 or 16 × 16 | 16 × 8 (n ≤ 8) | 8 × 24 (m ≤ 8) |
  * | CPU, subgroups of 8, B stored k × n | 24 × 32 or 16 × 32 | 16 × 8 (n ≤ 8) | 8 × 32 (m ≤ 8) |
  * | CPU, subgroups of 8, operands in texels | 24 × 32 or 16 × 32 | the same | the same |
+ * | CPU, subgroups of 16, B stored n × k | 32 × 32 or 16 × 48 | 16 × 16 (n ≤ 16) | 16 × 48 (m ≤ 16) |
  * | CPU, no known subgroups | 8 × 32 | 8 × 8 (n ≤ 8) | 8 × 32 |
  * | GPU | 64 × 64, or 128 × 128 when that still makes 128 workgroups | 64 × 16 (n ≤ 16) | 16 × 64 (m ≤ 16) |
  *
@@ -111,7 +112,15 @@ export function shapeClass(problem: MatmulProblem): string {
 }
 
 /** Multiply-adds of a tile that cost as much as one of the 16 × 16 tile, measured on Mesa's llvmpipe. */
-const rates: Readonly<Record<string, number>> = { "16×24": 1.15, "24×32": 1.15, "16×8": 0.7, "8×8": 0.5 };
+const rates: Readonly<Record<string, number>> = {
+  "16×24": 1.15,
+  "24×32": 1.15,
+  "16×8": 0.7,
+  "8×8": 0.5,
+  // With 16 lanes, against 16 × 32.
+  "32×32": 1.27,
+  "16×48": 1.14,
+};
 
 function cheapest({ m, n }: MatmulProblem, tiles: readonly MatmulTile[]): MatmulTile {
   const cost = ({ rows, columns }: MatmulTile) =>
@@ -131,7 +140,13 @@ function registerTiles(problem: MatmulProblem): MatmulTile[] {
     : !transposeB && vecB && n > 2 * lanes
     ? [4 * lanes]
     : [2 * lanes, 3 * lanes];
-  const rows = [16, 8, ...(lanes === 8 && columns.includes(4 * lanes) ? [24] : [])]
+  const wide = columns.includes(4 * lanes);
+  const rows = [
+    16,
+    8,
+    ...(lanes === 8 && wide ? [24] : []),
+    ...(lanes === 16 && n > lanes && !wide ? [32] : []),
+  ]
     .filter((count) => count % lanes === 0);
   return columns.flatMap((each) => rows.map((count) => ({ rows: count, columns: each })));
 }

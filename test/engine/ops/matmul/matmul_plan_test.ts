@@ -117,6 +117,19 @@ test("planMatmul() matches grids worked by hand", () => {
     1,
   ]);
   assert.deepEqual(planMatmul({ ...cpu, m: 17, n: 8, batch: 3 }).workgroups, [2 * 1 * 3, 1, 1]);
+  // With 16 lanes 32 × 32; over texels 24 × 32, or 16 × 32 where 24 rows would leave more empty.
+  const wide = { ...cpu, m: 1024, n: 1536, batch: 1, subgroupSize: 16, transposeB: true };
+  assert.deepEqual(planMatmul(wide).workgroups, [32 * 48, 1, 1]);
+  assert.deepEqual(planMatmul({ ...cpu, m: 1024, n: 1536, batch: 1, texels: true }).workgroups, [
+    43 * 48,
+    1,
+    1,
+  ]);
+  assert.deepEqual(planMatmul({ ...cpu, m: 32, n: 96, batch: 2, texels: true }).workgroups, [
+    2 * 3 * 2,
+    1,
+    1,
+  ]);
   assert.deepEqual(planMatmul({ ...cpu, m: 8, n: 17, batch: 1 }).workgroups, [1, 1, 1]);
   assert.deepEqual(planMatmul({ ...cpu, m: 16, n: 16, batch: 65536 }).workgroups, [65535, 2, 1]);
   const gpu = { k: 768, batch: 1, adapterClass: "gpu" } as const;
