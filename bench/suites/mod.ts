@@ -10,6 +10,7 @@ import { layerNormSuite } from "./layer_norm.ts";
 import { loraStepSuite } from "./lora_step.ts";
 import { matmulSuite } from "./matmul.ts";
 import { measuresSuite } from "./measures.ts";
+import { paddingSuite } from "./padding.ts";
 import { startupSuite } from "./startup.ts";
 import { memorySuite } from "./memory.ts";
 import { svdSuite } from "./svd.ts";
@@ -24,6 +25,7 @@ export const suites: readonly Suite[] = [
   initializationSuite,
   loraStepSuite,
   blockSuite,
+  paddingSuite,
   codecsSuite,
   growthSuite,
   measuresSuite,
