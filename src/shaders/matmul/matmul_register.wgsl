@@ -14,7 +14,7 @@
 //             stored rows. Offset and strides are then multiples of 4, and from a row's end to the next multiple of 4 A
 //             holds 0 and B holds -0. HALF_B: B consists of pairs of f16 (B1 does not). INT8_B: of four whole
 //             numbers a word, op(B)[k, n] being s q; with SCALE_C s belongs to n, and the sum over k is multiplied by it before
-//             the second product; with SCALE_A it belongs to k, and A is
+//             the second product; with SCALE_A it belongs to k, and A is multiplied by it as it is read.
 //             With TEXELS both are in textures as pack.wgsl leaves them, m x k and n x k. An adapter on a CPU reads four
 //             neighbours at once from a texture, but one after another from a buffer, each with a check of its bounds
 //   c         m x n

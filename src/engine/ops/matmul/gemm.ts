@@ -132,7 +132,7 @@ function packOperands(options: GemmOptions): TexelOperands | undefined {
 /** Fewer rows than these leave a tile of the texels' kernel half empty. */
 const fewestRows = 16;
 /** As many reads of an element, in the mean of both operands, pay for its copy (measured on Mesa's llvmpipe). */
-const readsWorthTexels = 48;
+const readsWorthTexels = 64;
 
 /**
  * Copies operands whose rows aren't multiples of four, if they are read so often that reading four elements at a time pays

@@ -19,22 +19,23 @@ const families = await testAllFamilies();
 const random = (shape: readonly number[], seed: number) =>
   F64Array.fromF32(shape, gaussian(shape, new Random(seed)).data);
 
-/** Whether every product of `body` with at least 90 rows and columns was planned over texels. */
+/** Whether every product of `body` with at least 128 rows and columns was planned over texels. */
 async function usesTexels(body: () => void): Promise<boolean> {
   const seen = await tuningOf(families["cpu"]!).observe(() => Promise.resolve(tidy(body)));
-  return seen.length > 0 && seen.every(({ problem: { m, n, texels } }) => texels || Math.min(m, n) < 90);
+  return seen.length > 0 && seen.every(({ problem: { m, n, texels } }) => texels || Math.min(m, n) < 128);
 }
 
 const shapes = (m: number, k: number, n: number, layout: MatmulLayout) =>
   [layout === "TN" ? [k, m] : [m, k], layout === "NT" ? [n, k] : [k, n]] as const;
 
-// Rows around 24 and 96, columns around 32, k on either side of a quadruple and longer than a row of 1,024 texels.
+// Rows around multiples of 24, columns around those of 32, k on either side of a quadruple, and texels that fill more than one row of
+// 1,024.
 const sizes = [
-  [97, 67, 131],
-  [96, 64, 128],
-  [120, 5, 100],
-  [193, 130, 97],
-  [101, 4101, 98],
+  [145, 67, 131],
+  [144, 64, 128],
+  [192, 5, 130],
+  [217, 130, 129],
+  [131, 1029, 130],
 ] as const;
 
 for (const layout of ["NN", "NT", "TN"] as const) {
@@ -61,7 +62,7 @@ for (const layout of ["NN", "NT", "TN"] as const) {
 
 test("matmul() of a batch has the same bits from texels and from buffers, whichever operand the batch shares", async () => {
   for (
-    const [a, b] of [[[3, 100, 33], [3, 33, 99]], [[2, 3, 97, 12], [3, 12, 101]], [[100, 33], [3, 33, 99]]]
+    const [a, b] of [[[3, 130, 33], [3, 33, 129]], [[2, 3, 129, 12], [3, 12, 131]], [[130, 33], [3, 33, 129]]]
   ) {
     const inputs = [random(a!, 1), random(b!, 2)];
     await evaluateEverywhere(families, (_, [p, q]) => matmul(p!, q!), { inputs });
@@ -73,7 +74,7 @@ const layers = [["f32", "gelu"], ["f16", "residual"], ["int8", "relu"]] as const
 for (const [precision, end] of layers) {
   test(`linear() of a weight in ${precision} with ${end} has the same bits from texels and from buffers`, async () => {
     // Both the result and the gradient of x are large enough.
-    const [members, m, n, k, r] = [2, 90, 101, 98, 3];
+    const [members, m, n, k, r] = [2, 129, 131, 130, 3];
     const weight = random([n, k], 3);
     const inputs = [
       random([members, m, k], 4),
