@@ -124,17 +124,22 @@ function formatTests({ files, seconds, concurrency }: NonNullable<GpuReport["tes
 function formatStage(name: string, { status, seconds, rows, error }: StageReport): string[] {
   const title = `${name}: ${status === "done" ? "" : `${status}, `}${seconds.toFixed(0)} s`;
   if (rows.length === 0) return [error === undefined ? title : `${title}: ${firstLine(error)}`];
-  const others = [...new Set(rows.flatMap(({ milliseconds }) => Object.keys(milliseconds)))].slice(1);
   // Of many contenders, as the tiles are, the note says which is best.
-  const shown = others.length <= 3 ? others : [];
+  const mostShown = 4;
+  const isShown = ({ milliseconds }: GpuRow) => Object.keys(milliseconds).length <= mostShown;
+  const columns = Math.max(
+    ...rows.filter(isShown).map(({ milliseconds }) => Object.keys(milliseconds).length),
+    1,
+  );
   const cells = rows.map((row) => {
-    const [[own, time] = ["", NaN]] = Object.entries(row.milliseconds);
+    const [[own, time] = ["", NaN], ...others] = Object.entries(row.milliseconds);
     return [
       row.name,
-      ...shown.length > 0 || others.length === 0 ? [`${formatTime(time)} ms`] : [""],
-      ...shown.map((other) => {
-        const theirs = row.milliseconds[other];
-        return theirs === undefined ? "–" : `${other} ${(theirs / time).toFixed(2)}×`;
+      ...Array.from({ length: columns }, (_, i) => {
+        if (!isShown(row)) return "";
+        if (i === 0) return `${formatTime(time)} ms`;
+        const other = others[i - 1];
+        return other === undefined ? "–" : `${other[0]} ${(other[1] / time).toFixed(2)}×`;
       }),
       row.shares === undefined ? "" : Object.entries(row.shares)
         .map(([contender, share]) =>
