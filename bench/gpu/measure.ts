@@ -15,8 +15,8 @@ export type Progress =
     readonly type: "ready";
     readonly adapter: object;
     readonly ceilings: Ceilings;
-    readonly torch: PeerDescription | { readonly missing: string };
   }
+  | { readonly type: "torch"; readonly torch: PeerDescription | { readonly missing: string } }
   | { readonly type: "start"; readonly stage: string }
   | { readonly type: "row"; readonly stage: string; readonly row: GpuRow }
   | { readonly type: "end"; readonly stage: string; readonly error?: string };
@@ -32,8 +32,6 @@ const report = (progress: Progress) => write(`${JSON.stringify(progress)}\n`);
 const starting = TorchPeer.start().catch((error: Error) => ({ missing: error.message }));
 using gpu = await openGpu({ powerPreference: "high-performance" });
 const ceilings = await measureCeilings(gpu, { quick });
-const torch = await starting;
-const isThere = "peer" in torch;
 report({
   type: "ready",
   adapter: {
@@ -43,8 +41,10 @@ report({
     maxWorkgroupStorageBytes: gpu.device.limits.maxComputeWorkgroupStorageSize,
   },
   ceilings,
-  torch: isThere ? torch.description : torch,
 });
+const torch = await starting;
+const isThere = "peer" in torch;
+report({ type: "torch", torch: isThere ? torch.description : torch });
 for (const stage of names) {
   report({ type: "start", stage });
   try {

@@ -6,8 +6,10 @@ import type { Progress } from "./measure.ts";
 
 const program = fileURLToPath(new URL("measure.ts", import.meta.url));
 const register = new URL("../../scripts/register.mjs", import.meta.url).href;
-/** Longest time from the start of the process to its first stage. */
+/** Longest time from the start of the process to the ceilings, and from there or between stages to the next one. */
 const startSeconds = 60;
+/** A first import of PyTorch reads gigabytes. */
+const torchSeconds = 120;
 
 /** Options of {@linkcode measureStages}. */
 export interface MeasureStagesOptions {
@@ -64,7 +66,7 @@ async function measureOnce(names: readonly string[], options: MeasureStagesOptio
     child.on("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
   });
   let [done, current, limit]: [number, string | undefined, number] = [0, undefined, startSeconds];
-  let timer = setTimeout(end, 1000 * startSeconds);
+  let timer: NodeJS.Timeout | undefined;
   let isOver = false;
   const restartTimer = (seconds: number) => {
     clearTimeout(timer);
@@ -74,9 +76,12 @@ async function measureOnce(names: readonly string[], options: MeasureStagesOptio
       end();
     }, 1000 * seconds);
   };
+  restartTimer(startSeconds);
   for await (const line of createInterface({ input: child.stdout })) {
     const progress = JSON.parse(line) as Progress;
-    if (progress.type === "start") {
+    if (progress.type === "ready") {
+      restartTimer(torchSeconds);
+    } else if (progress.type === "start") {
       current = progress.stage;
       restartTimer(Math.max(leastSeconds, secondsFor(current)));
     } else if (progress.type === "end") {
@@ -92,8 +97,10 @@ async function measureOnce(names: readonly string[], options: MeasureStagesOptio
   if (ending === "exit code 0") return names.length;
   const failed = current ?? names[done];
   const last = printed.trim().split("\n").slice(-8).join("\n");
-  const error = isOver && current !== undefined
-    ? `stopped: its ${limit.toFixed(0)} s are over`
+  const error = isOver
+    ? current === undefined
+      ? `no stage began within ${limit} s`
+      : `stopped: its ${limit.toFixed(0)} s are over`
     : `the process ended with ${ending}${last && `:\n${last}`}`;
   await onProgress({ type: "end", stage: failed ?? (names.length === 0 ? "start" : "exit"), error });
   return done + 1;

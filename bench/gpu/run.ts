@@ -118,8 +118,12 @@ function secondsFor(stage: string): number {
 
 async function onProgress(progress: Progress): Promise<void> {
   if (progress.type === "ready") {
-    const { adapter, ceilings, torch } = progress;
-    Object.assign(report, { adapter, ceilings: report.ceilings ?? ceilings, torch });
+    const { adapter, ceilings } = progress;
+    Object.assign(report, { adapter, ceilings: report.ceilings ?? ceilings });
+    return;
+  }
+  if (progress.type === "torch") {
+    report.torch = progress.torch;
     return;
   }
   const { stage: name } = progress;
