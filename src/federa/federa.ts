@@ -28,7 +28,7 @@ export interface FederaOptions {
  * both the SVD and the residual are of the weight before it was rounded.
  *
  * Weights of one shape are decomposed together. The randomized SVD reads them where they lie and makes no copy; the exact one
- * copies a few at a time. On the weights of three encoders with ranks 1 to 32, ‖W − s·B₀·A₀‖_F of the randomized SVD was within
+ * copies a few at a time. On the weights of three encoders with ranks 4 to 32, ‖W − s·B₀·A₀‖_F of the randomized SVD was within
  * 1 % of the exact one's: see {@linkcode randomizedSvd}.
  */
 export function federa(options: FederaOptions = {}): Initialization {

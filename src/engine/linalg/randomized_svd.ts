@@ -50,7 +50,7 @@ function defaultIterations(rank: number): number {
  * e·√ℓ/oversampling·(Σ_{j>rank} σⱼ^(4q+2))^½]^(1/(2q+1)) with σ = σ_{rank+1} (corollary 10.10 and theorem 9.3). Weights whose
  * singular values fall slowly do far better in the Frobenius norm, which federated starts go by: with the default options
  * it was at most 1 % over the best of that rank on every matrix of MiniLM-L6, Universal Sentence Encoder lite and BERT-base,
- * with ranks 1 to 32.
+ * with ranks 4 to 32.
  *
  * All matrices of a batch use the same sketch, so a matrix's result doesn't depend on the others. No gradient is
  * recorded.
