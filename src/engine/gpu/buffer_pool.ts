@@ -4,8 +4,10 @@ import { OutOfMemoryError } from "../errors.ts";
 export interface Pooled {
   /** Unique for the life of the process; never reused, so it can key caches. */
   readonly id: number;
-  /** Capacity in bytes: mostly the size class, not what was asked for. */
-  readonly bytes: number;
+  /** Bytes that its owner may use: mostly the size class of what was asked for; set by the pool. */
+  bytes: number;
+  /** Bytes that it has, at least as many. */
+  readonly size: number;
   /** The pool it goes back to. */
   readonly pool: BufferPool;
   /** Serial number of the last submit that used it; set by the command stream. */
@@ -14,7 +16,7 @@ export interface Pooled {
 
 /** A GPU buffer owned by a {@linkcode BufferPool}. */
 export interface PooledBuffer extends Pooled {
-  /** The buffer itself; `bytes` long. */
+  /** The buffer itself, `size` bytes long. */
   readonly buffer: GPUBuffer;
 }
 
@@ -26,7 +28,7 @@ export interface PooledTexels extends Pooled {
 
 /** Counters of a {@linkcode BufferPool}, in bytes unless said otherwise. */
 export interface PoolStats {
-  /** In use now. */
+  /** In use now, by the size classes of what was asked for. */
   readonly liveBytes: number;
   /** The most that was in use at any time. */
   readonly peakBytes: number;
@@ -52,6 +54,8 @@ export const texelFormat = "rgba32float";
 const rowBytes = 16 * texelsInRow;
 
 const smallest = 256;
+/** From this size on, a buffer also serves requests that are smaller by at most this factor. */
+const shared = { from: 2 ** 16, factor: 1.5 } as const;
 const usage = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 let nextId = 1;
 
@@ -79,7 +83,8 @@ function insertById<Kind extends Pooled>(list: Kind[], buffer: Kind): void {
 /**
  * Storage buffers and textures by size class. A released buffer can be reused at once: commands run in queue order, so those of the
  * next owner come after those of the last. The idle buffer with the lowest id is reused first, so a training step that is
- * repeated starts from the same buffers each time and finds the same bind groups.
+ * repeated starts from the same buffers each time and finds the same bind groups. Where a size class has none, a somewhat larger one
+ * is lent; and a new one takes the place of one that is somewhat smaller. So steps of many lengths share the buffers of the longest.
  *
  * Idle buffers are bounded by `maxIdleBytes`; beyond it the largest are destroyed after `flush` has submitted
  * every command that names them.
@@ -96,6 +101,8 @@ export class BufferPool {
   readonly #idle = new Map<number, PooledBuffer[]>();
   readonly #idleTexels = new Map<number, PooledTexels[]>();
   #liveBytes = 0;
+  /** Sizes of all that is lent. */
+  #lentBytes = 0;
   #peakBytes = 0;
   #idleBytes = 0;
   #created = 0;
@@ -123,8 +130,9 @@ export class BufferPool {
     }
     const rounded = isExact ? Math.max(smallest, Math.ceil(bytes / 16) * 16) : sizeClass(bytes);
     const capacity = Math.min(rounded, Math.floor(limit / 16) * 16);
-    return this.#take(this.#idle, capacity, (shared) => ({
-      ...shared,
+    if (!isExact) this.#replaceSmaller(capacity);
+    return this.#take(this.#idle, isExact ? capacity : this.#idleFor(capacity), capacity, (common) => ({
+      ...common,
       buffer: this.#device.createBuffer({ size: capacity, usage }),
     }));
   }
@@ -137,32 +145,58 @@ export class BufferPool {
   /** Texels of at least `bytes` bytes, which {@linkcode BufferPool.holdsTexels}; their contents are undefined. */
   acquireTexels(bytes: number): PooledTexels {
     const capacity = Math.min(Math.ceil(sizeClass(bytes) / rowBytes) * rowBytes, this.#texelLimit);
-    return this.#take(this.#idleTexels, capacity, (shared) => {
+    return this.#take(this.#idleTexels, capacity, capacity, (common) => {
       const texture = this.#device.createTexture({
         size: [texelsInRow, capacity / rowBytes],
         format: texelFormat,
         usage: 0x08, // STORAGE_BINDING
       });
-      return { ...shared, texture, view: texture.createView() };
+      return { ...common, texture, view: texture.createView() };
     });
   }
 
   #take<Kind extends Pooled>(
     idle: Map<number, Kind[]>,
+    idleSize: number,
     bytes: number,
-    create: (shared: Pooled) => Kind,
+    create: (common: Pooled) => Kind,
   ): Kind {
-    let memory = idle.get(bytes)?.pop();
+    let memory = idle.get(idleSize)?.pop();
     if (memory === undefined) {
-      this.trim(Math.max(0, this.maxHeldBytes - this.#liveBytes - bytes));
-      memory = create({ id: nextId++, bytes, pool: this, lastUse: -1 });
+      this.trim(Math.max(0, this.maxHeldBytes - this.#lentBytes - bytes));
+      memory = create({ id: nextId++, bytes, size: bytes, pool: this, lastUse: -1 });
       this.#created++;
     } else {
-      this.#idleBytes -= bytes;
+      this.#idleBytes -= memory.size;
     }
+    memory.bytes = bytes;
+    this.#lentBytes += memory.size;
     this.#liveBytes += bytes;
     this.#peakBytes = Math.max(this.#peakBytes, this.#liveBytes);
     return memory;
+  }
+
+  /** The size of the idle buffer that a request of a size class gets: its own, or one that is a little larger. */
+  #idleFor(capacity: number): number {
+    const most = capacity < shared.from ? capacity : shared.factor * capacity;
+    for (let size = capacity; size <= most; size = sizeClass(size + 1)) {
+      if ((this.#idle.get(size)?.length ?? 0) > 0) return size;
+    }
+    return capacity;
+  }
+
+  /** Where a new buffer will be made, destroys the largest idle one that it can be lent instead of. */
+  #replaceSmaller(capacity: number): void {
+    if ((this.#idle.get(this.#idleFor(capacity))?.length ?? 0) > 0) return;
+    let largest = 0;
+    for (const [size, list] of this.#idle) {
+      const isServed = size < capacity && size >= shared.from && size * shared.factor >= capacity;
+      if (list.length > 0 && isServed && sizeClass(size) === size) largest = Math.max(largest, size);
+    }
+    if (largest === 0) return;
+    this.#flush();
+    this.#idle.get(largest)!.shift()!.buffer.destroy();
+    this.#idleBytes -= largest;
   }
 
   /** Gives a buffer or texels back for reuse. */
@@ -172,11 +206,13 @@ export class BufferPool {
   }
 
   #putBack<Kind extends Pooled>(idle: Map<number, Kind[]>, memory: Kind): void {
-    let list = idle.get(memory.bytes);
-    if (list === undefined) idle.set(memory.bytes, list = []);
+    const { size, bytes } = memory;
+    let list = idle.get(size);
+    if (list === undefined) idle.set(size, list = []);
     insertById(list, memory);
-    this.#liveBytes -= memory.bytes;
-    this.#idleBytes += memory.bytes;
+    this.#liveBytes -= bytes;
+    this.#lentBytes -= size;
+    this.#idleBytes += size;
     if (this.#idleBytes > this.#maxIdleBytes) this.trim(this.#maxIdleBytes / 2);
   }
 

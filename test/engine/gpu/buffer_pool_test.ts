@@ -23,7 +23,7 @@ test("sizeClass() holds the request, wastes at most an eighth, and is its own cl
 test("BufferPool never lends one buffer twice, and counts what is out", async () => {
   const commands = fc.array(
     fc.record({
-      bytes: fc.constantFrom(0, 4, 256, 300, 1000, 5000),
+      bytes: fc.constantFrom(0, 4, 256, 300, 1000, 5000, 70_000, 90_000, 120_000),
       release: fc.boolean(),
       isExact: fc.boolean(),
       pick: fc.nat(),
@@ -40,7 +40,7 @@ test("BufferPool never lends one buffer twice, and counts what is out", async ()
         const buffer = gpu.acquire(bytes, () => "test", { isExact });
         if (isExact) assert.equal(buffer.bytes, Math.max(256, Math.ceil(bytes / 16) * 16));
         assert.ok(!lent.includes(buffer));
-        assert.ok(buffer.bytes >= bytes && buffer.buffer.size === buffer.bytes);
+        assert.ok(buffer.bytes >= bytes && buffer.buffer.size === buffer.size && buffer.size >= buffer.bytes);
         lent.push(buffer);
       }
       const out = lent.reduce((sum, each) => sum + each.bytes, 0);
@@ -75,6 +75,31 @@ test("BufferPool reuses a released buffer instead of making one", () => {
   const { created } = gpu.stats();
   for (let i = 0; i < 10; i++) use(1000 - i);
   assert.equal(gpu.stats().created, created);
+});
+
+test("BufferPool lends a larger buffer, at most by half, instead of making one, and counts what was asked for", async () => {
+  using own = await openGpu();
+  const acquire = (bytes: number) => own.acquire(bytes, () => "test");
+  const [large, small] = [acquire(2 ** 20), acquire(2 ** 15)];
+  own.release(large);
+  own.release(small);
+  const { created } = own.stats();
+  const again = acquire(0.7 * 2 ** 20);
+  assert.deepEqual([again, again.bytes], [large, sizeClass(0.7 * 2 ** 20)]);
+  assert.equal(own.stats().liveBytes, again.bytes);
+  assert.equal(own.stats().idleBytes, 2 ** 15);
+  own.release(again);
+  assert.deepEqual([own.stats().liveBytes, own.stats().idleBytes], [0, 2 ** 20 + 2 ** 15]);
+  assert.equal(own.stats().created, created);
+  // Neither what is too large nor what is small anyway.
+  assert.notEqual(acquire(0.6 * 2 ** 20), large);
+  assert.notEqual(acquire(0.8 * 2 ** 15), small);
+  assert.equal(own.stats().created, created + 2);
+  // A new one takes the place of the one that is a little smaller.
+  const larger = acquire(1.2 * 2 ** 20);
+  assert.equal(own.stats().idleBytes, 2 ** 15);
+  own.release(larger);
+  assert.equal(acquire(2 ** 20), larger);
 });
 
 test("BufferPool keeps at most maxIdleBytes, and results survive the buffers it destroys", async () => {
