@@ -18,6 +18,10 @@ export interface Row {
   readonly flops?: number;
   /** Floating-point operations of the contender `ceiling`, which does nothing but multiply-adds. */
   readonly ceilingFlops?: number;
+  /** Numbers that the row's work loads from the nearest cache, where that bounds it too. */
+  readonly loads?: number;
+  /** Numbers that the contender `loads` loads, which does little else. */
+  readonly boundLoads?: number;
   /** Other figures of the row, by name, for its goal and the record. */
   readonly figures?: Readonly<Record<string, number>>;
   /** What else was found, such as the sweeps of an SVD. */

@@ -15,6 +15,8 @@ export interface RowReport {
   readonly gflops?: number;
   /** The rate of nothing but multiply-adds, measured between the same samples. */
   readonly ceilingGflops?: number;
+  /** The rate at which the row's loads alone would take all the time, measured between the same samples. */
+  readonly loadsGflops?: number;
   readonly figures?: Readonly<Record<string, number>>;
   readonly note?: string;
 }
@@ -39,11 +41,11 @@ export interface SuiteReport {
 
 /** Medians, ratios and rates of a row. */
 export function reportRow(row: Row, subject: string): RowReport {
-  const { name, note, figures, flops, ceilingFlops, samples } = row;
+  const { name, note, figures, flops, ceilingFlops, loads, boundLoads, samples } = row;
   const all = Object.entries(samples).map(([contender, times]) => [contender, median(times)] as const);
   const timeOf = (contender: string) => all.find(([each]) => each === contender)![1];
   const own = timeOf(subject);
-  const others = all.filter(([contender]) => contender !== subject && contender !== "ceiling");
+  const others = all.filter(([contender]) => !["ceiling", "loads", subject].includes(contender));
   return {
     name,
     samples: samples[subject]!.length,
@@ -54,6 +56,8 @@ export function reportRow(row: Row, subject: string): RowReport {
     ...(flops !== undefined && { gflops: flops / own / 1e6 }),
     ...(ceilingFlops !== undefined &&
       { ceilingGflops: ceilingFlops / timeOf("ceiling") / 1e6 }),
+    ...(flops !== undefined && loads !== undefined && boundLoads !== undefined &&
+      { loadsGflops: flops / loads * boundLoads / timeOf("loads") / 1e6 }),
     ...(figures !== undefined && { figures }),
     ...(note !== undefined && { note }),
   };
@@ -113,7 +117,7 @@ export function formatSuite(report: SuiteReport): string {
     "",
     `${subject} ${unit}`.trim(),
     ...(hasRate ? ["GFLOP/s"] : []),
-    ...(hasCeiling ? ["of ceiling"] : []),
+    ...(hasCeiling ? ["of bound"] : []),
     ...others.flatMap((contender) => [`${contender} ${unit}`.trim(), "ratio"]),
     "samples",
   ];
@@ -154,7 +158,10 @@ function formatNumber(value: number | undefined): string {
   return value === undefined ? "–" : value.toPrecision(value < 1000 ? 3 : 4);
 }
 
-function formatShare({ gflops, ceilingGflops }: RowReport): string {
+/** The share of the lower bound, and which that is. */
+function formatShare({ gflops, ceilingGflops, loadsGflops = Infinity }: RowReport): string {
   if (gflops === undefined || ceilingGflops === undefined) return "–";
-  return `${(100 * gflops / ceilingGflops).toFixed(0)} % of ${ceilingGflops.toFixed(0)}`;
+  const bound = Math.min(ceilingGflops, loadsGflops);
+  const kind = loadsGflops < ceilingGflops ? "loads" : "sums";
+  return `${(100 * gflops / bound).toFixed(0)} % of ${bound.toFixed(0)} (${kind})`;
 }

@@ -1,5 +1,7 @@
-import { randomKey, RandomStream } from "../../src/engine/mod.ts";
-import { createCeiling } from "../ceiling.ts";
+import { type ObservedProblem, randomKey, RandomStream, tuningOf } from "../../src/engine/mod.ts";
+import { defaultTile } from "../../src/engine/ops/matmul/matmul_tile.ts";
+import { type Ceiling, createCeiling } from "../ceiling.ts";
+import { createLoads, type Loads } from "../loads.ts";
 import type { BenchContext, Contender, Row, Suite } from "../contender.ts";
 import { measure } from "../measure.ts";
 import { type Operands, type PreparedProduct, type Product, productPrograms } from "../products.ts";
@@ -47,16 +49,16 @@ export const matmulSuite: Suite = {
     },
   },
   async *rows(context) {
-    const ceiling = await createCeiling(context.gpu);
+    const bounds = { ceiling: await createCeiling(context.gpu), loads: await createLoads(context.gpu) };
     for (const product of products) {
-      yield await measureProduct(product, ceiling, context);
+      yield await measureProduct(product, bounds, context);
     }
   },
 };
 
 async function measureProduct(
   product: Product,
-  ceiling: Contender & { readonly flops: number },
+  { ceiling, loads }: { readonly ceiling: Ceiling; readonly loads: Loads | undefined },
   { gpu, jax, tfjs, complain }: BenchContext,
 ): Promise<Row> {
   const { m, k, n, batch = 1 } = product;
@@ -81,16 +83,25 @@ async function measureProduct(
     }
   }
   try {
-    const samples = await measure([...contenders, ceiling]);
+    const tiles = await tuningOf(gpu).observe(() => prepared[0]!.run());
+    const samples = await measure([...contenders, ceiling, ...(loads ? [loads] : [])]);
     return {
       name,
       samples,
       flops: 2 * batch * m * k * n,
       ceilingFlops: ceiling.flops,
+      ...(loads && { loads: tiles.reduce((sum, each) => sum + loadsOf(each), 0), boundLoads: loads.floats }),
     };
   } finally {
     for (const each of prepared) each.dispose();
   }
+}
+
+/** Numbers that the tiles of a product load, each of its operands' slices once. */
+function loadsOf({ problem, calls }: ObservedProblem): number {
+  const { m, n, k, batch } = problem;
+  const { rows, columns } = defaultTile(problem);
+  return calls * batch * k * Math.ceil(m / rows) * Math.ceil(n / columns) * (rows + columns);
 }
 
 function nameOf({ m, k, n, batch, transposeA, transposeB }: Product): string {
