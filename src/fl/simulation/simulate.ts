@@ -54,7 +54,9 @@ export async function* simulate(
     codec,
     isCentral: method.isCentral,
     *cohortsFrom(first) {
-      for (let round = first; round <= rounds; round++) yield { round, clients: fleet.sample(round) };
+      // A run that goes on after its last round has none to come, but rehearses one.
+      const last = Math.max(first, rounds);
+      for (let round = first; round <= last; round++) yield { round, clients: fleet.sample(round) };
     },
   });
   const { maxHeldBytes } = gpu;
