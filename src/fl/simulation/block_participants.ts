@@ -58,25 +58,21 @@ export class BlockParticipants implements Participants {
     this.#rows = options.clients.map((examples) => rowsOf(options.train, examples));
   }
 
-  /** Trains the cohort, block by block in the order of client numbers. */
+  /** Trains the cohort, block by block in the order of client numbers. A rehearsal trains those that may take the most memory. */
   async *train(work: RoundWork): AsyncGenerator<Finished> {
-    const { clients, model: { gpu }, onProgress } = work;
-    const isRehearsed = (i: number, count: number) => i === 0 || i >= count - 2;
-    const blocks = chunk(clients, this.blockSize).map((members, i, { length: count }) => ({
+    const { clients, model: { gpu }, round, onProgress } = work;
+    const chunks = chunk(clients, this.blockSize);
+    const rehearsed = gpu.isRehearsing ? this.#largest(work, chunks.length) : undefined;
+    const blocks = chunks.map((members, i) => ({
       members,
-      plans: !gpu.isRehearsing
-        ? this.#plans(members.map(({ id }) => id), work.round)
-        : isRehearsed(i, count)
-        ? this.#largest(work, i, count)
-        : [],
+      plans: rehearsed ? rehearsed.get(i) ?? [] : this.#plans(members.map(({ id }) => id), round),
     }));
     const steps = blocks.map(({ plans }) => plans.reduce((most, { length }) => Math.max(most, length), 0));
     const total = steps.reduce((sum, count) => sum + count, 0);
     let done = 0;
     let shapes: Shapes | undefined;
     for (const [i, block] of blocks.entries()) {
-      // In a rehearsal, the last block but one stands for those between it and the first.
-      if (gpu.isRehearsing && shapes !== undefined && !isRehearsed(i, blocks.length)) {
+      if (rehearsed !== undefined && !rehearsed.has(i) && shapes !== undefined) {
         yield untrained(gpu, block.members, shapes);
         continue;
       }
@@ -115,24 +111,22 @@ export class BlockParticipants implements Participants {
     return clients.map((client) => planBatches(this.#rows[client]!, { ...this.#options, round, client }));
   }
 
-  /**
-   * Of all steps that block `index` of `count` takes in the rounds to come, those that take the most memory. The last but one stands
-   * for all that aren't rehearsed.
-   */
-  #largest({ round, clients: own }: RoundWork, index: number, count: number): StepPlan[] {
+  /** Of all blocks of this round and those to come, the steps that may take the most memory; of the first block in any case. */
+  #largest({ round, clients: own }: RoundWork, count: number): Map<number, StepPlan[]> {
     const { cohortsFrom } = this.#options;
-    const first = index > 0 && index === count - 2 ? 1 : index;
     const plansOf = this.#plans.bind(this);
     const { blockSize } = this;
-    const cohorts = cohortsFrom?.(round) ?? [{ round, clients: own.map(({ id }) => id) }];
+    const ids = own.map(({ id }) => id);
     const blocks = function* () {
-      for (const { round: each, clients } of cohorts) {
-        for (let i = first; i <= index; i++) {
-          yield plansOf(clients.slice(i * blockSize, (i + 1) * blockSize), each);
+      for (const { round: each, clients } of cohortsFrom?.(round) ?? [{ round, clients: ids }]) {
+        for (const [i, members] of chunk(clients, blockSize).entries()) {
+          yield { index: Math.min(i, count - 1), plans: plansOf(members, each) };
         }
       }
     };
-    return largestSteps(blocks(), this.#options);
+    const largest = largestSteps(blocks(), this.#options);
+    const first = plansOf(ids.slice(0, blockSize), round).map((plan) => plan.slice(0, 1));
+    return new Map([[0, first], ...largest]);
   }
 }
 
