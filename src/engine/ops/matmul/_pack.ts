@@ -52,6 +52,8 @@ export interface PackOptions {
 
 /** Rows whose texels stand side by side. */
 const rowsInBlock = 8;
+/** Workgroups along an axis of the grid that every device allows. */
+const mostWorkgroups = 65535;
 /** Threads of a workgroup: a subgroup of the adapters that read texels. */
 const lanes = 8;
 
@@ -63,7 +65,7 @@ const kernels = [false, true].map((isScaled) =>
   })
 );
 
-/** Copies a batch of matrices into texels; undefined if no texture holds so many. The caller disposes it. */
+/** Copies a batch of matrices into texels; undefined if no texture or grid holds so many. The caller disposes it. */
 export function pack(
   { tensor, offset = 0, row, outer = 0, inner = 0 }: MatrixView,
   { rows, k, batch, transposed, vec, fill, scaled }: PackOptions,
@@ -71,6 +73,8 @@ export function pack(
   const { gpu } = tensor;
   const [outerCount, innerCount] = outer === 0 && inner === 0 ? [1, 1] : batch;
   const count = outerCount * innerCount;
+  const workgroups = [Math.ceil(rows / (lanes * (transposed && vec ? 4 : 1))), count, 1] as const;
+  if (Math.max(...workgroups) > mostWorkgroups) return undefined;
   const quads = Math.ceil(k / 4);
   const blocks = Math.ceil(rows / rowsInBlock);
   const texels = gpu.acquireTexels(16 * rowsInBlock * count * blocks * quads);
@@ -82,7 +86,7 @@ export function pack(
   launch(kernels[Number(scaled !== undefined)]!, {
     tensors: [tensor, target, ...(scaled ? [scaled.tensor] : [])],
     params: [rows, k, quads, blocks, ...strides, f32Bits(fill), 0],
-    workgroups: [Math.ceil(rows / (lanes * (transposed && vec ? 4 : 1))), count, 1],
+    workgroups,
     constants: {
       LANES: lanes,
       TRANSPOSED: transposed,

@@ -4,10 +4,15 @@ import workgroupSource from "../../../shaders/matmul/matmul_workgroup.wgsl";
 import { f32Bits } from "../../gpu/device.ts";
 import { type BindingAccess, Kernel } from "../../gpu/kernel.ts";
 import { type MatmulProblem, precisionConstants } from "./matmul_plan.ts";
-import { empty, int8Layout, isStorageOnly, type Precision, type Tensor } from "../../tensor.ts";
+import { empty, type Precision, type Tensor } from "../../tensor.ts";
 import { type Bindable, launch } from "../launch.ts";
-import { pack, type TexelMatrix } from "./_pack.ts";
-import { padRows } from "./_pad_rows.ts";
+import {
+  isVectorizable,
+  packOperands,
+  padOperands,
+  scalesAt,
+  type TexelOperands,
+} from "./_copied_operands.ts";
 import { tuningOf } from "./tuning.ts";
 
 /** A batch of matrices inside a tensor: strides and offset in elements. */
@@ -20,7 +25,7 @@ export interface MatrixView {
   /** Between outer and inner entries of the batch; 0 where the batch shares one matrix. */
   readonly outer?: number;
   readonly inner?: number;
-  /** Each stored row is padded to a multiple of four with values that change no sum; see {@linkcode padRows}. */
+  /** Each stored row is padded to a multiple of four with values that change no sum; see `_pad_rows.ts`. */
   readonly padded?: boolean;
 }
 
@@ -72,6 +77,13 @@ const sources = { register: registerSource, workgroup: workgroupSource, sum: sum
  * chosen, so all tiles give the same bits; see `planMatmul` for the one exception.
  */
 export function gemm(options: GemmOptions): void {
+  const { b, m, n, batch = [1, 1], transposeA = false, accumulate = false } = options;
+  if (m * n * batch[0] * batch[1] === 0) return;
+  if (b.tensor.dtype === "int8" && (transposeA || accumulate)) {
+    throw new TypeError(
+      "Cannot multiply by a matrix in 8 bits with transposeA or accumulate: convert it by toFloat",
+    );
+  }
   const texels = packOperands(options);
   if (texels !== undefined) {
     runGemm(options, texels);
@@ -84,93 +96,10 @@ export function gemm(options: GemmOptions): void {
   for (const { tensor } of Object.values(padded)) tensor.dispose();
 }
 
-/** The operands of a product in texels. */
-interface TexelOperands {
-  readonly a: TexelMatrix;
-  readonly b: TexelMatrix;
-}
-
-/**
- * Copies both operands into texels, where the adapter reads these faster, if each element is read often enough to pay for it.
- * The layout of a product then no longer matters, nor do odd sizes. No bit depends on the copy.
- */
-function packOperands(options: GemmOptions): TexelOperands | undefined {
-  const { a, b, c, m, n, k, batch = [1, 1], transposeA = false, transposeB = false } = options;
-  const { adapter } = c.tensor.gpu;
-  const count = batch[0] * batch[1];
-  const readsOf = ({ outer = 0, inner = 0 }: MatrixView, each: number) =>
-    outer === 0 && inner === 0 ? count * each : each;
-  if (
-    adapter.class !== "cpu" || !adapter.readsTexels || adapter.subgroupSize === undefined || k === 0 ||
-    m < fewestRows ||
-    1 / readsOf(a, n) + 1 / readsOf(b, m) > 1 / readsWorthTexels
-  ) return undefined;
-  const scaled = b.tensor.dtype === "int8" && !transposeB ? { ...b, scalesAt: scalesAt(b) } : undefined;
-  const packedA = pack(a, {
-    rows: m,
-    k,
-    batch,
-    transposed: transposeA,
-    vec: isVectorizable(a, transposeA ? m : k),
-    fill: 0,
-    scaled,
-  });
-  const packedB = pack(b, {
-    rows: n,
-    k,
-    batch,
-    transposed: !transposeB,
-    vec: isVectorizable(b, transposeB ? k : n),
-    fill: -0,
-  });
-  if (packedA && packedB) return { a: packedA, b: packedB };
-  packedA?.dispose();
-  packedB?.dispose();
-  return undefined;
-}
-
-/** Fewer rows than these leave a tile of the texels' kernel half empty. */
-const fewestRows = 16;
-/** As many reads of an element, in the mean of both operands, pay for its copy (measured on Mesa's llvmpipe). */
-const readsWorthTexels = 64;
-
-/**
- * Copies operands whose rows aren't multiples of four, if they are read so often that reading four elements at a time pays
- * for the copy: on CPUs, where loads dominate the cost. The padding after the last k changes no sum, so no bit depends on
- * the copy.
- */
-function padOperands({ a, b, c, m, n, k, batch = [1, 1], ...options }: GemmOptions) {
-  const { transposeA = false, transposeB = false } = options;
-  const padded: { a?: MatrixView; b?: MatrixView } = {};
-  const { class: adapterClass, subgroupSize } = c.tensor.gpu.adapter;
-  if (adapterClass !== "cpu" || subgroupSize === undefined || batch[0] * batch[1] !== 1 || k === 0) {
-    return padded;
-  }
-  const [widthA, widthB] = [transposeA ? m : k, transposeB ? k : n];
-  if (n >= readsWorthCopy && m >= readsWorthCopy && k >= readsWorthCopy) {
-    if (!isVectorizable(a, widthA)) {
-      padded.a = padRows(a, { rows: transposeA ? k : m, width: widthA, value: 0 });
-    }
-    if (!isVectorizable(b, widthB) && !isStorageOnly(b.tensor.dtype)) {
-      padded.b = padRows(b, { rows: transposeB ? n : k, width: widthB, value: -0 });
-    }
-  }
-  return padded;
-}
-
-/** The smallest side of a product whose operands are worth a copy. */
-const readsWorthCopy = 64;
-
 function runGemm(options: GemmOptions, texels?: TexelOperands): void {
   const { a, b, c, m, n, k, batch = [1, 1], second, accumulate = false, whole = false } = options;
   const { transposeA = false, transposeB = false } = options;
   const count = batch[0] * batch[1];
-  if (m * n * count === 0) return;
-  if (b.tensor.dtype === "int8" && (transposeA || accumulate)) {
-    throw new TypeError(
-      "Cannot multiply by a matrix in 8 bits with transposeA or accumulate: convert it by toFloat",
-    );
-  }
   const { gpu } = c.tensor;
   const { class: adapterClass, subgroupSize } = gpu.adapter;
   const terms = second ? [{ a, b, k }, second] : [{ a, b, k }];
@@ -332,13 +261,6 @@ function termWords(
   return [k, ...placement(a), ...placement(b), scales, 0, 0];
 }
 
-/** The word of an `int8` tensor at which its scales begin. */
-function scalesAt({ tensor: { dtype, shape } }: MatrixView): number {
-  if (dtype !== "int8") return 0;
-  const { rows, words } = int8Layout(shape);
-  return rows * words;
-}
-
 /** The matrix of a tensor with rows of `width` elements, wherever its precision puts them. */
 export function storedRows(tensor: Tensor, width: number): MatrixView {
   return tensor.dtype === "int8"
@@ -348,11 +270,4 @@ export function storedRows(tensor: Tensor, width: number): MatrixView {
 
 function placement({ offset = 0, row, outer = 0, inner = 0 }: Placement): number[] {
   return [offset, row, outer, inner];
-}
-
-function isVectorizable(
-  { offset = 0, row, outer = 0, inner = 0, padded = false }: MatrixView,
-  extent: number,
-): boolean {
-  return [offset, row, outer, inner, padded ? 0 : extent].every((value) => value % 4 === 0);
 }

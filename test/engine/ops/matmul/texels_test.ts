@@ -115,3 +115,13 @@ test("a product over texels leaves no memory behind, and takes what a rehearsal 
   assert.ok(rehearsed >= product + copies && rehearsed <= 1.2 * product + copies + 2 * 16384, `${rehearsed}`);
   for (const each of [a, b]) each.dispose();
 });
+
+test("matmul() of an empty batch of large matrices is empty, and copies nothing", async () => {
+  const gpu = families["cpu"]!;
+  const a = tensor(gpu, new Float32Array(0), { shape: [0, 130, 70] });
+  const b = tensor(gpu, new Float32Array(0), { shape: [0, 70, 140] });
+  using c = matmul(a, b);
+  assert.deepEqual(c.shape, [0, 130, 140]);
+  assert.equal((await c.floats()).length, 0);
+  for (const each of [a, b]) each.dispose();
+});
