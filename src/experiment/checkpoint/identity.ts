@@ -31,6 +31,12 @@ export const identityParts = [
 ] as const;
 
 /**
+ * Raised whenever the same configuration, data and base give other bits than before, such as adapters that start elsewhere: factors
+ * that were trained beside one start are wrong beside another.
+ */
+const arithmetic = 2;
+
+/**
  * What the bits of a method follow from in one replicate. Left out are a run's name and folder, block size, memory limit,
  * checkpointing, what is measured and when it is evaluated, when it ends, and where data and model lie: their contents count. The
  * number of rounds counts only where the learning rate depends on it.
@@ -45,6 +51,7 @@ export async function identityOf(
   const { label: _, ...options } = method;
   const configuration = sortedJson({
     ...decisive(config),
+    "federa's arithmetic": arithmetic,
     method: options,
     seed,
     labels,

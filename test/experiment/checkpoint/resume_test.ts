@@ -235,6 +235,16 @@ test("runExperiment() refuses to resume by name of what has changed, and goes on
     /\n {2}the examples to evaluate on \(SHA-256/,
   );
   await writeFile(join(project, "test.jsonl"), texts);
+  const history = join(folder, "fedit", "history.jsonl");
+  const written = await readFile(history, "utf8");
+  const older = written.replace(String.raw`\"federa's arithmetic\":2,`, "");
+  assert.notEqual(older, written);
+  await writeFile(history, older);
+  assert.match(
+    (await run(project, { resume: true })).error!.message,
+    /\n {2}federa's arithmetic: was not there, is 2$/,
+  );
+  await writeFile(history, written);
   assert.deepEqual(await resultsIn(folder), before);
 
   await writeFile(
