@@ -1,7 +1,7 @@
 import { disposeAll, formatShape, Linear, type Module, type Tensor } from "../engine/mod.ts";
-import type { Initialization } from "./initialization.ts";
-import { LowRankLinear } from "./low_rank_linear.ts";
-import { matchLinears } from "./patterns.ts";
+import type { Initialization } from "./starts/initialization.ts";
+import { LowRankLinear } from "./layers/low_rank_linear.ts";
+import { matchLinears } from "./patterns/patterns.ts";
 
 /** Options of {@linkcode attachAdapters}. */
 export interface AttachAdaptersOptions {

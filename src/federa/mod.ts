@@ -3,19 +3,19 @@
  *
  * @module
  */
-export * from "./adapter_file.ts";
+export * from "./files/adapter_file.ts";
 export * from "./adapters.ts";
 export * from "./errors.ts";
-export * from "./export.ts";
-export * from "./federa.ts";
-export * from "./initialization.ts";
-export * from "./fingerprint.ts";
-export * from "./inspect.ts";
-export * from "./leading_factors.ts";
-export * from "./lora.ts";
-export * from "./low_rank_linear.ts";
-export * from "./patterns.ts";
+export * from "./files/export.ts";
+export * from "./starts/federa.ts";
+export * from "./starts/initialization.ts";
+export * from "./files/fingerprint.ts";
+export * from "./files/inspect.ts";
+export * from "./starts/leading_factors.ts";
+export * from "./starts/lora.ts";
+export * from "./layers/low_rank_linear.ts";
+export * from "./patterns/patterns.ts";
 export * from "./peft/mod.ts";
-export * from "./residual.ts";
+export * from "./starts/residual.ts";
 export * from "./rounding.ts";
 export * from "./spectrum.ts";

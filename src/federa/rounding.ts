@@ -13,10 +13,10 @@ import {
   toFloat,
   unrounded,
 } from "../engine/mod.ts";
-import { linearWeights, pretrainedWeight } from "./_pretrained.ts";
+import { linearWeights, pretrainedWeight } from "./files/pretrained.ts";
 import { adaptersOf } from "./adapters.ts";
-import type { LowRankLinear } from "./low_rank_linear.ts";
-import { precisionOf } from "./residual.ts";
+import type { LowRankLinear } from "./layers/low_rank_linear.ts";
+import { precisionOf } from "./starts/residual.ts";
 
 /** How far the layers of one kind are from the pretrained ones because their weights are stored rounded. */
 export interface RoundingError {

@@ -17,9 +17,9 @@ import {
 } from "../../engine/mod.ts";
 import { jacobiSvd } from "../../engine/linalg/mod.ts";
 import { CorruptFileError } from "../../models/errors.ts";
-import { leadingFactors } from "../leading_factors.ts";
-import { type LowRankFactors, LowRankLinear } from "../low_rank_linear.ts";
-import { precisionOf, residualWeight } from "../residual.ts";
+import { leadingFactors } from "../starts/leading_factors.ts";
+import { type LowRankFactors, LowRankLinear } from "../layers/low_rank_linear.ts";
+import { precisionOf, residualWeight } from "../starts/residual.ts";
 import { UnsupportedAdapterError } from "./errors.ts";
 
 /** What PEFT stores of a layer. */

@@ -4,7 +4,7 @@ import type { EncoderFamily } from "../../models/family.ts";
 import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
 import { adaptersOf } from "../adapters.ts";
 import { AdapterMismatchError } from "../errors.ts";
-import { exportLora, type LoraExport } from "../export.ts";
+import { exportLora, type LoraExport } from "../files/export.ts";
 import { type SentenceHead, sentenceHeadOf } from "./_sentence_modules.ts";
 import { exportedTypeOf } from "./_task_type.ts";
 import { PREFIX } from "./_tensor_names.ts";

@@ -1,0 +1,32 @@
+import { embedding, formatShape, type Module, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import { digest } from "./_adapter_format.ts";
+import { floatsOf } from "./pretrained.ts";
+
+/** Rows of a matrix that are read. */
+const numRows = 64;
+
+/**
+ * Identifies a model's parameters: SHA-256, in hexadecimal, of their names and shapes, all values of vectors, and 64 evenly
+ * spaced rows of each matrix. Training or converting a model again changes it; a single row that was changed by hand may not.
+ * It reads a few megabytes from the device; reading all of a large model takes seconds.
+ *
+ * @example
+ * ```ts no-run
+ * await fingerprintOf(encoder); // "9f86d081…", 64 digits
+ * ```
+ */
+export async function fingerprintOf(module: Module): Promise<string> {
+  const lines = [...module.namedParameters()].map(async ([name, parameter]) => {
+    using sample = sampleOf(parameter);
+    const values = await floatsOf(sample) as Float32Array<ArrayBuffer>;
+    return `${name} ${formatShape(parameter.shape)} ${await digest(values)}\n`;
+  });
+  return await digest(new TextEncoder().encode((await Promise.all(lines)).join("")));
+}
+
+function sampleOf(parameter: Tensor): Tensor {
+  const { shape: [rows = 0], ndim, gpu } = parameter;
+  if (ndim !== 2 || rows <= numRows) return parameter.detach();
+  const ids = Uint32Array.from({ length: numRows }, (_, i) => Math.floor(i * (rows - 1) / (numRows - 1)));
+  return tidy(() => embedding(parameter, tensor(gpu, ids)));
+}

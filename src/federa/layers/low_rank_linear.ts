@@ -1,0 +1,116 @@
+import {
+  add,
+  formatShape,
+  Layer,
+  Linear,
+  linear,
+  type LinearEpilogue,
+  matmul,
+  mul,
+  type Tensor,
+  toFloat,
+} from "../../engine/mod.ts";
+
+/** The parts of a {@linkcode LowRankLinear}. */
+export interface LowRankLinearOptions {
+  /** Frozen weight [out, in]: the pretrained one, or what an initialisation left of it. */
+  readonly weight: Tensor;
+  /** Frozen bias [out]. */
+  readonly bias: Tensor | undefined;
+  /** A [r, in], or [C, r, in]. */
+  readonly loraA: Tensor;
+  /** B [out, r], or [C, out, r]. */
+  readonly loraB: Tensor;
+  /** s = alpha / r: one number, or f32 [C] with one for each client of a block. */
+  readonly scaling: number | Tensor;
+  /** A₀ and B₀ that were taken out of the pretrained weight; none where it was left alone. */
+  readonly initial?: LowRankFactors | undefined;
+}
+
+/** The two factors of a low-rank update s·B·A. */
+export interface LowRankFactors {
+  readonly loraA: Tensor;
+  readonly loraB: Tensor;
+}
+
+/**
+ * A linear layer with a low-rank update (Hu et al., arXiv 2106.09685): y = W·x + b + s·B·(A·x), of which A and B are
+ * trained.
+ */
+export class LowRankLinear extends Layer {
+  readonly weight: Tensor;
+  readonly bias: Tensor | undefined;
+  readonly loraA: Tensor;
+  readonly loraB: Tensor;
+  readonly initial: LowRankFactors | undefined;
+  /** In an object of its own, as a tensor among the fields would be a parameter. */
+  readonly scale: { readonly value: number | Tensor };
+
+  constructor(options: LowRankLinearOptions) {
+    super();
+    this.weight = options.weight;
+    this.bias = options.bias;
+    this.loraA = options.loraA;
+    this.loraB = options.loraB;
+    this.scale = { value: options.scaling };
+    this.initial = options.initial;
+    const [out, width] = this.weight.shape;
+    const rank = this.loraA.shape.at(-2);
+    if (
+      this.loraA.shape.at(-1) !== width || this.loraB.shape.at(-2) !== out || this.loraB.shape.at(-1) !== rank
+    ) {
+      throw new TypeError(
+        `Cannot adapt a weight ${formatShape(this.weight.shape)} by A ${
+          formatShape(this.loraA.shape)
+        } and B ` +
+          `${formatShape(this.loraB.shape)}: expected [r, in] and [out, r]`,
+      );
+    }
+  }
+
+  /** Rank of the update. */
+  get rank(): number {
+    return this.loraA.shape.at(-2)!;
+  }
+
+  /** s: one number, or f32 [C] with one for each client of a block. */
+  get scaling(): number | Tensor {
+    return this.scale.value;
+  }
+
+  /**
+   * s, where it is one number.
+   *
+   * @throws {TypeError} when each client of a block has its own, as such layers can't be saved or merged as one.
+   */
+  get sharedScaling(): number {
+    const { scaling } = this;
+    if (typeof scaling === "number") return scaling;
+    throw new TypeError(
+      `Cannot save or merge an adapter whose scaling is ${
+        formatShape(scaling.shape)
+      }, one for each client: ` +
+        `expected one number; take a client's factors and give the layer its own s by withScaling()`,
+    );
+  }
+
+  /** The same layer with another s; it shares every tensor with this one. */
+  withScaling(scaling: number | Tensor): LowRankLinear {
+    return new LowRankLinear({ ...this, scaling });
+  }
+
+  override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
+    const { weight, bias, loraA: a, loraB: b, scaling } = this;
+    return linear(x, { weight, bias, lowRank: { a, b, scaling }, ...epilogue });
+  }
+
+  /** W + s·B·A as one matrix, [out, in]. */
+  effectiveWeight(): Tensor {
+    return add(toFloat(this.weight), mul(matmul(this.loraB, this.loraA), this.sharedScaling));
+  }
+
+  /** The same function as an ordinary linear layer. */
+  merged(): Linear {
+    return new Linear(this.effectiveWeight(), this.bias);
+  }
+}

@@ -1,0 +1,18 @@
+import { adapterOptions, initializationOf, startOption } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+/**
+ * The baseline of all data in one place: one party trains on everybody's, in a round as many steps as a cohort takes together on
+ * average.
+ */
+export const central = defineMethod({
+  name: "central",
+  trains: "LoRA A and B on all data in one place",
+  server: "trains itself: nothing is sent",
+  options: adapterOptions.extend({ start: startOption }),
+  create: (options) => ({
+    ...lowRankAveraging(options, { name: "central", initialization: initializationOf(options) }),
+    isCentral: true,
+  }),
+});

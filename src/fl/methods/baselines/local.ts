@@ -1,0 +1,17 @@
+import { adapterOptions, initializationOf, startOption } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+/** The baseline of clients that train alone: nothing is sent, and each client's own model is evaluated. */
+export const local = defineMethod({
+  name: "local",
+  trains: "LoRA A and B, each client alone",
+  server: "does nothing",
+  options: adapterOptions.extend({ start: startOption }),
+  create: (options) =>
+    lowRankAveraging(options, {
+      name: "local",
+      initialization: initializationOf(options),
+      isShared: () => false,
+    }),
+});

@@ -1,0 +1,22 @@
+import { lora } from "../../../federa/mod.ts";
+import { adapterOptions } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+/**
+ * FedSA-LoRA (Guo et al., arXiv 2410.01463): A and B are trained, and only A is shared; B and the head stay with their client, and
+ * each client's own model is evaluated.
+ */
+export const fedSaLora = defineMethod({
+  name: "fedsa-lora",
+  trains: "LoRA A and B; B and the head stay with the client",
+  server: "averages A",
+  papers: ["2410.01463"],
+  options: adapterOptions,
+  create: (options) =>
+    lowRankAveraging(options, {
+      name: "fedsa-lora",
+      initialization: lora,
+      isShared: (name) => name.endsWith(".loraA"),
+    }),
+});

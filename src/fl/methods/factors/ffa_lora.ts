@@ -1,0 +1,18 @@
+import { lora } from "../../../federa/mod.ts";
+import { adapterOptions } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+/**
+ * FFA-LoRA (Sun et al., arXiv 2403.12313): A stays as it was drawn, the same for all; only B is trained and averaged,
+ * which makes the average exact and cuts the traffic.
+ */
+export const ffaLora = defineMethod({
+  name: "ffa-lora",
+  trains: "B; A stays as it was drawn",
+  server: "averages B, which is exact",
+  papers: ["2403.12313"],
+  options: adapterOptions,
+  create: (options) =>
+    lowRankAveraging(options, { name: "ffa-lora", initialization: lora, factors: ["loraB"] }),
+});

@@ -1,0 +1,22 @@
+import { lora } from "../../../federa/mod.ts";
+import { adapterOptions } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+/**
+ * RoLoRA (Chen et al., arXiv 2502.01755): odd rounds train and average B beside a common A, even rounds A beside a common B. Either
+ * average is exact, and half goes up.
+ */
+export const roLora = defineMethod({
+  name: "rolora",
+  trains: "LoRA B in odd rounds, A in even ones",
+  server: "averages the one that was trained, which is exact",
+  papers: ["2409.02346", "2502.01755"],
+  options: adapterOptions,
+  create: (options) =>
+    lowRankAveraging(options, {
+      name: "rolora",
+      initialization: lora,
+      isTrainedIn: (name, round) => !name.endsWith(round % 2 === 1 ? ".loraA" : ".loraB"),
+    }),
+});

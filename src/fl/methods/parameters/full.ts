@@ -1,0 +1,21 @@
+import { z } from "zod";
+import { trainableParameters, withOwnParameters } from "../../method.ts";
+import { averaging } from "../parts/averaging.ts";
+import { defineMethod } from "../define_method.ts";
+
+/** Full fine-tuning: every parameter is trained and averaged. The costly reference. */
+export const fullFineTuning = defineMethod({
+  name: "full",
+  aliases: ["fft"],
+  trains: "every parameter",
+  server: "averages them",
+  papers: ["1602.05629"],
+  options: z.strictObject({}),
+  create: () =>
+    averaging({
+      name: "full",
+      check: (pretrained) => void trainableParameters(pretrained, () => true),
+      start: (pretrained) => Promise.resolve(withOwnParameters(pretrained, () => true)),
+      isTrained: () => true,
+    }),
+});

@@ -1,0 +1,154 @@
+import { z } from "zod";
+import { add, clone, sub, type Tensor, tidy } from "../../../engine/mod.ts";
+import { jacobiSvd, randomizedSvd } from "../../../engine/linalg/mod.ts";
+import { leadingFactors, lora, type LowRankFactors, matchLinears } from "../../../federa/mod.ts";
+import { Held } from "../../held.ts";
+import { isHead, type Method, trainableParameters } from "../../method.ts";
+import { pick, take, type Tensors } from "../../tensors.ts";
+import { adapterOptions, adapterTargets, svdOption } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
+import { SparseEntries } from "../parts/sparse_entries.ts";
+import { CHANGES, layerOf, sparseRule } from "../parts/sparse_rule.ts";
+
+type State = {
+  /** What is trained: in the sparse stage the adapted weights [out, in] too. */
+  readonly global: Tensors;
+  /** In the sparse stage: values [out, k] of the weights' entries that are trained. */
+  readonly entries: Tensors;
+  /** What these were in the pretrained weights. */
+  readonly pretrained: Tensors;
+  readonly seed: number;
+};
+
+/** By what names values of a layer's entries are sent down. */
+const ENTRIES = ".entries";
+
+/**
+ * SLoRA (Babakniya et al., arXiv 2308.06522): for some rounds a few random entries of the adapted weights are trained, the same for all; then
+ * the SVD of what was learnt, ΔW = U·S·Vᵀ, gives B = U_r·√(S_r/s) and A = √(S_r/s)·V_rᵀ to go on from, beside the pretrained weights. Both
+ * stages train the head.
+ */
+export const sLora = defineMethod({
+  name: "slora",
+  trains: "a few entries of the weights; after some rounds, LoRA A and B",
+  server: "averages them, and takes A and B from the SVD of what the entries learnt",
+  papers: ["2308.06522"],
+  options: adapterOptions.extend({
+    svd: svdOption,
+    /** Rounds of the sparse stage. */
+    sparseRounds: z.int().min(1).max(1e6).default(10),
+    /** Share of each row's entries that are trained in the sparse stage, at least one. */
+    density: z.number().gt(0).max(1).default(0.01),
+  }),
+  create(options) {
+    const { rank, sparseRounds, density, svd } = options;
+    const scaling = options.alpha / rank;
+    const inner = lowRankAveraging(options, { name: "slora", initialization: lora });
+    const entriesOf = (layer: string, { shape }: Tensor, seed: number) =>
+      new SparseEntries(shape, { density, seed, layer });
+    const decompose = async (change: Tensor, seed: number): Promise<LowRankFactors> => {
+      using held = new Held();
+      held.hold(change);
+      const { u, s, vt } = svd === "exact"
+        ? await jacobiSvd(change)
+        : await randomizedSvd(change, { rank, seed });
+      for (const each of [u, s, vt]) held.hold(each);
+      return tidy(() => leadingFactors({ u, s, vt }, { rank, scaling }));
+    };
+    return {
+      ...inner,
+      sendsOtherwise: true,
+      check(model) {
+        inner.check(model);
+        const weights = new Set(
+          matchLinears(model, adapterTargets(model, options)).map((each) => `${each}.weight`),
+        );
+        trainableParameters(model, (name) => weights.has(name));
+      },
+      checkTraining({ optimizer: { weightDecay = 0 } }) {
+        if (weightDecay === 0) return;
+        throw new TypeError(
+          "Cannot run slora with weight decay: it would move the entries of the weights that aren't trained; set it to 0",
+        );
+      },
+      async init(pretrained, context) {
+        this.check(pretrained);
+        const { model, state: { global } } = await inner.init(pretrained, context);
+        const layers = layersOf(global);
+        const all = new Map(model.namedParameters());
+        const weights = new Map(layers.map((each) => [`${each}.weight`, clone(take(all, `${each}.weight`))]));
+        const entries = new Map(layers.map((each) => {
+          const weight = take(weights, `${each}.weight`);
+          return [`${each}${ENTRIES}`, tidy(() => entriesOf(each, weight, context.seed).valuesOf(weight))];
+        }));
+        const trained = [...all.keys()].filter((name) => weights.has(name) || global.has(name));
+        const state = {
+          global: pick(new Map([...global, ...weights]), trained),
+          entries,
+          pretrained: entries,
+        };
+        return { model, state: { ...state, seed: context.seed } };
+      },
+      plan({ global, entries, pretrained, seed }, round) {
+        const isSparse = round <= sparseRounds;
+        const isTrained = isSparse ? /\.weight$/ : /\.lora[AB]$/;
+        const trained = [...global.keys()].filter((name) => isHead(name) || isTrained.test(name));
+        const common = trained.filter((name) => !isSparse || isHead(name));
+        return {
+          trained,
+          ...(isSparse && { local: sparseRule((layer, like) => entriesOf(layer, like, seed)) }),
+          download({ lastRound }) {
+            if (!isSparse && entries.size > 0) {
+              throw new RangeError(
+                `Cannot go on with slora: nobody came through in round ${sparseRounds}, which ends the sparse stage; choose another for sparseRounds`,
+              );
+            }
+            // A client that took part in the sparse stage gets the pretrained weights back.
+            const wasSparse = lastRound >= 1 && lastRound <= sparseRounds;
+            return new Map([...pick(global, common), ...isSparse ? entries : wasSparse ? pretrained : []]);
+          },
+        };
+      },
+      async apply({ global, entries, pretrained, seed }: State, { values }, round) {
+        using held = new Held();
+        const next = new Map([...global, ...[...values].filter(([name]) => global.has(name))]);
+        if (round > sparseRounds) return { global: next, entries, pretrained, seed };
+        const moved = held.hold(
+          tidy(() =>
+            new Map(
+              [...entries].map((
+                [name, each],
+              ) => [name, add(each, take(values, `${layerOf(name)}${CHANGES}`))]),
+            )
+          ),
+        );
+        for (const [name, each] of moved) {
+          const layer = layerOf(name);
+          const weight = take(global, `${layer}.weight`);
+          const own = entriesOf(layer, weight, seed);
+          if (round < sparseRounds) {
+            next.set(`${layer}.weight`, held.hold(own.replaced(weight, each)));
+            continue;
+          }
+          const change = tidy(() => own.matrixOf(sub(each, take(pretrained, name))));
+          const { loraA, loraB } = await decompose(change, seed);
+          next.set(`${layer}.loraA`, held.hold(loraA)).set(`${layer}.loraB`, held.hold(loraB));
+          next.delete(`${layer}.weight`);
+        }
+        if (round < sparseRounds) held.release(moved);
+        held.release(next);
+        return { global: next, entries: round < sparseRounds ? moved : new Map(), pretrained, seed };
+      },
+      receive(parameters, payload, { seed }) {
+        return new Map([...payload].flatMap(([name, value]): [string, Tensor][] => {
+          if (parameters.has(name)) return [[name, value]];
+          if (!name.endsWith(ENTRIES)) return [];
+          const layer = layerOf(name);
+          const weight = take(parameters, `${layer}.weight`);
+          return [[`${layer}.weight`, entriesOf(layer, weight, seed).replaced(weight, value)]];
+        }));
+      },
+    } satisfies Method<State>;
+  },
+});

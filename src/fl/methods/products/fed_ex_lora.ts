@@ -1,0 +1,20 @@
+import { lora } from "../../../federa/mod.ts";
+import { adapterOptions } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { exactAveraging } from "../parts/exact.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+/** FedEx-LoRA (Singhal et al., arXiv 2410.09432): FedIT, and what averaging loses is added to the frozen weights. */
+export const fedExLora = defineMethod({
+  name: "fedex-lora",
+  trains: "LoRA A and B",
+  server: "averages A and B, and adds what that loses to the frozen weights",
+  papers: ["2410.09432"],
+  options: adapterOptions,
+  create: (options) =>
+    exactAveraging(
+      "fedex-lora",
+      lowRankAveraging(options, { name: "fedex-lora", initialization: lora }),
+      options,
+    ),
+});

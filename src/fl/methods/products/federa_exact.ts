@@ -1,0 +1,20 @@
+import { federa } from "../../../federa/mod.ts";
+import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { exactAveraging } from "../parts/exact.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+/** FeDeRA with exact aggregation: FedEx-LoRA's correction (arXiv 2410.09432) on FeDeRA's start. */
+export const feDeRaExact = defineMethod({
+  name: "federa-exact",
+  trains: "A and B from the SVD of the pretrained weights",
+  server: "averages A and B, and adds what that loses to the frozen weights",
+  papers: ["2404.18848", "2410.09432"],
+  options: adapterOptions.extend({ svd: svdOption }),
+  create: (options) =>
+    exactAveraging(
+      "federa-exact",
+      lowRankAveraging(options, { name: "federa-exact", initialization: federa(options) }),
+      options,
+    ),
+});
