@@ -1,5 +1,6 @@
 import { disposeAll, formatShape, Linear, type Module, type Tensor } from "../engine/mod.ts";
 import type { Initialization } from "./starts/initialization.ts";
+import { AdaptedLinear } from "./layers/adapted_linear.ts";
 import { LowRankLinear } from "./layers/low_rank_linear.ts";
 import { matchLinears } from "./patterns/patterns.ts";
 
@@ -116,7 +117,7 @@ function namesByShape(linears: ReadonlyMap<string, Linear>): string[][] {
   return [...byShape.values()];
 }
 
-/** The adapted layers of a model by name. */
+/** The layers of a model that have a low-rank update, by name. */
 export function adaptersOf(model: Module): Map<string, LowRankLinear> {
   return new Map(
     [...model.namedModules()].flatMap(([name, module]) =>
@@ -127,5 +128,5 @@ export function adaptersOf(model: Module): Map<string, LowRankLinear> {
 
 /** A copy of a model with every adapter multiplied out into an ordinary linear layer. */
 export function merge<M extends Module>(model: M): M {
-  return model.mapModules((_, module) => module instanceof LowRankLinear ? module.merged() : module);
+  return model.mapModules((_, module) => module instanceof AdaptedLinear ? module.merged() : module);
 }

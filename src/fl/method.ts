@@ -14,6 +14,16 @@ export interface Client {
   readonly lastRound: number;
 }
 
+/** What a federation may have beside its method. */
+export type Companion =
+  | "mixedRanks"
+  | "secureAggregation"
+  | "differentialPrivacy"
+  | "lossyCodec"
+  | "robustAggregation"
+  | "asynchrony"
+  | "partialParticipation";
+
 /** What a method is given at the start of a run. */
 export interface InitContext {
   readonly seed: number;
@@ -46,6 +56,11 @@ export interface Method<State extends Tree = any> {
   readonly sendsOtherwise?: boolean;
   /** What the server must see of the uploads: sums by default, or each. */
   readonly sees?: AggregatorKind;
+  /**
+   * What else its arithmetic doesn't hold with, and why: a clause that ends with what would do, such as "its factors begin anew each
+   * round, so an update of an earlier one belongs to other factors: take fedit". What follows from the fields above needs no words.
+   */
+  readonly unsoundWith?: Readonly<Partial<Record<Companion, string>>>;
   /**
    * Checks that the method fits a model by names and shapes alone; its parameters may hold no values.
    *
@@ -123,6 +138,8 @@ export interface Local {
   readonly sent: Tensors;
   /** What each kept from its last round, [C, ...]. */
   readonly kept: Tensors;
+  /** What the rule adds up over the steps of this round, [C, ...]. */
+  readonly sums: Tensors;
   /** Local steps of each. */
   readonly steps: readonly number[];
   readonly optimizer: LocalOptimizer;
@@ -133,6 +150,8 @@ export interface Local {
 export interface LocalRule {
   /** What each client keeps between rounds, without the client axis; zero for a new one. */
   readonly keeps?: Shapes;
+  /** What `correct` adds up over the steps of one round, without the client axis; zero at its start, and freed after `finish`. */
+  readonly sums?: Shapes;
   /** Changes gradients in place each step, before they are clipped: FedProx, SCAFFOLD. */
   correct?(gradients: Tensors, values: Tensors, local: Local): void;
   /**

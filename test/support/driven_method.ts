@@ -1,4 +1,4 @@
-import { disposeAll, type Gpu, type Tensor, tensor, tidy } from "../../src/engine/mod.ts";
+import { disposeAll, type Gpu, type Tensor, tensor, tidy, zeros } from "../../src/engine/mod.ts";
 import {
   type Client,
   meanAggregator,
@@ -125,6 +125,9 @@ export class DrivenMethod {
         start: shared,
         sent: nothing,
         kept: nothing,
+        sums: new Map(
+          [...local.sums ?? []].map(([name, shape]) => [name, zeros(this.gpu, [clients.length, ...shape])]),
+        ),
         steps: clients.map(() => 1),
         optimizer: { name: "sgd" },
         learningRate: 1,

@@ -1,15 +1,5 @@
-import {
-  add,
-  formatShape,
-  Layer,
-  Linear,
-  linear,
-  type LinearEpilogue,
-  matmul,
-  mul,
-  type Tensor,
-  toFloat,
-} from "../../engine/mod.ts";
+import { formatShape, linear, type LinearEpilogue, matmul, mul, type Tensor } from "../../engine/mod.ts";
+import { AdaptedLinear } from "./adapted_linear.ts";
 
 /** The parts of a {@linkcode LowRankLinear}. */
 export interface LowRankLinearOptions {
@@ -37,9 +27,9 @@ export interface LowRankFactors {
  * A linear layer with a low-rank update (Hu et al., arXiv 2106.09685): y = W·x + b + s·B·(A·x), of which A and B are
  * trained.
  */
-export class LowRankLinear extends Layer {
-  readonly weight: Tensor;
-  readonly bias: Tensor | undefined;
+export class LowRankLinear extends AdaptedLinear {
+  override readonly weight: Tensor;
+  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
   readonly initial: LowRankFactors | undefined;
@@ -104,13 +94,8 @@ export class LowRankLinear extends Layer {
     return linear(x, { weight, bias, lowRank: { a, b, scaling }, ...epilogue });
   }
 
-  /** W + s·B·A as one matrix, [out, in]. */
-  effectiveWeight(): Tensor {
-    return add(toFloat(this.weight), mul(matmul(this.loraB, this.loraA), this.sharedScaling));
-  }
-
-  /** The same function as an ordinary linear layer. */
-  merged(): Linear {
-    return new Linear(this.effectiveWeight(), this.bias);
+  /** s·B·A, [out, in]. */
+  override delta(): Tensor {
+    return mul(matmul(this.loraB, this.loraA), this.sharedScaling);
   }
 }

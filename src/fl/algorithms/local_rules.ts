@@ -22,6 +22,7 @@ export function both(inner: LocalRule | undefined, outer: LocalRule): LocalRule 
   };
   return {
     keeps: new Map([...inner.keeps ?? [], ...outer.keeps ?? []]),
+    sums: new Map([...inner.sums ?? [], ...outer.sums ?? []]),
     correct(gradients, values, local) {
       inner.correct?.(gradients, values, local);
       outer.correct?.(gradients, values, local);

@@ -84,6 +84,7 @@ async function train(
     start,
     sent,
     kept: await begin(zeros(rule?.keeps ?? new Map())),
+    sums: zeros(stackedShapes(rule?.sums, clients.length)),
     steps: batches.stepsOf,
     optimizer,
     learningRate,
@@ -113,6 +114,11 @@ async function train(
     kept: await begin(zeros(keptBySending(codec, shapes))),
     losses,
   };
+}
+
+/** [C, ...] by name. */
+function stackedShapes(shapes: Shapes = new Map(), members: number): Shapes {
+  return new Map([...shapes].map(([name, shape]) => [name, [members, ...shape]]));
 }
 
 function shapesOfMembers(values: Tensors): Map<string, Shape> {
