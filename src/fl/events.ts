@@ -20,6 +20,8 @@ export interface RoundReport {
   readonly participants: readonly number[];
   /** Clients that were asked and lost. */
   readonly lost: readonly number[];
+  /** Why the global model stayed as it was though clients came through, such as too few for a robust rule. */
+  readonly refused?: string;
   /** Mean of the clients' mean local losses, weighted by examples, in nats; null when every client was lost. */
   readonly trainLoss: number | null;
   /** The global model on the test set; null in rounds that are not evaluated. */

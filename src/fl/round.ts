@@ -1,6 +1,6 @@
 import { disposeAll, type Gpu, tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
-import type { Aggregate, AggregatorFactory, Uploads } from "./aggregation/aggregator.ts";
+import { type Aggregate, type AggregatorFactory, isRefusal, type Uploads } from "./aggregation/aggregator.ts";
 import { InOrder } from "./aggregation/in_order.ts";
 import type { ClientStore } from "./client/client_store.ts";
 import type { Figures, Measure } from "./measures/measure.ts";
@@ -45,6 +45,8 @@ export interface RoundEnd {
   readonly participants: readonly number[];
   /** Those that were asked and lost, ascending. */
   readonly lost: readonly Lost[];
+  /** Why the global model stayed as it was though clients came through. */
+  readonly refused?: string;
   /** Mean of the clients' mean local losses by their shares; null when nobody came through. */
   readonly trainLoss: number | null;
   readonly bytesUp: number;
@@ -73,7 +75,7 @@ export async function playRound(
       plan.weighBy === "client" ? 1 / clients.length : numExamples / total,
     ]),
   );
-  const aggregation = aggregator.open(clients.length);
+  const aggregation = aggregator.open({ round, seed, cohort: clients.length, start });
   const order = new InOrder(clients.map(({ id }) => id));
   const received = new Tally(store);
   const feed = async (finished: Iterable<Finished>) => {
@@ -109,8 +111,9 @@ export async function playRound(
     }
     lost.sort((a, b) => a.client.id - b.client.id);
     await feed(order.ready());
-    if (received.clients.length > 0) {
-      aggregate = aggregation.finish();
+    const result = received.clients.length > 0 ? await aggregation.finish() : undefined;
+    if (result !== undefined && !isRefusal(result)) {
+      aggregate = result;
       for (const stage of [...stages].reverse()) {
         aggregate = await stage.server?.(aggregate, { round, seed, start }) ?? aggregate;
       }
@@ -128,6 +131,7 @@ export async function playRound(
       store: received.store,
       participants: received.clients,
       lost,
+      ...(result !== undefined && isRefusal(result) && { refused: result.refused }),
       ...received.totals(clients.length),
       measures: figuresOf(method, measured),
     };

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { mul, ones } from "../../src/engine/mod.ts";
 import {
+  type AggregationContext,
   type Client,
   createCodec,
   decodeRunState,
@@ -151,7 +152,7 @@ const faults: Readonly<Record<string, (options: SimulationOptions, fault: Fault)
       const inner = sees === "each" ? meanOfEachAggregator : meanAggregator;
       return {
         ...options,
-        aggregator: { ...inner, open: (cohort: number) => fault.in(inner.open(cohort), name) },
+        aggregator: { ...inner, open: (context: AggregationContext) => fault.in(inner.open(context), name) },
       };
     },
   ])),

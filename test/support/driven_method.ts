@@ -12,6 +12,7 @@ import { InOrder } from "../../src/fl/aggregation/in_order.ts";
 import { disposeTree } from "../../src/fl/tree.ts";
 import { withParameters } from "../../src/fl/tensors.ts";
 import type { TaskModel } from "../../src/tasks/mod.ts";
+import { finishAggregation, openAggregation } from "./aggregation.ts";
 
 /** What one client sends, by name and row-major. */
 export type ClientUpload = ReadonlyMap<string, ArrayLike<number>>;
@@ -76,7 +77,8 @@ export class DrivenMethod {
     const { shares, blockSize = 1, shapes = new Map(), cohort = clients.length } = options;
     const { gpu, shared } = this;
     const shapeOf = (name: string) => shared.get(name)?.shape ?? shapes.get(name)!;
-    const aggregation = (this.method.sees === "each" ? meanOfEachAggregator : meanAggregator).open(cohort);
+    const factory = this.method.sees === "each" ? meanOfEachAggregator : meanAggregator;
+    const aggregation = openAggregation(factory, cohort, { round: this.round + 1, start: shared });
     const numbers = clients.map((_, id) => id);
     const order = new InOrder(numbers);
     for (const block of options.arrivals ?? chunk(numbers, blockSize)) {
@@ -105,7 +107,7 @@ export class DrivenMethod {
         weights.dispose();
       }
     }
-    const aggregate = aggregation.finish();
+    const aggregate = await finishAggregation(aggregation);
     aggregation.dispose();
     const next = await this.method.apply(this.state, aggregate, ++this.round);
     const { values, each = [] } = aggregate;

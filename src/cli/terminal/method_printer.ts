@@ -48,6 +48,9 @@ export function printMethod(
       case "round":
         progress.learn(event.report);
         reporter.line(describeRound(event.report, rounds));
+        if (event.report.refused !== undefined) {
+          reporter.line(`    the global model stays as it was: ${event.report.refused}`);
+        }
         break;
       case "client-lost": {
         const { round, lost: { client, phase, reason } } = event;

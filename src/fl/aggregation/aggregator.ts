@@ -22,6 +22,27 @@ export interface Aggregate {
   readonly each?: readonly Uploads[];
 }
 
+/** Why a round has no aggregate, such as too few uploads for the rule; the global model then stays as it is. */
+export interface Refusal {
+  readonly refused: string;
+}
+
+/** Whether there is no aggregate. */
+export function isRefusal(result: Aggregate | Refusal): result is Refusal {
+  return "refused" in result;
+}
+
+/** What an aggregator is told of a round before its first upload. */
+export interface AggregationContext {
+  readonly round: number;
+  /** Of the run. */
+  readonly seed: number;
+  /** The number of clients that are expected. */
+  readonly cohort: number;
+  /** Global values of what is shared at the start of the round, [...]; an upload of the same name is a value of it. */
+  readonly start: Tensors;
+}
+
 /** What an aggregator sees of the uploads: their sums alone, or each. */
 export type AggregatorKind = "sum" | "each";
 
@@ -32,8 +53,8 @@ export type AggregatorKind = "sum" | "each";
 export interface Aggregator {
   /** Adds uploads; it keeps none of their tensors. */
   add(uploads: Uploads): void;
-  /** The result; the caller disposes its tensors. */
-  finish(): Aggregate;
+  /** The result, whose tensors the caller disposes; or why there is none. */
+  finish(): Aggregate | Refusal | Promise<Aggregate | Refusal>;
   /** Frees what it holds, whether finished or given up. */
   dispose(): void;
 }
@@ -43,9 +64,16 @@ export interface AggregatorFactory {
   readonly name: string;
   readonly sees: AggregatorKind;
   /**
-   * Starts the aggregation of a round.
-   *
-   * @param cohort the number of clients that are expected.
+   * Whether it gives something else than the weighted mean; then methods that combine the uploads of each for themselves are
+   * refused, and those that are unsound with robust aggregation.
    */
-  open(cohort: number): Aggregator;
+  readonly isRobust?: boolean;
+  /**
+   * Checks that it works for as many clients as each round asks.
+   *
+   * @throws {RangeError} when they are too few, with what would do.
+   */
+  check?(cohort: number): void;
+  /** Starts the aggregation of a round. */
+  open(context: AggregationContext): Aggregator;
 }

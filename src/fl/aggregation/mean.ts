@@ -23,7 +23,7 @@ export const meanAggregator: AggregatorFactory = factory("mean", "sum");
 export const meanOfEachAggregator: AggregatorFactory = factory("mean of each", "each");
 
 function factory(name: string, sees: AggregatorKind): AggregatorFactory {
-  return { name, sees, open: (cohort) => new MeanAggregator(cohort, sees) };
+  return { name, sees, open: ({ cohort }) => new MeanAggregator(cohort, sees) };
 }
 
 class MeanAggregator implements Aggregator {

@@ -5,6 +5,7 @@ import { tensor } from "../../../src/engine/mod.ts";
 import { meanAggregator } from "../../../src/fl/mod.ts";
 import { bitsOf, holds, testGpu, upload } from "../../engine/harness.ts";
 import { F64Array } from "../../reference/array.ts";
+import { finishAggregation, openAggregation } from "../../support/aggregation.ts";
 import { extents, f32Arrays, shapes } from "../../support/arbitraries.ts";
 import { assertClose, gammaN } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
@@ -19,7 +20,7 @@ async function average(
   { blockSize = 1, lost = 0 }: { readonly blockSize?: number; readonly lost?: number } = {},
 ): Promise<Float32Array> {
   const shape = clients[0]!.shape;
-  const aggregation = meanAggregator.open(clients.length + lost);
+  const aggregation = openAggregation(meanAggregator, clients.length + lost);
   for (let start = 0; start < clients.length; start += blockSize) {
     const members = clients.slice(start, start + blockSize);
     const values = upload(
@@ -37,7 +38,7 @@ async function average(
     values.dispose();
     weights.dispose();
   }
-  const { values } = aggregation.finish();
+  const { values } = await finishAggregation(aggregation);
   aggregation.dispose();
   const result = await values.get("x")!.floats();
   values.get("x")!.dispose();

@@ -17,6 +17,7 @@ import {
   trainBlock,
 } from "../../../src/tasks/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
+import { finishAggregation, openAggregation } from "../../support/aggregation.ts";
 import { assertClose } from "../../support/compare.ts";
 import { folderFiles } from "../../support/folder_files.ts";
 import { goldenLosses, lossesFolder } from "../../support/golden_losses.ts";
@@ -76,11 +77,11 @@ for (const [kind, task] of Object.entries(tasks)) {
     assertClose(await losses.floats(), local.trainLosses, tolerance);
     // What it is after clients of these shares, one of them possibly alone.
     const lossOf = async (weights: readonly number[]) => {
-      const average = meanAggregator.open(weights.length);
+      const average = openAggregation(meanAggregator, weights.length);
       const shares = tensor(gpu, weights);
       average.add({ clients: [], values, shares: weights, weights: shares });
       shares.dispose();
-      const averaged = average.finish().values;
+      const { values: averaged } = await finishAggregation(average);
       const { loss } = await evaluate(model.mapParameters((name) => averaged.get(name)!), set);
       disposeAll(averaged.values());
       return loss;

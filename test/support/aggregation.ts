@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import {
+  type Aggregate,
+  type AggregationContext,
+  type Aggregator,
+  type AggregatorFactory,
+  isRefusal,
+} from "../../src/fl/mod.ts";
+
+/** Starts the aggregation of a round of so many clients. */
+export function openAggregation(
+  factory: AggregatorFactory,
+  cohort: number,
+  more: Partial<AggregationContext> = {},
+): Aggregator {
+  return factory.open({ round: 1, seed: 1, cohort, start: new Map(), ...more });
+}
+
+/** What an aggregator gives that refuses nothing. */
+export async function finishAggregation(aggregation: Aggregator): Promise<Aggregate> {
+  const result = await aggregation.finish();
+  assert.ok(!isRefusal(result), isRefusal(result) ? result.refused : "");
+  return result;
+}
