@@ -10,6 +10,7 @@ import { clientModel } from "./client/client_model.ts";
 import { type ClientStore, hostStore } from "./client/client_store.ts";
 import type { FederationEvaluation, FederationEvent, RoundReport } from "./events.ts";
 import type { Fleet } from "./fleet.ts";
+import { checkLegality, companionsOf } from "./legality.ts";
 import type { Measure, MeasureFactory } from "./measures/measure.ts";
 import { type Method, personalNames, trainableParameters } from "./method.ts";
 import { disposeOwn } from "./own_parameters.ts";
@@ -96,6 +97,7 @@ export async function* federate<Memory>(
   let run: Run | undefined;
   let isTaken = false;
   try {
+    checkLegality(method, companionsOf(options));
     const aggregator = chooseAggregator(options);
     const first = {
       round: 0,
@@ -266,12 +268,10 @@ function chooseAggregator(
     throw new TypeError(`Cannot run ${method.name} with aggregator ${chosen.name}: ${unsound}`);
   }
   const hiding = stages.find(({ hidesClients }) => hidesClients);
-  if (hiding !== undefined && chosen.sees === "each") {
+  if (hiding !== undefined && chosen.sees === "each" && sees === "sum") {
     throw new TypeError(
-      `Cannot run ${
-        sees === "each" ? method.name : chosen.name
-      } with ${hiding.name}: it looks at the upload of each ` +
-        `client, and ${hiding.name} lets the server see sums alone`,
+      `Cannot run ${chosen.name} with ${hiding.name}: it looks at the upload of each client, and ${hiding.name} lets ` +
+        "the server see sums alone; leave one of them out",
     );
   }
   return chosen;

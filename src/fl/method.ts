@@ -1,6 +1,7 @@
 import { clone, isStorageOnly, type Tensor } from "../engine/mod.ts";
 import type { LocalOptimizer, TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
+import type { Companion } from "./legality.ts";
 import type { HostTensor, Shapes, Tensors } from "./tensors.ts";
 import type { Tree } from "./tree.ts";
 
@@ -13,16 +14,6 @@ export interface Client {
   /** The last round it took part in; 0 for never. */
   readonly lastRound: number;
 }
-
-/** What a federation may have beside its method. */
-export type Companion =
-  | "mixedRanks"
-  | "secureAggregation"
-  | "differentialPrivacy"
-  | "lossyCodec"
-  | "robustAggregation"
-  | "asynchrony"
-  | "partialParticipation";
 
 /** What a method is given at the start of a run. */
 export interface InitContext {
@@ -54,12 +45,11 @@ export interface Method<State extends Tree = any> {
   readonly movesOtherwise?: boolean;
   /** Whether clients send something else than values of parameters, so that nothing can be put over the method that works on these. */
   readonly sendsOtherwise?: boolean;
+  /** Whether clients have ranks of their own. */
+  readonly mixesRanks?: boolean;
   /** What the server must see of the uploads: sums by default, or each. */
   readonly sees?: AggregatorKind;
-  /**
-   * What else its arithmetic doesn't hold with, and why: a clause that ends with what would do, such as "its factors begin anew each
-   * round, so an update of an earlier one belongs to other factors: take fedit". What follows from the fields above needs no words.
-   */
+  /** What else its arithmetic doesn't hold with, and why; see {@linkcode MethodFacts}. */
   readonly unsoundWith?: Readonly<Partial<Record<Companion, string>>>;
   /**
    * Checks that the method fits a model by names and shapes alone; its parameters may hold no values.

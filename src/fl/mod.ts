@@ -14,6 +14,7 @@ export * from "./events.ts";
 export * from "./federate.ts";
 export * from "./fleet.ts";
 export * from "./history.ts";
+export * from "./legality.ts";
 export * from "./measures/mod.ts";
 export * from "./method.ts";
 export * from "./methods/mod.ts";

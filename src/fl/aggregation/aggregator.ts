@@ -1,5 +1,6 @@
 import type { Tensor } from "../../engine/mod.ts";
 import type { Client } from "../method.ts";
+import type { Companion } from "../legality.ts";
 import type { Tensors } from "../tensors.ts";
 
 /** What clients send, as the server has decoded it. */
@@ -62,6 +63,8 @@ export interface Aggregator {
 /** Makes aggregators: one for each round. */
 export interface AggregatorFactory {
   readonly name: string;
+  /** What it brings to a run, for the check of what goes together. */
+  readonly brings?: Companion;
   readonly sees: AggregatorKind;
   /**
    * Whether it gives something else than the weighted mean; then methods that combine the uploads of each for themselves are

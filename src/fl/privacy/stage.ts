@@ -1,5 +1,6 @@
 import type { Aggregate } from "../aggregation/aggregator.ts";
 import type { Client } from "../method.ts";
+import type { Companion } from "../legality.ts";
 import type { Tensors } from "../tensors.ts";
 
 /** What a stage knows of a round. */
@@ -17,6 +18,8 @@ export interface StageContext {
  */
 export interface Stage {
   readonly name: string;
+  /** What it brings to a run, for the check of what goes together. */
+  readonly brings?: Companion;
   /** Whether the server gets sums alone; then a method that must see each client is refused. */
   readonly hidesClients?: boolean;
   /** On the clients: [C, ...] to [C, ...]; the caller disposes both. */

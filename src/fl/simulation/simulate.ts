@@ -3,6 +3,7 @@ import { type TaskModel } from "../../tasks/mod.ts";
 import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
 import { uniformFleet } from "../fleet.ts";
+import { checkLegality, companionsOf } from "../legality.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { disposeTree } from "../tree.ts";
 import { f32Codec } from "../transport/float_codec.ts";
@@ -36,6 +37,7 @@ export async function* simulate(
   const { testClients = [], rounds } = options;
   try {
     checkOptions(given);
+    checkLegality(method, companionsOf({ ...options, codec, isPartial: clientsPerRound < clients.length }));
     checkStages(codec, stages);
     method.checkTraining?.(options);
     for (const rows of [train, test, ...testClients]) {

@@ -26,6 +26,7 @@ export const flexLora = defineMethod({
     return {
       ...inner,
       sees: "each",
+      mixesRanks: given.ranks !== undefined,
       plan(state, round) {
         const plan = inner.plan(state, round);
         if (given.ranks === undefined) return plan;

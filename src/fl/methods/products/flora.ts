@@ -18,7 +18,7 @@ export const fLora = defineMethod({
   options: mixedRankOptions,
   create(given) {
     const [ranks, options] = [mixedRanks(given), globalOptions(given)];
-    return correcting({
+    const method = correcting({
       ...options,
       name: "flora",
       inner: lowRankAveraging(options, { name: "flora", initialization: lora }),
@@ -27,5 +27,6 @@ export const fLora = defineMethod({
       renew: (weight, { layer, round, seed }) =>
         drawLora(weight, { rank: options.rank, seed, name: `${layer} ${round}` }),
     });
+    return { ...method, mixesRanks: given.ranks !== undefined };
   },
 });

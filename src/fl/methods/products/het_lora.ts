@@ -28,6 +28,7 @@ export const hetLora = defineMethod({
     return {
       ...inner,
       sees: "each",
+      mixesRanks: given.ranks !== undefined,
       plan(state, round) {
         const plan = inner.plan(state, round);
         if (given.ranks === undefined) return plan;
