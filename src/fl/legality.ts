@@ -37,8 +37,11 @@ export function whyUnsound(method: MethodFacts, companion: Companion): string | 
   const { isCentral, sees, sendsOtherwise, unsoundWith } = method;
   const own = unsoundWith?.[companion];
   if (own !== undefined) return own;
-  if (isCentral && companion !== "partialParticipation") {
-    return "it is one party with all data, which sends nothing: leave this out of its run";
+  if (isCentral) {
+    // Nothing is sent, so that all else on the way leaves it as it is.
+    return companion === "differentialPrivacy" || companion === "localPrivacy"
+      ? "it is one party with all data, whose training no noise covers: run it without"
+      : undefined;
   }
   if (sees === "each") {
     if (companion === "robustAggregation") {

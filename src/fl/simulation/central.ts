@@ -18,6 +18,7 @@ export function centralized(options: SimulationOptions): SimulationOptions {
     blockSize: 1,
     stages: [],
     codec: f32Codec,
+    aggregator: undefined,
     work: { steps: Math.max(1, Math.round(all * clientsPerRound / clients.length)) },
   };
 }

@@ -37,7 +37,7 @@ export async function* simulate(
   const { testClients = [], rounds } = options;
   try {
     checkOptions(given);
-    checkLegality(method, companionsOf({ ...options, codec, isPartial: clientsPerRound < clients.length }));
+    checkLegality(method, companionsOf({ ...given, isPartial: clientsPerRound < clients.length }));
     checkStages(codec, stages);
     method.checkTraining?.(options);
     for (const rows of [train, test, ...testClients]) {
