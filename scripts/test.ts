@@ -14,13 +14,13 @@ const LONG_FUZZ_RUNS = "10000";
 
 /**
  * Runs the test files whose path contains one of the command line's words, or all of them. Files named `*_long_test.ts` run with
- * `--long` alone, and then with them the tests that mutate files, on more of these.
+ * `--long` alone, and then with them the tests that mutate files, on more of these. `--name` runs those tests alone whose name it matches.
  *
  * A file is a process with a software GPU of its own that uses every core: two of them fill a small machine, and more than four only
  * compete for memory.
  */
-const { values: { long }, positionals: words } = parseArgs({
-  options: { long: { type: "boolean", default: false } },
+const { values: { long, name }, positionals: words } = parseArgs({
+  options: { long: { type: "boolean", default: false }, name: { type: "string" } },
   allowPositionals: true,
 });
 const files = testFiles(words, { long });
@@ -31,7 +31,12 @@ if (files.length === 0) {
 }
 if (long) process.env["FEDERA_FUZZ_RUNS"] ??= LONG_FUZZ_RUNS;
 const concurrency = Math.min(4, Math.max(2, availableParallelism()));
-run({ files, concurrency, timeout: long ? LONG_TIMEOUT : TIMEOUT })
+run({
+  files,
+  concurrency,
+  timeout: long ? LONG_TIMEOUT : TIMEOUT,
+  ...(name !== undefined && { testNamePatterns: [new RegExp(name)] }),
+})
   .on("test:fail", () => {
     process.exitCode = 1;
   })

@@ -14,6 +14,7 @@ export * from "./files/inspect.ts";
 export * from "./starts/leading_factors.ts";
 export * from "./starts/lora.ts";
 export * from "./layers/adapted_linear.ts";
+export * from "./layers/layer_norms.ts";
 export * from "./layers/low_rank_linear.ts";
 export * from "./patterns/patterns.ts";
 export * from "./peft/mod.ts";

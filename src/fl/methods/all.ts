@@ -11,6 +11,7 @@ export * from "./factors/ffa_lora.ts";
 export * from "./products/flex_lora.ts";
 export * from "./products/flora.ts";
 export * from "./parameters/full.ts";
+export * from "./parameters/ln_tune.ts";
 export * from "./products/het_lora.ts";
 export * from "./baselines/local.ts";
 export * from "./factors/ro_lora.ts";

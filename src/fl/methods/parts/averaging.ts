@@ -15,8 +15,8 @@ export interface AveragingOptions {
   check(pretrained: TaskModel): void;
   /** The pretrained model with what is trained, in tensors of its own. */
   start(pretrained: TaskModel, context: InitContext): Promise<TaskModel>;
-  /** Whether a parameter is trained. */
-  isTrained(name: string): boolean;
+  /** Whether a parameter of the model that `start` made is trained. */
+  isTrained(name: string, model: TaskModel): boolean;
   /** Whether it is trained in this round; in every one by default. */
   isTrainedIn?(name: string, round: number): boolean;
   /** Whether what is trained goes up; otherwise it stays with its client. All goes up by default. */
@@ -35,7 +35,7 @@ export function averaging(options: AveragingOptions): Method<Averaged> {
     async init(pretrained, context) {
       check(pretrained);
       const model = await start(pretrained, context);
-      return { model, state: { global: trainableParameters(model, isTrained) } };
+      return { model, state: { global: trainableParameters(model, (each) => isTrained(each, model)) } };
     },
     parameters: ({ global }) => global,
     plan({ global }, round) {

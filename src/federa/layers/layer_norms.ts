@@ -1,0 +1,17 @@
+import { LayerNorm, type Module } from "../../engine/mod.ts";
+
+/**
+ * Names of the scales and shifts of a model's layer normalisations, in model order: what LN-Tune trains (Basu et al., arXiv 2304.01917).
+ *
+ * @example
+ * ```ts no-run
+ * const names = layerNormParameters(model); // encoder.embeddings.LayerNorm.weight, encoder.embeddings.LayerNorm.bias, …
+ * ```
+ */
+export function layerNormParameters(model: Module): Set<string> {
+  return new Set(
+    [...model.namedModules()].flatMap(([name, module]) =>
+      module instanceof LayerNorm ? [...module.namedParameters(name)].map(([each]) => each) : []
+    ),
+  );
+}
