@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import process from "node:process";
 import { algorithms, methods } from "../src/fl/mod.ts";
+import { companionsTable, links, methodsPage, soundnessTable } from "./methods_page.ts";
 
 /** The README's tables that are made from registries: their lines of cells, by the title of the first column. */
 export const readmeTables: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -23,10 +24,19 @@ export const readmeTables: Readonly<Record<string, readonly (readonly string[])[
       links(papers),
     ]),
   ],
+  "sound with": soundnessTable,
+  together: companionsTable,
 };
 
-function links(papers: readonly string[]): string {
-  return papers.map((number) => `[${number}](https://arxiv.org/abs/${number})`).join(", ");
+/** The page of methods, as it's formatted. */
+export function formattedMethodsPage(): string {
+  const deno = createRequire(import.meta.url).resolve("deno/bin.cjs");
+  const { stdout, status } = spawnSync(process.execPath, [deno, "fmt", "--ext", "md", "-"], {
+    input: methodsPage(),
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error("Cannot format docs/methods.md");
+  return stdout;
 }
 
 /** The lines of cells of a text's table whose first column has that title, and where it stands. */
@@ -49,6 +59,7 @@ if (process.argv[1] === import.meta.filename) {
     text = text.replace(source, () => lines.join("\n"));
   }
   writeFileSync("README.md", text);
+  writeFileSync("docs/methods.md", formattedMethodsPage());
   const deno = createRequire(import.meta.url).resolve("deno/bin.cjs");
   const { status } = spawnSync(process.execPath, [deno, "fmt", "README.md"], { stdio: "inherit" });
   process.exitCode = status ?? 1;

@@ -12,6 +12,15 @@ export interface MethodDefinition<Options extends z.ZodObject> {
   readonly trains: string;
   /** What the server does with it. */
   readonly server: string;
+  /**
+   * The rule as a formula: p_k is a client's share of the examples, s = alpha / r, a bar means Σ p_k, t the round. Weights are [o, i], A [r, i] and
+   * B [o, r].
+   */
+  readonly rule: string;
+  /** What a client sends each round for a layer, and how many values that is; the head, which most send too, is left out. */
+  readonly up: string;
+  /** What it gets. */
+  readonly down: string;
   /** Where it comes from, as numbers of arXiv. */
   readonly papers?: readonly string[];
   /** Its options, with their ranges and defaults. */
@@ -36,6 +45,9 @@ export interface MethodFactory<Options extends z.ZodObject = z.ZodObject> {
  *   name: "mine",
  *   trains: "biases",
  *   server: "averages them",
+ *   rule: "b ← Σ p_k·b_k",
+ *   up: "b: o",
+ *   down: "b: o",
  *   options: z.strictObject({}),
  *   create: () => averaging({ name: "mine", ... }),
  * });

@@ -10,6 +10,9 @@ export const central = defineMethod({
   name: "central",
   trains: "LoRA A and B on all data in one place",
   server: "trains itself: nothing is sent",
+  rule: "one party trains A and B on all data",
+  up: "nothing",
+  down: "nothing",
   options: adapterOptions.extend({ start: startOption }),
   create: (options) => ({
     ...lowRankAveraging(options, { name: "central", initialization: initializationOf(options) }),

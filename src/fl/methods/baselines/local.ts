@@ -7,6 +7,9 @@ export const local = defineMethod({
   name: "local",
   trains: "LoRA A and B, each client alone",
   server: "does nothing",
+  rule: "A_k and B_k stay with client k",
+  up: "nothing",
+  down: "nothing",
   options: adapterOptions.extend({ start: startOption }),
   create: (options) =>
     lowRankAveraging(options, {

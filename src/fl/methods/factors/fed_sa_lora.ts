@@ -11,6 +11,9 @@ export const fedSaLora = defineMethod({
   name: "fedsa-lora",
   trains: "LoRA A and B; B and the head stay with the client",
   server: "averages A",
+  rule: "A ← Σ p_k·A_k; B_k and the head stay with client k",
+  up: "A: r·i",
+  down: "A: r·i",
   papers: ["2410.01463"],
   options: adapterOptions,
   create: (options) =>

@@ -11,6 +11,9 @@ export const feDeRaFfa = defineMethod({
   name: "federa-ffa",
   trains: "B from the SVD of the pretrained weights; A stays as that gives it, with orthonormal rows",
   server: "averages B, which is exact",
+  rule: "A = V_rᵀ frozen, B₀ = U_r·S_r/s; B ← Σ p_k·B_k",
+  up: "B: r·o",
+  down: "B: r·o",
   papers: ["2404.18848", "2403.12313"],
   options: adapterOptions.extend({ svd: svdOption }),
   create: (options) =>

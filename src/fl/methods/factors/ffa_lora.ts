@@ -11,6 +11,9 @@ export const ffaLora = defineMethod({
   name: "ffa-lora",
   trains: "B; A stays as it was drawn",
   server: "averages B, which is exact",
+  rule: "A drawn and frozen; B ← Σ p_k·B_k",
+  up: "B: r·o",
+  down: "B: r·o",
   papers: ["2403.12313"],
   options: adapterOptions,
   create: (options) =>

@@ -11,6 +11,9 @@ export const roLora = defineMethod({
   name: "rolora",
   trains: "LoRA B in odd rounds, A in even ones",
   server: "averages the one that was trained, which is exact",
+  rule: "odd t: B ← Σ p_k·B_k beside A; even t: A ← Σ p_k·A_k beside B",
+  up: "B: r·o, or A: r·i",
+  down: "what changed: B: r·o, or A: r·i",
   papers: ["2409.02346", "2502.01755"],
   options: adapterOptions,
   create: (options) =>

@@ -8,6 +8,9 @@ export const biasOnly = defineMethod({
   name: "fedbf",
   trains: "biases",
   server: "averages them",
+  rule: "b ← Σ p_k·b_k",
+  up: "b: o",
+  down: "b: o",
   papers: ["2106.10199"],
   options: z.strictObject({}),
   create: () =>

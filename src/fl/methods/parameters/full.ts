@@ -9,6 +9,9 @@ export const fullFineTuning = defineMethod({
   aliases: ["fft"],
   trains: "every parameter",
   server: "averages them",
+  rule: "W ← Σ p_k·W_k",
+  up: "W: o·i",
+  down: "W: o·i",
   papers: ["1602.05629"],
   options: z.strictObject({}),
   create: () =>

@@ -33,6 +33,10 @@ export const sLora = defineMethod({
   name: "slora",
   trains: "a few entries of the weights; after some rounds, LoRA A and B",
   server: "averages them, and takes A and B from the SVD of what the entries learnt",
+  rule:
+    "first rounds: a drawn share d of W's entries is averaged; then U·S·Vᵀ = ΔW starts the factors on the pretrained W, as fedit",
+  up: "d·o·i values, later A, B: r·(o + i)",
+  down: "d·o·i values, later A, B: r·(o + i)",
   papers: ["2308.06522"],
   options: adapterOptions.extend({
     svd: svdOption,

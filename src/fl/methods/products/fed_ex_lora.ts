@@ -9,6 +9,9 @@ export const fedExLora = defineMethod({
   name: "fedex-lora",
   trains: "LoRA A and B",
   server: "averages A and B, and adds what that loses to the frozen weights",
+  rule: "as fedit, and W ← W + s·(Σ p_k·B_k·A_k − B̄·Ā)",
+  up: "A, B: r·(o + i)",
+  down: "A, B: r·(o + i), and the correction's factors: K·r·(o + i)",
   papers: ["2410.09432"],
   options: adapterOptions,
   create: (options) =>

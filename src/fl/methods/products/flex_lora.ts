@@ -17,6 +17,10 @@ export const flexLora = defineMethod({
   name: "flexlora",
   trains: "LoRA A and B; ranks may differ",
   server: "decomposes the exact mean by SVD, and sends each client the part of its rank",
+  rule:
+    "U·S·Vᵀ = Σ p_k·s_k·B_k·A_k; client k gets B = U_r·√(S_r/s_k), A = √(S_r/s_k)·V_rᵀ of its own r = r_k",
+  up: "A, B: r_k·(o + i)",
+  down: "A, B: r_k·(o + i)",
   papers: ["2402.11505"],
   options: mixedRankOptions,
   create(given) {

@@ -14,6 +14,9 @@ export const fLora = defineMethod({
   name: "flora",
   trains: "LoRA A and B, anew each round; ranks may differ",
   server: "stacks the factors and merges them into the frozen weights, which is exact",
+  rule: "W ← W + Σ p_k·s_k·B_k·A_k; A drawn anew each round, B = 0",
+  up: "A, B: r_k·(o + i)",
+  down: "the stacks of the last round: Σ r_k·(o + i)",
   papers: ["2409.05976"],
   options: mixedRankOptions,
   create(given) {

@@ -18,6 +18,10 @@ export const hetLora = defineMethod({
   name: "hetlora",
   trains: "LoRA A and B; ranks may differ",
   server: "averages A and B, filled up with zeros, by the size of each client's update",
+  rule:
+    "A ← Σ q_k·A_k, B ← Σ q_k·B_k, filled up with zeros, with q_k ∝ ‖B_k·A_k‖_F; client k gets the leading r_k",
+  up: "A, B: r_k·(o + i)",
+  down: "A, B: r_k·(o + i)",
   papers: ["2401.06432"],
   options: mixedRankOptions,
   create(given) {
