@@ -14,5 +14,5 @@ for (const [title, expected] of Object.entries(readmeTables)) {
 
 test("docs/methods.md is that of the registry", async () => {
   const page = await readFile(join(root, "docs", "methods.md"), "utf8");
-  assert.equal(page, formattedMethodsPage(), "npm run readme writes docs/methods.md");
+  assert.ok(page === formattedMethodsPage(), "npm run readme writes docs/methods.md");
 });

@@ -13,6 +13,9 @@ export const lnTune = defineMethod({
   name: "ln-tune",
   trains: "scales and shifts of layer normalisations",
   server: "averages them",
+  rule: "γ ← Σ p_k·γ_k, β ← Σ p_k·β_k",
+  up: "scale γ and shift β of each layer normalisation: 2·d",
+  down: "γ, β: 2·d",
   papers: ["2304.01917"],
   options: z.strictObject({}),
   create: () =>
