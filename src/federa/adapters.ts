@@ -1,4 +1,6 @@
 import { disposeAll, formatShape, Linear, type Module, type Tensor } from "../engine/mod.ts";
+import { UnmergeableError } from "./errors.ts";
+import { adaptedModules, kindOf } from "./kinds/mod.ts";
 import type { Initialization } from "./starts/initialization.ts";
 import { AdaptedLinear } from "./layers/adapted_linear.ts";
 import { LowRankLinear } from "./layers/low_rank_linear.ts";
@@ -126,7 +128,36 @@ export function adaptersOf(model: Module): Map<string, LowRankLinear> {
   );
 }
 
-/** A copy of a model with every adapter multiplied out into an ordinary linear layer. */
+/**
+ * A copy of a model with every adapter multiplied out into an ordinary module.
+ *
+ * @throws {UnmergeableError} naming the adapters that no ordinary module does the same as.
+ */
 export function merge<M extends Module>(model: M): M {
-  return model.mapModules((_, module) => module instanceof AdaptedLinear ? module.merged() : module);
+  checkMergeable(model, "merge the model");
+  return model.mapModules((_, module) =>
+    module instanceof AdaptedLinear ? module.merged() : kindOf(module)?.merged?.(module) ?? module
+  );
+}
+
+/**
+ * Checks that every adapter of a model can be multiplied out.
+ *
+ * @param action what can't be done otherwise, such as `merge the model`.
+ * @throws {UnmergeableError} naming those that can't.
+ */
+export function checkMergeable(model: Module, action: string): void {
+  const left = [...adaptedModules(model)].filter(([, { module, kind }]) =>
+    !(module instanceof AdaptedLinear) && kind.merged === undefined
+  );
+  if (left.length === 0) return;
+  const kinds = [...new Set(left.map(([, { kind }]) => kind.name))];
+  const names = left.map(([name]) => name);
+  throw new UnmergeableError(
+    `Cannot ${action}: no ordinary module does what an adapter of the kind ${
+      kinds.join(" or ")
+    } does, as that of ${
+      names.length > 3 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ")
+    }; keep the folder that federa run wrote, from which predict and evaluate load it`,
+  );
 }

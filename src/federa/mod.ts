@@ -1,5 +1,5 @@
 /**
- * Low-rank adapters: LoRA, FeDeRA, and their files.
+ * Adapters: LoRA, FeDeRA, other kinds, and their files.
  *
  * @module
  */
@@ -11,6 +11,8 @@ export * from "./starts/federa.ts";
 export * from "./starts/initialization.ts";
 export * from "./files/fingerprint.ts";
 export * from "./files/inspect.ts";
+export * from "./files/own_tensors.ts";
+export * from "./kinds/mod.ts";
 export * from "./starts/leading_factors.ts";
 export * from "./starts/lora.ts";
 export * from "./layers/adapted_linear.ts";

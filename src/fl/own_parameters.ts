@@ -1,5 +1,5 @@
 import { disposeAll, type Tensor } from "../engine/mod.ts";
-import { adaptersOf } from "../federa/mod.ts";
+import { extraTensors } from "../federa/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 
 /** The parameters of a trained model that it doesn't share with the pretrained one, by name. */
@@ -10,12 +10,7 @@ export function ownParameters(model: TaskModel, pretrained: TaskModel): [name: s
 
 /** Disposes the tensors of a model that it doesn't share with another: of a trained one those it has beyond the pretrained one. */
 export function disposeOwn(model: TaskModel, other: TaskModel): void {
-  const shared = new Set(initialFactors(other));
+  const shared = new Set(extraTensors(other));
   disposeAll(ownParameters(model, other).map(([, parameter]) => parameter));
-  disposeAll(initialFactors(model).filter((factor) => !shared.has(factor)));
-}
-
-/** The factors that were taken out of the weights of adapted layers. */
-function initialFactors(model: TaskModel): Tensor[] {
-  return [...adaptersOf(model).values()].flatMap(({ initial }) => Object.values<Tensor>({ ...initial }));
+  disposeAll(extraTensors(model).filter((extra) => !shared.has(extra)));
 }

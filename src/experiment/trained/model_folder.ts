@@ -2,8 +2,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../../data/mod.ts";
-import { adaptersOf, encodeAdapter, fingerprintOf } from "../../federa/mod.ts";
-import { ownParameters } from "../../fl/mod.ts";
+import {
+  adaptedModules,
+  checkNothingLeftOut,
+  encodeAdapter,
+  fingerprintOf,
+  ownTensors,
+} from "../../federa/mod.ts";
 import { encodeSafetensors, type StoredTensor } from "../../models/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
@@ -53,7 +58,7 @@ export async function writeModelFolder(
   model: TaskModel,
   { pretrained, config: { model: source, precision, task, maxLength, data } }: WriteModelFolderOptions,
 ): Promise<void> {
-  const isAdapted = adaptersOf(model).size > 0;
+  const isAdapted = adaptedModules(model).size > 0;
   const weights = isAdapted ? "adapter.safetensors" : "parameters.safetensors";
   await writeFileAtomic(
     join(folder, weights),
@@ -105,8 +110,9 @@ export async function readDescription(folder: string): Promise<ModelDescription 
 }
 
 async function encodeOwn(model: TaskModel, pretrained: TaskModel): Promise<Uint8Array> {
+  checkNothingLeftOut(model, pretrained);
   const stored = new Map<string, StoredTensor>();
-  for (const [name, parameter] of ownParameters(model, pretrained)) {
+  for (const [name, parameter] of ownTensors(model, pretrained)) {
     stored.set(name, { dtype: "F32", shape: parameter.shape, data: await parameter.floats() });
   }
   return encodeSafetensors(stored);

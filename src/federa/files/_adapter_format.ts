@@ -1,43 +1,48 @@
-import { formatShape, sameShape } from "../../engine/mod.ts";
+import type { Shape } from "../../engine/mod.ts";
 import { CorruptFileError } from "../../data/errors.ts";
+import { describeIssue } from "../../data/text/describe_issue.ts";
 import type { StoredTensor } from "../../models/weights/dtype.ts";
-import { readSafetensors } from "../../models/weights/safetensors.ts";
+import { encodeSafetensors, readSafetensors } from "../../models/weights/safetensors.ts";
+import { adapterKinds, type AdapterSettings, type AnyAdapterKind, lowRankKind } from "../kinds/mod.ts";
 
-/** The metadata key `format` of adapter files, and the version this code writes. */
-export const format = { format: "federa-adapter", version: "1" } as const;
+/** The metadata key `format` of adapter files. */
+const format = "federa-adapter";
+
+/**
+ * Versions of the format. A file of plain low-rank layers is of the first; one with other kinds, which readers of the first would take
+ * for something else, is of the second.
+ */
+const versions = ["1", "2"] as const;
 
 /** A float32 tensor on the host. */
 export type HostTensor = Extract<StoredTensor, { readonly dtype: "F32" }>;
 
-/** One adapted layer of a file. */
+/** One adapted module of a file. */
 export interface AdapterEntry {
-  readonly loraA: HostTensor;
-  readonly loraB: HostTensor;
-  /** A₀ and B₀, where they were taken out of the pretrained weight. */
-  readonly initial: { readonly loraA: HostTensor; readonly loraB: HostTensor } | undefined;
-  /** s = alpha / r. */
-  readonly scaling: number;
-  /** {@linkcode fingerprint} of the pretrained weight. */
+  readonly kind: AnyAdapterKind;
+  readonly settings: AdapterSettings;
+  /** Identifies the pretrained module. */
   readonly fingerprint: string;
 }
 
 /** What an adapter file holds. */
 export interface AdapterContents {
-  /** Adapted layers by name. */
+  /** Adapted modules by name. */
   readonly adapters: ReadonlyMap<string, AdapterEntry>;
-  /** Other parameters that the file replaces, by name. */
-  readonly parameters: ReadonlyMap<string, HostTensor>;
+  /** All tensors by name. */
+  readonly tensors: ReadonlyMap<string, HostTensor>;
 }
 
-/** SHA-256 of a tensor's bytes in hexadecimal; the shape is compared apart. */
-export function fingerprint(values: Float32Array): Promise<string> {
-  return digest(values as Float32Array<ArrayBuffer>);
-}
-
-/** SHA-256 in hexadecimal. */
-export async function digest(bytes: BufferSource): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** The bytes of a file. */
+export function writeAdapter({ adapters, tensors }: AdapterContents): Uint8Array<ArrayBuffer> {
+  const isPlain = [...adapters.values()].every(({ kind }) => kind === lowRankKind);
+  const metadata: Record<string, string> = { format, version: versions[isPlain ? 0 : 1] };
+  for (const [name, { kind, settings, fingerprint }] of adapters) {
+    if (kind !== lowRankKind) metadata[`${name}.kind`] = kind.name;
+    for (const [key, value] of Object.entries(settings)) metadata[`${name}.${key}`] = JSON.stringify(value);
+    metadata[`${name}.fingerprint`] = fingerprint;
+  }
+  return encodeSafetensors(tensors, metadata);
 }
 
 /**
@@ -46,64 +51,84 @@ export async function digest(bytes: BufferSource): Promise<string> {
  * @throws {CorruptFileError} naming what is wrong with it.
  */
 export function readAdapter(bytes: Uint8Array): AdapterContents {
-  const { tensors, metadata } = readSafetensors(bytes);
-  if (metadata["format"] !== format.format) {
-    throw corrupt(`its format must be ${format.format}, got ${show(metadata["format"])}`);
+  const { tensors: stored, metadata } = readSafetensors(bytes);
+  if (metadata["format"] !== format) {
+    throw corrupt(`its format must be ${format}, got ${show(metadata["format"])}`);
   }
-  if (metadata["version"] !== format.version) {
-    throw corrupt(`its version must be ${format.version}, got ${show(metadata["version"])}`);
+  const version = metadata["version"];
+  if (!versions.some((each) => each === version)) {
+    throw corrupt(`its version must be ${versions.join(" or ")}, got ${show(version)}`);
   }
-  const parameters = new Map([...tensors].map(([name, stored]) => [name, checkValues(name, stored)]));
-  const take = (name: string) => {
-    const found = parameters.get(name);
-    parameters.delete(name);
-    return found;
-  };
-  const names = Object.keys(metadata).filter((key) => key.endsWith(".scaling")).map((key) =>
-    key.slice(0, -".scaling".length)
-  );
-  if (names.length === 0) throw corrupt("it adapts no layer");
-  const adapters = new Map(names.map((name) => {
-    const factors = pair(name, take(`${name}.loraA`), take(`${name}.loraB`));
-    if (factors === undefined) throw corrupt(`it lacks ${name}.loraA and ${name}.loraB`);
-    const initial = pair(name, take(`${name}.initialA`), take(`${name}.initialB`));
-    if (
-      initial &&
-      !(sameShape(initial.loraA.shape, factors.loraA.shape) &&
-        sameShape(initial.loraB.shape, factors.loraB.shape))
-    ) {
-      throw corrupt(`the initial factors of ${name} must be shaped as the trained ones`);
-    }
-    const scaling = Number(metadata[`${name}.scaling`] || NaN);
-    if (!(scaling > 0 && Number.isFinite(scaling))) {
+  const tensors = new Map([...stored].map(([name, each]) => [name, checkValues(name, each)]));
+  const adapters = new Map<string, AdapterEntry>();
+  for (const [name, { kind: named, fingerprint = "", ...texts }] of fieldsByModule(metadata)) {
+    if (named === undefined && texts["scaling"] === undefined) continue;
+    const kind = adapterKinds.get(named ?? lowRankKind.name);
+    if (kind === undefined) {
       throw corrupt(
-        `the scaling of ${name} must be a positive number, got ${show(metadata[`${name}.scaling`])}`,
+        `the kind of ${name} must be one of ${[...adapterKinds.keys()].join(", ")}, got ${show(named)}`,
       );
     }
-    return [name, {
-      ...factors,
-      initial,
-      scaling,
-      fingerprint: metadata[`${name}.fingerprint`] ?? "",
-    }] as const;
-  }));
-  return { adapters, parameters };
+    const settings = readSettings(name, kind, texts);
+    const problem = kind.check?.({ name, settings, shapes: shapesWithin(name, tensors) });
+    if (problem !== undefined) throw corrupt(problem);
+    adapters.set(name, { kind, settings, fingerprint });
+  }
+  if (adapters.size === 0) throw corrupt("it adapts no layer");
+  return { adapters, tensors };
 }
 
-function pair(name: string, loraA: HostTensor | undefined, loraB: HostTensor | undefined) {
-  if (loraA === undefined && loraB === undefined) return undefined;
-  if (loraA === undefined || loraB === undefined) {
-    throw corrupt(`it holds only one of the two factors of ${name}`);
+/** Tensors or shapes of a module, by their names within it. */
+export function within<Value>(module: string, all: Iterable<readonly [string, Value]>): Map<string, Value> {
+  return new Map(
+    [...all].flatMap(([name, value]): [string, Value][] =>
+      name.startsWith(`${module}.`) ? [[name.slice(module.length + 1), value]] : []
+    ),
+  );
+}
+
+/** Shapes of the tensors of a module, by their names within it. */
+export function shapesWithin(
+  module: string,
+  all: Iterable<readonly [string, { readonly shape: Shape }]>,
+): Map<string, Shape> {
+  return new Map([...within(module, all)].map(([name, { shape }]) => [name, shape]));
+}
+
+/** The fields of each module, which are named after it. */
+function fieldsByModule(metadata: Readonly<Record<string, string>>): Map<string, Record<string, string>> {
+  const fields = new Map<string, Record<string, string>>();
+  for (const [key, value] of Object.entries(metadata)) {
+    const dot = key.lastIndexOf(".");
+    if (dot < 0) continue;
+    const name = key.slice(0, dot);
+    fields.set(name, { ...fields.get(name), [key.slice(dot + 1)]: value });
   }
-  const rank = loraA.shape[0];
-  if (loraA.shape.length !== 2 || loraB.shape.length !== 2 || loraB.shape[1] !== rank || rank === 0) {
-    throw corrupt(
-      `the factors of ${name} must be [r, in] and [out, r], got ${formatShape(loraA.shape)} and ${
-        formatShape(loraB.shape)
-      }`,
-    );
+  return fields;
+}
+
+/** The settings of a module out of their texts, each the JSON of a value. */
+function readSettings(
+  name: string,
+  { settings }: AnyAdapterKind,
+  texts: Readonly<Record<string, string>>,
+): AdapterSettings {
+  const values = Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, parse(text)]));
+  const { success, data, error } = settings.safeParse(values, {
+    error: (issue) => describeIssue(issue, (value) => show(value === undefined ? undefined : String(value))),
+  });
+  if (success) return data;
+  const [{ path: [key], message }] = error.issues as [(typeof error.issues)[number]];
+  throw corrupt(key === undefined ? `of ${name}: ${message}` : `the ${String(key)} of ${name}: ${message}`);
+}
+
+/** The value of a JSON text; the text itself where it's none, which no setting is. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { text, toString: () => text };
   }
-  return { loraA, loraB };
 }
 
 function checkValues(name: string, stored: StoredTensor): HostTensor {

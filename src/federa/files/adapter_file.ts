@@ -1,27 +1,25 @@
 import {
   disposeAll,
   formatShape,
-  type Gpu,
-  Linear,
   type Module,
   NonFiniteError,
   sameShape,
   type Tensor,
   tensor,
 } from "../../engine/mod.ts";
-import { encodeSafetensors } from "../../models/weights/safetensors.ts";
+import { AdapterMismatchError } from "../errors.ts";
+import { type AdaptedModule, adaptedModules } from "../kinds/mod.ts";
 import {
   type AdapterContents,
-  fingerprint,
-  format,
+  type AdapterEntry,
   type HostTensor,
   readAdapter,
+  shapesWithin,
+  within,
+  writeAdapter,
 } from "./_adapter_format.ts";
-import { isResidual, linearWeights, originalOf, pretrainedWeight } from "./pretrained.ts";
-import { adaptersOf } from "../adapters.ts";
-import { AdapterMismatchError } from "../errors.ts";
-import { type LowRankFactors, LowRankLinear } from "../layers/low_rank_linear.ts";
-import { residualOf } from "../starts/residual.ts";
+import { checkNothingLeftOut, ownTensors } from "./own_tensors.ts";
+import { moduleFingerprint } from "./fingerprint.ts";
 
 /** Options of {@linkcode encodeAdapter}. */
 export interface EncodeAdapterOptions {
@@ -30,12 +28,12 @@ export interface EncodeAdapterOptions {
 }
 
 /**
- * An adapted model as a safetensors file of what it has beyond the pretrained one: of each adapted layer A and B, and where
- * the weight was taken apart A₀ and B₀ (`initialA`, `initialB`), from which loading computes the frozen residual anew; and
- * every parameter that isn't the pretrained model's own tensor, such as a trained head. A residual that doesn't follow from
- * the pretrained weight bit for bit, as after exact aggregation, is stored whole.
+ * An adapted model as a safetensors file of what it has beyond the pretrained one: of each adapted module its kind, settings and tensors,
+ * see {@linkcode AdapterKind}; and every other parameter that isn't the pretrained model's own tensor, such as a trained head. What follows
+ * bit for bit from the rest, as a frozen residual does from A₀ and B₀, is left out.
  *
- * @throws {TypeError} when no layer is adapted, or a factor carries the client axis.
+ * @throws {TypeError} when no layer is adapted, a factor carries the client axis, or something that differs from the pretrained model has
+ *   no place in the file.
  * @throws {AdapterMismatchError} when the pretrained model lacks an adapted layer.
  * @throws {NonFiniteError} when a value is NaN or infinite.
  */
@@ -43,35 +41,34 @@ export async function encodeAdapter(
   model: Module,
   options: EncodeAdapterOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const adapters = adaptersOf(model);
-  if (adapters.size === 0) throw new TypeError("Cannot save adapters: no layer of the model is adapted");
-  const weights = linearWeights(options.pretrained);
-  const shared = new Set([...options.pretrained.namedParameters()].map(([, parameter]) => parameter));
-  const own = new Map([...model.namedParameters()].filter(([, parameter]) => !shared.has(parameter)));
-  const metadata: Record<string, string> = { ...format };
-  for (const [name, adapter] of adapters) {
-    if (adapter.loraA.ndim !== 2) {
-      throw new TypeError(
-        `Cannot save the adapter of ${name}: expected A [r, in], got ${formatShape(adapter.loraA.shape)}`,
+  const adapted = adaptedModules(model);
+  if (adapted.size === 0) throw new TypeError("Cannot save adapters: no layer of the model is adapted");
+  const originals = new Map(options.pretrained.namedModules());
+  const own = ownTensors(model, options.pretrained);
+  const adapters = new Map<string, AdapterEntry>();
+  for (const [name, found] of adapted) {
+    const { kind, module } = found;
+    const original = originals.get(name);
+    for (const [extra, value] of kind.extras?.(module) ?? []) own.set(`${name}.${extra}`, value);
+    const settings = settingsOf(name, found, own);
+    const problem = kind.fit(original, { name, settings, shapes: shapesWithin(name, own) });
+    if (problem !== undefined) {
+      throw new AdapterMismatchError(
+        `Cannot save the adapter of ${name} as one of the pretrained model: ${problem}`,
       );
     }
-    const pretrained = pretrainedWeight(name, adapter, weights);
-    metadata[`${name}.scaling`] = String(adapter.sharedScaling);
-    metadata[`${name}.fingerprint`] = await fingerprint(await originalOf(pretrained));
-    if (adapter.initial) {
-      own.set(`${name}.initialA`, adapter.initial.loraA);
-      own.set(`${name}.initialB`, adapter.initial.loraB);
-    }
-    if (await isResidual(adapter, pretrained)) own.delete(`${name}.weight`);
+    adapters.set(name, { kind, settings, fingerprint: await fingerprintBy(found, original!) });
+    for (const derived of await kind.derived?.(module, original!) ?? []) own.delete(`${name}.${derived}`);
   }
-  const stored = new Map<string, HostTensor>();
+  checkNothingLeftOut(model, options.pretrained);
+  const tensors = new Map<string, HostTensor>();
   for (const [name, parameter] of own) {
     const data = await parameter.floats();
     const bad = data.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) throw new NonFiniteError(`Cannot save ${name}: its element ${bad} is ${data[bad]}`);
-    stored.set(name, { dtype: "F32", shape: parameter.shape, data });
+    tensors.set(name, { dtype: "F32", shape: parameter.shape, data });
   }
-  return encodeSafetensors(stored, metadata);
+  return writeAdapter({ adapters, tensors });
 }
 
 /**
@@ -88,84 +85,66 @@ export async function encodeAdapter(
  */
 export async function decodeAdapter<M extends Module>(pretrained: M, bytes: Uint8Array): Promise<M> {
   const contents = readAdapter(bytes);
-  const problems = await findMismatches(pretrained, contents);
-  if (problems.length > 0) {
-    throw new AdapterMismatchError(`Cannot put the adapter on this model: ${problems.join("; ")}`);
-  }
-  const { adapters, parameters } = contents;
-  const residuals = await residualsOf(pretrained, contents);
-  const adapted = pretrained.mapModules((name, module) => {
-    const entry = adapters.get(name);
-    if (!entry || !(module instanceof Linear)) return module;
-    const { scaling, initial } = entry;
-    const { weight: { gpu }, bias } = module;
-    return new LowRankLinear({
-      ...upload(gpu, entry),
-      weight: residuals.get(name) ?? module.weight,
-      bias,
-      scaling,
-      initial: initial && upload(gpu, initial),
-    });
-  });
-  return adapted.mapParameters((name, parameter) => {
-    const stored = parameters.get(name);
-    return stored ? toTensor(parameter.gpu, stored) : parameter;
-  });
-}
-
-/** What is left of the weights that factors were taken out of, by layer; not of those that the file holds. */
-async function residualsOf(
-  pretrained: Module,
-  { adapters, parameters }: AdapterContents,
-): Promise<Map<string, Tensor>> {
-  const residuals = new Map<string, Tensor>();
+  refuse(await findMismatches(pretrained, contents));
+  const { adapters, tensors } = contents;
+  const [[, { gpu }]] = [...pretrained.namedParameters()] as [[string, Tensor]];
+  const uploaded = new Map<string, Tensor>();
+  const known = new Set([...pretrained.namedParameters()].map(([, parameter]) => parameter));
+  let model = pretrained;
   try {
-    for (const [name, weight] of linearWeights(pretrained)) {
-      const { initial, scaling } = adapters.get(name) ?? {};
-      if (!initial || scaling === undefined || parameters.has(`${name}.weight`)) continue;
-      const factors = upload(weight.gpu, initial);
-      try {
-        residuals.set(name, await residualOf(weight, { ...factors, scaling }));
-      } finally {
-        disposeAll([factors.loraA, factors.loraB]);
-      }
+    for (const [name, { data, shape }] of tensors) uploaded.set(name, tensor(gpu, data, { shape }));
+    // Inner modules first: an outer one is made around them.
+    const inwards = [...adapters].sort(([one], [other]) => other.split(".").length - one.split(".").length);
+    for (const [name, { kind, settings }] of inwards) {
+      const original = new Map(model.namedModules()).get(name)!;
+      const made = await kind.create(original, { name, settings, tensors: within(name, uploaded) });
+      model = model.mapModules((each, module) => each === name ? made : module);
     }
-    return residuals;
+    model = model.mapParameters((name, parameter) => uploaded.get(name) ?? parameter);
+    refuse(findLoose(model, uploaded));
+    return model;
   } catch (error) {
-    disposeAll([...residuals.values()]);
+    const made = [...model.namedParameters()].map(([, parameter]) => parameter);
+    disposeAll([...uploaded.values(), ...made.filter((parameter) => !known.has(parameter))]);
     throw error;
   }
 }
 
-function upload(
-  gpu: Gpu,
-  { loraA, loraB }: { readonly loraA: HostTensor; readonly loraB: HostTensor },
-): LowRankFactors {
-  return { loraA: toTensor(gpu, loraA), loraB: toTensor(gpu, loraB) };
+function settingsOf(name: string, { kind, module }: AdaptedModule, own: ReadonlyMap<string, Tensor>) {
+  const settings = kind.settings.parse(kind.settingsOf(module));
+  const problem = kind.check?.({ name, settings, shapes: shapesWithin(name, own) });
+  if (problem !== undefined) throw new TypeError(`Cannot save the adapter of ${name}: ${problem}`);
+  return settings;
 }
 
-function toTensor(gpu: Gpu, { data, shape }: HostTensor): Tensor {
-  return tensor(gpu, data, { shape });
+function fingerprintBy({ kind }: Pick<AdaptedModule, "kind">, original: Module): Promise<string> {
+  return kind.fingerprint?.(original) ?? moduleFingerprint(original);
+}
+
+function refuse(problems: readonly string[]): void {
+  if (problems.length > 0) {
+    throw new AdapterMismatchError(`Cannot put the adapter on this model: ${problems.join("; ")}`);
+  }
 }
 
 async function findMismatches(
   pretrained: Module,
-  { adapters, parameters }: AdapterContents,
+  { adapters, tensors }: AdapterContents,
 ): Promise<string[]> {
   const problems: string[] = [];
-  const weights = linearWeights(pretrained);
-  for (const [name, { loraA, loraB, fingerprint: expected }] of adapters) {
-    const weight = weights.get(name);
-    const shape = [loraB.shape[0]!, loraA.shape[1]!];
-    if (weight === undefined) problems.push(`it has no linear layer ${name}`);
-    else if (!sameShape(shape, weight.shape)) {
-      problems.push(`the weight of ${name} must be ${formatShape(shape)}, got ${formatShape(weight.shape)}`);
-    } else if (await fingerprint(await originalOf(weight)) !== expected) {
+  const originals = new Map(pretrained.namedModules());
+  for (const [name, { kind, settings, fingerprint }] of adapters) {
+    const original = originals.get(name);
+    const problem = kind.fit(original, { name, settings, shapes: shapesWithin(name, tensors) });
+    if (problem !== undefined) problems.push(problem);
+    else if (await fingerprintBy({ kind }, original!) !== fingerprint) {
       problems.push(`the weight of ${name} has other values than the one that was adapted`);
     }
   }
   const known = new Map(pretrained.namedParameters());
-  for (const [name, { shape }] of parameters) {
+  const isAdapted = (name: string) => [...adapters.keys()].some((each) => name.startsWith(`${each}.`));
+  for (const [name, { shape }] of tensors) {
+    if (isAdapted(name)) continue;
     const parameter = known.get(name);
     if (parameter === undefined) problems.push(`it has no parameter ${name}`);
     else if (!sameShape(shape, parameter.shape)) {
@@ -173,4 +152,15 @@ async function findMismatches(
     }
   }
   return problems;
+}
+
+/** Tensors of a file that no module took. */
+function findLoose(model: Module, uploaded: ReadonlyMap<string, Tensor>): string[] {
+  const extras = [...adaptedModules(model)].flatMap(([name, { kind, module }]) =>
+    [...kind.extras?.(module).keys() ?? []].map((extra) => `${name}.${extra}`)
+  );
+  const places = new Set([...model.namedParameters()].map(([name]) => name).concat(extras));
+  return [...uploaded.keys()].filter((name) => !places.has(name)).map((name) =>
+    `it has no parameter ${name}`
+  );
 }

@@ -1,5 +1,13 @@
-import { embedding, formatShape, type Module, type Tensor, tensor, tidy } from "../../engine/mod.ts";
-import { digest } from "./_adapter_format.ts";
+import {
+  embedding,
+  formatShape,
+  type Module,
+  type Tensor,
+  tensor,
+  tidy,
+  unrounded,
+} from "../../engine/mod.ts";
+import { digest } from "./digest.ts";
 import { floatsOf } from "./pretrained.ts";
 
 /** Rows of a matrix that are read. */
@@ -16,11 +24,29 @@ const numRows = 64;
  * ```
  */
 export async function fingerprintOf(module: Module): Promise<string> {
-  const lines = [...module.namedParameters()].map(async ([name, parameter]) => {
-    using sample = sampleOf(parameter);
-    const values = await floatsOf(sample) as Float32Array<ArrayBuffer>;
-    return `${name} ${formatShape(parameter.shape)} ${await digest(values)}\n`;
-  });
+  return await digestOf([...module.namedParameters()].map(lineOf));
+}
+
+/**
+ * The same of a part of a model, whatever precision it is stored in: of the values that its parameters were rounded from, where these
+ * can be read again.
+ */
+export async function moduleFingerprint(module: Module): Promise<string> {
+  return await digestOf(
+    [...module.namedParameters()].map(async ([name, parameter]) => {
+      using whole = await unrounded(parameter);
+      return await lineOf([name, whole]);
+    }),
+  );
+}
+
+async function lineOf([name, parameter]: readonly [string, Tensor]): Promise<string> {
+  using sample = sampleOf(parameter);
+  const values = await floatsOf(sample) as Float32Array<ArrayBuffer>;
+  return `${name} ${formatShape(parameter.shape)} ${await digest(values)}\n`;
+}
+
+async function digestOf(lines: readonly Promise<string>[]): Promise<string> {
   return await digest(new TextEncoder().encode((await Promise.all(lines)).join("")));
 }
 

@@ -3,7 +3,7 @@ import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
 import { NonFiniteError, type Tensor, tidy, toFloat } from "../../engine/mod.ts";
 import { encodeSafetensors } from "../../models/weights/safetensors.ts";
 import type { TaskModel, TransformersNames } from "../../tasks/mod.ts";
-import { adaptersOf } from "../adapters.ts";
+import { adaptedLinears } from "../layers/adapted_linear.ts";
 
 /** What `sentence-transformers` puts after a bare encoder: a pooling, and a dense layer, which is a task's head. */
 export interface SentenceHead {
@@ -24,7 +24,7 @@ export async function sentenceHeadOf(
   pooling: SentenceHead["pooling"],
 ): Promise<SentenceHead> {
   const { weight, bias } = model.head.output;
-  const adapter = adaptersOf(model).get("head.output");
+  const adapter = adaptedLinears(model).get("head.output");
   return {
     pooling,
     weight: await finite("head.output.weight", () => adapter?.effectiveWeight() ?? toFloat(weight)),

@@ -1,12 +1,15 @@
 import { join, resolve } from "node:path";
 import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
 import type { LocalModelFiles } from "../../hub/files/model_files.ts";
-import { toFloat } from "../../engine/mod.ts";
+import { disposeAll, toFloat } from "../../engine/mod.ts";
 import type { EncoderFamily } from "../../models/family.ts";
 import type { WeightEntry } from "../../models/weights/weight_source.ts";
 import { saveWeights, type SaveWeightsOptions } from "../../models/weights/save_weights.ts";
 import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
-import { adaptersOf } from "../adapters.ts";
+import { checkMergeable } from "../adapters.ts";
+import { kindOf } from "../kinds/mod.ts";
+import { AdaptedLinear, adaptedLinears } from "../layers/adapted_linear.ts";
+import { checkFactorsAlone } from "./_check_factors.ts";
 import { taskModelConfig } from "./_model_config.ts";
 import { finite, sentenceHeadOf, writeSentenceModules } from "./_sentence_modules.ts";
 import { copyTokenizer } from "./tokenizer_files.ts";
@@ -40,6 +43,8 @@ interface Part extends WeightEntry {
  *
  * @throws {NoCounterpartError} when `transformers` has no such model.
  * @throws {NonFiniteError} when a value is NaN or infinite.
+ * @throws {UnmergeableError} when an adapter can't be multiplied out.
+ * @throws {AdapterMismatchError} of `frozen` weights, when an adapter is none that PEFT puts on such a base.
  * @throws {TypeError} when the encoder's files have no `config.json`, or are in the same folder.
  * @throws {Error} naming the path, if it cannot be written.
  * @returns the paths of the files.
@@ -55,8 +60,14 @@ export async function writeCheckpoint(
 ): Promise<string[]> {
   const { family, files, weights, maxLength, onProgress, ...rest } = options;
   const names = transformersNames(model, family);
+  if (weights === "merged") checkMergeable(model, `write a checkpoint into ${folder}`);
+  else checkFactorsAlone(model);
   const config = await taskModelConfig(files, { architecture: names.architecture, task: model.task });
-  const parts = partsOf(model, names, weights);
+  // Of linear layers the merged weights are made one at a time, when they are written.
+  const ordinary = model.mapModules((_, module) =>
+    module instanceof AdaptedLinear ? module : kindOf(module)?.merged?.(module) ?? module
+  );
+  const parts = partsOf(ordinary, names, weights);
   await makeFolder(folder);
   if (resolve((await files.path("config.json"))!) === resolve(folder, "config.json")) {
     throw new TypeError(`Cannot write a checkpoint into ${folder}: it is made of the one there`);
@@ -68,6 +79,10 @@ export async function writeCheckpoint(
       return { dtype: "F32", shape, data: await compute() };
     },
   }, { ...rest, metadata: { format: "pt" }, ...onProgress && { onProgress } });
+  const kept = new Set([...model.namedParameters()].map(([, parameter]) => parameter));
+  disposeAll(
+    [...ordinary.namedParameters()].flatMap(([, parameter]) => kept.has(parameter) ? [] : [parameter]),
+  );
   const copied = await copyTokenizer(files, folder);
   const modules = names.sentencePooling === undefined || weights === "frozen"
     ? []
@@ -82,12 +97,12 @@ function partsOf(
   names: TransformersNames,
   weights: WriteCheckpointOptions["weights"],
 ): Map<string, Part> {
-  const adapters = adaptersOf(model);
+  const adapters = adaptedLinears(model);
   const parts = new Map<string, Part>();
   for (const [name, parameter] of model.namedParameters()) {
     const adapter = adapters.get(name.slice(0, name.lastIndexOf(".")));
     const theirs = names.toTransformers(name);
-    if (theirs === undefined || adapter !== undefined && /\.lora[AB]$/.test(name)) continue;
+    if (theirs === undefined || adapter !== undefined && !/\.(weight|bias)$/.test(name)) continue;
     const isMerged = adapter !== undefined && weights === "merged" && name.endsWith(".weight");
     parts.set(theirs, {
       dtype: "F32",

@@ -5,6 +5,7 @@ import { type TaskModel, type TransformersNames, transformersNames } from "../..
 import { adaptersOf } from "../adapters.ts";
 import { AdapterMismatchError } from "../errors.ts";
 import { exportLora, type LoraExport } from "../files/export.ts";
+import { checkFactorsAlone } from "./_check_factors.ts";
 import { type SentenceHead, sentenceHeadOf } from "./_sentence_modules.ts";
 import { exportedTypeOf } from "./_task_type.ts";
 import { PREFIX } from "./_tensor_names.ts";
@@ -67,7 +68,7 @@ export interface PeftConfigFields {
  * @throws {NoCounterpartError} when `transformers` has no such model.
  * @throws {NonFiniteError} when a value is NaN or infinite.
  * @throws {TypeError} when a factor carries the client axis.
- * @throws {AdapterMismatchError} when no layer is adapted, a parameter beside adapters and head was trained, or, in the
+ * @throws {AdapterMismatchError} when no layer is adapted, one by a kind of adapter that PEFT's LoRA lacks, a parameter beside adapters and head was trained, or, in the
  *   form `original`, a frozen weight isn't what the initialisation left of the pretrained one, as after exact aggregation.
  * @example
  * ```ts no-run
@@ -127,6 +128,7 @@ function rename(
 
 /** Factors and head have a place in an adapter, other trained parameters haven't. */
 function checkOwnParameters(model: TaskModel, pretrained: TaskModel): void {
+  checkFactorsAlone(model);
   const adapters = adaptersOf(model);
   for (const [name, { loraA, loraB }] of adapters) {
     if (name.startsWith("head.")) {

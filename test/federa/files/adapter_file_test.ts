@@ -25,6 +25,7 @@ import {
 import { CorruptFileError } from "../../../src/data/errors.ts";
 import { encodeSafetensors, readSafetensors } from "../../../src/models/weights/safetensors.ts";
 import { bitsOf, holds, testGpu } from "../../engine/harness.ts";
+import { bitsOfModel, checkAdapterFile } from "../../support/adapter_file.ts";
 import { magnitudes } from "../../support/arbitraries.ts";
 import { linearStack } from "../../support/linear_stack.ts";
 import { Random } from "../../support/random.ts";
@@ -42,17 +43,6 @@ function train<M extends Module>(model: M, seed: number): M {
     });
     return add(parameter, noise);
   });
-}
-
-/** Every parameter's bits, and those of the initial factors. */
-async function bitsOfModel(model: Module): Promise<Map<string, Uint32Array>> {
-  const all: [string, Tensor][] = [...model.namedParameters()];
-  for (const [name, { initial }] of adaptersOf(model)) {
-    if (initial) all.push([`${name}.initialA`, initial.loraA], [`${name}.initialB`, initial.loraB]);
-  }
-  return new Map(
-    await Promise.all(all.map(async ([name, each]) => [name, bitsOf(await each.floats())] as const)),
-  );
 }
 
 async function adapted(initialization = exact, widths: readonly number[] = [7, 5, 6, 3]) {
@@ -81,13 +71,10 @@ describe("encodeAdapter(), decodeAdapter()", () => {
         await attachAdapters(pretrained, { targets: ["layers.*"], rank, alpha, initialization }),
         seed,
       );
-      const bytes = await encodeAdapter(model, { pretrained });
-      const loaded = await decodeAdapter(pretrained, bytes);
-      assert.deepEqual(await bitsOfModel(loaded), await bitsOfModel(model));
+      const { loaded } = await checkAdapterFile(model, pretrained);
       for (const [name, { scaling }] of adaptersOf(model)) {
         assert.equal(adaptersOf(loaded).get(name)!.scaling, scaling);
       }
-      assert.deepEqual(await encodeAdapter(loaded, { pretrained }), bytes);
     }, 25);
   });
 
@@ -151,6 +138,55 @@ describe("encodeAdapter(), decodeAdapter()", () => {
     await assert.rejects(encodeAdapter(diverged, { pretrained }), NonFiniteError);
   });
 
+  test("encodeAdapter() refuses what a file would leave out or loading would not make again", async () => {
+    const { pretrained, model } = await adapted();
+    const replaced = (name: string, make: (layer: Linear) => Linear) =>
+      model.mapModules((each, module) => each === name ? make(module as Linear) : module);
+    const [, head] = [model.layers, model.head];
+    /** A layer of a class that no kind of adapter has. */
+    class Doubled extends Linear {
+      override forward(x: Tensor): Tensor {
+        return mul(super.forward(x), 2);
+      }
+    }
+    await assert.rejects(
+      encodeAdapter(replaced("head", ({ weight, bias }) => new Doubled(weight, bias)), { pretrained }),
+      {
+        name: "TypeError",
+        message: /Cannot save head: it's a Doubled, which took the place of a Linear.*low-rank/,
+      },
+    );
+    class Shifted extends Linear {
+      readonly shift = tensor(gpu, [1, 2, 3]);
+    }
+    await assert.rejects(
+      encodeAdapter(replaced("head", ({ weight, bias }) => new Shifted(weight, bias)), { pretrained }),
+      { name: "TypeError", message: /Shifted/ },
+    );
+    const wider = model.mapParameters((name, each) =>
+      name === "head.bias" ? tensor(gpu, [1, 2, 3, 4, 5, 6], { shape: [2, 3] }) : each
+    );
+    await assert.rejects(encodeAdapter(wider, { pretrained }), {
+      name: "TypeError",
+      message: /Cannot save head\.bias \[2, 3\]: the pretrained model has it as \[3\]/,
+    });
+    const before = Object.assign(head.mapModules((_, each) => each), { epsilon: 1 });
+    const after = Object.assign(head.mapModules((_, each) => each), { epsilon: 2 });
+    await assert.rejects(
+      encodeAdapter(replaced("head", () => after), {
+        pretrained: pretrained.mapModules((name, each) => name === "head" ? before : each),
+      }),
+      { name: "TypeError", message: /Cannot save head: its epsilon is 2, and the pretrained model's is 1/ },
+    );
+    const clients = model.mapParameters((name, each) =>
+      name === "layers.0.loraA" ? tensor(gpu, new Float32Array(28), { shape: [2, 2, 7] }) : each
+    );
+    await assert.rejects(encodeAdapter(clients, { pretrained }), {
+      name: "TypeError",
+      message: /factors of layers\.0 must be \[r, in\] and \[out, r\], got \[2, 2, 7\]/,
+    });
+  });
+
   test("decodeAdapter() lists all that disagrees with the model", async () => {
     const { pretrained, model } = await adapted();
     const bytes = await encodeAdapter(model, { pretrained });
@@ -182,7 +218,14 @@ describe("encodeAdapter(), decodeAdapter()", () => {
     const without = (name: string) => new Map([...tensors].filter(([key]) => key !== name));
     const cases: [string, typeof tensors, Record<string, string>, RegExp][] = [
       ["another format", tensors, { ...metadata, format: "pt" }, /format must be federa-adapter, got "pt"/],
-      ["another version", tensors, { ...metadata, version: "2" }, /version must be 1, got "2"/],
+      ["another version", tensors, { ...metadata, version: "3" }, /version must be 1 or 2, got "3"/],
+      [
+        "a kind of a later version",
+        tensors,
+        { ...metadata, "layers.0.kind": "x" },
+        /kind of layers\.0 must be .*low-rank.*"x"/,
+      ],
+      ["a setting that no layer has", tensors, { ...metadata, "layers.0.rank": "2" }, /layers\.0.*rank/],
       ["no layer", tensors, { format: "federa-adapter", version: "1" }, /adapts no layer/],
       ["no B", without("layers.0.loraB"), metadata, /one of the two factors of layers\.0/],
       ["no A₀", without("layers.1.initialA"), metadata, /one of the two factors of layers\.1/],
