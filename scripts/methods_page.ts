@@ -1,4 +1,3 @@
-import { z } from "zod";
 import {
   algorithms,
   type Companion,
@@ -8,43 +7,32 @@ import {
   whyClashing,
   whyUnsound,
 } from "../src/fl/mod.ts";
+import {
+  canHave,
+  companionTitles,
+  describeMethod,
+  describeOptions,
+  type OptionDescription,
+} from "../src/experiment/report/describe_method.ts";
 
 const all = Object.keys(companions) as Companion[];
-/** The same in a table's head. */
-const titles: Readonly<Record<Companion, string>> = {
-  mixedRanks: "mixed ranks",
-  partialParticipation: "partial participation",
-  lossyCodec: "lossy codec",
-  robustAggregation: "robust rule",
-  differentialPrivacy: "DP",
-  localPrivacy: "local DP",
-  secureAggregation: "secure aggregation",
-  asynchrony: "asynchrony",
-};
-
 /** What goes together with each method: lines of cells. */
 export const soundnessTable: readonly (readonly string[])[] = [
-  ["sound with", ...all.map((each) => titles[each])],
+  ["sound with", ...all.map((each) => companionTitles[each])],
   ...[...methods.values()].map((factory) => [
     `\`${factory.definition.name}\``,
-    ...all.map((each) => whyNot(factory, each) === undefined ? "yes" : "–"),
+    ...all.map((each) => canHave(factory, each) && whyUnsound(factory(), each) === undefined ? "yes" : "–"),
   ]),
 ];
 
 /** Which companions go together: lines of cells. */
 export const companionsTable: readonly (readonly string[])[] = [
-  ["together", ...all.slice(0, -1).map((each) => titles[each])],
+  ["together", ...all.slice(0, -1).map((each) => companionTitles[each])],
   ...all.slice(1).map((one, i) => [
-    titles[one],
+    companionTitles[one],
     ...all.slice(0, -1).map((other, j) => j > i ? "" : whyClashing(one, other) === undefined ? "yes" : "–"),
   ]),
 ];
-
-/** Why a method doesn't go with a companion; `"no option"` where it can't be asked for. */
-function whyNot(factory: MethodFactory, companion: Companion): string | undefined {
-  if (companion === "mixedRanks" && !("ranks" in factory.definition.options.shape)) return "no option";
-  return whyUnsound(factory(), companion);
-}
 
 /** The page of all methods: what each trains, sends and computes, its options, and what it isn't sound with. */
 export function methodsPage(): string {
@@ -67,83 +55,32 @@ export function methodsPage(): string {
       "",
       `${sentence(summary)} ${links(papers)}`.trim(),
       "",
-      ...optionsTable(options),
+      ...optionsTable(describeOptions(options)),
     ]),
   ].join("\n");
 }
 
 function section(factory: MethodFactory): string[] {
-  const { definition: { name, trains, server, rule, up, down, papers = [], options } } = factory;
-  const problems = all.flatMap((each) => {
-    const why = whyNot(factory, each);
-    return why === undefined || why === "no option" ? [] : [`- ${titles[each]}: ${why}`];
-  });
-  const { sees = "sum", isCentral } = factory();
-  const seen = isCentral || up === "nothing"
-    ? "nothing"
-    : sees === "each"
-    ? "each client's upload"
-    : "each client's upload; with secure aggregation their sum alone";
+  const { name, summary, papers, facts, options, unsoundWith } = describeMethod(factory);
+  const problems = Object.entries(unsoundWith).map(([title, why]) => `- ${title}: ${why}`);
   return [
     `## ${name}`,
     "",
-    `Clients train ${trains}; the server ${server}. ${links(papers)}`.trim(),
+    `${summary} ${links(papers)}`.trim(),
     "",
-    `- rule: ${rule}`,
-    `- a client sends ${up}`,
-    `- it gets ${down}`,
-    `- the server sees ${seen}`,
+    ...Object.entries(facts).map(([title, fact]) => `- ${title}${title === "rule" ? ":" : ""} ${fact}`),
     "",
     ...optionsTable(options),
     ...problems.length > 0 ? ["Not sound with", "", ...problems, ""] : [],
   ];
 }
 
-interface JsonSchema {
-  readonly type?: string;
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly anyOf?: readonly JsonSchema[];
-  readonly items?: JsonSchema;
-  readonly additionalProperties?: unknown;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly exclusiveMaximum?: number;
-  readonly default?: unknown;
-}
-
-function optionsTable(options: z.ZodObject): string[] {
-  const { properties = {} } = z.toJSONSchema(options, { io: "input", unrepresentable: "any" }) as {
-    readonly properties?: Readonly<Record<string, JsonSchema>>;
-  };
-  const rows = Object.entries(properties).map(([name, schema]) =>
-    `| \`${name}\` | ${rangeOf(schema)} | ${
-      schema.default === undefined ? "" : `\`${JSON.stringify(schema.default)}\``
-    } |`
+function optionsTable(options: readonly OptionDescription[]): string[] {
+  if (options.length === 0) return [];
+  const rows = options.map(({ name, values, default: value }) =>
+    `| \`${name}\` | ${values} | ${value === undefined ? "" : `\`${value}\``} |`
   );
-  return rows.length === 0 ? [] : ["| option | values | default |", "| --- | --- | --- |", ...rows, ""];
-}
-
-function rangeOf(schema: JsonSchema): string {
-  const { type, anyOf, items, minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
-  if (schema.enum) return schema.enum.map((each) => `\`${JSON.stringify(each)}\``).join(", ");
-  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
-  if (anyOf) return anyOf.map(rangeOf).join(" or ");
-  if (type === "array") return `list of ${items ? rangeOf(items) : "anything"}`;
-  if (type === "object") return "object";
-  const low = exclusiveMinimum !== undefined
-    ? `over ${exclusiveMinimum}`
-    : minimum !== undefined
-    ? `from ${minimum}`
-    : "";
-  const high = exclusiveMaximum !== undefined
-    ? `under ${exclusiveMaximum}`
-    : maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER
-    ? `to ${maximum}`
-    : "";
-  const kind = type === "integer" ? "whole number" : type ?? "anything";
-  return [kind, low, high].filter((each) => each !== "").join(" ");
+  return ["| option | values | default |", "| --- | --- | --- |", ...rows, ""];
 }
 
 function sentence(text: string): string {

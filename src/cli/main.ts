@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import process from "node:process";
-import { Command, Option } from "commander";
+import { Argument, Command, Option } from "commander";
 import { printableLines } from "../data/text/printable.ts";
 import { partitioners } from "../data/mod.ts";
 import { algorithms, methods } from "../fl/mod.ts";
@@ -14,6 +14,7 @@ import { watchOutput } from "./terminal/output.ts";
 import { print, printJson } from "./terminal/print.ts";
 import { resume, run } from "./run.ts";
 import { parseCount, parsePath, parseSeed, start } from "./terminal/start.ts";
+import { methodText } from "./method_text.ts";
 import { formatTable } from "./tables/table.ts";
 import { addTrainedCommands } from "./trained/trained_commands.ts";
 import { tune } from "./tune.ts";
@@ -126,19 +127,25 @@ program.command("partition")
   );
 
 program.command("methods")
-  .description("lists the federated methods")
-  .action(() =>
+  .description(
+    "lists the federated methods, or tells of one: its rule, what is sent, its options, what it isn't sound with",
+  )
+  .addArgument(new Argument("[NAME]", "a method").choices([...methods.keys()]))
+  .addHelpText("after", "\nExamples:\n  federa methods\n  federa methods federa-exact")
+  .action((name?: string) =>
     print(
-      formatTable([...methods.values()].map(({ definition }) => definition), [
-        { title: "method", cell: ({ name }) => name },
-        { title: "clients train", cell: ({ trains }) => trains, wrap: true },
-        { title: "the server", cell: ({ server }) => server, wrap: true },
-        { title: "arXiv", cell: ({ papers = [] }) => papers.join(", "), wrap: true },
-      ]) + "\n\n" + formatTable([...algorithms.values()].map(({ definition }) => definition), [
-        { title: "algorithm", cell: ({ name }) => name },
-        { title: "over any method", cell: ({ summary }) => summary, wrap: true },
-        { title: "arXiv", cell: ({ papers }) => papers.join(", ") },
-      ]),
+      name !== undefined
+        ? methodText(name)
+        : formatTable([...methods.values()].map(({ definition }) => definition), [
+          { title: "method", cell: ({ name }) => name },
+          { title: "clients train", cell: ({ trains }) => trains, wrap: true },
+          { title: "the server", cell: ({ server }) => server, wrap: true },
+          { title: "arXiv", cell: ({ papers = [] }) => papers.join(", "), wrap: true },
+        ]) + "\n\n" + formatTable([...algorithms.values()].map(({ definition }) => definition), [
+          { title: "algorithm", cell: ({ name }) => name },
+          { title: "over any method", cell: ({ summary }) => summary, wrap: true },
+          { title: "arXiv", cell: ({ papers }) => papers.join(", ") },
+        ]),
     )
   );
 

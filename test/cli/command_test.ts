@@ -52,6 +52,9 @@ test("federa tells its version, its commands and its methods", async () => {
     /^Exit codes:\n {2}0 .*\n {2}1 .*\n {2}129 .*\n {2}130 .*\n {2}141 .*\n {2}143 /m,
   );
   assert.match((await federa("methods")).stdout, /^federa +A and B from the SVD +averages A and B/m);
+  const { stdout } = await federa("methods", "rolora");
+  assert.match(stdout, /^rule +odd t: B ← .*^rank +whole number from 1 to 65536 +8/ms);
+  assert.match((await federa("methods", "fedx")).stderr, /fedx.* is invalid.*Allowed choices are .*fedit/);
   assert.equal((await federa("dmeo")).code, 1);
 });
 
