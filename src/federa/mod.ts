@@ -5,6 +5,7 @@
  */
 export * from "./files/adapter_file.ts";
 export * from "./adapters.ts";
+export * from "./bottlenecks.ts";
 export * from "./errors.ts";
 export * from "./files/export.ts";
 export * from "./starts/federa.ts";
@@ -16,6 +17,7 @@ export * from "./kinds/mod.ts";
 export * from "./starts/leading_factors.ts";
 export * from "./starts/lora.ts";
 export * from "./layers/adapted_linear.ts";
+export * from "./layers/bottleneck_linear.ts";
 export * from "./layers/layer_norms.ts";
 export * from "./layers/low_rank_linear.ts";
 export * from "./patterns/patterns.ts";

@@ -6,6 +6,12 @@ export type { TokenBatch, Tokenizer } from "./tokenizer/tokenizer.ts";
 /** What stands between the two layers of a classification head. */
 export type HeadActivation = "tanh" | "gelu" | "relu";
 
+/** Name patterns of the linear layers whose results are added to the residual, by the part of a layer that they end. */
+export interface ResidualTargets {
+  readonly attention: readonly string[];
+  readonly feedForward: readonly string[];
+}
+
 /**
  * A pretrained encoder of texts. Leading axes are free: [B, T], or [C, B, T] where parameters carry the client axis C.
  */
@@ -23,6 +29,8 @@ export abstract class Backbone extends Module {
   readonly packsTokens: boolean = false;
   /** Name patterns of the linear layers that low-rank methods adapt by default. */
   abstract readonly adapterTargets: readonly string[];
+  /** The linear layers that bottleneck adapters stand behind; undefined where the encoder says of none. */
+  readonly residualTargets: ResidualTargets | undefined = undefined;
   /** The layer that {@linkcode Backbone.pool} alone reads, where there is one. */
   declare readonly pooler?: Module | undefined;
   /** Number of token types that have embeddings; undefined if types aren't used. */

@@ -34,6 +34,7 @@ export class TinyEncoder extends Backbone {
   override readonly maxTokens = 16;
   override readonly packsTokens = true;
   override readonly adapterTargets = ["**.attention.*"];
+  override readonly residualTargets = { attention: ["**.inner"], feedForward: ["**.outer"] };
   readonly embedding: Embedding;
   readonly norm: LayerNorm;
   readonly inner: Linear;

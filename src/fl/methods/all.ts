@@ -1,5 +1,6 @@
 // Every method: a line each. A file exports its factory and nothing else.
 export * from "./baselines/central.ts";
+export * from "./parameters/fed_ap.ts";
 export * from "./parameters/fed_bf.ts";
 export * from "./products/fed_ex_lora.ts";
 export * from "./factors/fed_it.ts";

@@ -21,6 +21,7 @@ export interface DistilBertOptions extends EncoderOptions {
  */
 export class DistilBert extends TransformerEncoder<DistilBertConfig> {
   override readonly adapterTargets = ["**.transformer.layer.**"];
+  override readonly residualTargets = { attention: ["**.attention.out_lin"], feedForward: ["**.ffn.lin2"] };
   readonly embeddings: BertEmbeddings;
   readonly transformer: LayerStack;
 

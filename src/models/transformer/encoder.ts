@@ -1,5 +1,5 @@
 import { formatShape, type Tensor } from "../../engine/mod.ts";
-import { Backbone, type HeadActivation } from "../backbone.ts";
+import { Backbone, type HeadActivation, type ResidualTargets } from "../backbone.ts";
 import type { Column, TokenColumns, TokenTensors } from "../inputs.ts";
 import { firstToken, meanPool, type Pooling } from "../pooling.ts";
 import { Texts } from "../texts.ts";
@@ -27,6 +27,10 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
   override readonly headActivation: HeadActivation | undefined;
   override readonly packsTokens = true;
   override readonly adapterTargets: readonly string[] = ["**.encoder.layer.**"];
+  override readonly residualTargets: ResidualTargets = {
+    attention: ["**.layer.*.attention.output.dense"],
+    feedForward: ["**.layer.*.output.dense"],
+  };
   readonly config: Config;
   /** How {@linkcode Backbone.pool} makes one vector of a text's token states. */
   readonly pooling: Pooling;

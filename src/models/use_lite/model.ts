@@ -104,6 +104,10 @@ export class UseLite extends Backbone {
   override readonly maxTokens = maxTokens;
   override readonly packsTokens = true;
   override readonly adapterTargets = ["**.attention.*", "**.feedForward.*"];
+  override readonly residualTargets = {
+    attention: ["**.attention.output"],
+    feedForward: ["**.feedForward.outer"],
+  };
   readonly embedding: Embedding;
   readonly layers: readonly TransformerLayer[];
   override readonly pooler: Linear;

@@ -152,6 +152,7 @@ for (const name of methodNames) {
 const isExact: Readonly<Record<string, boolean>> = {
   full: true,
   fedbf: true,
+  fedap: true,
   "ln-tune": true,
   fedit: false,
   // In its sparse stage.

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Tensor } from "../../../../src/engine/mod.ts";
+import { isHead, type Method, simulate } from "../../../../src/fl/mod.ts";
+import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
+import type { Tensors } from "../../../../src/fl/tensors.ts";
+import type { TaskModel } from "../../../../src/tasks/mod.ts";
+import { bitsOf, run, testGpu } from "../../../engine/harness.ts";
+import { drawTexts, uploadTexts } from "../../../support/bert.ts";
+import { methodOn } from "../../../support/methods.ts";
+import { encoderNames, tinyFamilyClassifier } from "../../../support/tiny_families.ts";
+import { randomClients, tinyTask } from "../../../support/tiny_encoder.ts";
+
+// Holds of every set of parameters that a federation may train, on every family of encoders.
+const gpu = await testGpu();
+const [layers, hidden] = [2, 12];
+
+/** What is known of a set. */
+interface TrainableSet {
+  readonly method: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Parameters beside the head, of an encoder of the tiny families. */
+  size(encoder: string): number;
+  /** Whether outputs are the pretrained model's at the start. */
+  readonly startsEqual: boolean;
+}
+
+/** Of all layer normalisations: BERT's 2·L + 1, one more of DeBERTa's distances, ELECTRA's first one of 8, USE lite's 4. */
+const norms = (encoder: string) =>
+  encoder === "use-lite"
+    ? 2 * (256 + 3 * 512)
+    : 2 * (hidden * (2 * layers + (encoder === "deberta-v2" ? 2 : 1)) - (encoder === "electra" ? 4 : 0));
+const widthOf = (encoder: string) => encoder === "use-lite" ? 512 : hidden;
+/** 2·d·m + d + m. */
+const bottleneck = (encoder: string, m: number) => 2 * widthOf(encoder) * m + widthOf(encoder) + m;
+
+const sets: readonly TrainableSet[] = [
+  { method: "ln-tune", options: {}, size: norms, startsEqual: true },
+  {
+    method: "fedap",
+    options: { placement: "houlsby", bottleneck: 3 },
+    size: (encoder) => layers * 2 * bottleneck(encoder, 3) + norms(encoder),
+    startsEqual: true,
+  },
+  {
+    method: "fedap",
+    options: { placement: "pfeiffer", bottleneck: 5 },
+    size: (encoder) => layers * bottleneck(encoder, 5),
+    startsEqual: true,
+  },
+];
+
+const titleOf = ({ method, options }: TrainableSet) => `${method} ${JSON.stringify(options)}`;
+
+async function begin(method: Method, pretrained: TaskModel) {
+  const { model, state } = await method.init(pretrained, { seed: 3, numClients: 3 });
+  return { model, global: method.parameters(state) };
+}
+
+const outputs = (model: TaskModel, pretrained: TaskModel) =>
+  run(gpu, () => {
+    const texts = drawTexts({ vocabSize: 23, typeVocabSize: 1 }, [5, 9, 1], 4);
+    return (model === pretrained ? pretrained : model).forward(uploadTexts(gpu, texts));
+  });
+
+const sizeOf = (tensors: Iterable<readonly [string, Tensor]>) =>
+  [...tensors].reduce((sum, [name, { size }]) => isHead(name) ? sum : sum + size, 0);
+
+const encoders = new Map(encoderNames.map((name) => [name, tinyFamilyClassifier(gpu, name)]));
+
+for (const set of sets) {
+  test(`${titleOf(set)}: parameters by a closed formula, and where it starts, on every family`, async () => {
+    for (const [encoder, pretrained] of encoders) {
+      const before = gpu.stats().liveBytes;
+      const { model, global } = await begin(methodOn(set.method, set.options), pretrained);
+      assert.equal(sizeOf(global), set.size(encoder), encoder);
+      const [start, wanted] = [await outputs(model, pretrained), await outputs(pretrained, pretrained)];
+      if (set.startsEqual) assert.deepEqual(bitsOf(start), bitsOf(wanted), encoder);
+      else assert.notDeepEqual(bitsOf(start), bitsOf(wanted), encoder);
+      disposeOwn(model, pretrained);
+      assert.equal(gpu.stats().liveBytes, before, encoder);
+    }
+  });
+}
+
+/** Texts of a few lengths, so that tokens are packed; a batch of all-long texts isn't. */
+const train = tinyTask({ size: 20, length: 7, vocabulary: 23, seed: 1 });
+const clients = randomClients(train.size, 3, 1);
+
+/** The bits of what is trained after two rounds. */
+async function trained(
+  pretrained: TaskModel,
+  method: Method,
+  options: { blockSize: number; checkpointing?: boolean },
+) {
+  let global: Tensors = new Map();
+  const found = new Map<string, Uint32Array>();
+  for await (
+    const event of simulate(pretrained, {
+      ...options,
+      method,
+      train,
+      test: train,
+      evaluateEvery: 0,
+      clients,
+      rounds: 2,
+      work: { steps: 2 },
+      batchSize: 4,
+      optimizer: { name: "sgd" },
+      learningRate: 0.05,
+      seed: 1,
+    })
+  ) {
+    if (event.type !== "finished") continue;
+    global = new Map(event.model.namedParameters());
+    const own = new Set([...pretrained.namedParameters()].map(([, each]) => each));
+    for (const [name, each] of global) {
+      if (!own.has(each)) found.set(name, bitsOf(await each.floats()));
+    }
+    disposeOwn(event.model, pretrained);
+  }
+  return found;
+}
+
+for (const set of sets) {
+  test(`${titleOf(set)}: blocks train as clients do one at a time, with checkpointing too, and every part of it moves`, async () => {
+    // The others have BERT's layers, and USE lite its size.
+    for (const encoder of ["bert", "distilbert", "deberta-v2"]) {
+      const pretrained = encoders.get(encoder)!;
+      const method = methodOn(set.method, set.options);
+      const together = await trained(pretrained, method, { blockSize: 3 });
+      assert.deepEqual(
+        await trained(pretrained, method, { blockSize: 1, checkpointing: true }),
+        together,
+        encoder,
+      );
+      const { model } = await begin(method, pretrained);
+      for (const [name, each] of model.namedParameters()) {
+        if (!together.has(name)) continue;
+        const [start, end] = [bitsOf(await each.floats()), together.get(name)!];
+        assert.ok(end.some((bits, i) => bits !== start[i]), `${encoder}: ${name} stays`);
+      }
+      disposeOwn(model, pretrained);
+    }
+  });
+}
