@@ -1,2 +1,3 @@
 // Every kind of adapted modules: a line each.
+export { bottleneckKind } from "./bottleneck.ts";
 export { lowRankKind } from "./low_rank.ts";

@@ -23,6 +23,9 @@ export const fedAp = defineMethod({
   name: "fedap",
   trains: "bottleneck adapters of Houlsby or Pfeiffer",
   server: "averages them",
+  rule: "down ← Σ p_k·down_k, up ← Σ p_k·up_k of y = z + up(gelu(down(z)))",
+  up: "down, up and their biases: 2·o·m + o + m behind each of the layers, γ, β of normalisations: 2·d",
+  down: "down, up, biases, γ, β: as many",
   papers: ["1902.00751", "2007.07779"],
   options: z.strictObject({
     placement: placements.default("houlsby"),

@@ -5,7 +5,9 @@ import { isHead, type Method, simulate } from "../../../../src/fl/mod.ts";
 import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
 import type { Tensors } from "../../../../src/fl/tensors.ts";
 import type { TaskModel } from "../../../../src/tasks/mod.ts";
+import { adaptedModules, merge } from "../../../../src/federa/mod.ts";
 import { bitsOf, run, testGpu } from "../../../engine/harness.ts";
+import { checkAdapterFile } from "../../../support/adapter_file.ts";
 import { drawTexts, uploadTexts } from "../../../support/bert.ts";
 import { methodOn } from "../../../support/methods.ts";
 import { encoderNames, tinyFamilyClassifier } from "../../../support/tiny_families.ts";
@@ -66,6 +68,8 @@ const outputs = (model: TaskModel, pretrained: TaskModel) =>
 const sizeOf = (tensors: Iterable<readonly [string, Tensor]>) =>
   [...tensors].reduce((sum, [name, { size }]) => isHead(name) ? sum : sum + size, 0);
 
+/** Those of layers of their own; the others have BERT's, and USE lite its size. */
+const few = ["bert", "distilbert", "deberta-v2"];
 const encoders = new Map(encoderNames.map((name) => [name, tinyFamilyClassifier(gpu, name)]));
 
 for (const set of sets) {
@@ -124,8 +128,7 @@ async function trained(
 
 for (const set of sets) {
   test(`${titleOf(set)}: blocks train as clients do one at a time, with checkpointing too, and every part of it moves`, async () => {
-    // The others have BERT's layers, and USE lite its size.
-    for (const encoder of ["bert", "distilbert", "deberta-v2"]) {
+    for (const encoder of few) {
       const pretrained = encoders.get(encoder)!;
       const method = methodOn(set.method, set.options);
       const together = await trained(pretrained, method, { blockSize: 3 });
@@ -139,6 +142,30 @@ for (const set of sets) {
         if (!together.has(name)) continue;
         const [start, end] = [bitsOf(await each.floats()), together.get(name)!];
         assert.ok(end.some((bits, i) => bits !== start[i]), `${encoder}: ${name} stays`);
+      }
+      disposeOwn(model, pretrained);
+    }
+  });
+}
+
+for (const set of sets) {
+  test(`${titleOf(set)}: a file gives back every bit, or parameters alone differ`, async () => {
+    for (const encoder of few) {
+      const pretrained = encoders.get(encoder)!;
+      const { model } = await begin(methodOn(set.method, set.options), pretrained);
+      if (adaptedModules(model).size === 0) assert.equal(set.method, "ln-tune");
+      else {
+        const { loaded } = await checkAdapterFile(model, pretrained);
+        assert.deepEqual(
+          bitsOf(await outputs(loaded, pretrained)),
+          bitsOf(await outputs(model, pretrained)),
+          encoder,
+        );
+        disposeOwn(loaded, pretrained);
+        assert.throws(() => merge(model), {
+          name: "UnmergeableError",
+          message: /Cannot merge the model: no ordinary/,
+        });
       }
       disposeOwn(model, pretrained);
     }
