@@ -1,8 +1,10 @@
 import { disposeAll, formatShape, Linear, type Module, type Tensor } from "../engine/mod.ts";
 import { UnmergeableError } from "./errors.ts";
 import { adaptedModules, kindOf } from "./kinds/mod.ts";
-import type { Initialization } from "./starts/initialization.ts";
+import type { Initialization, InitializedFactors } from "./starts/initialization.ts";
 import { AdaptedLinear } from "./layers/adapted_linear.ts";
+import { FactoredLinear } from "./layers/factored_linear.ts";
+import { LoraXsLinear } from "./layers/lora_xs_linear.ts";
 import { LowRankLinear } from "./layers/low_rank_linear.ts";
 import { matchLinears } from "./patterns/patterns.ts";
 
@@ -40,7 +42,7 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
   const { rank, alpha, initialization, seed = 0, onProgress } = options;
   const linears = findLinears(model, options);
   const scaling = alpha / rank;
-  const adapted = new Map<string, LowRankLinear>();
+  const adapted = new Map<string, FactoredLinear>();
   try {
     for (const names of namesByShape(linears)) {
       const layers = names.map((name) => linears.get(name)!);
@@ -56,18 +58,30 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
       };
       const factors = await initialization(layers.map(({ weight }) => weight), options);
       names.forEach((name, i) =>
-        adapted.set(name, new LowRankLinear({ ...factors[i]!, bias: layers[i]!.bias, scaling }))
+        adapted.set(name, adaptedLayer(factors[i]!, { bias: layers[i]!.bias, scaling }))
       );
       onProgress?.(adapted.size, linears.size);
     }
   } catch (error) {
-    for (const [name, { weight, loraA, loraB, initial }] of adapted) {
-      const own = weight === linears.get(name)!.weight ? [] : [weight];
-      disposeAll([...own, loraA, loraB, ...Object.values<Tensor>({ ...initial })]);
+    for (const [name, layer] of adapted) {
+      const { weight, bias } = linears.get(name)!;
+      const made = [...layer.namedParameters()].map(([, each]) => each);
+      disposeAll(made.filter((each) => each !== weight && each !== bias));
+      disposeAll(Object.values<Tensor>({ ...layer.initial }));
     }
     throw error;
   }
   return model.mapModules((name, module) => adapted.get(name) ?? module);
+}
+
+/** The layer that an initialisation's factors are for. */
+function adaptedLayer(
+  { loraR, ...factors }: InitializedFactors,
+  rest: { readonly bias: Tensor | undefined; readonly scaling: number },
+): FactoredLinear {
+  return loraR === undefined
+    ? new LowRankLinear({ ...factors, ...rest })
+    : new LoraXsLinear({ ...factors, loraR, ...rest });
 }
 
 /**
@@ -124,6 +138,15 @@ export function adaptersOf(model: Module): Map<string, LowRankLinear> {
   return new Map(
     [...model.namedModules()].flatMap(([name, module]) =>
       module instanceof LowRankLinear ? [[name, module]] : []
+    ),
+  );
+}
+
+/** The layers of a model whose update is of low rank, whatever it is made of, by name. */
+export function factoredLinears(model: Module): Map<string, FactoredLinear> {
+  return new Map(
+    [...model.namedModules()].flatMap(([name, module]) =>
+      module instanceof FactoredLinear ? [[name, module]] : []
     ),
   );
 }

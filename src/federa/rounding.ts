@@ -14,8 +14,8 @@ import {
   unrounded,
 } from "../engine/mod.ts";
 import { linearWeights, pretrainedWeight } from "./files/pretrained.ts";
-import { adaptersOf } from "./adapters.ts";
-import type { LowRankLinear } from "./layers/low_rank_linear.ts";
+import { factoredLinears } from "./adapters.ts";
+import type { FactoredLinear } from "./layers/factored_linear.ts";
 import { precisionOf } from "./starts/residual.ts";
 
 /** How far the layers of one kind are from the pretrained ones because their weights are stored rounded. */
@@ -49,7 +49,7 @@ export async function roundingErrors(
 ): Promise<RoundingError[]> {
   const weights = linearWeights(pretrained);
   const kinds = new Map<string, { layers: number; precision: Precision; sums: number[] }>();
-  for (const [name, adapter] of adaptersOf(model)) {
+  for (const [name, adapter] of factoredLinears(model)) {
     const weight = pretrainedWeight(name, adapter, weights);
     if (!isStorageOnly(adapter.weight.dtype) || weight.original === undefined) continue;
     const kind = name.replace(/^.*\.\d+\./, "");
@@ -71,7 +71,7 @@ export async function roundingErrors(
 }
 
 /** ‖W‖², ‖W − (Q + s·B₀·A₀)‖² and ‖W − Q(W)‖². */
-async function squares(adapter: LowRankLinear, pretrained: Tensor): Promise<Float32Array> {
+async function squares(adapter: FactoredLinear, pretrained: Tensor): Promise<Float32Array> {
   using whole = await unrounded(pretrained);
   const { weight, initial, sharedScaling: scaling } = adapter;
   using found = tidy(() => {

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../../data/mod.ts";
 import {
-  adaptedModules,
   checkNothingLeftOut,
   encodeAdapter,
   fingerprintOf,
+  hasAdapters,
   ownTensors,
 } from "../../federa/mod.ts";
 import { encodeSafetensors, type StoredTensor } from "../../models/mod.ts";
@@ -58,7 +58,7 @@ export async function writeModelFolder(
   model: TaskModel,
   { pretrained, config: { model: source, precision, task, maxLength, data } }: WriteModelFolderOptions,
 ): Promise<void> {
-  const isAdapted = adaptedModules(model).size > 0;
+  const isAdapted = hasAdapters(model);
   const weights = isAdapted ? "adapter.safetensors" : "parameters.safetensors";
   await writeFileAtomic(
     join(folder, weights),

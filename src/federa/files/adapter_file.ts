@@ -20,6 +20,7 @@ import {
 } from "./_adapter_format.ts";
 import { checkNothingLeftOut, ownTensors } from "./own_tensors.ts";
 import { moduleFingerprint } from "./fingerprint.ts";
+import { withPlainAdapters } from "../layers/plain_adapter.ts";
 
 /** Options of {@linkcode encodeAdapter}. */
 export interface EncodeAdapterOptions {
@@ -30,14 +31,22 @@ export interface EncodeAdapterOptions {
 /**
  * An adapted model as a safetensors file of what it has beyond the pretrained one: of each adapted module its kind, settings and tensors,
  * see {@linkcode AdapterKind}; and every other parameter that isn't the pretrained model's own tensor, such as a trained head. What follows
- * bit for bit from the rest, as a frozen residual does from A₀ and B₀, is left out.
+ * bit for bit from the rest, as a frozen residual does from A₀ and B₀, is left out. A layer of low rank without a kind of its own is stored as plain LoRA, see
+ * {@linkcode plainAdapter}.
  *
  * @throws {TypeError} when no layer is adapted, a factor carries the client axis, or something that differs from the pretrained model has
  *   no place in the file.
  * @throws {AdapterMismatchError} when the pretrained model lacks an adapted layer.
  * @throws {NonFiniteError} when a value is NaN or infinite.
  */
-export async function encodeAdapter(
+export function encodeAdapter(
+  model: Module,
+  options: EncodeAdapterOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return withPlainAdapters(model, (plain) => encodePlain(plain, options));
+}
+
+async function encodePlain(
   model: Module,
   options: EncodeAdapterOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {

@@ -2,6 +2,7 @@ import { concat, type Module, neg, tidy } from "../../engine/mod.ts";
 import type { StoredTensor } from "../../models/weights/dtype.ts";
 import { isResidual, linearWeights, pretrainedWeight } from "./pretrained.ts";
 import { adaptersOf } from "../adapters.ts";
+import { withPlainAdapters } from "../layers/plain_adapter.ts";
 import { AdapterMismatchError } from "../errors.ts";
 
 /** Options of {@linkcode exportLora}. */
@@ -31,7 +32,11 @@ export interface LoraExport {
  * await writeFileAtomic("adapter_model.safetensors", encodeSafetensors(tensors));
  * ```
  */
-export async function exportLora(model: Module, options: ExportLoraOptions): Promise<LoraExport> {
+export function exportLora(model: Module, options: ExportLoraOptions): Promise<LoraExport> {
+  return withPlainAdapters(model, (plain) => exportPlain(plain, options));
+}
+
+async function exportPlain(model: Module, options: ExportLoraOptions): Promise<LoraExport> {
   const weights = linearWeights(options.pretrained);
   const tensors = new Map<string, StoredTensor>();
   const layers = new Map<string, { rank: number; alpha: number }>();

@@ -1,6 +1,6 @@
 import { Linear, type Module, type Tensor, toFloat, unrounded } from "../../engine/mod.ts";
 import { AdapterMismatchError } from "../errors.ts";
-import type { LowRankLinear } from "../layers/low_rank_linear.ts";
+import type { FactoredLinear } from "../layers/factored_linear.ts";
 import { residualOf } from "../starts/residual.ts";
 
 /** The weights of a model's ordinary linear layers by layer name. */
@@ -19,7 +19,7 @@ export function linearWeights(model: Module): Map<string, Tensor> {
  */
 export function pretrainedWeight(
   name: string,
-  adapter: LowRankLinear,
+  adapter: FactoredLinear,
   weights: ReadonlyMap<string, Tensor>,
 ): Tensor {
   const weight = weights.get(name);
@@ -38,7 +38,7 @@ export function pretrainedWeight(
 }
 
 /** Whether the frozen weight of an adapter is, bit for bit, what its initialisation left of the pretrained one. */
-export async function isResidual(adapter: LowRankLinear, pretrained: Tensor): Promise<boolean> {
+export async function isResidual(adapter: FactoredLinear, pretrained: Tensor): Promise<boolean> {
   const { weight, initial, sharedScaling: scaling } = adapter;
   if (weight === pretrained) return true;
   const expected = initial ? await residualOf(pretrained, { ...initial, scaling }) : pretrained.detach();

@@ -1,4 +1,5 @@
 import type { Module, Tensor } from "../../engine/mod.ts";
+import { FactoredLinear } from "../layers/factored_linear.ts";
 import type { AnyAdapterKind } from "./adapter_kind.ts";
 import * as all from "./all.ts";
 
@@ -34,7 +35,16 @@ export function adaptedModules(model: Module): Map<string, AdaptedModule> {
 
 /** The tensors that adapted modules hold beside their parameters, such as the factors that were taken out of a weight. */
 export function extraTensors(model: Module): Tensor[] {
-  return [...adaptedModules(model).values()].flatMap(({ module, kind }) => [
-    ...kind.extras?.(module).values() ?? [],
-  ]);
+  return [...model.namedModules()].flatMap(([, module]) =>
+    module instanceof FactoredLinear
+      ? Object.values<Tensor>({ ...module.initial })
+      : [...kindOf(module)?.extras?.(module).values() ?? []]
+  );
+}
+
+/** Whether a model has modules that a file of adapters holds: those of a kind, or of low rank, which are stored as plain LoRA. */
+export function hasAdapters(model: Module): boolean {
+  return [...model.namedModules()].some(([, module]) =>
+    module instanceof FactoredLinear || kindOf(module) !== undefined
+  );
 }

@@ -1,5 +1,7 @@
-import { formatShape, linear, type LinearEpilogue, matmul, mul, type Tensor } from "../../engine/mod.ts";
-import { AdaptedLinear } from "./adapted_linear.ts";
+import { formatShape, type Tensor } from "../../engine/mod.ts";
+import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
+
+export type { LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode LowRankLinear}. */
 export interface LowRankLinearOptions {
@@ -17,22 +19,16 @@ export interface LowRankLinearOptions {
   readonly initial?: LowRankFactors | undefined;
 }
 
-/** The two factors of a low-rank update s·B·A. */
-export interface LowRankFactors {
-  readonly loraA: Tensor;
-  readonly loraB: Tensor;
-}
-
 /**
  * A linear layer with a low-rank update (Hu et al., arXiv 2106.09685): y = W·x + b + s·B·(A·x), of which A and B are
  * trained.
  */
-export class LowRankLinear extends AdaptedLinear {
+export class LowRankLinear extends FactoredLinear {
   override readonly weight: Tensor;
   override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
-  readonly initial: LowRankFactors | undefined;
+  override readonly initial: LowRankFactors | undefined;
   /** In an object of its own, as a tensor among the fields would be a parameter. */
   readonly scale: { readonly value: number | Tensor };
 
@@ -64,24 +60,8 @@ export class LowRankLinear extends AdaptedLinear {
   }
 
   /** s: one number, or f32 [C] with one for each client of a block. */
-  get scaling(): number | Tensor {
+  override get scaling(): number | Tensor {
     return this.scale.value;
-  }
-
-  /**
-   * s, where it is one number.
-   *
-   * @throws {TypeError} when each client of a block has its own, as such layers can't be saved or merged as one.
-   */
-  get sharedScaling(): number {
-    const { scaling } = this;
-    if (typeof scaling === "number") return scaling;
-    throw new TypeError(
-      `Cannot save or merge an adapter whose scaling is ${
-        formatShape(scaling.shape)
-      }, one for each client: ` +
-        `expected one number; take a client's factors and give the layer its own s by withScaling()`,
-    );
   }
 
   /** The same layer with another s; it shares every tensor with this one. */
@@ -89,13 +69,7 @@ export class LowRankLinear extends AdaptedLinear {
     return new LowRankLinear({ ...this, scaling });
   }
 
-  override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
-    const { weight, bias, loraA: a, loraB: b, scaling } = this;
-    return linear(x, { weight, bias, lowRank: { a, b, scaling }, ...epilogue });
-  }
-
-  /** s·B·A, [out, in]. */
-  override delta(): Tensor {
-    return mul(matmul(this.loraB, this.loraA), this.sharedScaling);
+  override factors(): LowRankFactors {
+    return this;
   }
 }

@@ -4,6 +4,7 @@ import type { EncoderFamily } from "../../models/family.ts";
 import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
 import { adaptersOf } from "../adapters.ts";
 import { AdapterMismatchError } from "../errors.ts";
+import { withPlainAdapters } from "../layers/plain_adapter.ts";
 import { exportLora, type LoraExport } from "../files/export.ts";
 import { checkFactorsAlone } from "./_check_factors.ts";
 import { type SentenceHead, sentenceHeadOf } from "./_sentence_modules.ts";
@@ -77,7 +78,11 @@ export interface PeftConfigFields {
  * });
  * ```
  */
-export async function exportPeft(model: TaskModel, options: ExportPeftOptions): Promise<PeftExport> {
+export function exportPeft(model: TaskModel, options: ExportPeftOptions): Promise<PeftExport> {
+  return withPlainAdapters(model, (plain) => exportPlain(plain, options));
+}
+
+async function exportPlain(model: TaskModel, options: ExportPeftOptions): Promise<PeftExport> {
   const { pretrained, family, base, form } = options;
   const names = transformersNames(model, family);
   checkOwnParameters(model, pretrained);

@@ -2,6 +2,7 @@ import {
   clone,
   concat,
   disposeAll,
+  matmul,
   NonFiniteError,
   reshape,
   slice,
@@ -10,8 +11,9 @@ import {
   unrounded,
 } from "../../engine/mod.ts";
 import { jacobiSvd, randomizedSvd, type Svd } from "../../engine/linalg/mod.ts";
+import type { LowRankFactors } from "../layers/factored_linear.ts";
 import type { Initialization, InitializationOptions, InitializedFactors } from "./initialization.ts";
-import { leadingFactors, type LeadingFactorsOptions } from "./leading_factors.ts";
+import { leadingBases, leadingFactors, type LeadingFactorsOptions } from "./leading_factors.ts";
 import { precisionOf, residualWeight } from "./residual.ts";
 
 /** Options of {@linkcode federa}. */
@@ -20,6 +22,8 @@ export interface FederaOptions {
   readonly svd?: "randomized" | "exact";
   /** How the singular values are shared out; see {@linkcode leadingFactors}. */
   readonly split?: LeadingFactorsOptions["split"];
+  /** Whether A = V_rᵀ and B = U_r are frozen beside R₀ = diag(S_r)/s, which is trained; see {@linkcode leadingBases}. */
+  readonly hasCore?: boolean;
 }
 
 /**
@@ -42,8 +46,8 @@ export function federa(options: FederaOptions = {}): Initialization {
       }
       return found;
     } catch (error) {
-      for (const { weight, loraA, loraB, initial } of found) {
-        disposeAll([weight, loraA, loraB, initial!.loraA, initial!.loraB]);
+      for (const { weight, initial, ...factors } of found) {
+        disposeAll([weight, ...Object.values<Tensor>({ ...factors, ...initial })]);
       }
       if (!(error instanceof NonFiniteError)) throw error;
       throw new NonFiniteError(`Cannot initialise one of ${names.join(", ")}: ${error.message}`);
@@ -73,7 +77,7 @@ type Settings = FederaOptions & Pick<InitializationOptions, "rank" | "scaling" |
 
 async function initialize(
   weights: readonly Tensor[],
-  { svd, rank, scaling, seed, split }: Settings,
+  { svd, rank, scaling, seed, split, hasCore = false }: Settings,
 ): Promise<InitializedFactors[]> {
   const whole: Tensor[] = [];
   try {
@@ -81,14 +85,23 @@ async function initialize(
     const { u, s, vt } = await (svd === "exact" ? exactSvd(whole) : randomizedSvd(whole, { rank, seed }));
     try {
       return tidy(() => {
-        const factors = leadingFactors({ u, s, vt }, { rank, scaling, split });
+        const decomposed = { u, s, vt };
+        const { loraR, ...factors }: LowRankFactors & { readonly loraR?: Tensor } = hasCore
+          ? leadingBases(decomposed, { rank, scaling })
+          : leadingFactors(decomposed, { rank, scaling, split });
         return weights.map((weight, i) => {
           const own = { loraA: memberOf(factors.loraA, i), loraB: memberOf(factors.loraB, i) };
+          const core = loraR && memberOf(loraR, i);
+          // Training overwrites in place what it trains.
+          const initial = core
+            ? { loraA: matmul(core, own.loraA), loraB: own.loraB.detach() }
+            : { loraA: clone(own.loraA), loraB: clone(own.loraB) };
+          const precision = precisionOf(weight);
           return {
-            weight: residualWeight(whole[i]!, { ...own, scaling, precision: precisionOf(weight) }),
+            weight: residualWeight(whole[i]!, { ...initial, scaling, precision }),
             ...own,
-            // Training overwrites the factors in place.
-            initial: { loraA: clone(own.loraA), loraB: clone(own.loraB) },
+            ...(core && { loraR: core }),
+            initial,
           };
         });
       });

@@ -19,6 +19,8 @@ export interface InitializationOptions {
 export interface InitializedFactors extends LowRankFactors {
   /** The pretrained weight itself, or what is left of it. */
   readonly weight: Tensor;
+  /** R [r, r] between factors that are both frozen, s·B·R·A; without it, A and B are trained. */
+  readonly loraR?: Tensor;
   /** The part that was taken out of the weight, to give it back on export. */
   readonly initial?: LowRankFactors;
 }

@@ -1,4 +1,4 @@
-import { clone, mul, reshape, slice, sqrt, type Tensor } from "../../engine/mod.ts";
+import { clone, mul, reshape, slice, sqrt, type Tensor, tensor } from "../../engine/mod.ts";
 import type { LowRankFactors } from "../layers/low_rank_linear.ts";
 
 /** Options of {@linkcode leadingFactors}. */
@@ -33,6 +33,24 @@ export function leadingFactors(
   }
   const root = mul(sqrt(values), 1 / Math.sqrt(scaling));
   return { loraA: mul(loraA, reshape(root, ofRows)), loraB: mul(loraB, reshape(root, ofColumns)) };
+}
+
+/**
+ * The leading singular triplets with the values apart: A = V_rᵀ [r, in], B = U_r [out, r] and R₀ = diag(S_r)/s [r, r], so that s·B·R₀·A
+ * is the best approximation of that rank and both bases are orthonormal. Of a batch of decompositions it makes batches.
+ */
+export function leadingBases(
+  { u, s, vt }: { readonly u: Tensor; readonly s: Tensor; readonly vt: Tensor },
+  { rank, scaling }: Pick<LeadingFactorsOptions, "rank" | "scaling">,
+): LowRankFactors & { readonly loraR: Tensor } {
+  const values = leading(s, -1, rank);
+  const ones = Float32Array.from({ length: rank * rank }, (_, i) => i % (rank + 1) === 0 ? 1 : 0);
+  const identity = tensor(s.gpu, ones, { shape: [rank, rank] });
+  return {
+    loraA: clone(leading(vt, -2, rank)),
+    loraB: clone(leading(u, -1, rank)),
+    loraR: mul(reshape(mul(values, 1 / scaling), [...values.shape, 1]), identity),
+  };
 }
 
 /** The first `count` of an axis. */

@@ -8,6 +8,7 @@ export * from "./factors/fed_sa_lora.ts";
 export * from "./factors/federa.ts";
 export * from "./products/federa_exact.ts";
 export * from "./factors/federa_ffa.ts";
+export * from "./factors/federa_sb.ts";
 export * from "./factors/ffa_lora.ts";
 export * from "./products/flex_lora.ts";
 export * from "./products/flora.ts";

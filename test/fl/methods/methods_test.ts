@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assign, tensor } from "../../../src/engine/mod.ts";
-import { adaptersOf } from "../../../src/federa/mod.ts";
+import { adaptedLinears } from "../../../src/federa/mod.ts";
 import { methods } from "../../../src/fl/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { type ClientUpload, DrivenMethod } from "../../support/driven_method.ts";
@@ -65,7 +65,7 @@ async function valuesOf(driven: DrivenMethod): Promise<Record<string, number[]>>
 }
 
 async function effective(driven: DrivenMethod): Promise<number[]> {
-  return [...await adaptersOf(driven.global).get(layer)!.effectiveWeight().floats()];
+  return [...await adaptedLinears(driven.global).get(layer)!.effectiveWeight().floats()];
 }
 
 /** Checks an aggregation by hand-worked global values; all others must stay as they were. */
@@ -144,6 +144,20 @@ test("feDeRaFfa starts from the SVD with A of orthonormal rows, and averages B b
   const state = await check("federa-ffa", { [`${layer}.loraB`]: [1, 1], ...head });
   // s = 4: diag(0, 1) + 4·[1 1]ᵀ·e₁ᵀ, the mean of diag(0, 1) + 4·[1 0]ᵀ·e₁ᵀ and diag(0, 1) + 4·[1 4]ᵀ·e₁ᵀ.
   assert.deepEqual(await effective(state), [4, 0, 4, 1]);
+});
+
+test("feDeRaSb starts from the SVD with the singular values between frozen bases, and averages them, which is exact", async () => {
+  const begin = await start("federa-sb");
+  // s = 4: B = e₁, A = e₁ᵀ, R₀ = 4/4, W_res = diag(4, 1) − 4·e₁·e₁ᵀ.
+  const values = await valuesOf(begin);
+  assert.deepEqual(
+    ["weight", "loraA", "loraR", "loraB"].map((each) => values[`${layer}.${each}`]),
+    [[0, 0, 0, 1], [1, 0], [1], [1, 0]],
+  );
+  assert.deepEqual(await effective(begin), [4, 0, 0, 1]);
+  const state = await check("federa-sb", { [`${layer}.loraR`]: [2], ...head });
+  // diag(0, 1) + 4·2·e₁·e₁ᵀ, the mean of diag(0, 1) + 4·e₁·e₁ᵀ and diag(0, 1) + 4·5·e₁·e₁ᵀ.
+  assert.deepEqual(await effective(state), [8, 0, 0, 1]);
 });
 
 test("ffaLora averages B beside a frozen A, which is exact", async () => {

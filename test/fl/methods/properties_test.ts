@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Tensor, tensor, tidy } from "../../../src/engine/mod.ts";
-import { adaptersOf } from "../../../src/federa/mod.ts";
+import { adaptedLinears } from "../../../src/federa/mod.ts";
 import type { Method } from "../../../src/fl/mod.ts";
 import { withParameters } from "../../../src/fl/tensors.ts";
 import type { TaskModel } from "../../../src/tasks/mod.ts";
@@ -37,7 +37,7 @@ async function bits({ global }: DrivenMethod): Promise<Map<string, readonly numb
 
 /** The function that a model is: adapted layers by their effective weights, other parameters by name. */
 async function effective(model: TaskModel): Promise<Map<string, Float32Array>> {
-  const adapters = adaptersOf(model);
+  const adapters = adaptedLinears(model);
   const found = new Map<string, Float32Array>();
   for (const [name, each] of model.namedParameters()) {
     if (adapters.has(name.slice(0, name.lastIndexOf("."))) && !name.endsWith(".bias")) continue;
@@ -163,6 +163,7 @@ const isExact: Readonly<Record<string, boolean>> = {
   "ffa-lora": true,
   federa: false,
   "federa-ffa": true,
+  "federa-sb": true,
   "federa-exact": true,
   rolora: true,
   flora: true,

@@ -8,8 +8,8 @@ import { type Averaged, averaging, type AveragingOptions } from "./averaging.ts"
 export interface LowRankAveragingOptions extends Pick<AveragingOptions, "name" | "isTrainedIn" | "isShared"> {
   /** Where the adapters start. */
   readonly initialization: Initialization;
-  /** The factors that are trained; both by default. */
-  readonly factors?: readonly ("loraA" | "loraB")[];
+  /** The factors that are trained; A and B by default. */
+  readonly factors?: readonly ("loraA" | "loraB" | "loraR")[];
 }
 
 /** Federated averaging of the factors of low-rank adapters, each on its own, and of the task's head. */
