@@ -257,16 +257,6 @@ function chooseAggregator(
         "the aggregator gives sums alone",
     );
   }
-  if (chosen.isRobust && sees === "each") {
-    throw new TypeError(
-      `Cannot run ${method.name} with aggregator ${chosen.name}: the method combines the uploads of each client for ` +
-        `itself, so a rule in place of their mean would change nothing; take a method that averages, such as fedit`,
-    );
-  }
-  const unsound = chosen.isRobust ? method.unsoundWith?.robustAggregation : undefined;
-  if (unsound !== undefined) {
-    throw new TypeError(`Cannot run ${method.name} with aggregator ${chosen.name}: ${unsound}`);
-  }
   const hiding = stages.find(({ hidesClients }) => hidesClients);
   if (hiding !== undefined && chosen.sees === "each" && sees === "sum") {
     throw new TypeError(

@@ -5,6 +5,12 @@
  */
 export * from "./aggregation/aggregator.ts";
 export * from "./algorithms/mod.ts";
+export {
+  type AggregationRule,
+  type AggregationRuleDefinition,
+  defineRule,
+} from "./aggregation/define_rule.ts";
+export * from "./aggregation/rules/mod.ts";
 export { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 export * from "./client/client_scores.ts";
 export * from "./client/client_store.ts";

@@ -133,7 +133,7 @@ export async function playRound(
       lost,
       ...(result !== undefined && isRefusal(result) && { refused: result.refused }),
       ...received.totals(clients.length),
-      measures: figuresOf(method, measured),
+      measures: figuresOf(options, measured),
     };
   } finally {
     for (const measure of measures) measure.dispose();
@@ -145,8 +145,12 @@ export async function playRound(
 }
 
 /** The figures of all measures; an error against the mean change has no meaning where the server moves otherwise. */
-function figuresOf({ movesOtherwise }: Method, measured: readonly Figures[]): Figures {
+function figuresOf(
+  { method, aggregator }: Pick<RoundOptions, "method" | "aggregator">,
+  measured: readonly Figures[],
+): Figures {
   const figures: Figures = Object.assign({}, ...measured);
+  const movesOtherwise = method.movesOtherwise || aggregator.brings === "robustAggregation";
   return movesOtherwise && "appliedError" in figures ? { ...figures, appliedError: null } : figures;
 }
 

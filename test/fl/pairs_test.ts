@@ -5,6 +5,7 @@ import {
   type Companion,
   companions,
   createCodec,
+  median,
   type Method,
   methods,
   simulate,
@@ -37,6 +38,7 @@ const defaults: Omit<SimulationOptions, "method"> = {
 /** How a companion is asked for; mixed ranks are an option of methods. */
 const asked: Readonly<Partial<Record<Companion, () => Partial<SimulationOptions>>>> = {
   partialParticipation: () => ({ clientsPerRound: 3 }),
+  robustAggregation: () => ({ aggregator: median() }),
   lossyCodec: () => ({ codec: createCodec(codecConfig.parse("int8")) }),
 };
 const ranks = [1, 2, 1, 2];

@@ -5,10 +5,12 @@ import {
   federate,
   type FederationEvent,
   type FederationOptions,
+  fedNova,
   type Finished,
   type Fleet,
   type MeasureFactory,
   measures,
+  median,
   type Method,
   type Outcome,
   type RoundReport,
@@ -379,4 +381,42 @@ test("federate() tells the method the number of each round, from 1", async () =>
   };
   const { lastRounds } = await run({ method: { ...method, apply }, rounds: 3 });
   assert.deepEqual([told, lastRounds], [[1, 2, 3], [3, 3, 0, 3, 0, 3]]);
+});
+
+test("federate() keeps the global model where a robust rule has too few uploads, and says why", async () => {
+  const meddle: Meddle = (outcomes, work) => losing(work.round === 2 ? [0, 3] : [], "during")(outcomes, work);
+  const states: RunState[] = [];
+  const reports: RoundReport[] = [];
+  const bits: unknown[] = [];
+  const before = gpu.stats().liveBytes;
+  for await (const event of start({ meddle, rounds: 3, all: { aggregator: median() } })) {
+    if (event.type === "round") {
+      reports.push(event.report);
+      states.push(event.state);
+      bits.push(await bitsIn(event.model));
+    }
+    if (event.type === "finished") disposeOwn(event.model, pretrained);
+  }
+  assert.deepEqual(reports.map(({ refused }) => refused), [
+    undefined,
+    "to outvote one median needs at least 3 uploads, and 2 came",
+    undefined,
+  ]);
+  assert.deepEqual(reports[1]!.participants, [1, 5]);
+  assert.equal(states[1]!.method, states[0]!.method);
+  assert.deepEqual(bits[1], bits[0]);
+  assert.notDeepEqual(bits[2], bits[1]);
+  assert.equal(gpu.stats().liveBytes, before);
+});
+
+test("federate() refuses robust rules beside methods they say nothing of, by name", async () => {
+  const refused: readonly (readonly [Method, RegExp])[] = [
+    [make("flexlora"), /flexlora with median: it combines the uploads of each client/],
+    [make("slora"), /slora with median: rules compare changes of parameters/],
+    [scaffold(make("fedit")), /scaffold\(fedit\) with median: its control variate must stay the mean/],
+    [fedNova(make("fedit")), /fednova\(fedit\) with median: clients send their numbers of steps/],
+  ];
+  for (const [method, message] of refused) {
+    await assert.rejects(run({ method, all: { aggregator: median() } }), { name: "TypeError", message });
+  }
 });

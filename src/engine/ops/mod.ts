@@ -13,6 +13,8 @@ export * from "./matmul/matmul.ts";
 export * from "./compression/precision.ts";
 export { quantizeRows, type QuantizeRowsOptions } from "./compression/quantize.ts";
 export * from "./reduction/non_finite.ts";
+export { longestColumn, meanNearMedian, sortColumns } from "./order/sort_columns.ts";
+export * from "./reduction/pairwise_distances.ts";
 export * from "./random.ts";
 export { argmax, logSumExp, max, mean, type ReduceOptions, sum, sumOfSquares } from "./reduction/reduce.ts";
 export * from "./attention/relative_attention.ts";

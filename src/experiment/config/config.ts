@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { codecConfig, measures } from "../../fl/mod.ts";
+import { aggregatorConfig } from "./aggregator_config.ts";
 import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
 import { type MethodConfig, methodConfig, methodLabel } from "./method_config.ts";
@@ -106,6 +107,8 @@ export const configSchema = z.strictObject({
   schedule: schedule.default({ kind: "constant" }),
   /** How uploads are put into bytes, by name or with options; what is aggregated is what arrives. */
   codec: codecConfig.default({ name: "f32" }),
+  /** How the server combines uploads, by name or with options; entries of `methods` may have their own. The mean by default. */
+  aggregator: aggregatorConfig.optional(),
   /** Longest gradient of one client; unclipped by default. */
   clipNorm: rate.optional(),
   /** Evaluates every so many rounds and after the last; 0 for before the first and after the last alone. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type Method, type MethodFactory, methods } from "../../fl/mod.ts";
+import { type AggregatorConfig, aggregatorConfig } from "./aggregator_config.ts";
 import { type AlgorithmConfig, algorithmConfig, withAlgorithms } from "./algorithm_config.ts";
 import { folderName } from "./names.ts";
 
@@ -10,6 +11,8 @@ const common = {
   learningRate: z.number().gt(0).max(1e6),
   /** What changes local training or the server's step, whatever the method: FedProx, SCAFFOLD, FedAdam … */
   algorithm: algorithmConfig.optional(),
+  /** How the server combines uploads; as the configuration says by default. */
+  aggregator: aggregatorConfig.optional(),
 };
 
 /** One entry of `methods`, checked: with the method's own options beside what all have. */
@@ -18,12 +21,14 @@ export interface MethodConfig {
   readonly label?: string | undefined;
   readonly learningRate: number;
   readonly algorithm?: readonly AlgorithmConfig[] | undefined;
+  readonly aggregator?: AggregatorConfig | undefined;
   readonly [option: string]: unknown;
 }
 
 /** One entry of `methods` as people write it. */
-export type MethodConfigInput = Omit<MethodConfig, "algorithm"> & {
+export type MethodConfigInput = Omit<MethodConfig, "algorithm" | "aggregator"> & {
   readonly algorithm?: z.input<typeof algorithmConfig>;
+  readonly aggregator?: z.input<typeof aggregatorConfig>;
 };
 
 /** The schema of an entry of `methods`: each method brings the schema of its options. */
@@ -36,15 +41,21 @@ export const methodConfig = z.discriminatedUnion(
 
 /** The method of an entry. */
 export function createMethod(config: MethodConfig): Method {
-  const { method, label: _, learningRate: __, algorithm = [], ...options } = config;
+  const { method, label: _, learningRate: __, algorithm = [], aggregator: ___, ...options } = config;
   return withAlgorithms(factoryOf(method)(options), algorithm);
 }
 
-/** What names a method of a run: its label, or by default the algorithms over it and its name, such as `fedadam-federa`. */
+/** What names a method of a run: its label, or by default its aggregator, the algorithms over it and its name: `krum-fedadam-federa`. */
 export function methodLabel(
-  { method, label, algorithm = [] }: Pick<MethodConfig, "method" | "label" | "algorithm">,
+  { method, label, algorithm = [], aggregator }: Pick<
+    MethodConfig,
+    "method" | "label" | "algorithm" | "aggregator"
+  >,
 ): string {
-  return label ?? [...algorithm.map(({ name }) => name).reverse(), method].join("-");
+  return label ??
+    [...aggregator ? [aggregator.name] : [], ...algorithm.map(({ name }) => name).reverse(), method].join(
+      "-",
+    );
 }
 
 function factoryOf(method: string): MethodFactory {

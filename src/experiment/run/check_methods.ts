@@ -1,22 +1,32 @@
 import type { TaskModel } from "../../tasks/mod.ts";
+import { checkLegality, companionsOf, createCodec } from "../../fl/mod.ts";
+import { createAggregator } from "../config/aggregator_config.ts";
 import { type Config, methodLabel } from "../config/config.ts";
 import { createMethod } from "../config/method_config.ts";
 import { ConfigError } from "../config/parse_config.ts";
 
 /**
- * Checks that a model can be trained by every method of a configuration.
+ * Checks that a model can be trained by every method of a configuration, with all that is chosen beside it.
  *
- * @throws {ConfigError} naming every method that doesn't fit the model.
+ * @throws {ConfigError} naming every method that doesn't fit the model or what stands beside it.
  */
 export function checkMethods(
-  { methods: chosen, optimizer }: Pick<Config, "methods" | "optimizer">,
+  config: Pick<Config, "methods" | "optimizer" | "codec" | "aggregator" | "clientsPerRound" | "partition">,
   pretrained: TaskModel,
 ): void {
+  const { methods: chosen, optimizer, codec, clientsPerRound, partition } = config;
+  const numClients = "numClients" in partition ? partition.numClients : undefined;
+  const isPartial = clientsPerRound !== undefined && numClients !== undefined && clientsPerRound < numClients;
+  const cohort = clientsPerRound ?? numClients;
   const problems = chosen.flatMap((method) => {
     try {
       const created = createMethod(method);
       created.check(pretrained);
       created.checkTraining?.({ optimizer });
+      const aggregator = createAggregator(method.aggregator ?? config.aggregator);
+      const parts = { method: created, aggregator, codec: createCodec(codec), isPartial };
+      checkLegality(created, companionsOf(parts));
+      if (cohort !== undefined && !created.isCentral) aggregator?.check?.(cohort);
       return [];
     } catch (error) {
       if (!(error instanceof Error)) throw error;

@@ -7,6 +7,7 @@ import {
   type SimulationOptions,
 } from "../../fl/mod.ts";
 import { TaskModel } from "../../tasks/mod.ts";
+import { createAggregator } from "../config/aggregator_config.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { createMethod } from "../config/method_config.ts";
@@ -63,6 +64,7 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
   return {
     method: createMethod(method),
     codec: createCodec(config.codec),
+    aggregator: createAggregator(method.aggregator ?? config.aggregator),
     measures: config.measures.map((name) => measures.get(name)!),
     train,
     test,

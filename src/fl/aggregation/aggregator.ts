@@ -67,11 +67,6 @@ export interface AggregatorFactory {
   readonly brings?: Companion;
   readonly sees: AggregatorKind;
   /**
-   * Whether it gives something else than the weighted mean; then methods that combine the uploads of each for themselves are
-   * refused, and those that are unsound with robust aggregation.
-   */
-  readonly isRobust?: boolean;
-  /**
    * Checks that it works for as many clients as each round asks.
    *
    * @throws {RangeError} when they are too few, with what would do.

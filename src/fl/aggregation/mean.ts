@@ -10,7 +10,7 @@ import {
   zeros,
 } from "../../engine/mod.ts";
 import type { Client } from "../method.ts";
-import type { Tensors } from "../tensors.ts";
+import { checkNames } from "./_check_names.ts";
 import type { Aggregate, Aggregator, AggregatorFactory, AggregatorKind, Uploads } from "./aggregator.ts";
 
 /**
@@ -40,7 +40,7 @@ class MeanAggregator implements Aggregator {
   }
 
   add({ clients, values, shares, weights }: Uploads): void {
-    if (this.#clients.length > 0) this.#check(clients, values);
+    if (this.#clients.length > 0) checkNames(this.#sums, { values, clients, first: this.#clients[0]! });
     for (const [name, value] of values) {
       let sum = this.#sums.get(name);
       if (sum === undefined) this.#sums.set(name, sum = keep(zeros(value.gpu, value.shape.slice(1))));
@@ -71,18 +71,6 @@ class MeanAggregator implements Aggregator {
     ]);
     this.#sums.clear();
     this.#each = [];
-  }
-
-  /** A name that some haven't sent would be averaged over the others by the weights of all. */
-  #check(clients: readonly Client[], values: Tensors): void {
-    const missing = [...this.#sums.keys()].find((name) => !values.has(name));
-    const extra = [...values.keys()].find((name) => !this.#sums.has(name));
-    if (missing === undefined && extra === undefined) return;
-    throw new TypeError(
-      `Cannot average what client ${clients[0]?.id} sent: ` +
-        (missing === undefined ? `it has ${extra}` : `it lacks ${missing}`) +
-        `, unlike what client ${this.#clients[0]!.id} sent`,
-    );
   }
 
   #divide(total: number): void {

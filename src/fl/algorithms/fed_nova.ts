@@ -21,6 +21,12 @@ export const fedNova = defineAlgorithm({
   over: (inner) => ({
     ...withLocalRule(inner, () => normalized),
     movesOtherwise: true,
+    unsoundWith: {
+      ...inner.unsoundWith,
+      robustAggregation:
+        "clients send their numbers of steps beside changes, and a rule would compare both as one: take fedprox, or the mean",
+      asynchrony: "its mean number of steps is one round's, and updates come from several: take fedprox",
+    },
     check(pretrained) {
       checkSendsValues("fednova", inner);
       if (inner.sees === "each") {

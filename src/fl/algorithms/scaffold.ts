@@ -38,6 +38,13 @@ export const scaffold = defineAlgorithm({
   options: z.strictObject({}),
   over: (inner) => ({
     ...inner,
+    unsoundWith: {
+      ...inner.unsoundWith,
+      robustAggregation:
+        "its control variate must stay the mean of the clients' own, which no rule but the mean gives: take fedprox, or the mean",
+      asynchrony:
+        "control variates of clients and server belong to one round, and updates come from several: take fedprox",
+    },
     check(pretrained) {
       checkSendsValues("scaffold", inner);
       inner.check(pretrained);

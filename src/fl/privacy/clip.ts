@@ -1,21 +1,5 @@
-import {
-  abs,
-  add,
-  div,
-  less,
-  max,
-  maximum,
-  mul,
-  ones,
-  reshape,
-  sqrt,
-  sub,
-  sumOfSquares,
-  type Tensor,
-  tensor,
-  where,
-} from "../../engine/mod.ts";
-import type { Tensors } from "../tensors.ts";
+import { add, div, less, maximum, mul, reshape, sub, tensor, where } from "../../engine/mod.ts";
+import { memberNorms } from "../aggregation/member_norms.ts";
 import type { Stage } from "./stage.ts";
 
 /** Options of {@linkcode clipUpdates}. */
@@ -47,7 +31,7 @@ export function clipUpdates({ norm }: ClipUpdatesOptions): Stage {
         const x = start.get(name);
         return [name, x === undefined ? y : sub(y, x)];
       }));
-      const lengths = lengthsOf(changes);
+      const lengths = memberNorms(changes);
       const limit = tensor(lengths.gpu, [norm]);
       const isLong = less(limit, lengths);
       const factor = div(limit, maximum(lengths, limit));
@@ -65,13 +49,4 @@ export function clipUpdates({ norm }: ClipUpdatesOptions): Stage {
       }));
     },
   };
-}
-
-/** ‖Δ‖₂ of each client over all names, [C]; scaled by the largest element, so that no square overflows or vanishes. */
-function lengthsOf(changes: Tensors): Tensor {
-  const flat = [...changes.values()].map((each) => reshape(each, [each.shape[0]!, -1]));
-  const largest = flat.map((each) => max(abs(each), { axes: [1] })).reduce((a, b) => maximum(a, b));
-  const scale = where(largest, { then: largest, otherwise: ones(largest.gpu, [1]) });
-  const squares = flat.map((each) => sumOfSquares(div(each, reshape(scale, [-1, 1])), { axes: [1] }));
-  return mul(sqrt(squares.reduce((a, b) => add(a, b))), scale);
 }

@@ -38,6 +38,7 @@ export async function* simulate(
   try {
     checkOptions(given);
     checkLegality(method, companionsOf({ ...given, isPartial: clientsPerRound < clients.length }));
+    if (!method.isCentral) given.aggregator?.check?.(clientsPerRound);
     checkStages(codec, stages);
     method.checkTraining?.(options);
     for (const rows of [train, test, ...testClients]) {
