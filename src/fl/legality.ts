@@ -7,6 +7,7 @@ export const companions = {
   mixedRanks: "clients of different ranks",
   partialParticipation: "a part of the clients each round",
   lossyCodec: "a codec that loses bits",
+  errorFeedback: "a codec that sends later what it lost",
   robustAggregation: "robust aggregation",
   differentialPrivacy: "differential privacy of the sum",
   localPrivacy: "local differential privacy",
@@ -17,12 +18,20 @@ export const companions = {
 /** Something that a federation may have beside its method. */
 export type Companion = keyof typeof companions;
 
+/**
+ * What becomes of the coordinates of what is trained, where they don't stay: the server takes others each round, so that nothing of an
+ * earlier round (moments, control variates, a late update) belongs to them; or each client turns what it has trained before it sends it, so
+ * that what it sends isn't where its steps led.
+ */
+export type Coordinates = "renewed" | "turned";
+
 /** What a method says of itself; see `Method`. */
 export interface MethodFacts {
   readonly name: string;
   readonly isCentral?: boolean | undefined;
   readonly sendsOtherwise?: boolean | undefined;
   readonly sees?: AggregatorKind | undefined;
+  readonly coordinates?: Coordinates | undefined;
   /** Whether clients have ranks of their own. */
   readonly mixesRanks?: boolean | undefined;
   /**
@@ -32,9 +41,22 @@ export interface MethodFacts {
   readonly unsoundWith?: Readonly<Partial<Record<Companion, string>>> | undefined;
 }
 
+/** What a method isn't sound with for its coordinates. */
+const unsoundIn: Readonly<Record<Coordinates, Readonly<Partial<Record<Companion, string>>>>> = {
+  renewed: {
+    asynchrony:
+      "its factors are others each round, and an update of an earlier one belongs to those: take fedit",
+    errorFeedback:
+      "its factors are others each round, and what the codec kept of an earlier one belongs to those: take codec int8",
+  },
+  turned: {
+    asynchrony: "clients turn their factors towards those of one common start: take fedit",
+  },
+};
+
 /** Why a method isn't sound with a companion, and what would do; undefined where it is. */
 export function whyUnsound(method: MethodFacts, companion: Companion): string | undefined {
-  const { isCentral, sees, sendsOtherwise, unsoundWith } = method;
+  const { isCentral, sees, sendsOtherwise, coordinates, unsoundWith } = method;
   const own = unsoundWith?.[companion];
   if (own !== undefined) return own;
   if (isCentral) {
@@ -42,6 +64,10 @@ export function whyUnsound(method: MethodFacts, companion: Companion): string | 
     return companion === "differentialPrivacy" || companion === "localPrivacy"
       ? "it is one party with all data, whose training no noise covers: run it without"
       : undefined;
+  }
+  if (coordinates !== undefined) {
+    const why = unsoundIn[coordinates][companion];
+    if (why !== undefined) return why;
   }
   if (sees === "each") {
     if (companion === "robustAggregation") {
@@ -130,7 +156,7 @@ export interface RunParts {
   readonly method: Pick<MethodFacts, "mixesRanks">;
   readonly aggregator?: Pick<AggregatorFactory, "name" | "brings"> | undefined;
   readonly stages?: readonly Pick<Stage, "name" | "brings" | "hidesClients">[] | undefined;
-  readonly codec?: Pick<Codec, "name" | "lossless"> | undefined;
+  readonly codec?: Pick<Codec, "name" | "lossless" | "feedback"> | undefined;
   /** Whether rounds ask a part of the clients. */
   readonly isPartial?: boolean | undefined;
 }
@@ -141,6 +167,7 @@ export function companionsOf({ method, aggregator, stages = [], codec, isPartial
   if (method.mixesRanks) chosen.set("mixedRanks", companions.mixedRanks);
   if (isPartial) chosen.set("partialParticipation", companions.partialParticipation);
   if (codec !== undefined && !codec.lossless) chosen.set("lossyCodec", `codec ${codec.name}`);
+  if (codec?.feedback) chosen.set("errorFeedback", `codec ${codec.name}`);
   for (const { name, brings, hidesClients } of [...aggregator ? [aggregator] : [], ...stages] as Stage[]) {
     if (brings !== undefined) chosen.set(brings, name);
     if (hidesClients) chosen.set("secureAggregation", name);

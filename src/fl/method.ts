@@ -1,7 +1,7 @@
 import { clone, isStorageOnly, type Tensor } from "../engine/mod.ts";
 import type { LocalOptimizer, TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
-import type { Companion } from "./legality.ts";
+import type { Companion, Coordinates } from "./legality.ts";
 import type { HostTensor, Shapes, Tensors } from "./tensors.ts";
 import type { Tree } from "./tree.ts";
 
@@ -45,6 +45,8 @@ export interface Method<State extends Tree = any> {
   readonly movesOtherwise?: boolean;
   /** Whether clients send something else than values of parameters, so that nothing can be put over the method that works on these. */
   readonly sendsOtherwise?: boolean;
+  /** What becomes of the coordinates of what is trained; see {@linkcode Coordinates}. */
+  readonly coordinates?: Coordinates;
   /** Whether clients have ranks of their own. */
   readonly mixesRanks?: boolean;
   /** What the server must see of the uploads: sums by default, or each. */
@@ -130,6 +132,8 @@ export interface Local {
   readonly kept: Tensors;
   /** What the rule adds up over the steps of this round, [C, ...]. */
   readonly sums: Tensors;
+  /** What the rule has prepared, by names of its own; nothing before the last step. */
+  readonly prepared: Tensors;
   /** Local steps of each. */
   readonly steps: readonly number[];
   readonly optimizer: LocalOptimizer;
@@ -144,6 +148,11 @@ export interface LocalRule {
   readonly sums?: Shapes;
   /** Changes gradients in place each step, before they are clipped: FedProx, SCAFFOLD. */
   correct?(gradients: Tensors, values: Tensors, local: Local): void;
+  /**
+   * What `finish` needs of the values after the last step that takes a wait, such as an SVD; freed after `finish`. It frees what else it
+   * makes.
+   */
+  prepare?(values: Tensors, local: Local): Promise<Tensors>;
   /**
    * What goes up in place of the values of what is shared, and what is kept. An upload by the name of a shared parameter is a value of it;
    * a lossy codec sends its change since the start. Others are sent as they are.

@@ -27,6 +27,8 @@ test("whyUnsound() lets a method that averages go with everything, and one that 
     "asynchrony",
   ]);
   assert.deepEqual(unsound({ name: "more", sendsOtherwise: true }), ["robustAggregation"]);
+  assert.deepEqual(unsound({ name: "others", coordinates: "renewed" }), ["errorFeedback", "asynchrony"]);
+  assert.deepEqual(unsound({ name: "turned", coordinates: "turned" }), ["asynchrony"]);
   assert.deepEqual(unsound({ name: "own", unsoundWith: { asynchrony: "it alternates: take fedit" } }), [
     "asynchrony",
   ]);
@@ -52,7 +54,11 @@ test("checkLegality() names every pair that doesn't go together, why, and what w
     ),
   );
   const method = flexLora({ ranks: [1, 2] });
-  const chosen = companionsOf({ method, stages: [masks], codec: { name: "int8", lossless: false } });
+  const chosen = companionsOf({
+    method,
+    stages: [masks],
+    codec: { name: "int8", lossless: false, feedback: false },
+  });
   assert.throws(() => checkLegality(method, chosen), {
     name: "TypeError",
     message:

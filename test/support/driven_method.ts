@@ -1,6 +1,7 @@
 import { disposeAll, type Gpu, type Tensor, tensor, tidy, zeros } from "../../src/engine/mod.ts";
 import {
   type Client,
+  type Local,
   meanAggregator,
   meanOfEachAggregator,
   type Method,
@@ -89,7 +90,7 @@ export class DrivenMethod {
       }));
       const nothing = block.map(() => 0);
       const senders = block.map((id): Client => ({ id, numExamples: 1, lastRound: 0 }));
-      const sent = this.#sent(values, senders);
+      const sent = await this.#sent(values, senders);
       const kept = new Set(sent.values());
       disposeAll([...values.values()].filter((each) => !kept.has(each)));
       order.add({
@@ -117,24 +118,27 @@ export class DrivenMethod {
   }
 
   /** What clients of a block send who have these values. */
-  #sent(values: Tensors, clients: readonly Client[]): Tensors {
+  async #sent(values: Tensors, clients: readonly Client[]): Promise<Tensors> {
     const { shared, plan: { local } } = this;
     if (local?.finish === undefined || [...shared.keys()].some((name) => !values.has(name))) return values;
     const nothing: Tensors = new Map();
-    return tidy(() =>
-      local.finish!(values, {
-        clients,
-        start: shared,
-        sent: nothing,
-        kept: nothing,
-        sums: new Map(
-          [...local.sums ?? []].map(([name, shape]) => [name, zeros(this.gpu, [clients.length, ...shape])]),
-        ),
-        steps: clients.map(() => 1),
-        optimizer: { name: "sgd" },
-        learningRate: 1,
-      }).upload
-    );
+    const block: Local = {
+      clients,
+      start: shared,
+      sent: nothing,
+      kept: nothing,
+      sums: new Map(
+        [...local.sums ?? []].map(([name, shape]) => [name, zeros(this.gpu, [clients.length, ...shape])]),
+      ),
+      prepared: nothing,
+      steps: clients.map(() => 1),
+      optimizer: { name: "sgd" },
+      learningRate: 1,
+    };
+    const prepared = await local.prepare?.(values, block) ?? nothing;
+    const { upload } = tidy(() => local.finish!(values, { ...block, prepared }));
+    disposeAll([...prepared.values(), ...block.sums.values()]);
+    return upload;
   }
 }
 

@@ -6,6 +6,7 @@ export const companionTitles: Readonly<Record<Companion, string>> = {
   mixedRanks: "mixed ranks",
   partialParticipation: "partial participation",
   lossyCodec: "lossy codec",
+  errorFeedback: "error feedback",
   robustAggregation: "robust rule",
   differentialPrivacy: "DP",
   localPrivacy: "local DP",

@@ -3,7 +3,7 @@ import { add, div, mul, reshape, sub, type Tensor, tensor, tidy } from "../../en
 import { Held } from "../held.ts";
 import type { Local, LocalRule } from "../method.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
-import { checkSendsValues, withLocalRule } from "./local_rules.ts";
+import { checkCoordinates, checkSendsValues, withLocalRule } from "./local_rules.ts";
 
 /** The name by which clients send a_k. */
 const LENGTH = "fednova/length";
@@ -29,6 +29,7 @@ export const fedNova = defineAlgorithm({
     },
     check(pretrained) {
       checkSendsValues("fednova", inner);
+      checkCoordinates("fednova", inner, ["turned"]);
       if (inner.sees === "each") {
         throw new TypeError(
           `Cannot put fednova over ${inner.name}: clients send normalised changes, and ${inner.name} combines the uploads of each`,

@@ -1,4 +1,5 @@
 import type { Local, LocalRule, Method, RoundPlan } from "../method.ts";
+import type { Coordinates } from "../legality.ts";
 import type { Tensors } from "../tensors.ts";
 
 /** A method whose clients follow another local rule too. */
@@ -20,6 +21,10 @@ export function both(inner: LocalRule | undefined, outer: LocalRule): LocalRule 
     const second = outer.finish?.(first.upload, local) ?? { upload: first.upload };
     return { upload: second.upload, keep: new Map([...first.keep ?? [], ...second.keep ?? []]) };
   };
+  const prepare = async (values: Tensors, local: Local) => {
+    const first = await inner.prepare?.(values, local);
+    return new Map([...first ?? [], ...await outer.prepare?.(values, local) ?? []]);
+  };
   return {
     keeps: new Map([...inner.keeps ?? [], ...outer.keeps ?? []]),
     sums: new Map([...inner.sums ?? [], ...outer.sums ?? []]),
@@ -27,6 +32,7 @@ export function both(inner: LocalRule | undefined, outer: LocalRule): LocalRule 
       inner.correct?.(gradients, values, local);
       outer.correct?.(gradients, values, local);
     },
+    ...((inner.prepare ?? outer.prepare) && { prepare }),
     ...((inner.finish ?? outer.finish) && { finish }),
   };
 }
@@ -40,5 +46,23 @@ export function checkSendsValues(name: string, inner: Method): void {
   if (!inner.sendsOtherwise) return;
   throw new TypeError(
     `Cannot put ${name} over ${inner.name}: it works on values of parameters, and clients of ${inner.name} send something else`,
+  );
+}
+
+/**
+ * Refuses methods whose factors stand in coordinates that an algorithm can't follow.
+ *
+ * @throws {TypeError} for such a method.
+ */
+export function checkCoordinates(
+  name: string,
+  { name: inner, coordinates }: Method,
+  unfit: readonly Coordinates[],
+): void {
+  if (coordinates === undefined || !unfit.includes(coordinates)) return;
+  throw new TypeError(
+    coordinates === "renewed"
+      ? `Cannot put ${name} over ${inner}: it goes on with what it has of earlier rounds, and the factors of ${inner} are others each round; take fedit`
+      : `Cannot put ${name} over ${inner}: it takes what clients send for where their steps led, and clients of ${inner} turn it first; take fedit`,
   );
 }

@@ -14,7 +14,7 @@ import {
 } from "../tensors.ts";
 import type { Tree } from "../tree.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
-import { both, checkSendsValues } from "./local_rules.ts";
+import { both, checkCoordinates, checkSendsValues } from "./local_rules.ts";
 
 type State = {
   readonly inner: Tree;
@@ -47,6 +47,7 @@ export const scaffold = defineAlgorithm({
     },
     check(pretrained) {
       checkSendsValues("scaffold", inner);
+      checkCoordinates("scaffold", inner, ["renewed", "turned"]);
       inner.check(pretrained);
     },
     checkTraining(training) {

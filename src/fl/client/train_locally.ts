@@ -85,6 +85,7 @@ async function train(
     sent,
     kept: await begin(zeros(rule?.keeps ?? new Map())),
     sums: zeros(stackedShapes(rule?.sums, clients.length)),
+    prepared: new Map(),
     steps: batches.stepsOf,
     optimizer,
     learningRate,
@@ -97,7 +98,8 @@ async function train(
   held.hold(trainedBlock.losses);
   const values = held.hold(trainedBlock.values);
   const sharedValues = pick(values, shared);
-  const finished = rule?.finish && tidy(() => rule.finish!(sharedValues, local));
+  const prepared = held.hold(await rule?.prepare?.(sharedValues, local) ?? new Map());
+  const finished = rule?.finish && tidy(() => rule.finish!(sharedValues, { ...local, prepared }));
   const keep = held.hold(new Map([...pick(values, personal), ...finished?.keep ?? []]));
   let upload = held.hold(finished?.upload ?? sharedValues);
   for (const stage of stages) {

@@ -288,6 +288,19 @@ test("algorithms refuse methods, optimisers and options that they don't fit", as
       name: "TypeError",
     });
   }
+  for (
+    const [name, over, message] of [
+      ["flora", scaffold, /the factors of flora are others each round; take fedit/],
+      ["fedsvd", fedAvgM, /the factors of fedsvd are others each round; take fedit/],
+      ["fedrot-lora", scaffold, /clients of fedrot-lora turn it first; take fedit/],
+      ["federa-rot", fedNova, /clients of federa-rot turn it first; take fedit/],
+    ] as const
+  ) {
+    assert.throws(() => over(methodOn(name, { targets: ["encoder.inner"], rank: 2 })).check(pretrained), {
+      name: "TypeError",
+      message,
+    });
+  }
   for (const optimizer of [{ name: "adamw" }, { name: "sgd", momentum: 0.9 }] as const) {
     assert.throws(() => scaffold(inner).checkTraining!({ optimizer }), {
       name: "TypeError",

@@ -164,8 +164,13 @@ const isExact: Readonly<Record<string, boolean>> = {
   federa: false,
   "federa-ffa": true,
   "federa-sb": true,
+  "federa-ro": true,
+  "federa-rot": false,
   "federa-exact": true,
   rolora: true,
+  fedsvd: true,
+  "fedrot-lora": false,
+  "lora-fair": false,
   flora: true,
   // Of what is shared, beside the global B and head.
   "fedsa-lora": true,

@@ -1,7 +1,7 @@
 import { lora } from "../../../federa/mod.ts";
 import { adapterOptions } from "../parts/adapter_options.ts";
+import { alternating } from "../parts/alternating.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
 
 /**
  * RoLoRA (Chen et al., arXiv 2502.01755): odd rounds train and average B beside a common A, even rounds A beside a common B. Either
@@ -16,10 +16,5 @@ export const roLora = defineMethod({
   down: "what changed: B: r·o, or A: r·i",
   papers: ["2409.02346", "2502.01755"],
   options: adapterOptions,
-  create: (options) =>
-    lowRankAveraging(options, {
-      name: "rolora",
-      initialization: lora,
-      isTrainedIn: (name, round) => !name.endsWith(round % 2 === 1 ? ".loraA" : ".loraB"),
-    }),
+  create: (options) => alternating(options, { name: "rolora", initialization: lora }),
 });

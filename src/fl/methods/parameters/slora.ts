@@ -63,6 +63,10 @@ export const sLora = defineMethod({
     return {
       ...inner,
       sendsOtherwise: true,
+      unsoundWith: {
+        asynchrony:
+          "it has two stages, and a late update of the first one finds no entries to move in the second: take fedit",
+      },
       check(model) {
         inner.check(model);
         const weights = new Set(

@@ -29,6 +29,9 @@ export type AdapterOptions = z.output<typeof adapterOptions>;
 /** How the pretrained weights are decomposed where a method starts from their SVD. */
 export const svdOption = z.enum(["randomized", "exact"]).default("randomized");
 
+/** How far clients turn their factors towards those of the round's start, λ: 0.4 to 0.6 are usual. */
+export const rotationOption = z.number().min(0).max(1).default(0.5);
+
 /** Where adapters start in methods that leave it open. */
 export const startOption = z.enum(["lora", "federa"]).default("lora");
 

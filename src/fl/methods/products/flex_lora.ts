@@ -30,6 +30,7 @@ export const flexLora = defineMethod({
     return {
       ...inner,
       sees: "each",
+      coordinates: "renewed",
       mixesRanks: given.ranks !== undefined,
       plan(state, round) {
         const plan = inner.plan(state, round);

@@ -30,6 +30,6 @@ export const fLora = defineMethod({
       renew: (weight, { layer, round, seed }) =>
         drawLora(weight, { rank: options.rank, seed, name: `${layer} ${round}` }),
     });
-    return { ...method, mixesRanks: given.ranks !== undefined };
+    return { ...method, coordinates: "renewed", mixesRanks: given.ranks !== undefined };
   },
 });
