@@ -27,6 +27,7 @@ export * from "./methods/mod.ts";
 export * from "./own_parameters.ts";
 export * from "./participants.ts";
 export { clipUpdates, type ClipUpdatesOptions } from "./privacy/clip.ts";
+export * from "./privacy/secure_aggregation/mod.ts";
 export * from "./privacy/stage.ts";
 export * from "./run_state.ts";
 export type { PhaseSeconds } from "./_phase_timer.ts";
