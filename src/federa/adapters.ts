@@ -6,17 +6,23 @@ import { AdaptedLinear } from "./layers/adapted_linear.ts";
 import { FactoredLinear } from "./layers/factored_linear.ts";
 import { LoraXsLinear } from "./layers/lora_xs_linear.ts";
 import { LowRankLinear } from "./layers/low_rank_linear.ts";
+import {
+  checkLayerPatterns,
+  type LayerSettings,
+  layerSettings,
+  type LayerSettingsOptions,
+} from "./patterns/layer_settings.ts";
 import { matchLinears } from "./patterns/patterns.ts";
 
-/** Options of {@linkcode attachAdapters}. */
-export interface AttachAdaptersOptions {
+/** Which layers are adapted, with which ranks (from 1 to the smaller side of each weight) and scales. */
+export interface AdaptedLayersOptions extends LayerSettingsOptions {
   /** Name patterns of the linear layers to adapt; see {@linkcode matchesPattern}. */
   readonly targets: readonly string[];
-  /** Rank r of the update, from 1 to the smaller side of each weight. */
-  readonly rank: number;
-  /** The update is scaled by s = alpha / r. */
-  readonly alpha: number;
-  /** `lora`, or `federa()`. */
+}
+
+/** Options of {@linkcode attachAdapters}. */
+export interface AttachAdaptersOptions extends AdaptedLayersOptions {
+  /** `lora`, `federa()` or another start. */
   readonly initialization: Initialization;
   /** Seed of whatever the initialisation draws; 0 by default. */
   readonly seed?: number;
@@ -29,7 +35,7 @@ export interface AttachAdaptersOptions {
  * model, so several adapters live side by side on one set of frozen weights.
  *
  * @throws {RangeError} when the rank doesn't fit a layer, or alpha isn't positive.
- * @throws {PatternError} when a pattern matches no linear layer.
+ * @throws {PatternError} when a pattern matches no linear layer, or one of the ranks and alphas no adapted one.
  * @throws what `initialization` and `onProgress` throw; nothing is left on the device then.
  * @example
  * ```ts no-run
@@ -39,12 +45,11 @@ export interface AttachAdaptersOptions {
  * ```
  */
 export async function attachAdapters<M extends Module>(model: M, options: AttachAdaptersOptions): Promise<M> {
-  const { rank, alpha, initialization, seed = 0, onProgress } = options;
+  const { initialization, seed = 0, onProgress } = options;
   const linears = findLinears(model, options);
-  const scaling = alpha / rank;
   const adapted = new Map<string, FactoredLinear>();
   try {
-    for (const names of namesByShape(linears)) {
+    for (const { names, rank, scaling } of likeLayers(linears, options)) {
       const layers = names.map((name) => linears.get(name)!);
       const before = adapted.size;
       const options = {
@@ -91,26 +96,27 @@ function adaptedLayer(
  */
 export function checkAdapters(
   model: Module,
-  options: Pick<AttachAdaptersOptions, "targets" | "rank" | "alpha">,
+  options: AdaptedLayersOptions,
 ): void {
   findLinears(model, options);
 }
 
 /** The linear layers to adapt, by name. */
-function findLinears(
-  model: Module,
-  { targets, rank, alpha }: Pick<AttachAdaptersOptions, "targets" | "rank" | "alpha">,
-): Map<string, Linear> {
-  if (!(alpha > 0 && Number.isFinite(alpha))) {
-    throw new RangeError(`Cannot scale adapters by alpha ${alpha}: expected a positive number`);
+function findLinears(model: Module, options: AdaptedLayersOptions): Map<string, Linear> {
+  for (const alpha of [options.alpha, ...Object.values(options.alphaPattern ?? {})]) {
+    if (!(alpha > 0 && Number.isFinite(alpha))) {
+      throw new RangeError(`Cannot scale adapters by alpha ${alpha}: expected a positive number`);
+    }
   }
-  const names = new Set(matchLinears(model, targets));
+  const names = new Set(matchLinears(model, options.targets));
   const linears = new Map(
     [...model.namedModules()].flatMap(([name, module]) =>
       module instanceof Linear && names.has(name) ? [[name, module]] : []
     ),
   );
+  checkLayerPatterns([...linears.keys()], options);
   for (const [name, { weight }] of linears) {
+    const { rank } = layerSettings(name, options);
     const limit = Math.min(...weight.shape);
     if (!Number.isInteger(rank) || rank < 1 || rank > limit) {
       throw new RangeError(
@@ -123,14 +129,21 @@ function findLinears(
   return linears;
 }
 
-/** Names of the layers whose weights have one shape. */
-function namesByShape(linears: ReadonlyMap<string, Linear>): string[][] {
-  const byShape = new Map<string, string[]>();
+/** Layers whose weights have one shape, and whose updates one rank and scale. */
+interface LikeLayers extends LayerSettings {
+  readonly names: string[];
+}
+
+function likeLayers(linears: ReadonlyMap<string, Linear>, options: LayerSettingsOptions): LikeLayers[] {
+  const groups = new Map<string, LikeLayers>();
   for (const [name, { weight }] of linears) {
-    const shape = formatShape(weight.shape);
-    byShape.set(shape, [...(byShape.get(shape) ?? []), name]);
+    const settings = layerSettings(name, options);
+    const key = `${formatShape(weight.shape)} ${settings.rank} ${settings.scaling}`;
+    const group = groups.get(key) ?? { ...settings, names: [] };
+    group.names.push(name);
+    groups.set(key, group);
   }
-  return [...byShape.values()];
+  return [...groups.values()];
 }
 
 /** The layers of a model that have a low-rank update, by name. */

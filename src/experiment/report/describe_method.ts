@@ -72,6 +72,7 @@ interface JsonSchema {
   readonly const?: unknown;
   readonly anyOf?: readonly JsonSchema[];
   readonly items?: JsonSchema;
+  readonly additionalProperties?: JsonSchema;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
@@ -92,10 +93,12 @@ export function describeOptions(options: z.ZodObject): OptionDescription[] {
 }
 
 function valuesOf(schema: JsonSchema): string {
-  const { type, anyOf, items, minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
+  const { type, anyOf, items, additionalProperties, minimum, maximum, exclusiveMinimum, exclusiveMaximum } =
+    schema;
   if (schema.enum) return schema.enum.map((each) => JSON.stringify(each)).join(", ");
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (anyOf) return anyOf.map(valuesOf).join(" or ");
+  if (type === "object" && additionalProperties) return `object of ${valuesOf(additionalProperties)}`;
   if (type === "array") return `list of ${items ? valuesOf(items) : "anything"}`;
   const low = exclusiveMinimum !== undefined
     ? `over ${exclusiveMinimum}`

@@ -21,6 +21,14 @@ export function matchLinears(model: Module, patterns: readonly string[]): string
   return matchNames(linears.map(([name]) => name), patterns);
 }
 
+/** What {@linkcode matchNames} says of its names when a pattern matches none. */
+export interface MatchNamesOptions {
+  /** What can't be done then; `attach adapters to` by default. */
+  readonly action?: string;
+  /** What the names are of, `linear layer` by default. */
+  readonly names?: string;
+}
+
 /**
  * The names of linear layers that one of the patterns matches, in their order.
  *
@@ -32,7 +40,12 @@ export function matchLinears(model: Module, patterns: readonly string[]): string
  * matchNames(["layers.0.query", "layers.0.key", "head"], ["layers.*.query"]); // ["layers.0.query"]
  * ```
  */
-export function matchNames(names: readonly string[], patterns: readonly string[]): string[] {
+export function matchNames(
+  names: readonly string[],
+  patterns: readonly string[],
+  options: MatchNamesOptions = {},
+): string[] {
+  const { action = "attach adapters to" } = options;
   if (patterns.length === 0) {
     throw new PatternError(
       `Cannot attach adapters without a pattern: the linear layers are ${describeNames(names)}`,
@@ -42,24 +55,28 @@ export function matchNames(names: readonly string[], patterns: readonly string[]
   for (const pattern of patterns) {
     if (pattern.length > LONGEST_PATTERN) {
       throw new PatternError(
-        `Cannot attach adapters to ${
+        `Cannot ${action} ${
           excerpt(pattern)
         }: a pattern may have at most ${LONGEST_PATTERN} characters, got ${pattern.length}`,
       );
     }
     const found = names.filter((name) => matchesPattern(name, pattern));
-    if (found.length === 0) throw new PatternError(describeMismatch(pattern, names));
+    if (found.length === 0) throw new PatternError(describeMismatch(pattern, names, options));
     for (const name of found) matched.add(name);
   }
   return names.filter((name) => matched.has(name));
 }
 
-function describeMismatch(pattern: string, names: readonly string[]): string {
+function describeMismatch(
+  pattern: string,
+  names: readonly string[],
+  { action = "attach adapters to", names: what = "linear layer" }: MatchNamesOptions,
+): string {
   const nearest = nearestPattern(pattern, names);
   const offer = nearest === undefined ? "" : `; did you mean "${nearest}"?`;
-  return `Cannot attach adapters to ${excerpt(pattern)}: it matches no linear layer; the linear layers are ${
-    describeNames(names)
-  }${offer}`;
+  return `Cannot ${action} ${excerpt(pattern)}: it matches no ${what}; the ${
+    what.replace("layer", "layers")
+  } are ${describeNames(names)}${offer}`;
 }
 
 /** Names with `*` for their numbers, each once: a model has the same few in every layer. */

@@ -1,6 +1,8 @@
 import { describeIssue } from "../../data/text/describe_issue.ts";
 import { z } from "zod";
 import { excerpt } from "../../data/text/excerpt.ts";
+import { scalingOf } from "../layers/scaling.ts";
+import type { LayerSettings } from "../patterns/layer_settings.ts";
 import { readPatternMap } from "./_pattern_map.ts";
 import { readTargets, type Targets } from "./_targets.ts";
 import { UnsupportedAdapterError } from "./errors.ts";
@@ -24,14 +26,7 @@ export interface PeftConfig {
   /** Whether it adapts the linear layer of a name; undefined if that is unknown. */
   readonly targets: Targets;
   /** Rank and scaling of the layer of a name. */
-  settingsOf(layer: string): LayerSettings;
-}
-
-/** What a configuration says of one layer. */
-export interface LayerSettings {
-  readonly rank: number;
-  /** alpha / r, or alpha / √r of rank-stabilised LoRA (arXiv 2312.03732). */
-  readonly scaling: number;
+  settingsOf(layer: string): Omit<LayerSettings, "alpha">;
 }
 
 /** Options of {@linkcode parsePeftConfig}. */
@@ -144,7 +139,7 @@ export function parsePeftConfig(value: unknown, options: ParsePeftConfigOptions 
     settingsOf(layer) {
       const rank = ranks!.get(layer) ?? r;
       const alpha = alphas!.get(layer) ?? lora_alpha;
-      return { rank, scaling: alpha / (use_rslora ? Math.sqrt(rank) : rank) };
+      return { rank, scaling: scalingOf({ rank, alpha, scaling: use_rslora ? "rslora" : "alpha/r" }) };
     },
   };
 }

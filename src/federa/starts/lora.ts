@@ -11,11 +11,18 @@ export interface DrawLoraOptions {
 }
 
 /** LoRA's starting factors of a weight [out, in]: A uniform in ±1/√in, B zero. */
-export function drawLora({ gpu, shape }: Tensor, { rank, seed, name }: DrawLoraOptions): LowRankFactors {
+export function drawLora(weight: Tensor, options: DrawLoraOptions): LowRankFactors {
+  const bound = 1 / Math.sqrt(weight.shape[1]!);
+  return drawFactors(weight, { ...options, draw: (stream) => bound * (2 * stream.uniform(24) - 1) });
+}
+
+function drawFactors(
+  { gpu, shape }: Tensor,
+  { rank, seed, name, draw }: DrawLoraOptions & { draw(stream: RandomStream): number },
+): LowRankFactors {
   const [out, width] = shape as [number, number];
   const stream = new RandomStream(randomKey(seed, "lora", name));
-  const bound = 1 / Math.sqrt(width);
-  const values = Float32Array.from({ length: rank * width }, () => bound * (2 * stream.uniform(24) - 1));
+  const values = Float32Array.from({ length: rank * width }, () => draw(stream));
   return { loraA: tensor(gpu, values, { shape: [rank, width] }), loraB: zeros(gpu, [out, rank]) };
 }
 
@@ -26,4 +33,13 @@ export function drawLora({ gpu, shape }: Tensor, { rank, seed, name }: DrawLoraO
 export const lora: Initialization = (weights, { rank, seed, names }) =>
   Promise.resolve(
     weights.map((weight, i) => ({ weight, ...drawLora(weight, { rank, seed, name: names[i]! }) })),
+  );
+
+/** PEFT's other start of LoRA, `init_lora_weights="gaussian"`: A normal with the standard deviation 1/r, B zero. */
+export const gaussian: Initialization = (weights, { rank, seed, names }) =>
+  Promise.resolve(
+    weights.map((weight, i) => ({
+      weight,
+      ...drawFactors(weight, { rank, seed, name: names[i]!, draw: (stream) => stream.normal() / rank }),
+    })),
   );

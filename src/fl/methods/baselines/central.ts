@@ -13,7 +13,7 @@ export const central = defineMethod({
   rule: "one party trains A and B on all data",
   up: "nothing",
   down: "nothing",
-  options: adapterOptions.extend({ start: startOption }),
+  options: adapterOptions.extend({ start: startOption.default("lora") }),
   create: (options) => ({
     ...lowRankAveraging(options, { name: "central", initialization: initializationOf(options) }),
     isCentral: true,

@@ -10,7 +10,7 @@ export const local = defineMethod({
   rule: "A_k and B_k stay with client k",
   up: "nothing",
   down: "nothing",
-  options: adapterOptions.extend({ start: startOption }),
+  options: adapterOptions.extend({ start: startOption.default("lora") }),
   create: (options) =>
     lowRankAveraging(options, {
       name: "local",

@@ -1,5 +1,4 @@
-import { lora } from "../../../federa/mod.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
+import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -12,6 +11,7 @@ export const fedIt = defineMethod({
   up: "A, B: r·(o + i)",
   down: "A, B: r·(o + i)",
   papers: ["2305.05644"],
-  options: adapterOptions,
-  create: (options) => lowRankAveraging(options, { name: "fedit", initialization: lora }),
+  options: startedOptions,
+  create: (options) =>
+    lowRankAveraging(options, { name: "fedit", initialization: initializationOf(options) }),
 });

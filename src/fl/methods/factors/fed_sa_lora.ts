@@ -1,5 +1,4 @@
-import { lora } from "../../../federa/mod.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
+import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -15,11 +14,11 @@ export const fedSaLora = defineMethod({
   up: "A: r·i",
   down: "A: r·i",
   papers: ["2410.01463"],
-  options: adapterOptions,
+  options: startedOptions,
   create: (options) =>
     lowRankAveraging(options, {
       name: "fedsa-lora",
-      initialization: lora,
+      initialization: initializationOf(options),
       isShared: (name) => name.endsWith(".loraA"),
     }),
 });

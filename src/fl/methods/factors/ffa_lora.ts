@@ -1,5 +1,4 @@
-import { lora } from "../../../federa/mod.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
+import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -15,7 +14,11 @@ export const ffaLora = defineMethod({
   up: "B: r·o",
   down: "B: r·o",
   papers: ["2403.12313"],
-  options: adapterOptions,
+  options: startedOptions,
   create: (options) =>
-    lowRankAveraging(options, { name: "ffa-lora", initialization: lora, factors: ["loraB"] }),
+    lowRankAveraging(options, {
+      name: "ffa-lora",
+      initialization: initializationOf(options),
+      factors: ["loraB"],
+    }),
 });

@@ -1,5 +1,4 @@
-import { lora } from "../../../federa/mod.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
+import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { alternating } from "../parts/alternating.ts";
 import { defineMethod } from "../define_method.ts";
 
@@ -15,6 +14,6 @@ export const roLora = defineMethod({
   up: "B: r·o, or A: r·i",
   down: "what changed: B: r·o, or A: r·i",
   papers: ["2409.02346", "2502.01755"],
-  options: adapterOptions,
-  create: (options) => alternating(options, { name: "rolora", initialization: lora }),
+  options: startedOptions,
+  create: (options) => alternating(options, { name: "rolora", initialization: initializationOf(options) }),
 });

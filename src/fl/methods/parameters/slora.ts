@@ -1,7 +1,13 @@
 import { z } from "zod";
 import { add, clone, sub, type Tensor, tidy } from "../../../engine/mod.ts";
 import { jacobiSvd, randomizedSvd } from "../../../engine/linalg/mod.ts";
-import { leadingFactors, lora, type LowRankFactors, matchLinears } from "../../../federa/mod.ts";
+import {
+  layerSettings,
+  leadingFactors,
+  lora,
+  type LowRankFactors,
+  matchLinears,
+} from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { isHead, type Method, trainableParameters } from "../../method.ts";
 import { pick, take, type Tensors } from "../../tensors.ts";
@@ -46,12 +52,12 @@ export const sLora = defineMethod({
     density: z.number().gt(0).max(1).default(0.01),
   }),
   create(options) {
-    const { rank, sparseRounds, density, svd } = options;
-    const scaling = options.alpha / rank;
+    const { sparseRounds, density, svd } = options;
     const inner = lowRankAveraging(options, { name: "slora", initialization: lora });
     const entriesOf = (layer: string, { shape }: Tensor, seed: number) =>
       new SparseEntries(shape, { density, seed, layer });
-    const decompose = async (change: Tensor, seed: number): Promise<LowRankFactors> => {
+    const decompose = async (layer: string, change: Tensor, seed: number): Promise<LowRankFactors> => {
+      const { rank, scaling } = layerSettings(layer, options);
       using held = new Held();
       held.hold(change);
       const { u, s, vt } = svd === "exact"
@@ -140,7 +146,7 @@ export const sLora = defineMethod({
             continue;
           }
           const change = tidy(() => own.matrixOf(sub(each, take(pretrained, name))));
-          const { loraA, loraB } = await decompose(change, seed);
+          const { loraA, loraB } = await decompose(layer, change, seed);
           next.set(`${layer}.loraA`, held.hold(loraA)).set(`${layer}.loraB`, held.hold(loraB));
           next.delete(`${layer}.weight`);
         }

@@ -3,9 +3,15 @@ import {
   attachAdapters,
   checkAdapters,
   federa,
+  gaussian,
   type Initialization,
   lora,
   matchLinears,
+  milora,
+  olora,
+  pissa,
+  randomTriplets,
+  scalingRules,
 } from "../../../federa/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
 import { type InitContext, isHead, withOwnParameters } from "../../method.ts";
@@ -15,12 +21,18 @@ import { disposeOwn } from "../../own_parameters.ts";
 export const adapterOptions = z.strictObject({
   /** Rank r of the update, from 1 to the smaller side of each weight. */
   rank: z.int().min(1).max(2 ** 16).default(8),
-  /** The update is scaled by s = alpha / r. */
+  /** The update is scaled by s = alpha / r, or as `scaling` says. */
   alpha: z.number().gt(0).max(1e6).default(8),
+  /** `alpha/r` by default, or `rslora`: alpha / √r (arXiv 2312.03732). */
+  scaling: z.enum(scalingRules).optional(),
   /**
    * Names of the layers to adapt, or patterns of them, see `matchesPattern`; by default every linear one of the encoder's layers.
    */
   targets: z.array(z.string().min(1)).min(1).optional(),
+  /** Ranks of layers that have another, by patterns as for `targets`; the first that matches wins. */
+  rankPattern: z.record(z.string().min(1), z.int().min(1).max(2 ** 16)).optional(),
+  /** Alphas of layers that have another. */
+  alphaPattern: z.record(z.string().min(1), z.number().gt(0).max(1e6)).optional(),
 });
 
 /** Checked options of methods that train low-rank adapters. */
@@ -32,14 +44,35 @@ export const svdOption = z.enum(["randomized", "exact"]).default("randomized");
 /** How far clients turn their factors towards those of the round's start, λ: 0.4 to 0.6 are usual. */
 export const rotationOption = z.number().min(0).max(1).default(0.5);
 
-/** Where adapters start in methods that leave it open. */
-export const startOption = z.enum(["lora", "federa"]).default("lora");
+/** Where adapters may start. */
+const starts = {
+  /** A uniform, B zero. */
+  "lora": lora,
+  /** A normal, B zero, as PEFT's `gaussian`. */
+  "gaussian": gaussian,
+  /** The r leading singular triplets, by the randomized SVD. */
+  "federa": federa(),
+  /** The same by the exact SVD. */
+  "pissa": pissa,
+  /** The r last singular triplets. */
+  "milora": milora,
+  /** r singular triplets drawn at random. */
+  "random-r": randomTriplets,
+  /** The first r columns of Q and rows of R. */
+  "olora": olora,
+} as const satisfies Readonly<Record<string, Initialization>>;
+
+/** Where adapters start in methods that leave it open; without it they start as LoRA's own. */
+export const startOption = z.enum(Object.keys(starts) as (keyof typeof starts)[]);
+
+/** Options of methods that train low-rank adapters from any start. */
+export const startedOptions = adapterOptions.extend({ start: startOption.optional() });
 
 /** The start that was chosen. */
 export function initializationOf(
-  { start }: { readonly start: z.output<typeof startOption> },
+  { start = "lora" }: { readonly start?: z.output<typeof startOption> | undefined },
 ): Initialization {
-  return start === "federa" ? federa() : lora;
+  return starts[start];
 }
 
 /**

@@ -1,4 +1,5 @@
 import { addWeighted, concat, mul, permute, reshape, sub, zeros } from "../../../engine/mod.ts";
+import { layerSettings } from "../../../federa/mod.ts";
 import type { LowRankProduct } from "../../../engine/linalg/mod.ts";
 import type { Uploads } from "../../aggregation/aggregator.ts";
 import type { Method } from "../../method.ts";
@@ -19,12 +20,12 @@ export function exactAveraging(
   inner: Method<Averaged>,
   options: AdapterOptions,
 ): Method<Corrected> {
-  const scaling = options.alpha / options.rank;
   return correcting({
     ...options,
     name,
     inner,
-    correct: (layer, global, each) => correctionOf(layer, global, { each, scaling }),
+    correct: (layer, global, each) =>
+      correctionOf(layer, global, { each, scaling: layerSettings(layer, options).scaling }),
   });
 }
 

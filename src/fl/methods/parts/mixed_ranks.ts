@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { layerSettings, scalingOf } from "../../../federa/mod.ts";
 import type { Ranks } from "../../method.ts";
 import { type AdapterOptions, adapterOptions } from "./adapter_options.ts";
 
@@ -17,10 +18,28 @@ export interface MixedRanks extends Ranks {
   readonly largest: number;
 }
 
-/** The ranks that options say, each with the scale alpha / r of its own. */
-export function mixedRanks({ rank, ranks = [rank], alpha }: MixedRankOptions): MixedRanks {
+/**
+ * The ranks that options say, each with the scale of its own; of one layer where clients have one rank, as layers may differ then.
+ *
+ * @throws {RangeError} when both clients and layers should have ranks or alphas of their own.
+ */
+export function mixedRanks(options: MixedRankOptions, layer?: string): MixedRanks {
+  const { ranks: given, rankPattern, alphaPattern } = options;
+  if (given !== undefined && (rankPattern ?? alphaPattern) !== undefined) {
+    throw new RangeError(
+      `Cannot use ranks beside ${
+        rankPattern === undefined ? "alphaPattern" : "rankPattern"
+      }: a client has one rank and scale in all layers; leave one of them out`,
+    );
+  }
+  const { rank, alpha } = layer === undefined ? options : layerSettings(layer, options);
+  const ranks = given ?? [rank];
   const of = (client: number) => ranks[client % ranks.length]!;
-  return { of, scaling: (client) => alpha / of(client), largest: Math.max(...ranks) };
+  return {
+    of,
+    scaling: (client) => scalingOf({ ...options, alpha, rank: of(client) }),
+    largest: Math.max(...ranks),
+  };
 }
 
 /** Options of the global adapters, which have the largest rank. */

@@ -1,5 +1,4 @@
-import { lora } from "../../../federa/mod.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
+import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { exactAveraging } from "../parts/exact.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
@@ -13,11 +12,11 @@ export const fedExLora = defineMethod({
   up: "A, B: r·(o + i)",
   down: "A, B: r·(o + i), and the correction's factors: K·r·(o + i)",
   papers: ["2410.09432"],
-  options: adapterOptions,
+  options: startedOptions,
   create: (options) =>
     exactAveraging(
       "fedex-lora",
-      lowRankAveraging(options, { name: "fedex-lora", initialization: lora }),
+      lowRankAveraging(options, { name: "fedex-lora", initialization: initializationOf(options) }),
       options,
     ),
 });

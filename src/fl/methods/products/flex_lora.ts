@@ -1,6 +1,6 @@
 import { type Tensor, tidy } from "../../../engine/mod.ts";
 import { lowRankSvd } from "../../../engine/linalg/mod.ts";
-import { leadingFactors, lora } from "../../../federa/mod.ts";
+import { layerSettings, leadingFactors, lora, scalingOf } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import type { Uploads } from "../../aggregation/aggregator.ts";
 import { clientProducts } from "../parts/client_products.ts";
@@ -25,7 +25,7 @@ export const flexLora = defineMethod({
   options: mixedRankOptions,
   create(given) {
     const [ranks, options] = [mixedRanks(given), globalOptions(given)];
-    const scaling = options.alpha / options.rank;
+    const scaling = scalingOf(options);
     const inner = lowRankAveraging(options, { name: "flexlora", initialization: lora });
     return {
       ...inner,
@@ -44,7 +44,10 @@ export const flexLora = defineMethod({
         using held = new Held();
         const factors = new Map<string, Tensor>();
         for (const layer of layersOf(state.global)) {
-          const own = await decompose(layer, each!, { ranks, scaling });
+          const own = await decompose(layer, each!, {
+            ranks: mixedRanks(given, layer),
+            scaling: layerSettings(layer, options).scaling,
+          });
           factors.set(`${layer}.loraA`, held.hold(own.loraA)).set(`${layer}.loraB`, held.hold(own.loraB));
         }
         held.release(factors);

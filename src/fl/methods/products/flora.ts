@@ -1,4 +1,4 @@
-import { drawLora, lora } from "../../../federa/mod.ts";
+import { drawLora, layerSettings, lora } from "../../../federa/mod.ts";
 import { clientProducts } from "../parts/client_products.ts";
 import { correcting } from "../parts/corrections.ts";
 import { defineMethod } from "../define_method.ts";
@@ -26,9 +26,9 @@ export const fLora = defineMethod({
       name: "flora",
       inner: lowRankAveraging(options, { name: "flora", initialization: lora }),
       ...(given.ranks && { plan: (global) => ({ ranks, start: leadingRank(global, ranks) }) }),
-      correct: (layer, _, each) => clientProducts(layer, each, ranks),
+      correct: (layer, _, each) => clientProducts(layer, each, mixedRanks(given, layer)),
       renew: (weight, { layer, round, seed }) =>
-        drawLora(weight, { rank: options.rank, seed, name: `${layer} ${round}` }),
+        drawLora(weight, { rank: layerSettings(layer, options).rank, seed, name: `${layer} ${round}` }),
     });
     return { ...method, coordinates: "renewed", mixesRanks: given.ranks !== undefined };
   },

@@ -1,6 +1,6 @@
-import { addWeighted, type Tensor, tensor, tidy, zeros } from "../../../engine/mod.ts";
+import { addWeighted, mul, type Tensor, tensor, tidy, zeros } from "../../../engine/mod.ts";
 import { productNorm } from "../../../engine/linalg/mod.ts";
-import { lora } from "../../../federa/mod.ts";
+import { layerSettings, lora, scalingOf } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import type { Uploads } from "../../aggregation/aggregator.ts";
 import { take, type Tensors } from "../../tensors.ts";
@@ -26,7 +26,7 @@ export const hetLora = defineMethod({
   options: mixedRankOptions,
   create(given) {
     const options = globalOptions(given);
-    const scaling = options.alpha / options.rank;
+    const scaling = scalingOf(options);
     const ranks = { ...mixedRanks(given), scaling: () => scaling };
     const inner = lowRankAveraging(options, { name: "hetlora", initialization: lora });
     return {
@@ -42,7 +42,8 @@ export const hetLora = defineMethod({
       async apply(state, { values, each }) {
         using held = new Held();
         const layers = layersOf(state.global);
-        const weights = await weightsOf(each!, layers);
+        const scales = new Map(layers.map((each) => [each, layerSettings(each, options).scaling / scaling]));
+        const weights = await weightsOf(each!, scales);
         const factors = new Map<string, Tensor>();
         for (const name of layers.flatMap((layer) => [`${layer}.loraA`, `${layer}.loraB`])) {
           const { gpu, shape } = take(state.global, name);
@@ -59,17 +60,23 @@ export const hetLora = defineMethod({
   },
 });
 
-/** ‖B_k·A_k‖_F over all layers by its sum over clients, in the groups that clients came in; their shares where all are 0. */
-async function weightsOf(each: readonly Uploads[], layers: readonly string[]): Promise<number[][]> {
-  const norms = await Promise.all(each.map(({ values }) => readNorms(values, layers)));
+/**
+ * ‖B_k·A_k‖_F over all layers, those of another scale weighed by it, by its sum over clients, in the groups that clients came in; their shares where all are 0. */
+async function weightsOf(
+  each: readonly Uploads[],
+  scales: ReadonlyMap<string, number>,
+): Promise<number[][]> {
+  const norms = await Promise.all(each.map(({ values }) => readNorms(values, scales)));
   const total = norms.flat().reduce((sum, norm) => sum + norm, 0);
   return each.map(({ shares }, i) => total > 0 ? norms[i]!.map((norm) => norm / total) : [...shares]);
 }
 
-async function readNorms(values: Tensors, layers: readonly string[]): Promise<number[]> {
+async function readNorms(values: Tensors, scales: ReadonlyMap<string, number>): Promise<number[]> {
   const ofLayers = tidy(() =>
-    layers.map((layer) =>
-      productNorm({ b: take(values, `${layer}.loraB`), a: take(values, `${layer}.loraA`) })
+    Array.from(
+      scales,
+      ([layer, scale]) =>
+        mul(productNorm({ b: take(values, `${layer}.loraB`), a: take(values, `${layer}.loraA`) }), scale),
     )
   );
   try {
