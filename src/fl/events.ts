@@ -2,6 +2,7 @@ import type { Evaluation, TaskModel } from "../tasks/mod.ts";
 import type { PhaseSeconds } from "./_phase_timer.ts";
 import type { ClientScores } from "./client/client_scores.ts";
 import type { Lost } from "./participants.ts";
+import type { PrivacyReport } from "./privacy/privacy_report.ts";
 import type { RunState } from "./run_state.ts";
 
 /** How a global model does, and how clients do with what they have of their own. */
@@ -34,6 +35,8 @@ export interface RoundReport {
   readonly bytesDown: number;
   /** Figures of the run's measures by name. */
   readonly measures: Readonly<Record<string, number | null>>;
+  /** What clients' privacy has cost up to this round, where it is protected. */
+  readonly privacy?: PrivacyReport;
   /** Bytes of GPU buffers in use after the round. */
   readonly liveBytes: number;
   /** Wall-clock seconds by phase. */

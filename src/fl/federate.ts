@@ -31,8 +31,10 @@ export interface EvaluationContext {
 /** A run before its first round. */
 export interface Prepared {
   readonly gpu: Gpu;
+  /** The most clients that a round to come asks. */
+  readonly largestCohort: number;
   /**
-   * Plays a round and its evaluation without the device, as `Gpu.rehearse` does.
+   * Plays the round that asks the most and its evaluation without the device, as `Gpu.rehearse` does.
    *
    * @returns the most bytes in use at once, beside those in use before.
    */
@@ -110,6 +112,8 @@ export async function* federate<Memory>(
     const init = method.init(pretrained, {
       seed,
       numClients: fleet.numExamples.length,
+      rounds: options.rounds,
+      sampling: fleet.sampling,
       onProgress: (done, total) =>
         queue.push({ type: "progress", round: 0, phase: "initialization", done, total }),
     });
@@ -183,22 +187,30 @@ async function* playRounds<Memory>(
     evaluateEvery > 0 && (round % evaluateEvery === 0 || round === rounds);
   const play = (
     round: number,
-    { timer, onProgress }: Pick<RoundOptions, "timer" | "onProgress">,
+    { timer, onProgress, like = round }: Pick<RoundOptions, "timer" | "onProgress"> & {
+      /** The round whose cohort it has. */
+      readonly like?: number;
+    },
   ): Promise<RoundEnd> =>
     playRound({ model: run.model, state: run.state.method, store: run.state.clients }, {
       ...options,
       stages: options.stages ?? [],
       measures: running,
       round,
-      clients: cohort(fleet, round, run.state.lastRounds),
+      clients: cohort(fleet, like, run.state.lastRounds),
       timer,
       onProgress,
     });
+  const like = largestRound(options, run.state.round + 1);
   const memory = await options.prepare?.({
     gpu,
+    largestCohort: fleet.sample(like).length,
     rehearse: () =>
       gpu.rehearse(async () => {
-        const { state } = await play(run.state.round + 1, { timer: new PhaseTimer() });
+        const { state } = await play(run.state.round + 1, {
+          timer: new PhaseTimer(),
+          like,
+        });
         disposeTree(state, run.state.method);
         if (evaluateEvery > 0) await evaluate(run.state.round);
       }),
@@ -218,6 +230,7 @@ async function* playRounds<Memory>(
   while (run.state.round < rounds) {
     const round = run.state.round + 1;
     const timer = new PhaseTimer();
+    method.checkRound?.(run.state.method, round);
     const { state, store, lost, ...figures } = yield* queue.until(
       play(round, { timer, onProgress: report(round, "training") }),
       ({ state }) => disposeTree(state, run.state.method),
@@ -237,12 +250,25 @@ async function* playRounds<Memory>(
       ...figures,
       lost: lost.map(({ client }) => client.id),
       ...evaluation,
+      ...(method.privacy && { privacy: method.privacy(run.state.method, round) }),
       liveBytes: gpu.stats().liveBytes,
       seconds: timer.seconds,
     };
     yield { type: "round", report: finished, state: run.state, model: globalModel(run, method) };
     if (shouldStop?.(finished)) return;
   }
+}
+
+/** Of the rounds from one on, the first with the most clients. */
+function largestRound({ fleet, rounds }: Pick<FederationOptions, "fleet" | "rounds">, first: number): number {
+  let [largest, most] = [first, 0];
+  for (let round = first; round <= rounds; round++) {
+    const { length } = fleet.sample(round);
+    if (length > most) [largest, most] = [round, length];
+    // Others can't have more.
+    if (fleet.sampling?.kind === "uniform") break;
+  }
+  return largest;
 }
 
 /** @throws {TypeError} when what must see each client's upload doesn't get it. */
@@ -257,7 +283,7 @@ function chooseAggregator(
         "the aggregator gives sums alone",
     );
   }
-  const hiding = stages.find(({ hidesClients }) => hidesClients);
+  const hiding = hidingOf({ method, stages });
   if (hiding !== undefined && chosen.sees === "each" && sees === "sum") {
     throw new TypeError(
       `Cannot run ${chosen.name} with ${hiding.name}: it looks at the upload of each client, and ${hiding.name} lets ` +
@@ -269,15 +295,22 @@ function chooseAggregator(
 
 function checkMeasures(
   measures: readonly Measure[],
-  { stages = [] }: Pick<FederationOptions, "stages">,
+  options: Pick<FederationOptions, "method" | "stages">,
 ): void {
-  const hiding = stages.find(({ hidesClients }) => hidesClients);
+  const hiding = hidingOf(options);
   const seeing = measures.find(({ seesEach }) => seesEach);
   if (hiding === undefined || seeing === undefined) return;
   throw new TypeError(
     `Cannot measure ${seeing.name} with ${hiding.name}: it looks at the upload of each client, and ` +
       `${hiding.name} lets the server see sums alone; leave the measure out`,
   );
+}
+
+/** What lets nothing look at a single client's upload, if anything does. */
+function hidingOf(
+  { method, stages = [] }: Pick<FederationOptions, "method" | "stages">,
+): { readonly name: string } | undefined {
+  return method.brings === "differentialPrivacy" ? method : stages.find(({ hidesClients }) => hidesClients);
 }
 
 function globalModel({ model, state }: Run, method: Method): TaskModel {

@@ -34,6 +34,8 @@ export interface MethodFacts {
   readonly coordinates?: Coordinates | undefined;
   /** Whether clients have ranks of their own. */
   readonly mixesRanks?: boolean | undefined;
+  /** What it brings to a run itself: privacy that is put over a method. */
+  readonly brings?: Companion | undefined;
   /**
    * What else its arithmetic doesn't hold with, and why: a clause that ends with what would do, such as "its factors begin anew each
    * round, so an update of an earlier one belongs to other factors: take fedit". What follows from the facts above needs no words.
@@ -127,6 +129,21 @@ const clashes: readonly (readonly [Companion, Companion, string])[] = [
     "the accountant counts clients that are drawn anew each round: leave one of them out",
   ],
   [
+    "differentialPrivacy",
+    "errorFeedback",
+    "what earlier rounds left out would be added after clipping, and the noise doesn't cover it: take codec f32",
+  ],
+  [
+    "differentialPrivacy",
+    "localPrivacy",
+    "either protects clients by itself, and the noise of both would be paid for twice: leave one of them out",
+  ],
+  [
+    "differentialPrivacy",
+    "mixedRanks",
+    "clients of a lower rank start elsewhere, so that their mean change isn't one of the global factors: give all clients one rank",
+  ],
+  [
     "robustAggregation",
     "mixedRanks",
     "the zeros that fill up lower ranks would be taken for votes: give all clients one rank",
@@ -153,7 +170,7 @@ export function whyClashing(one: Companion, other: Companion): string | undefine
 
 /** What a run is made of, beside its method. */
 export interface RunParts {
-  readonly method: Pick<MethodFacts, "mixesRanks">;
+  readonly method: Pick<MethodFacts, "mixesRanks" | "brings">;
   readonly aggregator?: Pick<AggregatorFactory, "name" | "brings"> | undefined;
   readonly stages?: readonly Pick<Stage, "name" | "brings" | "hidesClients">[] | undefined;
   readonly codec?: Pick<Codec, "name" | "lossless" | "feedback"> | undefined;
@@ -165,6 +182,7 @@ export interface RunParts {
 export function companionsOf({ method, aggregator, stages = [], codec, isPartial }: RunParts): Chosen {
   const chosen = new Map<Companion, string>();
   if (method.mixesRanks) chosen.set("mixedRanks", companions.mixedRanks);
+  if (method.brings !== undefined) chosen.set(method.brings, companions[method.brings]);
   if (isPartial) chosen.set("partialParticipation", companions.partialParticipation);
   if (codec !== undefined && !codec.lossless) chosen.set("lossyCodec", `codec ${codec.name}`);
   if (codec?.feedback) chosen.set("errorFeedback", `codec ${codec.name}`);

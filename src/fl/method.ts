@@ -2,6 +2,8 @@ import { clone, isStorageOnly, type Tensor } from "../engine/mod.ts";
 import type { LocalOptimizer, TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
 import type { Companion, Coordinates } from "./legality.ts";
+import type { Sampling } from "./fleet.ts";
+import type { PrivacyReport } from "./privacy/privacy_report.ts";
 import type { HostTensor, Shapes, Tensors } from "./tensors.ts";
 import type { Tree } from "./tree.ts";
 
@@ -20,6 +22,10 @@ export interface InitContext {
   readonly seed: number;
   /** Clients of the whole federation. */
   readonly numClients: number;
+  /** Rounds of the run, where they are known. */
+  readonly rounds?: number | undefined;
+  /** How the fleet samples, where it says so. */
+  readonly sampling?: Sampling | undefined;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
@@ -51,6 +57,10 @@ export interface Method<State extends Tree = any> {
   readonly mixesRanks?: boolean;
   /** What the server must see of the uploads: sums by default, or each. */
   readonly sees?: AggregatorKind;
+  /** What it brings to a run, for the check of what goes together: privacy that is put over a method. */
+  readonly brings?: Companion;
+  /** Whether the server moves in a round that nobody came to, too: `apply` gets no clients and no values then. */
+  readonly movesAlone?: boolean;
   /** What else its arithmetic doesn't hold with, and why; see {@linkcode MethodFacts}. */
   readonly unsoundWith?: Readonly<Partial<Record<Companion, string>>>;
   /**
@@ -73,6 +83,14 @@ export interface Method<State extends Tree = any> {
   plan(state: State, round: number): RoundPlan;
   /** The next state. It owns the tensors of this one that it holds on to, and of the aggregate; the others are freed. */
   apply(state: State, aggregate: Aggregate, round: number): State | Promise<State>;
+  /**
+   * Called before each round.
+   *
+   * @throws {PrivacyBudgetError} when the state must not go through it.
+   */
+  checkRound?(state: State, round: number): void;
+  /** What clients' privacy has cost up to a round, after which the state is, and what protects it. */
+  privacy?(state: State, round: number): PrivacyReport;
   /**
    * What a client's model has after a download: new values of its global parameters. By default those of the payload that are
    * parameters.
@@ -148,6 +166,8 @@ export interface LocalRule {
   readonly sums?: Shapes;
   /** Changes gradients in place each step, before they are clipped: FedProx, SCAFFOLD. */
   correct?(gradients: Tensors, values: Tensors, local: Local): void;
+  /** Names and shapes of what `finish` gives for upload, without the client axis; by default those of what is shared. */
+  readonly sends?: Shapes;
   /**
    * What `finish` needs of the values after the last step that takes a wait, such as an SVD; freed after `finish`. It frees what else it
    * makes.

@@ -111,10 +111,11 @@ export async function playRound(
     }
     lost.sort((a, b) => a.client.id - b.client.id);
     await feed(order.ready());
-    const result = received.clients.length > 0 ? await aggregation.finish() : undefined;
+    const isEmpty = received.clients.length === 0;
+    const result = !isEmpty || method.movesAlone ? await aggregation.finish() : undefined;
     if (result !== undefined && !isRefusal(result)) {
       aggregate = result;
-      for (const stage of [...stages].reverse()) {
+      for (const stage of isEmpty ? [] : [...stages].reverse()) {
         aggregate = await stage.server?.(aggregate, { round, seed, start }) ?? aggregate;
       }
       next = await method.apply(state, aggregate, round);

@@ -54,9 +54,9 @@ export function zip(a: Tensors, b: Tensors, combine: (x: Tensor, y: Tensor) => T
   return new Map([...a].map(([name, x]) => [name, combine(x, take(b, name))]));
 }
 
-/** The tensors under new names with a prefix. */
-export function prefixed(prefix: string, tensors: Tensors): Map<string, Tensor> {
-  return new Map([...tensors].map(([name, each]) => [`${prefix}${name}`, each]));
+/** Tensors, or their shapes, under new names with a prefix. */
+export function prefixed<T>(prefix: string, named: ReadonlyMap<string, T>): Map<string, T> {
+  return new Map([...named].map(([name, each]) => [`${prefix}${name}`, each]));
 }
 
 /** The tensors whose names begin with a prefix, under the rest of their names. */

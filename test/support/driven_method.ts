@@ -1,6 +1,7 @@
 import { disposeAll, type Gpu, type Tensor, tensor, tidy, zeros } from "../../src/engine/mod.ts";
 import {
   type Client,
+  type InitContext,
   type Local,
   meanAggregator,
   meanOfEachAggregator,
@@ -44,8 +45,13 @@ export class DrivenMethod {
     this.state = state;
   }
 
-  static async start(method: Method, pretrained: TaskModel, numClients = 8): Promise<DrivenMethod> {
-    const { model, state } = await method.init(pretrained, { seed: 1, numClients });
+  static async start(
+    method: Method,
+    pretrained: TaskModel,
+    numClients = 8,
+    context: Partial<InitContext> = {},
+  ): Promise<DrivenMethod> {
+    const { model, state } = await method.init(pretrained, { seed: 1, numClients, ...context });
     return new DrivenMethod(method, model, state);
   }
 
@@ -119,13 +125,13 @@ export class DrivenMethod {
 
   /** What clients of a block send who have these values. */
   async #sent(values: Tensors, clients: readonly Client[]): Promise<Tensors> {
-    const { shared, plan: { local } } = this;
+    const { shared, plan: { local, sent = new Map() } } = this;
     if (local?.finish === undefined || [...shared.keys()].some((name) => !values.has(name))) return values;
     const nothing: Tensors = new Map();
     const block: Local = {
       clients,
       start: shared,
-      sent: nothing,
+      sent,
       kept: nothing,
       sums: new Map(
         [...local.sums ?? []].map(([name, shape]) => [name, zeros(this.gpu, [clients.length, ...shape])]),

@@ -18,7 +18,10 @@ export interface AlgorithmDefinition<Options extends z.ZodObject> {
 
 /** Puts an algorithm over a method. */
 export interface Algorithm<Options extends z.ZodObject = z.ZodObject> {
-  /** @throws {RangeError} naming every option that is out of range or unknown. */
+  /**
+   * @throws {RangeError} naming every option that is out of range or unknown.
+   * @throws {TypeError} over a method whose clients' privacy is protected already.
+   */
   (inner: Method, options?: z.input<Options>): Method;
   readonly definition: AlgorithmDefinition<Options>;
 }
@@ -36,6 +39,11 @@ export function defineAlgorithm<Options extends z.ZodObject>(
 ): Algorithm<Options> {
   const { name, options: schema, over } = definition;
   const algorithm = (inner: Method, options?: z.input<Options>) => {
+    if (inner.privacy !== undefined) {
+      throw new TypeError(
+        `Cannot put ${name} over ${inner.name}: what it sends wouldn't be clipped and noised; put the privacy over it`,
+      );
+    }
     const method = over(inner, parseOptions(schema, options, `use ${name}`));
     return { ...method, name: `${name}(${inner.name})` };
   };

@@ -5,6 +5,9 @@ import type { Local, LocalRule } from "../method.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
 import { checkCoordinates, checkSendsValues, withLocalRule } from "./local_rules.ts";
 
+const clippedAway =
+  "clients send how far their steps reach, which clipped together with their changes leaves these nothing: take fedavgm or fedprox";
+
 /** The name by which clients send a_k. */
 const LENGTH = "fednova/length";
 
@@ -26,6 +29,8 @@ export const fedNova = defineAlgorithm({
       robustAggregation:
         "clients send their numbers of steps beside changes, and a rule would compare both as one: take fedprox, or the mean",
       asynchrony: "its mean number of steps is one round's, and updates come from several: take fedprox",
+      differentialPrivacy: clippedAway,
+      localPrivacy: clippedAway,
     },
     check(pretrained) {
       checkSendsValues("fednova", inner);

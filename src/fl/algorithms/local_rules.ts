@@ -27,6 +27,8 @@ export function both(inner: LocalRule | undefined, outer: LocalRule): LocalRule 
   };
   return {
     keeps: new Map([...inner.keeps ?? [], ...outer.keeps ?? []]),
+    ...((inner.sends ?? outer.sends) &&
+      { sends: new Map([...inner.sends ?? [], ...outer.sends ?? []]) }),
     sums: new Map([...inner.sums ?? [], ...outer.sums ?? []]),
     correct(gradients, values, local) {
       inner.correct?.(gradients, values, local);

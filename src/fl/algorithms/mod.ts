@@ -5,6 +5,7 @@ import { fedProx } from "./fed_prox.ts";
 import { scaffold } from "./scaffold.ts";
 
 export { type Algorithm, type AlgorithmDefinition, defineAlgorithm } from "./define_algorithm.ts";
+export * from "./privacy/mod.ts";
 export { fedAdagrad, fedAdam, fedAvgM, fedNova, fedProx, fedYogi, scaffold };
 
 /** What goes over any method, in the order of tables. */

@@ -23,6 +23,9 @@ type State = {
   readonly numClients: number;
 };
 
+const clippedAway =
+  "its control variates are longer than the changes by one by the learning rate, and clipped together they leave these nothing: take fedprox";
+
 /** Of what is sent to clients, kept by them, and sent back. */
 const [CONTROL, CHANGE] = ["scaffold/", "scaffold-change/"];
 
@@ -44,6 +47,8 @@ export const scaffold = defineAlgorithm({
         "its control variate must stay the mean of the clients' own, which no rule but the mean gives: take fedprox, or the mean",
       asynchrony:
         "control variates of clients and server belong to one round, and updates come from several: take fedprox",
+      differentialPrivacy: clippedAway,
+      localPrivacy: clippedAway,
     },
     check(pretrained) {
       checkSendsValues("scaffold", inner);

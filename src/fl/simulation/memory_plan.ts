@@ -31,11 +31,9 @@ export type MemoryOptions = Pick<
  * @throws {OutOfMemoryError} when a round doesn't fit, with what would.
  */
 export async function planMemory(
-  { gpu, rehearse }: Prepared,
+  { gpu, largestCohort, rehearse }: Prepared,
   participants: BlockParticipants,
-  { blockSize, batchSize, maxGpuBytes, checkpointing, clientsPerRound }: MemoryOptions & {
-    readonly clientsPerRound: number;
-  },
+  { blockSize, batchSize, maxGpuBytes, checkpointing }: MemoryOptions,
 ): Promise<MemoryPlan> {
   const budgetBytes = budgetOf(gpu, { maxGpuBytes, blockSize });
   const plan = async (size: number, withCheckpointing = checkpointing): Promise<MemoryPlan> => {
@@ -59,7 +57,9 @@ export async function planMemory(
       participants.checkpointing = checkpointing;
     }
   };
-  const wanted = blockSize === "auto" ? clientsPerRound : Math.min(blockSize, clientsPerRound);
+  // A cohort of none takes no block.
+  const most = Math.max(1, largestCohort);
+  const wanted = blockSize === "auto" ? most : Math.min(blockSize, most);
   try {
     return await plan(wanted);
   } catch (error) {

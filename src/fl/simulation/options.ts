@@ -3,6 +3,7 @@ import { countTargets, type LocalOptimizer, type LocalWork, rowsOf, type TaskSet
 import type { AggregatorFactory } from "../aggregation/aggregator.ts";
 import type { ClientStore } from "../client/client_store.ts";
 import type { RoundReport } from "../events.ts";
+import type { Sampling } from "../fleet.ts";
 import type { MeasureFactory } from "../measures/measure.ts";
 import type { Method } from "../method.ts";
 import type { Stage } from "../privacy/stage.ts";
@@ -25,6 +26,11 @@ export interface SimulationOptions {
   readonly rounds: number;
   /** Clients sampled each round; all by default. */
   readonly clientsPerRound?: number;
+  /**
+   * So many clients each round (`"uniform"`, the default), or each client by itself with probability `clientsPerRound` by the number of
+   * clients (`"poisson"`), as differential privacy wants it: then cohorts differ in size and may be empty.
+   */
+  readonly sampling?: Sampling["kind"] | undefined;
   /** Clients trained at once; changes memory and speed, never a bit of the result. `"auto"` is the most that fit. */
   readonly blockSize: number | "auto";
   /**

@@ -2,7 +2,7 @@ import { constantSchedule } from "../../engine/mod.ts";
 import { type TaskModel } from "../../tasks/mod.ts";
 import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
-import { uniformFleet } from "../fleet.ts";
+import { poissonFleet, uniformFleet } from "../fleet.ts";
 import { checkLegality, companionsOf } from "../legality.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { disposeTree } from "../tree.ts";
@@ -49,7 +49,10 @@ export async function* simulate(
     throw error;
   }
   const { gpu } = pretrained;
-  const fleet = uniformFleet(clients.map(({ length }) => length), { clientsPerRound, seed });
+  const numExamples = clients.map(({ length }) => length);
+  const fleet = options.sampling === "poisson"
+    ? poissonFleet(numExamples, { rate: clientsPerRound / clients.length, seed })
+    : uniformFleet(numExamples, { clientsPerRound, seed });
   const participants = new BlockParticipants({
     ...options,
     learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,
@@ -71,7 +74,7 @@ export async function* simulate(
       fleet,
       evaluate: (model, context) => evaluateSimulation(model, { ...options, ...context }),
       prepare: async (run) => {
-        const memory = await planMemory(run, participants, { ...options, clientsPerRound });
+        const memory = await planMemory(run, participants, options);
         gpu.maxHeldBytes = Math.min(maxHeldBytes, memory.budgetBytes ?? Infinity);
         return memory;
       },

@@ -2,6 +2,8 @@ import { adapterOptions, initializationOf, startOption } from "../parts/adapter_
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
+const nothingSent = "its clients send nothing, so there is nothing to protect: run it without";
+
 /** The baseline of clients that train alone: nothing is sent, and each client's own model is evaluated. */
 export const local = defineMethod({
   name: "local",
@@ -11,10 +13,12 @@ export const local = defineMethod({
   up: "nothing",
   down: "nothing",
   options: adapterOptions.extend({ start: startOption.default("lora") }),
-  create: (options) =>
-    lowRankAveraging(options, {
+  create: (options) => ({
+    ...lowRankAveraging(options, {
       name: "local",
       initialization: initializationOf(options),
       isShared: () => false,
     }),
+    unsoundWith: { differentialPrivacy: nothingSent, localPrivacy: nothingSent },
+  }),
 });

@@ -10,7 +10,7 @@ import {
 } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { isHead, type Method, trainableParameters } from "../../method.ts";
-import { pick, take, type Tensors } from "../../tensors.ts";
+import { pick, shapesOf, take, type Tensors } from "../../tensors.ts";
 import { adapterOptions, adapterTargets, svdOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
@@ -111,7 +111,12 @@ export const sLora = defineMethod({
         const common = trained.filter((name) => !isSparse || isHead(name));
         return {
           trained,
-          ...(isSparse && { local: sparseRule((layer, like) => entriesOf(layer, like, seed)) }),
+          ...(isSparse && {
+            local: sparseRule((layer, like) => entriesOf(layer, like, seed), {
+              head: shapesOf(pick(global, common)),
+              entries: new Map([...entries].map(([name, { shape }]) => [layerOf(name), shape])),
+            }),
+          }),
           download({ lastRound }) {
             if (!isSparse && entries.size > 0) {
               throw new RangeError(

@@ -1,6 +1,6 @@
 import { sub, type Tensor } from "../../../engine/mod.ts";
 import { isHead, type LocalRule } from "../../method.ts";
-import { take, type Tensors } from "../../tensors.ts";
+import { type Shapes, take, type Tensors } from "../../tensors.ts";
 import type { SparseEntries } from "./sparse_entries.ts";
 
 /** By what names changes of a layer's entries are sent up. */
@@ -11,8 +11,17 @@ export function layerOf(name: string): string {
   return name.slice(0, name.lastIndexOf("."));
 }
 
+/** Shapes of what a sparse round trains: of the head by name, and of the entries [out, k] by layer. */
+export interface SparseShapes {
+  readonly head: Shapes;
+  readonly entries: Shapes;
+}
+
 /** Trains some entries of the weights beside the head, and sends how these changed, [C, out, k]. */
-export function sparseRule(entriesOf: (layer: string, like: Tensor) => SparseEntries): LocalRule {
+export function sparseRule(
+  entriesOf: (layer: string, like: Tensor) => SparseEntries,
+  { head, entries }: SparseShapes,
+): LocalRule {
   const drawn = new Map<string, SparseEntries>();
   /** The adapted weights among tensors, each with its entries. */
   const weightsOf = (tensors: Tensors) =>
@@ -24,6 +33,10 @@ export function sparseRule(entriesOf: (layer: string, like: Tensor) => SparseEnt
       return [{ name, layer, each, entries }];
     });
   return {
+    sends: new Map([
+      ...head,
+      ...[...entries].map(([layer, shape]) => [`${layer}${CHANGES}`, shape] as const),
+    ]),
     correct(gradients) {
       for (const { each, entries } of weightsOf(gradients)) entries.keepOnly(each);
     },

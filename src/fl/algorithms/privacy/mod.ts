@@ -1,0 +1,10 @@
+import type { Algorithm } from "../define_algorithm.ts";
+import { dpFedAvg } from "./dp_fed_avg.ts";
+import { localDp } from "./local_dp.ts";
+
+export { dpFedAvg, localDp };
+
+/** What protects clients' privacy with noise, by name. It goes over a method and all other algorithms. */
+export const privacyKinds: ReadonlyMap<string, Algorithm> = new Map<string, Algorithm>(
+  [dpFedAvg, localDp].map((each) => [each.definition.name, each as unknown as Algorithm]),
+);

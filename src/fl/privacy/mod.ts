@@ -1,0 +1,6 @@
+export * from "./accounting/mod.ts";
+export { PrivacyBudgetError } from "./budget.ts";
+export { clipUpdates, type ClipUpdatesOptions } from "./clip.ts";
+export { type NoisePurpose, type NoiseSource, secretNoise, seededNoise } from "./noise.ts";
+export * from "./privacy_report.ts";
+export * from "./stage.ts";
