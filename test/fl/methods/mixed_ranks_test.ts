@@ -15,7 +15,7 @@ import { Random } from "../../support/random.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
-const names = ["flora", "flexlora", "hetlora"];
+const names = ["flora", "florist", "flexlora", "raflora", "hetlora"];
 const train = tinyTask({ size: 40, length: 4, seed: 1 });
 const pretrained = tinyClassifier(gpu, { width: 8, inner: 7, seed: 7 });
 const layer = "encoder.inner";

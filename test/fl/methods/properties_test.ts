@@ -18,7 +18,16 @@ const pretrained = tinyClassifier(gpu, { width: 7, inner: 5, seed: 7 });
 
 /** SLoRA trains all entries in its sparse rounds, so that these hold any change. */
 const make = (name: string, changes: Record<string, unknown> = {}): Method =>
-  methodOn(name, { targets, rank: 2, alpha: 3, svd: "exact", sparseRounds: 1, density: 1, ...changes });
+  methodOn(name, {
+    targets,
+    rank: 2,
+    alpha: 3,
+    svd: "exact",
+    sparseRounds: 1,
+    density: 1,
+    energy: 1,
+    ...changes,
+  });
 
 const shares = [0.5, 0.125, 0.25, 0.125];
 /** Effective weights are up to some 10 in size: a few dozen roundings of u = 6e-8 of the largest. */
@@ -172,6 +181,10 @@ const isExact: Readonly<Record<string, boolean>> = {
   "fedrot-lora": false,
   "lora-fair": false,
   flora: true,
+  // With all of the energy.
+  florist: true,
+  fedmomentum: true,
+  raflora: true,
   // Of what is shared, beside the global B and head.
   "fedsa-lora": true,
   "fedex-lora": true,

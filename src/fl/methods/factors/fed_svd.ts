@@ -22,7 +22,6 @@ export const fedSvd = defineMethod({
   papers: ["2505.12805"],
   options: adapterOptions,
   create(options) {
-    const { rank } = options;
     const inner = lowRankAveraging(options, { name: "fedsvd", initialization: lora });
     return {
       ...inner,
@@ -37,6 +36,7 @@ export const fedSvd = defineMethod({
         const factors = new Map<string, Tensor>();
         for (const layer of layersOf(global)) {
           const product = { b: take(values, `${layer}.loraB`), a: take(global, `${layer}.loraA`) };
+          const rank = product.a.shape[0]!;
           const svd = await lowRankSvd(product, { rank });
           for (const part of [svd.u, svd.s, svd.vt]) held.hold(part);
           // s multiplies both products alike.

@@ -4,24 +4,39 @@ import type { Uploads } from "../../aggregation/aggregator.ts";
 import type { Ranks } from "../../method.ts";
 import { take } from "../../tensors.ts";
 
-/**
- * Σ p_k·s_k·B_k·A_k of one layer as one product, the clients' factors side by side in their order: b [out, Σ r_k], a [Σ r_k, in].
- * Each has its own rank's terms; the zeros beyond are left out.
- */
-export function clientProducts(layer: string, each: readonly Uploads[], ranks: Ranks): LowRankProduct {
-  return addProducts(each.flatMap(({ clients, shares, values }) => {
+/** A client's factors of one layer, of its own rank. */
+export interface ClientFactors extends LowRankProduct {
+  readonly id: number;
+  /** p_k. */
+  readonly share: number;
+}
+
+/** The clients' factors b [out, r_k] and a [r_k, in] of one layer, in their order; the zeros beyond each one's rank are left out. */
+export function clientFactors(layer: string, each: readonly Uploads[], ranks: Ranks): ClientFactors[] {
+  return each.flatMap(({ clients, shares, values }) => {
     const [a, b] = [take(values, `${layer}.loraA`), take(values, `${layer}.loraB`)];
     return clients.map(({ id }, member) => {
-      const rank = ranks.of(id);
+      const end = ranks.of(id);
       return {
-        a: slice(memberOf(a, member), { start: 0, end: rank }),
-        b: mul(
-          slice(memberOf(b, member), { axis: 1, start: 0, end: rank }),
-          shares[member]! * ranks.scaling(id),
-        ),
+        id,
+        share: shares[member]!,
+        a: slice(memberOf(a, member), { start: 0, end }),
+        b: slice(memberOf(b, member), { axis: 1, start: 0, end }),
       };
     });
-  }));
+  });
+}
+
+/**
+ * Σ p_k·s_k·B_k·A_k of one layer as one product, the clients' factors side by side in their order: b [out, Σ r_k], a [Σ r_k, in].
+ */
+export function clientProducts(layer: string, each: readonly Uploads[], ranks: Ranks): LowRankProduct {
+  return addProducts(
+    clientFactors(layer, each, ranks).map(({ id, share, a, b }) => ({
+      a,
+      b: mul(b, share * ranks.scaling(id)),
+    })),
+  );
 }
 
 function memberOf(x: Tensor, member: number): Tensor {

@@ -31,6 +31,14 @@ export type Corrected = {
   readonly corrections: readonly { readonly round: number; readonly factors: Factors }[];
 };
 
+/** What a round makes of a layer; the caller disposes its tensors. */
+export interface Correction {
+  /** What is added to the frozen weight, as a product of k terms; nothing where there is none. */
+  readonly merged?: LowRankProduct | undefined;
+  /** The factors that clients go on from; by default the means, or those that `renew` gives. */
+  readonly factors?: LowRankFactors;
+}
+
 /** Options of {@linkcode correcting}. */
 export interface CorrectingOptions extends AdapterOptions {
   readonly name: string;
@@ -38,8 +46,8 @@ export interface CorrectingOptions extends AdapterOptions {
   readonly inner: Method<Averaged>;
   /** What else the plan of a round says. */
   plan?(values: Tensors): Partial<RoundPlan>;
-  /** What is added to a layer's frozen weight, as a product of k terms; the clients in their order, however they were grouped. */
-  correct(layer: string, values: Tensors, each: readonly Uploads[]): LowRankProduct;
+  /** What the round makes of a layer; the clients in their order, however they were grouped. */
+  correct(layer: string, values: Tensors, each: readonly Uploads[]): Correction | Promise<Correction>;
   /** The factors that clients begin a round with, from the second on; by default the means. Both sides can tell them. */
   renew?(
     weight: Tensor,
@@ -118,10 +126,19 @@ export function correcting(options: CorrectingOptions): Method<Corrected> {
       const { global, layers, corrections, seed } = state;
       const round = state.round + 1;
       const weights = new Map<string, Tensor>();
+      const own = new Map<string, Tensor>();
       const factors: Record<string, HostTensor> = {};
       for (const layer of layers) {
         const weight = take(global, `${layer}.weight`);
-        const { a, b } = tidy(() => correct(layer, global, each!));
+        const { merged, factors: next } = await correct(layer, global, each!);
+        if (next !== undefined) {
+          own.set(`${layer}.loraA`, held.hold(next.loraA)).set(`${layer}.loraB`, held.hold(next.loraB));
+        }
+        if (merged === undefined) {
+          weights.set(`${layer}.weight`, weight);
+          continue;
+        }
+        const { a, b } = merged;
         weights.set(`${layer}.weight`, held.hold(tidy(() => add(weight, matmul(b, a)))));
         const sent = held.hold(
           new Map([[`${layer}.correction.${round}.a`, a], [`${layer}.correction.${round}.b`, b]]),
@@ -131,10 +148,11 @@ export function correcting(options: CorrectingOptions): Method<Corrected> {
       }
       const begin = renew === undefined ? new Map() : renewed(weights, { round: round + 1, seed });
       held.release(weights);
+      held.release(own);
       const dense = layers.reduce((sum, layer) => sum + take(global, `${layer}.weight`).size, 0);
       return {
         ...state,
-        global: new Map([...global, ...values, ...weights, ...begin]),
+        global: new Map([...global, ...values, ...own, ...weights, ...begin]),
         round,
         corrections: remember([...corrections, { round, factors }], dense),
       };

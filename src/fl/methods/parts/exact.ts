@@ -1,4 +1,4 @@
-import { addWeighted, concat, mul, permute, reshape, sub, zeros } from "../../../engine/mod.ts";
+import { addWeighted, concat, mul, permute, reshape, sub, tidy, zeros } from "../../../engine/mod.ts";
 import { layerSettings } from "../../../federa/mod.ts";
 import type { LowRankProduct } from "../../../engine/linalg/mod.ts";
 import type { Uploads } from "../../aggregation/aggregator.ts";
@@ -24,8 +24,11 @@ export function exactAveraging(
     ...options,
     name,
     inner,
-    correct: (layer, global, each) =>
-      correctionOf(layer, global, { each, scaling: layerSettings(layer, options).scaling }),
+    correct: (layer, global, each) => ({
+      merged: tidy(() =>
+        correctionOf(layer, global, { each, scaling: layerSettings(layer, options).scaling })
+      ),
+    }),
   });
 }
 

@@ -16,6 +16,8 @@ export type MixedRankOptions = z.output<typeof mixedRankOptions>;
 export interface MixedRanks extends Ranks {
   /** The largest: that of the global factors. */
   readonly largest: number;
+  /** The scale of that rank: that of the global adapters. */
+  readonly globalScaling: number;
 }
 
 /**
@@ -35,11 +37,9 @@ export function mixedRanks(options: MixedRankOptions, layer?: string): MixedRank
   const { rank, alpha } = layer === undefined ? options : layerSettings(layer, options);
   const ranks = given ?? [rank];
   const of = (client: number) => ranks[client % ranks.length]!;
-  return {
-    of,
-    scaling: (client) => scalingOf({ ...options, alpha, rank: of(client) }),
-    largest: Math.max(...ranks),
-  };
+  const scaling = (own: number) => scalingOf({ ...options, alpha, rank: own });
+  const largest = Math.max(...ranks);
+  return { of, scaling: (client) => scaling(of(client)), largest, globalScaling: scaling(largest) };
 }
 
 /** Options of the global adapters, which have the largest rank. */

@@ -1,10 +1,8 @@
-import { drawLora, layerSettings, lora } from "../../../federa/mod.ts";
+import { tidy } from "../../../engine/mod.ts";
 import { clientProducts } from "../parts/client_products.ts";
-import { correcting } from "../parts/corrections.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { globalOptions, mixedRankOptions, mixedRanks } from "../parts/mixed_ranks.ts";
-import { leadingRank } from "../../client/start_of_rank.ts";
+import { mixedRankOptions, mixedRanks } from "../parts/mixed_ranks.ts";
+import { restarting } from "../parts/restarting.ts";
 
 /**
  * FLoRA (Wang et al., arXiv 2409.05976): the clients' factors are stacked, whose product is exactly Σ p_k·s_k·B_k·A_k, and merged into the
@@ -19,17 +17,11 @@ export const fLora = defineMethod({
   down: "the stacks of the last round: Σ r_k·(o + i)",
   papers: ["2409.05976"],
   options: mixedRankOptions,
-  create(given) {
-    const [ranks, options] = [mixedRanks(given), globalOptions(given)];
-    const method = correcting({
-      ...options,
+  create: (options) =>
+    restarting(options, {
       name: "flora",
-      inner: lowRankAveraging(options, { name: "flora", initialization: lora }),
-      ...(given.ranks && { plan: (global) => ({ ranks, start: leadingRank(global, ranks) }) }),
-      correct: (layer, _, each) => clientProducts(layer, each, mixedRanks(given, layer)),
-      renew: (weight, { layer, round, seed }) =>
-        drawLora(weight, { rank: layerSettings(layer, options).rank, seed, name: `${layer} ${round}` }),
-    });
-    return { ...method, coordinates: "renewed", mixesRanks: given.ranks !== undefined };
-  },
+      correct: (layer, _, each) => ({
+        merged: tidy(() => clientProducts(layer, each, mixedRanks(options, layer))),
+      }),
+    }),
 });

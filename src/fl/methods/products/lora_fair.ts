@@ -29,7 +29,6 @@ export const loraFair = defineMethod({
     lambda: z.number().min(0).max(1e6).default(0.01),
   }),
   create(options) {
-    const ranks = mixedRanks(options);
     const inner = lowRankAveraging(options, { name: "lora-fair", initialization: lora });
     return {
       ...inner,
@@ -38,7 +37,7 @@ export const loraFair = defineMethod({
         using held = new Held();
         const corrected = new Map<string, Tensor>();
         for (const layer of layersOf(state.global)) {
-          const exact = tidy(() => clientProducts(layer, each!, ranks));
+          const exact = tidy(() => clientProducts(layer, each!, mixedRanks(options, layer)));
           for (const factor of [exact.a, exact.b]) held.hold(factor);
           const mean = { b: take(values, `${layer}.loraB`), a: take(values, `${layer}.loraA`) };
           const b = await correctedB(mean, exact, options.lambda);

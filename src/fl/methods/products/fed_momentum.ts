@@ -1,0 +1,55 @@
+import { z } from "zod";
+import { tidy } from "../../../engine/mod.ts";
+import { lowRankSvd } from "../../../engine/linalg/mod.ts";
+import { leadingFactors, lora } from "../../../federa/mod.ts";
+import { Held } from "../../held.ts";
+import { adapterOptions } from "../parts/adapter_options.ts";
+import { clientProducts } from "../parts/client_products.ts";
+import { correcting, type Correction } from "../parts/corrections.ts";
+import { defineMethod } from "../define_method.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+import { mixedRanks } from "../parts/mixed_ranks.ts";
+import { energyRank, tripletsOf } from "../parts/triplets.ts";
+
+/**
+ * FedMomentum (arXiv 2603.08014): the server takes the exact mean Σ p_k·s·B_k·A_k apart by an SVD that never forms it. Clients go on from its
+ * r leading triplets, and those after them, up to a share of the energy, are added to the frozen weights: so nothing that has been
+ * learnt is lost, nor does it begin anew. The paper's SVD is randomised; this one is exact. The server sees each client's factors.
+ */
+export const fedMomentum = defineMethod({
+  name: "fedmomentum",
+  trains: "LoRA A and B",
+  server: "takes A and B from the SVD of the exact mean, and adds the rest to the frozen weights",
+  rule:
+    "U·S·Vᵀ = Σ p_k·s·B_k·A_k; B ← U_r·√(S_r/s), A ← √(S_r/s)·V_rᵀ, W ← W + Σ_{r < j ≤ q} σ_j·u_j·v_jᵀ with the least q of Σ_{j ≤ q} σ_j² ≥ τ·Σ σ_j²",
+  up: "A, B: r·(o + i)",
+  down: "A, B and what was added since: r·(o + i) and (q − r)·(o + i)",
+  papers: ["2603.08014"],
+  options: adapterOptions.extend({
+    /** τ, the share of the energy that is kept; 1 for all of it. */
+    energy: z.number().gt(0).max(1).default(0.9999),
+  }),
+  create(options) {
+    const method = correcting({
+      ...options,
+      name: "fedmomentum",
+      inner: lowRankAveraging(options, { name: "fedmomentum", initialization: lora }),
+      async correct(layer, _, each): Promise<Correction> {
+        using held = new Held();
+        const ranks = mixedRanks(options, layer);
+        const rank = ranks.largest;
+        const { a, b } = tidy(() => clientProducts(layer, each, ranks));
+        const svd = await lowRankSvd({ a: held.hold(a), b: held.hold(b) });
+        for (const part of [svd.u, svd.s, svd.vt]) held.hold(part);
+        const values = await svd.s.floats();
+        // A rehearsal knows no values: it takes as much as there may be.
+        const end = a.gpu.isRehearsing ? values.length : energyRank(values, options.energy);
+        return tidy(() => ({
+          factors: leadingFactors(svd, { rank, scaling: ranks.globalScaling }),
+          merged: tripletsOf(svd, { start: rank, end }),
+        }));
+      },
+    });
+    return { ...method, coordinates: "renewed" };
+  },
+});
