@@ -1,10 +1,9 @@
 import { disposeAll, formatShape, Linear, type Module, type Tensor } from "../engine/mod.ts";
 import { UnmergeableError } from "./errors.ts";
 import { adaptedModules, kindOf } from "./kinds/mod.ts";
-import type { Initialization, InitializedFactors } from "./starts/initialization.ts";
+import { type Initialization, layerOf } from "./starts/initialization.ts";
 import { AdaptedLinear } from "./layers/adapted_linear.ts";
 import { FactoredLinear } from "./layers/factored_linear.ts";
-import { LoraXsLinear } from "./layers/lora_xs_linear.ts";
 import { LowRankLinear } from "./layers/low_rank_linear.ts";
 import {
   checkLayerPatterns,
@@ -62,9 +61,7 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
         },
       };
       const factors = await initialization(layers.map(({ weight }) => weight), options);
-      names.forEach((name, i) =>
-        adapted.set(name, adaptedLayer(factors[i]!, { bias: layers[i]!.bias, scaling }))
-      );
+      names.forEach((name, i) => adapted.set(name, layerOf(factors[i]!, { bias: layers[i]!.bias, scaling })));
       onProgress?.(adapted.size, linears.size);
     }
   } catch (error) {
@@ -77,16 +74,6 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
     throw error;
   }
   return model.mapModules((name, module) => adapted.get(name) ?? module);
-}
-
-/** The layer that an initialisation's factors are for. */
-function adaptedLayer(
-  { loraR, ...factors }: InitializedFactors,
-  rest: { readonly bias: Tensor | undefined; readonly scaling: number },
-): FactoredLinear {
-  return loraR === undefined
-    ? new LowRankLinear({ ...factors, ...rest })
-    : new LoraXsLinear({ ...factors, loraR, ...rest });
 }
 
 /**

@@ -23,6 +23,7 @@ export * from "./layers/bottleneck_linear.ts";
 export { FactoredLinear } from "./layers/factored_linear.ts";
 export * from "./layers/layer_norms.ts";
 export * from "./layers/lora_xs_linear.ts";
+export * from "./layers/offset_linear.ts";
 export * from "./layers/low_rank_linear.ts";
 export * from "./layers/plain_adapter.ts";
 export * from "./layers/scaling.ts";

@@ -160,6 +160,8 @@ export interface Local {
 
 /** What a client does beside plain descent. */
 export interface LocalRule {
+  /** Whether the round only observes: all values stay as they are, bit for bit, whatever the optimiser. */
+  readonly isStill?: boolean;
   /** What each client keeps between rounds, without the client axis; zero for a new one. */
   readonly keeps?: Shapes;
   /** What `correct` adds up over the steps of one round, without the client axis; zero at its start, and freed after `finish`. */

@@ -1,4 +1,4 @@
-import { disposeAll, type Gpu, type Tensor, tensor, tidy, zeros } from "../../src/engine/mod.ts";
+import { disposeAll, type Gpu, sub, type Tensor, tensor, tidy, zeros } from "../../src/engine/mod.ts";
 import {
   type Client,
   type InitContext,
@@ -123,7 +123,7 @@ export class DrivenMethod {
     this.state = next;
   }
 
-  /** What clients of a block send who have these values. */
+  /** What clients of a block send who have these values. Those that add up gradients found one step's: how far they moved. */
   async #sent(values: Tensors, clients: readonly Client[]): Promise<Tensors> {
     const { shared, plan: { local, sent = new Map() } } = this;
     if (local?.finish === undefined || [...shared.keys()].some((name) => !values.has(name))) return values;
@@ -141,6 +141,12 @@ export class DrivenMethod {
       optimizer: { name: "sgd" },
       learningRate: 1,
     };
+    if (block.sums.size > 0) {
+      tidy(() => {
+        const moved = [...values].map(([name, value]) => [name, sub(value, shared.get(name)!)] as const);
+        local.correct?.(new Map(moved), values, block);
+      });
+    }
     const prepared = await local.prepare?.(values, block) ?? nothing;
     const { upload } = tidy(() => local.finish!(values, { ...block, prepared }));
     disposeAll([...prepared.values(), ...block.sums.values()]);

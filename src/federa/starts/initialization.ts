@@ -1,5 +1,6 @@
 import type { Tensor } from "../../engine/mod.ts";
-import type { LowRankFactors } from "../layers/low_rank_linear.ts";
+import type { FactoredLinear, LowRankFactors } from "../layers/factored_linear.ts";
+import { LowRankLinear } from "../layers/low_rank_linear.ts";
 
 /** What an {@linkcode Initialization} is given of some linear layers. */
 export interface InitializationOptions {
@@ -19,10 +20,23 @@ export interface InitializationOptions {
 export interface InitializedFactors extends LowRankFactors {
   /** The pretrained weight itself, or what is left of it. */
   readonly weight: Tensor;
-  /** R [r, r] between factors that are both frozen, s·B·R·A; without it, A and B are trained. */
-  readonly loraR?: Tensor;
   /** The part that was taken out of the weight, to give it back on export. */
   readonly initial?: LowRankFactors;
+  /** Makes the layer that they are for, with whatever else it has; a {@linkcode LowRankLinear} by default. */
+  readonly create?: (rest: LayerRest) => FactoredLinear;
+}
+
+/** What a layer has beside what an {@linkcode Initialization} gives it. */
+export interface LayerRest {
+  /** Frozen bias [out]. */
+  readonly bias: Tensor | undefined;
+  /** s = alpha / r. */
+  readonly scaling: number;
+}
+
+/** The layer of what an initialisation gave. */
+export function layerOf({ create, ...factors }: InitializedFactors, rest: LayerRest): FactoredLinear {
+  return create?.(rest) ?? new LowRankLinear({ ...factors, ...rest });
 }
 
 /**

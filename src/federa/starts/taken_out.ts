@@ -9,8 +9,15 @@ import {
   tidy,
   unrounded,
 } from "../../engine/mod.ts";
-import type { LowRankFactors } from "../layers/low_rank_linear.ts";
-import type { Initialization, InitializationOptions, InitializedFactors } from "./initialization.ts";
+import type { LowRankFactors } from "../layers/factored_linear.ts";
+import { LoraXsLinear } from "../layers/lora_xs_linear.ts";
+import {
+  type Initialization,
+  type InitializationOptions,
+  type InitializedFactors,
+  layerOf,
+  type LayerRest,
+} from "./initialization.ts";
 import { precisionOf, residualWeight } from "./residual.ts";
 
 /** Options of {@linkcode takenOut}. */
@@ -45,8 +52,10 @@ export function takenOut({ factor, rowsInPlace }: TakenOutOptions): Initializati
       }
       return found;
     } catch (error) {
-      for (const { weight, initial, ...factors } of found) {
-        disposeAll([weight, ...Object.values<Tensor>({ ...factors, ...initial })]);
+      for (const each of found) {
+        const layer = layerOf(each, { bias: undefined, scaling: options.scaling });
+        disposeAll([...layer.namedParameters()].map(([, parameter]) => parameter));
+        disposeAll(Object.values<Tensor>({ ...layer.initial }));
       }
       if (!(error instanceof NonFiniteError)) throw error;
       throw new NonFiniteError(`Cannot initialise one of ${names.join(", ")}: ${error.message}`);
@@ -83,19 +92,24 @@ async function initialize(
     const factors = await factor(whole, options);
     try {
       return tidy(() =>
-        weights.map((weight, i) => {
+        weights.map((given, i) => {
           const own = { loraA: memberOf(factors.loraA, i), loraB: memberOf(factors.loraB, i) };
           const core = factors.loraR && memberOf(factors.loraR, i);
           // Training overwrites in place what it trains.
           const initial = core
             ? { loraA: matmul(core, own.loraA), loraB: own.loraB.detach() }
             : { loraA: clone(own.loraA), loraB: clone(own.loraB) };
-          const precision = precisionOf(weight);
+          const weight = residualWeight(whole[i]!, { ...initial, scaling, precision: precisionOf(given) });
           return {
-            weight: residualWeight(whole[i]!, { ...initial, scaling, precision }),
+            weight,
             ...own,
-            ...(core && { loraR: core }),
             initial,
+            // Among what is returned, as it would be freed otherwise.
+            ...(core && {
+              loraR: core,
+              create: (rest: LayerRest) =>
+                new LoraXsLinear({ weight, ...own, loraR: core, initial, ...rest }),
+            }),
           };
         })
       );

@@ -93,6 +93,8 @@ async function train(
   const scaling = ranks && held.hold(tensor(gpu, clients.map(({ id }) => ranks.scaling(id))));
   const trainedBlock = await trainBlock(scaling ? scaledByClient(model, scaling) : model, start, {
     ...options,
+    // Without momentum or decay, a step of length 0.
+    ...(rule?.isStill && { optimizer: { name: "sgd" }, learningRate: 0 }),
     ...(rule?.correct && { correct: (gradients, values) => rule.correct!(gradients, values, local) }),
   });
   held.hold(trainedBlock.losses);

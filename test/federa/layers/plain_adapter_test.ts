@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add, type Module, tensor, tidy } from "../../../src/engine/mod.ts";
+import { add, clone, type Module, tensor, tidy } from "../../../src/engine/mod.ts";
 import {
   adaptersOf,
   attachAdapters,
@@ -10,7 +10,9 @@ import {
   factoredLinears,
   federa,
   type Initialization,
+  lora,
   merge,
+  OffsetLinear,
 } from "../../../src/federa/mod.ts";
 import { bitsOf, testGpu, upload } from "../../engine/harness.ts";
 import { relativeError } from "../../support/compare.ts";
@@ -23,8 +25,22 @@ const widths = [7, 5, 6, 3];
 const pretrained = linearStack(gpu, widths, 1);
 const x = upload(gpu, gaussian([8, 7], new Random(3)));
 
+/** Factors drawn at random, counted from where they start. */
+const offset: Initialization = async (weights, options) =>
+  (await lora(weights, options)).map(({ weight, loraA }, i) => {
+    const { shape: [out] } = weight;
+    const drawn = upload(gpu, gaussian([out!, options.rank], new Random(i)));
+    const parts = { weight, loraA, loraB: drawn };
+    return {
+      ...parts,
+      create: (rest) =>
+        new OffsetLinear({ ...parts, initialA: clone(loraA), initialB: clone(drawn), ...rest }),
+    };
+  });
+
 /** Each kind of layer of low rank that isn't plain LoRA: its start, and what is trained. */
 const kinds: readonly (readonly [name: string, initialization: Initialization, trained: RegExp])[] = [
+  ["LoRA counted from its start", offset, /\.lora[AB]$|^head\./],
   ["LoRA-XS", federa({ svd: "exact", hasCore: true }), /\.loraR$|^head\./],
 ];
 

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { add, clone, sub, type Tensor, tidy } from "../../../engine/mod.ts";
-import { jacobiSvd, randomizedSvd } from "../../../engine/linalg/mod.ts";
 import {
   layerSettings,
   leadingFactors,
@@ -13,6 +12,7 @@ import { isHead, type Method, trainableParameters } from "../../method.ts";
 import { pick, shapesOf, take, type Tensors } from "../../tensors.ts";
 import { adapterOptions, adapterTargets, svdOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
+import { leadingTriplets } from "../parts/leading_triplets.ts";
 import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
 import { SparseEntries } from "../parts/sparse_entries.ts";
 import { CHANGES, layerOf, sparseRule } from "../parts/sparse_rule.ts";
@@ -56,15 +56,13 @@ export const sLora = defineMethod({
     const inner = lowRankAveraging(options, { name: "slora", initialization: lora });
     const entriesOf = (layer: string, { shape }: Tensor, seed: number) =>
       new SparseEntries(shape, { density, seed, layer });
-    const decompose = async (layer: string, change: Tensor, seed: number): Promise<LowRankFactors> => {
+    const decompose = (layer: string, change: Tensor, seed: number): Promise<LowRankFactors> => {
       const { rank, scaling } = layerSettings(layer, options);
-      using held = new Held();
-      held.hold(change);
-      const { u, s, vt } = svd === "exact"
-        ? await jacobiSvd(change)
-        : await randomizedSvd(change, { rank, seed });
-      for (const each of [u, s, vt]) held.hold(each);
-      return tidy(() => leadingFactors({ u, s, vt }, { rank, scaling }));
+      return leadingTriplets(
+        change,
+        { svd, rank, seed },
+        (found) => leadingFactors(found, { rank, scaling }),
+      );
     };
     return {
       ...inner,
@@ -150,7 +148,7 @@ export const sLora = defineMethod({
             next.set(`${layer}.weight`, held.hold(own.replaced(weight, each)));
             continue;
           }
-          const change = tidy(() => own.matrixOf(sub(each, take(pretrained, name))));
+          using change = tidy(() => own.matrixOf(sub(each, take(pretrained, name))));
           const { loraA, loraB } = await decompose(layer, change, seed);
           next.set(`${layer}.loraA`, held.hold(loraA)).set(`${layer}.loraB`, held.hold(loraB));
           next.delete(`${layer}.weight`);
