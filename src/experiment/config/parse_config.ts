@@ -53,12 +53,27 @@ export function parseWith<Schema extends z.ZodType>(
  * @throws {HubError} if its model's name isn't a valid one.
  */
 export async function readConfig(path: string): Promise<Config> {
-  const config = parseConfig(parseJson(await readText(path), path), path);
-  const { data, model } = config;
+  const config = parseConfig(await readJsonFile(path), path);
   const at = (file: string) => resolve(dirname(path), file);
+  const { source } = config.model;
+  if (isPath(source)) await checkFolder(source, at(source), path);
+  else if (source !== USE_LITE) parseModelSpec(source);
+  return resolvePaths(config, at);
+}
+
+/**
+ * The JSON in a file.
+ *
+ * @throws {ConfigError} if the file cannot be read or is not JSON.
+ */
+export async function readJsonFile(path: string): Promise<unknown> {
+  return parseJson(await readText(path), path);
+}
+
+/** A configuration with other paths of its data and its model. */
+export function resolvePaths(config: Config, at: (file: string) => string): Config {
+  const { data, model } = config;
   const atEach = (files: string | string[]) => typeof files === "string" ? at(files) : files.map(at);
-  if (isPath(model.source)) await checkFolder(model.source, at(model.source), path);
-  else if (model.source !== USE_LITE) parseModelSpec(model.source);
   return {
     ...config,
     model: { ...model, source: isPath(model.source) ? at(model.source) : model.source },
