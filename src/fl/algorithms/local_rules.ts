@@ -68,3 +68,15 @@ export function checkCoordinates(
       : `Cannot put ${name} over ${inner}: it takes what clients send for where their steps led, and clients of ${inner} turn it first; take fedit`,
   );
 }
+
+/**
+ * Refuses methods whose server combines the uploads of each client, for an algorithm that gives it another mean.
+ *
+ * @throws {TypeError} for such a method.
+ */
+export function checkTakesMean(name: string, inner: Method): void {
+  if (inner.sees !== "each") return;
+  throw new TypeError(
+    `Cannot put ${name} over ${inner.name}: it moves by the clients' mean, and ${inner.name} combines the uploads of each`,
+  );
+}

@@ -3,7 +3,7 @@ import { Held } from "../held.ts";
 import type { Method } from "../method.ts";
 import { take, type Tensors } from "../tensors.ts";
 import type { Tree } from "../tree.ts";
-import { checkCoordinates, checkSendsValues } from "./local_rules.ts";
+import { checkCoordinates, checkSendsValues, checkTakesMean } from "./local_rules.ts";
 
 /** A server optimiser: elementwise, with some moments of each parameter. */
 export interface ServerOptimizer<Moment extends string> {
@@ -37,11 +37,7 @@ export function withServerOptimizer<Moment extends string>(
     check(pretrained) {
       checkSendsValues(name, inner);
       checkCoordinates(name, inner, ["renewed"]);
-      if (inner.sees === "each") {
-        throw new TypeError(
-          `Cannot put ${name} over ${inner.name}: it moves by the clients' mean, and ${inner.name} combines the uploads of each`,
-        );
-      }
+      checkTakesMean(name, inner);
       inner.check(pretrained);
     },
     async init(pretrained, context) {

@@ -5,6 +5,7 @@ import {
   fedAdagrad,
   fedAdam,
   fedAvgM,
+  fedDyn,
   fedIt,
   fedNova,
   fedProx,
@@ -212,6 +213,45 @@ test("scaffold() is option II in float64, with a cohort smaller than the federat
   });
 });
 
+test("fedDyn() keeps a term for each client and the server's mean of them, in float64, with a cohort smaller than the federation", async () => {
+  const alpha = 0.4;
+  const zero = (x: Values): Values =>
+    new Map([...x].map(([name, { length }]) => [name, new Float64Array(length)]));
+  const own = new Map<number, Values>();
+  let [h, global]: [Values, Values] = [new Map(), new Map()];
+  await agree(fedDyn(inner, { alpha }), {
+    begin: (x) => {
+      global = clone(x);
+      if (h.size === 0) h = zero(x);
+      clients.forEach((_, k) => own.has(k) || own.set(k, zero(x)));
+    },
+    correct: (name, y, k) =>
+      y.map((value, i) => alpha * (value - global.get(name)![i]!) - own.get(k)!.get(name)![i]!),
+    server(x, cohort) {
+      for (const [name, values] of x) {
+        values.forEach((value, i) => {
+          let [moved, sum] = [0, 0];
+          for (const { client, y } of cohort) {
+            const end = y.get(name)![i]!;
+            own.get(client)!.get(name)![i]! -= alpha * (end - value);
+            moved += end - value;
+            sum += end;
+          }
+          h.get(name)![i]! -= alpha / clients.length * moved;
+          values[i] = sum / cohort.length - h.get(name)![i]! / alpha;
+        });
+      }
+    },
+  });
+  // h is the mean of what all clients keep.
+  for (const [name, each] of h) {
+    each.forEach((value, i) => {
+      const mean = clients.reduce((sum, _, k) => sum + own.get(k)!.get(name)![i]!, 0) / clients.length;
+      assert.ok(Math.abs(value - mean) <= 1e-12);
+    });
+  }
+});
+
 test("fedNova() normalises by steps, and by how far momentum carries them, as in float64", async () => {
   for (const momentum of [0, 0.6]) {
     const reach = (tau: number) => {
@@ -278,7 +318,7 @@ test("fedAvgM(), fedAdagrad(), fedAdam() and fedYogi() step as their papers do, 
 
 test("algorithms refuse methods, optimisers and options that they don't fit", async () => {
   const exact = methodOn("federa-exact", { targets: ["encoder.inner"], rank: 2 });
-  for (const name of ["fednova", "fedavgm", "fedadagrad", "fedadam", "fedyogi"]) {
+  for (const name of ["feddyn", "fednova", "fedavgm", "fedadagrad", "fedadam", "fedyogi"]) {
     const over = algorithms.get(name)!(exact);
     assert.throws(() => over.check(pretrained), {
       name: "TypeError",
@@ -290,6 +330,7 @@ test("algorithms refuse methods, optimisers and options that they don't fit", as
   }
   for (
     const [name, over, message] of [
+      ["fedsvd", fedDyn, /the factors of fedsvd are others each round; take fedit/],
       ["flora", scaffold, /the factors of flora are others each round; take fedit/],
       ["fedsvd", fedAvgM, /the factors of fedsvd are others each round; take fedit/],
       ["fedrot-lora", scaffold, /clients of fedrot-lora turn it first; take fedit/],
@@ -315,6 +356,8 @@ test("algorithms refuse methods, optimisers and options that they don't fit", as
 
 test("every algorithm goes over every method that it doesn't refuse, and leaves nothing on the GPU", async () => {
   for (const [label, algorithm] of algorithms) {
+    // These go the way of FedAdam.
+    if (["fedadagrad", "fedyogi"].includes(label)) continue;
     for (const name of methodNames) {
       const method = algorithm(methodOn(name, { targets: ["encoder.inner"], rank: 2 }));
       try {
