@@ -5,7 +5,6 @@
  */
 export * from "./files/adapter_file.ts";
 export * from "./adapters.ts";
-export * from "./bottlenecks.ts";
 export * from "./errors.ts";
 export * from "./files/export.ts";
 export * from "./starts/federa.ts";
@@ -21,9 +20,13 @@ export * from "./starts/other_triplets.ts";
 export * from "./layers/adapted_linear.ts";
 export * from "./layers/bottleneck_linear.ts";
 export { FactoredLinear } from "./layers/factored_linear.ts";
-export * from "./layers/layer_norms.ts";
 export * from "./layers/lora_xs_linear.ts";
 export * from "./layers/offset_linear.ts";
+export * from "./layers/layer_offset.ts";
+export * from "./layers/prefix_attention.ts";
+export * from "./layers/scaled_attention.ts";
+export * from "./layers/virtual_tokens.ts";
+export * from "./sets/mod.ts";
 export * from "./layers/low_rank_linear.ts";
 export * from "./layers/plain_adapter.ts";
 export * from "./layers/scaling.ts";

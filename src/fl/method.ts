@@ -1,4 +1,5 @@
 import { clone, isStorageOnly, type Tensor } from "../engine/mod.ts";
+import type { Backbone } from "../models/mod.ts";
 import type { LocalOptimizer, TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
 import type { Companion, Coordinates } from "./legality.ts";
@@ -55,6 +56,8 @@ export interface Method<State extends Tree = any> {
   readonly coordinates?: Coordinates;
   /** Whether clients have ranks of their own. */
   readonly mixesRanks?: boolean;
+  /** Positions that it takes in front of each text's own: texts may be that much shorter than the encoder reads. None by default. */
+  readonly positions?: number;
   /** What the server must see of the uploads: sums by default, or each. */
   readonly sees?: AggregatorKind;
   /** What it brings to a run, for the check of what goes together: privacy that is put over a method. */
@@ -123,6 +126,22 @@ export interface RoundPlan {
   readonly local?: LocalRule;
   /** By what clients weigh in the average: their examples by default, or all the same. */
   readonly weighBy?: "examples" | "client";
+}
+
+/**
+ * Checks that texts of a length fit an encoder behind what a method puts in front of them.
+ *
+ * @throws {RangeError} when they don't.
+ */
+export function checkPositions(
+  { name, positions = 0 }: Pick<Method, "name" | "positions">,
+  { encoder: { maxTokens }, length }: { readonly encoder: Backbone; readonly length: number },
+): void {
+  if (positions === 0 || length + positions <= maxTokens) return;
+  throw new RangeError(
+    `Cannot put the ${positions} positions of ${name} in front of texts of ${length} tokens: the encoder reads at most ${maxTokens} in all; ` +
+      "lower maxLength, or tokens",
+  );
 }
 
 /** Names of the parameters that clients train and keep to themselves. */

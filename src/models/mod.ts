@@ -17,6 +17,7 @@ export * from "./inputs.ts";
 export * from "./load_encoder.ts";
 export * from "./open_pretrained.ts";
 export * from "./parameters.ts";
+export * from "./points/mod.ts";
 export * from "./pooling.ts";
 export * from "./roberta/mod.ts";
 export * from "./sentence_pooling.ts";

@@ -34,7 +34,7 @@ const openFresh = (adapterClass = adapter.class) =>
 
 /** Large enough that buffers of every size class come up. */
 const build = (gpu: Gpu, precision: Precision = "f32") => {
-  const model = tinyClassifier(gpu, { width: 48, inner: 96, vocabulary: 40, seed: 1 });
+  const model = tinyClassifier(gpu, { width: 48, inner: 96, vocabulary: 40, seed: 1, attention: true });
   const stored = new TaskModel(inPrecision(model.encoder, precision), model.head, { task: model.task });
   disposeReplaced(model, stored);
   return stored;

@@ -7,13 +7,22 @@ import {
   Linear,
   matmul,
   maximum,
+  Module,
+  mul,
   ones,
   reshape,
   sum,
   tanh,
   type Tensor,
 } from "../../src/engine/mod.ts";
-import { Backbone, Texts, type TokenTensors } from "../../src/models/mod.ts";
+import {
+  AttentionPoint,
+  Backbone,
+  LayerPoint,
+  Texts,
+  TokenPoint,
+  type TokenTensors,
+} from "../../src/models/mod.ts";
 import { classification, createTaskSet, TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 import { upload } from "../engine/harness.ts";
 import { F64Array } from "../reference/array.ts";
@@ -26,12 +35,33 @@ export interface TinyEncoderOptions {
   readonly width?: number;
   readonly inner?: number;
   readonly seed?: number;
+  /** Whether tokens attend to each other by their own states, with one head and no parameters; not by default. */
+  readonly attention?: boolean;
 }
 
-/** An encoder of a few dimensions with one layer of each kind: h = norm(embedding), h + outer(tanh(inner(h))), mean pool. */
+/** Attention of one head among states as they are. */
+class TinyAttention extends Module {
+  readonly point: AttentionPoint;
+
+  constructor(width: number) {
+    super();
+    this.point = new AttentionPoint({ width, heads: 1 });
+  }
+
+  /** x plus what it attends to. */
+  forward(x: Tensor, texts: Texts): Tensor {
+    // Handles of their own, as each of queries, keys and values is freed.
+    const own = () => mul(x, 1);
+    return add(x, texts.attend(own(), own(), { v: own(), point: this.point }));
+  }
+}
+
+/**
+ * An encoder of a few dimensions with one layer of each kind: h = norm(embedding), plus attention if it's asked for, h + outer(tanh(inner(h))),
+ * mean pool.
+ */
 export class TinyEncoder extends Backbone {
   override readonly hiddenSize: number;
-  override readonly maxTokens = 16;
   override readonly packsTokens = true;
   override readonly adapterTargets = ["**.attention.*"];
   override readonly residualTargets = { attention: ["**.inner"], feedForward: ["**.outer"] };
@@ -39,10 +69,13 @@ export class TinyEncoder extends Backbone {
   readonly norm: LayerNorm;
   readonly inner: Linear;
   readonly outer: Linear;
+  readonly attention: TinyAttention | undefined;
+  readonly tokenPoint: TokenPoint;
+  readonly layerPoint: LayerPoint;
 
   constructor(gpu: Gpu, options: TinyEncoderOptions = {}) {
     super();
-    const { vocabulary = 11, width = 6, inner = 5, seed = 1 } = options;
+    const { vocabulary = 11, width = 6, inner = 5, seed = 1, attention = false } = options;
     const random = new Random(seed);
     const draw = (shape: readonly number[], scale: number) =>
       upload(gpu, F64Array.fromF32(shape, gaussian(shape, random).map((value) => value * scale).data));
@@ -51,12 +84,24 @@ export class TinyEncoder extends Backbone {
     this.norm = new LayerNorm(ones(gpu, [width]), draw([width], 0.1), { epsilon: 1e-6 });
     this.inner = new Linear(draw([inner, width], 1 / Math.sqrt(width)), draw([inner], 0.1));
     this.outer = new Linear(draw([width, inner], 1 / Math.sqrt(inner)), draw([width], 0.1));
+    this.attention = attention ? new TinyAttention(width) : undefined;
+    this.tokenPoint = new TokenPoint({ width });
+    this.layerPoint = new LayerPoint({ width });
+  }
+
+  override get maxTokens(): number {
+    return 16 - this.tokenPoint.count;
   }
 
   override encode(tokens: TokenTensors): Tensor {
-    const texts = new Texts(tokens);
-    const h = this.norm.forward(this.embedding.forward(texts.inputIds));
-    return texts.unpack(this.through((x) => add(x, this.outer.forward(tanh(this.inner.forward(x)))), h));
+    const { virtual, embeddings } = this.tokenPoint;
+    const texts = new Texts(tokens, { virtual });
+    const own = this.norm.forward(this.embedding.forward(texts.inputIds));
+    const h = embeddings ? texts.join(embeddings, own) : own;
+    return texts.own(this.through((x) => {
+      const mixed = this.attention?.forward(x, texts) ?? x;
+      return this.layerPoint.forward(add(mixed, this.outer.forward(tanh(this.inner.forward(mixed)))));
+    }, h));
   }
 
   override pool(states: Tensor, { attentionMask }: TokenTensors): Tensor {

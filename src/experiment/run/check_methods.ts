@@ -1,5 +1,5 @@
 import type { TaskModel } from "../../tasks/mod.ts";
-import { checkLegality, companionsOf, createCodec } from "../../fl/mod.ts";
+import { checkLegality, checkPositions, companionsOf, createCodec } from "../../fl/mod.ts";
 import { createAggregator } from "../config/aggregator_config.ts";
 import { type Config, methodLabel } from "../config/config.ts";
 import { createMethod } from "../config/method_config.ts";
@@ -11,7 +11,10 @@ import { ConfigError } from "../config/parse_config.ts";
  * @throws {ConfigError} naming every method that doesn't fit the model or what stands beside it.
  */
 export function checkMethods(
-  config: Pick<Config, "methods" | "optimizer" | "codec" | "aggregator" | "clientsPerRound" | "partition">,
+  config: Pick<
+    Config,
+    "methods" | "optimizer" | "codec" | "aggregator" | "clientsPerRound" | "partition" | "maxLength"
+  >,
   pretrained: TaskModel,
 ): void {
   const { methods: chosen, optimizer, codec, clientsPerRound, partition } = config;
@@ -23,6 +26,7 @@ export function checkMethods(
       const created = createMethod(method);
       created.check(pretrained);
       created.checkTraining?.({ optimizer });
+      checkPositions(created, { encoder: pretrained.encoder, length: config.maxLength });
       const aggregator = createAggregator(method.aggregator ?? config.aggregator);
       const parts = { method: created, aggregator, codec: createCodec(codec), isPartial };
       checkLegality(created, companionsOf(parts));

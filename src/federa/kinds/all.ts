@@ -1,3 +1,10 @@
 // Every kind of adapted modules: a line each.
 export { bottleneckKind } from "./bottleneck.ts";
 export { lowRankKind } from "./low_rank.ts";
+export {
+  layerOffsetKind,
+  prefixKind,
+  scaledAttentionKind,
+  takenPositionsKind,
+  virtualTokensKind,
+} from "./points.ts";

@@ -1,4 +1,5 @@
 // Every method: a line each. A file exports its factory and nothing else.
+export * from "./parameters/attn_scale.ts";
 export * from "./baselines/central.ts";
 export * from "./parameters/fed_ap.ts";
 export * from "./parameters/fed_bf.ts";
@@ -26,5 +27,7 @@ export * from "./products/lora_fair.ts";
 export * from "./products/ra_flora.ts";
 export * from "./factors/lora_ga.ts";
 export * from "./baselines/local.ts";
+export * from "./parameters/prefix_tuning.ts";
+export * from "./parameters/prompt_tuning.ts";
 export * from "./factors/ro_lora.ts";
 export * from "./parameters/slora.ts";

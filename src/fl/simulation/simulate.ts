@@ -4,6 +4,7 @@ import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
 import { poissonFleet, uniformFleet } from "../fleet.ts";
 import { checkLegality, companionsOf } from "../legality.ts";
+import { checkPositions } from "../method.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { disposeTree } from "../tree.ts";
 import { f32Codec } from "../transport/float_codec.ts";
@@ -42,7 +43,9 @@ export async function* simulate(
     checkStages(codec, stages);
     method.checkTraining?.(options);
     for (const rows of [train, test, ...testClients]) {
-      if (rows !== undefined) pretrained.encoder.checkInputs(rows.inputs);
+      if (rows === undefined) continue;
+      pretrained.encoder.checkInputs(rows.inputs);
+      checkPositions(method, { encoder: pretrained.encoder, length: rows.length });
     }
   } catch (error) {
     if (given.resume !== undefined) disposeTree(given.resume.method);

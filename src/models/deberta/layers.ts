@@ -11,6 +11,7 @@ import {
   type Tensor,
 } from "../../engine/mod.ts";
 import type { Backbone } from "../backbone.ts";
+import { AttentionPoint, LayerPoint } from "../points/mod.ts";
 import type { Texts } from "../texts.ts";
 import { floatTable, Intermediate, type Parts, ResidualOutput } from "../transformer/parts.ts";
 import type { DebertaV2Config } from "./config.ts";
@@ -30,7 +31,7 @@ class DisentangledSelfAttention extends Module {
   readonly value_proj: Linear;
   readonly pos_key_proj: Linear | undefined;
   readonly pos_query_proj: Linear | undefined;
-  readonly heads: number;
+  readonly point: AttentionPoint;
   readonly scale: number;
   readonly config: DebertaV2Config;
 
@@ -43,8 +44,9 @@ class DisentangledSelfAttention extends Module {
     this.value_proj = parts.linear(`${name}.value_proj`);
     this.pos_key_proj = own("pos_key_proj");
     this.pos_query_proj = own("pos_query_proj");
-    this.heads = config.numAttentionHeads;
-    const headSize = config.hiddenSize / this.heads;
+    const { hiddenSize: width, numAttentionHeads: heads } = config;
+    this.point = new AttentionPoint({ width, heads, takesPrefix: false });
+    const headSize = width / heads;
     this.scale = 1 / Math.sqrt(headSize * (1 + config.posAttType.length));
     this.config = config;
   }
@@ -59,20 +61,22 @@ class DisentangledSelfAttention extends Module {
   }
 
   forward(x: Tensor, texts: Texts, { table, positions }: Distances): Tensor {
-    const { keys, queries } = this.projections;
-    const [q, k, v] = [this.query_proj, this.key_proj, this.value_proj].map((layer) =>
-      texts.unpack(layer.forward(x))
-    ) as [Tensor, Tensor, Tensor];
+    const { projections: { keys, queries }, point } = this;
+    const [q, k, v] = [
+      point.queries(this.query_proj.forward(x)),
+      this.key_proj.forward(x),
+      this.value_proj.forward(x),
+    ].map((each) => texts.unpack(each)) as [Tensor, Tensor, Tensor];
     const mixed = relativeAttention(q, k, {
       v,
-      heads: this.heads,
+      heads: point.heads,
       scale: this.scale,
       mask: texts.keyMask,
       positions,
       positionKeys: keys?.forward(table),
-      positionQueries: queries?.forward(table),
+      positionQueries: queries && point.queries(queries.forward(table)),
     });
-    return texts.pack(mixed);
+    return point.mixed(texts.pack(mixed));
   }
 }
 
@@ -95,12 +99,14 @@ class DebertaLayer extends Module {
   readonly attention: Attention;
   readonly intermediate: Intermediate;
   readonly output: ResidualOutput;
+  readonly point: LayerPoint;
 
   constructor(parts: Parts, name: string, config: DebertaV2Config) {
     super();
     this.attention = new Attention(parts, `${name}.attention`, config);
     this.intermediate = new Intermediate(parts, `${name}.intermediate`, config);
     this.output = new ResidualOutput(parts, `${name}.output`);
+    this.point = new LayerPoint({ width: config.hiddenSize });
   }
 
   forward(x: Tensor, texts: Texts, distances: Distances): Tensor {
@@ -140,7 +146,7 @@ export class DebertaStack extends Module {
         // A handle of its own: so a layer's shares of the gradient add up first, with or without checkpointing.
         const distances = { table: reshape(table, table.shape), positions: this.positions };
         const output = layer.forward(input, texts, distances);
-        return i === 0 && this.conv ? this.conv.forward(input, output, texts) : output;
+        return layer.point.forward(i === 0 && this.conv ? this.conv.forward(input, output, texts) : output);
       }, states), x);
   }
 }

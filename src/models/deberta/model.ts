@@ -2,7 +2,7 @@ import { mul, reshape, type Shape, type Tensor } from "../../engine/mod.ts";
 import { checkEncoderParameters, type EncoderFamily, type EncoderOptions } from "../family.ts";
 import type { EncoderParameters } from "../parameters.ts";
 import type { TokenTensors } from "../inputs.ts";
-import type { Texts } from "../texts.ts";
+import { packTokens, type Texts } from "../texts.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
 import { Parts } from "../transformer/parts.ts";
@@ -59,10 +59,10 @@ export class DebertaV2 extends TransformerEncoder<DebertaV2Config> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(texts: Texts, { attentionMask }: TokenTensors): Tensor {
+  protected override embed(texts: Texts, tokens: TokenTensors): Tensor {
     const { inputIds, positions } = texts;
     const tokenTypeIds = this.numTypes === undefined ? undefined : texts.tokenTypeIds;
-    const isToken = texts.pack(attentionMask);
+    const isToken = packTokens(tokens.attentionMask, tokens);
     return mul(
       this.embeddings.forward(inputIds, { tokenTypeIds, positions }),
       reshape(isToken, [...isToken.shape, 1]),

@@ -1,4 +1,5 @@
 import { type LayerNorm, type Linear, Module, type Tensor } from "../../engine/mod.ts";
+import { AttentionPoint, LayerPoint } from "../points/mod.ts";
 import type { Texts } from "../texts.ts";
 import type { HiddenActivation, TransformerConfig } from "../transformer/config.ts";
 import { TransformerLayer } from "../transformer/layers.ts";
@@ -9,21 +10,21 @@ class Attention extends Module {
   readonly k_lin: Linear;
   readonly v_lin: Linear;
   readonly out_lin: Linear;
-  readonly heads: number;
+  readonly point: AttentionPoint;
 
-  constructor(parts: Parts, name: string, { numAttentionHeads }: TransformerConfig) {
+  constructor(parts: Parts, name: string, { hiddenSize, numAttentionHeads }: TransformerConfig) {
     super();
     this.q_lin = parts.linear(`${name}.q_lin`);
     this.k_lin = parts.linear(`${name}.k_lin`);
     this.v_lin = parts.linear(`${name}.v_lin`);
     this.out_lin = parts.linear(`${name}.out_lin`);
-    this.heads = numAttentionHeads;
+    this.point = new AttentionPoint({ width: hiddenSize, heads: numAttentionHeads });
   }
 
   forward(x: Tensor, texts: Texts): Tensor {
-    const { heads } = this;
+    const { point } = this;
     const v = this.v_lin.forward(x);
-    const mixed = texts.attend(this.q_lin.forward(x), this.k_lin.forward(x), { v, heads });
+    const mixed = texts.attend(this.q_lin.forward(x), this.k_lin.forward(x), { v, point });
     return this.out_lin.forward(mixed, { residual: x });
   }
 }
@@ -54,6 +55,7 @@ export class DistilBertLayer extends TransformerLayer {
   readonly sa_layer_norm: LayerNorm;
   readonly ffn: FeedForward;
   readonly output_layer_norm: LayerNorm;
+  override readonly point: LayerPoint;
 
   constructor(parts: Parts, name: string, config: TransformerConfig) {
     super();
@@ -61,6 +63,7 @@ export class DistilBertLayer extends TransformerLayer {
     this.sa_layer_norm = parts.norm(`${name}.sa_layer_norm`);
     this.ffn = new FeedForward(parts, `${name}.ffn`, config);
     this.output_layer_norm = parts.norm(`${name}.output_layer_norm`);
+    this.point = new LayerPoint({ width: config.hiddenSize });
   }
 
   override forward(x: Tensor, texts: Texts): Tensor {

@@ -53,6 +53,11 @@ export class Electra extends TransformerEncoder<ElectraConfig> {
     const embedded = this.embeddings.forward(texts.inputIds, texts);
     return this.embeddings_project?.forward(embedded) ?? embedded;
   }
+
+  protected override embedVirtual(): Tensor {
+    const embedded = super.embedVirtual();
+    return this.embeddings_project?.forward(embedded) ?? embedded;
+  }
 }
 
 /** ELECTRA. */

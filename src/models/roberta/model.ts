@@ -7,7 +7,7 @@ import {
 } from "../family.ts";
 import type { EncoderParameters } from "../parameters.ts";
 import type { TokenTensors } from "../inputs.ts";
-import type { Texts } from "../texts.ts";
+import { packTokens, type Texts } from "../texts.ts";
 import { BertEmbeddings } from "../transformer/embeddings.ts";
 import { TransformerEncoder } from "../transformer/encoder.ts";
 import { bertLayers, type LayerStack } from "../transformer/layers.ts";
@@ -59,12 +59,16 @@ export class Roberta extends TransformerEncoder<RobertaConfig> {
     return this.config.typeVocabSize > 1 ? this.config.typeVocabSize : undefined;
   }
 
-  protected override embed(texts: Texts, { inputIds }: TokenTensors): Tensor {
-    const positions = tokenPositions(inputIds, { padding: this.config.padTokenId });
+  protected override embed(texts: Texts, tokens: TokenTensors): Tensor {
+    const positions = tokenPositions(tokens.inputIds, { padding: this.config.padTokenId });
     return this.embeddings.forward(texts.inputIds, {
-      positions: texts.pack(positions),
+      positions: packTokens(positions, tokens),
       tokenTypeIds: this.numTypes === undefined ? undefined : texts.tokenTypeIds,
     });
+  }
+
+  protected override embedVirtual(): Tensor {
+    return this.embeddings.virtual(this.config.padTokenId + 1);
   }
 }
 

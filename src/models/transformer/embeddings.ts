@@ -1,5 +1,6 @@
-import { add, type Embedding, type LayerNorm, Module, type Tensor } from "../../engine/mod.ts";
-import { firstRows, type Parts } from "./parts.ts";
+import { add, Embedding, type LayerNorm, Module, slice, type Tensor } from "../../engine/mod.ts";
+import { TokenPoint } from "../points/mod.ts";
+import { firstRows, floatTable, type Parts } from "./parts.ts";
 
 /** Options of {@linkcode BertEmbeddings.forward}. */
 export interface BertEmbeddingsInput {
@@ -17,6 +18,7 @@ export class BertEmbeddings extends Module {
   /** None where all tokens are of one kind. */
   readonly token_type_embeddings: Embedding | undefined;
   readonly LayerNorm: LayerNorm;
+  readonly point: TokenPoint;
 
   constructor(parts: Parts) {
     super();
@@ -25,11 +27,13 @@ export class BertEmbeddings extends Module {
     this.position_embeddings = optional("embeddings.position_embeddings");
     this.token_type_embeddings = optional("embeddings.token_type_embeddings");
     this.LayerNorm = parts.norm("embeddings.LayerNorm");
+    this.point = new TokenPoint({ width: this.word_embeddings.weight.shape.at(-1)! });
   }
 
   /** [..., T, D] of ids [..., T]. */
   forward(inputIds: Tensor, { tokenTypeIds, positions }: BertEmbeddingsInput = {}): Tensor {
-    const { position_embeddings: places, token_type_embeddings: kinds } = this;
+    const { position_embeddings, token_type_embeddings: kinds, point: { count } } = this;
+    const places = position_embeddings && behind(position_embeddings, count);
     const { ndim } = inputIds;
     let sum = this.word_embeddings.forward(inputIds);
     if (kinds) sum = add(sum, tokenTypeIds ? kinds.forward(tokenTypeIds) : firstRows(kinds, 1, ndim));
@@ -38,4 +42,24 @@ export class BertEmbeddings extends Module {
     }
     return this.LayerNorm.forward(sum);
   }
+
+  /**
+   * Of the virtual tokens, [P, D] or [C, P, D]: each is of the first kind, and stands at its own position.
+   *
+   * @param start the row of the table of positions that a text's first token has; the first by default.
+   */
+  virtual(start = 0): Tensor {
+    const { position_embeddings: places, token_type_embeddings: kinds, point } = this;
+    let sum = point.embeddings!;
+    if (kinds) sum = add(sum, firstRows(kinds, 1, 2));
+    if (places) sum = add(sum, firstRows(behind(places, start), point.count, 2));
+    return this.LayerNorm.forward(sum);
+  }
+}
+
+/** The rows of a table behind the first ones. */
+function behind(table: Embedding, count: number): Embedding {
+  if (count === 0) return table;
+  const weight = floatTable(table);
+  return new Embedding(slice(weight, { axis: -2, start: count, end: weight.shape.at(-2)! }));
 }

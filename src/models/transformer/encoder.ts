@@ -4,6 +4,7 @@ import type { Column, TokenColumns, TokenTensors } from "../inputs.ts";
 import { firstToken, meanPool, type Pooling } from "../pooling.ts";
 import { Texts } from "../texts.ts";
 import type { TransformerConfig } from "./config.ts";
+import type { BertEmbeddings } from "./embeddings.ts";
 import type { LayerStack } from "./layers.ts";
 
 /** Options of {@linkcode TransformerEncoder}. */
@@ -23,7 +24,9 @@ export interface TransformerEncoderOptions<Config extends TransformerConfig> {
 export abstract class TransformerEncoder<Config extends TransformerConfig = TransformerConfig>
   extends Backbone {
   override readonly hiddenSize: number;
-  override readonly maxTokens: number;
+  /** Positions that tokens may have, virtual ones too. */
+  readonly positions: number;
+  abstract readonly embeddings: BertEmbeddings;
   override readonly headActivation: HeadActivation | undefined;
   override readonly packsTokens = true;
   override readonly adapterTargets: readonly string[] = ["**.encoder.layer.**"];
@@ -45,10 +48,14 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
       );
     }
     this.hiddenSize = config.hiddenSize;
-    this.maxTokens = maxTokens;
+    this.positions = maxTokens;
     this.config = config;
     this.pooling = pooling ?? (hasPooler ? "pooler" : "mean");
     this.headActivation = pooling === undefined ? headActivation : undefined;
+  }
+
+  override get maxTokens(): number {
+    return this.positions - this.embeddings.point.count;
   }
 
   /** The stack of layers. */
@@ -56,6 +63,11 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
 
   /** The rows of states that the layers start from, [..., R, hiddenSize]. */
   protected abstract embed(texts: Texts, tokens: TokenTensors): Tensor;
+
+  /** The states of virtual tokens that the layers start from, [P, hiddenSize] or [C, P, hiddenSize]. */
+  protected embedVirtual(): Tensor {
+    return this.embeddings.virtual();
+  }
 
   override checkInputs({ inputIds, tokenTypeIds }: TokenColumns): void {
     const { vocabSize } = this.config;
@@ -84,8 +96,11 @@ export abstract class TransformerEncoder<Config extends TransformerConfig = Tran
    */
   override encode(tokens: TokenTensors): Tensor {
     checkLength(tokens.inputIds, this.maxTokens);
-    const texts = new Texts(tokens);
-    return texts.unpack(this.layers.forward(this.embed(texts, tokens), texts, this.through.bind(this)));
+    const { virtual } = this.embeddings.point;
+    const texts = new Texts(tokens, { virtual });
+    const own = this.embed(texts, tokens);
+    const rows = virtual === 0 ? own : texts.join(this.embedVirtual(), own);
+    return texts.own(this.layers.forward(rows, texts, this.through.bind(this)));
   }
 
   /** One vector a text, [..., hiddenSize]. */

@@ -1,11 +1,14 @@
 import { type Linear, Module, type Tensor } from "../../engine/mod.ts";
 import type { Backbone } from "../backbone.ts";
+import { AttentionPoint, LayerPoint } from "../points/mod.ts";
 import type { Texts } from "../texts.ts";
 import type { TransformerConfig } from "./config.ts";
 import { Intermediate, type Parts, ResidualOutput } from "./parts.ts";
 
 /** What a layer's states of one text depend on beside its own input. */
 export abstract class TransformerLayer extends Module {
+  abstract readonly point: LayerPoint;
+
   /** Rows of token states [..., R, hiddenSize]. */
   abstract forward(x: Tensor, texts: Texts): Tensor;
 }
@@ -21,7 +24,10 @@ export class LayerStack extends Module {
 
   /** Rows of token states [..., R, hiddenSize]; `run` applies each layer. */
   forward(x: Tensor, texts: Texts, run: Backbone["through"] = (layer, states) => layer(states)): Tensor {
-    return this.layer.reduce((states, layer) => run((input) => layer.forward(input, texts), states), x);
+    return this.layer.reduce(
+      (states, layer) => run((input) => layer.point.forward(layer.forward(input, texts)), states),
+      x,
+    );
   }
 }
 
@@ -29,19 +35,19 @@ class SelfAttention extends Module {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
-  readonly heads: number;
+  readonly point: AttentionPoint;
 
-  constructor(parts: Parts, name: string, { numAttentionHeads }: TransformerConfig) {
+  constructor(parts: Parts, name: string, { hiddenSize, numAttentionHeads }: TransformerConfig) {
     super();
     this.query = parts.linear(`${name}.query`);
     this.key = parts.linear(`${name}.key`);
     this.value = parts.linear(`${name}.value`);
-    this.heads = numAttentionHeads;
+    this.point = new AttentionPoint({ width: hiddenSize, heads: numAttentionHeads });
   }
 
   forward(x: Tensor, texts: Texts): Tensor {
     const v = this.value.forward(x);
-    return texts.attend(this.query.forward(x), this.key.forward(x), { v, heads: this.heads });
+    return texts.attend(this.query.forward(x), this.key.forward(x), { v, point: this.point });
   }
 }
 
@@ -65,12 +71,14 @@ export class BertLayer extends TransformerLayer {
   readonly attention: Attention;
   readonly intermediate: Intermediate;
   readonly output: ResidualOutput;
+  override readonly point: LayerPoint;
 
   constructor(parts: Parts, name: string, config: TransformerConfig) {
     super();
     this.attention = new Attention(parts, `${name}.attention`, config);
     this.intermediate = new Intermediate(parts, `${name}.intermediate`, config);
     this.output = new ResidualOutput(parts, `${name}.output`);
+    this.point = new LayerPoint({ width: config.hiddenSize });
   }
 
   override forward(x: Tensor, texts: Texts): Tensor {

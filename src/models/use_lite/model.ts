@@ -3,7 +3,6 @@ import {
   div,
   Embedding,
   embedding,
-  formatShape,
   type Gpu,
   LayerNorm,
   Linear,
@@ -23,30 +22,39 @@ import {
   tensor,
 } from "../../engine/mod.ts";
 import { Backbone } from "../backbone.ts";
+import { checkLength } from "../transformer/encoder.ts";
 import type { TokenTensors } from "../inputs.ts";
+import { AttentionPoint, LayerPoint, TokenPoint } from "../points/mod.ts";
 import { Texts } from "../texts.ts";
 import type { UseLiteParameters } from "./weights.ts";
 
 const heads = 4;
 const epsilon = 1e-6;
-const maxTokens = 128;
+const positions = 128;
 const numLayers = 2;
 
 /** Self-attention of one layer, the three projections fused. */
 class Attention extends Module {
   readonly qkv: Linear;
   readonly output: Linear;
+  readonly point: AttentionPoint;
 
   constructor(qkv: Linear, output: Linear) {
     super();
     this.qkv = qkv;
     this.output = output;
+    this.point = new AttentionPoint({ width: qkv.weight.shape.at(-2)! / 3, heads });
   }
 
   forward(x: Tensor, texts: Texts, residual: Tensor): Tensor {
-    const mixed = selfAttention(texts.unpack(this.qkv.forward(x)), { heads, mask: texts.keyMask });
-    return this.output.forward(texts.pack(mixed), { residual });
+    return this.output.forward(attend(this.qkv.forward(x), texts, this.point), { residual });
   }
+}
+
+function attend(qkv: Tensor, texts: Texts, point: AttentionPoint): Tensor {
+  if (point.isPlain) return texts.pack(selfAttention(texts.unpack(qkv), { heads, mask: texts.keyMask }));
+  const part = (i: number) => slice(qkv, { axis: -1, start: i * point.width, end: (i + 1) * point.width });
+  return texts.attend(part(0), part(1), { v: part(2), point });
 }
 
 /** Two dense layers with a rectifier between. */
@@ -72,6 +80,7 @@ class TransformerLayer extends Module {
   readonly residual: Linear | undefined;
   readonly feedForwardNorm: LayerNorm;
   readonly feedForward: FeedForward;
+  readonly point: LayerPoint;
 
   constructor(parts: Parts, name: string) {
     super();
@@ -86,12 +95,13 @@ class TransformerLayer extends Module {
       parts.linear(`${name}.feedForward.inner`),
       parts.linear(`${name}.feedForward.outer`),
     );
+    this.point = new LayerPoint({ width: this.feedForward.outer.weight.shape.at(-2)! });
   }
 
   forward(x: Tensor, texts: Texts): Tensor {
     const residual = this.residual ? this.residual.forward(x) : x;
     const h = this.attention.forward(this.attentionNorm.forward(x), texts, residual);
-    return this.feedForward.forward(this.feedForwardNorm.forward(h), h);
+    return this.point.forward(this.feedForward.forward(this.feedForwardNorm.forward(h), h));
   }
 }
 
@@ -101,7 +111,6 @@ class TransformerLayer extends Module {
  */
 export class UseLite extends Backbone {
   override readonly hiddenSize = 512;
-  override readonly maxTokens = maxTokens;
   override readonly packsTokens = true;
   override readonly adapterTargets = ["**.attention.*", "**.feedForward.*"];
   override readonly residualTargets = {
@@ -109,6 +118,7 @@ export class UseLite extends Backbone {
     feedForward: ["**.feedForward.outer"],
   };
   readonly embedding: Embedding;
+  readonly point: TokenPoint;
   readonly layers: readonly TransformerLayer[];
   override readonly pooler: Linear;
   /** Sines and cosines of positions, [128, 256]: fixed, so not a parameter. */
@@ -119,28 +129,35 @@ export class UseLite extends Backbone {
     super();
     const parts = new Parts(gpu, parameters);
     this.embedding = new Embedding(parts.parameter("embedding.weight"));
+    this.point = new TokenPoint({ width: this.embedding.weight.shape.at(-1)! });
     this.layers = Array.from({ length: numLayers }, (_, i) => new TransformerLayer(parts, `layers.${i}`));
     this.pooler = parts.linear("pooler");
     this.timing = { table: timingTable(gpu, parts.values("timing.inverseFrequencies")) };
   }
 
-  /** Token states [..., T, 512]. */
+  override get maxTokens(): number {
+    return positions - this.point.count;
+  }
+
+  /**
+   * Token states [..., T, 512].
+   *
+   * @throws {RangeError} when texts have no tokens, or more than `maxTokens`.
+   */
   override encode(tokens: TokenTensors): Tensor {
-    const { inputIds } = tokens;
-    const length = inputIds.shape.at(-1) ?? 0;
-    if (length < 1 || length > maxTokens) {
-      throw new RangeError(
-        `Cannot encode texts of shape ${formatShape(inputIds.shape)}: expected 1 to ${maxTokens} tokens`,
-      );
-    }
-    const texts = new Texts(tokens);
-    const { table } = this.timing;
+    checkLength(tokens.inputIds, this.maxTokens);
+    const { timing: { table }, point: { count, virtual, embeddings } } = this;
+    const texts = new Texts(tokens, { virtual });
+    const times = count === 0 ? table : slice(table, { start: count, end: positions });
     const timing = texts.positions
-      ? embedding(table, texts.positions)
-      : slice(table, { start: 0, end: length });
-    let x = add(mul(this.embedding.forward(texts.inputIds), 2), timing);
+      ? embedding(times, texts.positions)
+      : slice(times, { start: 0, end: tokens.inputIds.shape.at(-1)! });
+    const own = add(mul(this.embedding.forward(texts.inputIds), 2), timing);
+    let x = embeddings
+      ? texts.join(add(mul(embeddings, 2), slice(table, { start: 0, end: count })), own)
+      : own;
     for (const layer of this.layers) x = this.through((states) => layer.forward(states, texts), x);
-    return texts.unpack(x);
+    return texts.own(x);
   }
 
   /** tanh of a dense layer on the mean over tokens, [..., 512]; a text without tokens has the mean 0. */
@@ -196,13 +213,13 @@ class Parts {
 
 function timingTable(gpu: Gpu, inverseFrequencies: Float32Array): Tensor {
   const half = inverseFrequencies.length;
-  const table = new Float32Array(maxTokens * 2 * half);
-  for (let position = 0; position < maxTokens; position++) {
+  const table = new Float32Array(positions * 2 * half);
+  for (let position = 0; position < positions; position++) {
     for (let i = 0; i < half; i++) {
       const angle = position * inverseFrequencies[i]!;
       table[position * 2 * half + i] = Math.sin(angle);
       table[position * 2 * half + half + i] = Math.cos(angle);
     }
   }
-  return tensor(gpu, table, { shape: [maxTokens, 2 * half] });
+  return tensor(gpu, table, { shape: [positions, 2 * half] });
 }

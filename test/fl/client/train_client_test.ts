@@ -20,7 +20,7 @@ import { randomClients, tinyClassifier, tinyTask } from "../../support/tiny_enco
 
 const gpu = await testGpu();
 const train = tinyTask({ size: 40, length: 4, seed: 1 });
-const pretrained = tinyClassifier(gpu, { seed: 7 });
+const pretrained = tinyClassifier(gpu, { seed: 7, attention: true });
 
 /** The bits of a run's final parameters, and what its reports say but for time and memory. */
 async function outcome(run: AsyncGenerator<FederationEvent>) {

@@ -14,7 +14,7 @@ import { tinyClassifier } from "../../support/tiny_encoder.ts";
 // Holds of every method in the registry, a new one too: the server's part of rounds, of clients whose values are given.
 const gpu = await testGpu();
 const targets = ["encoder.inner", "encoder.outer"];
-const pretrained = tinyClassifier(gpu, { width: 7, inner: 5, seed: 7 });
+const pretrained = tinyClassifier(gpu, { width: 7, inner: 5, seed: 7, attention: true });
 
 /** SLoRA trains all entries in its sparse rounds, so that these hold any change. */
 const make = (name: string, changes: Record<string, unknown> = {}): Method =>
@@ -170,6 +170,9 @@ const isExact: Readonly<Record<string, boolean>> = {
   fedbf: true,
   fedap: true,
   "ln-tune": true,
+  "prompt-tuning": true,
+  "prefix-tuning": true,
+  "attn-scale": true,
   fedit: false,
   // In its sparse stage.
   slora: true,

@@ -1,6 +1,6 @@
-import { Linear, type Module, randomKey, RandomStream, tensor, zeros } from "../engine/mod.ts";
-import { BottleneckLinear } from "./layers/bottleneck_linear.ts";
-import { matchLinears } from "./patterns/patterns.ts";
+import { Linear, type Module, randomKey, RandomStream, tensor, zeros } from "../../engine/mod.ts";
+import { BottleneckLinear } from "../layers/bottleneck_linear.ts";
+import { matchLinears } from "../patterns/patterns.ts";
 
 /** Options of {@linkcode attachBottlenecks}. */
 export interface AttachBottlenecksOptions {

@@ -1,4 +1,5 @@
 import { LayerNorm, type Module } from "../../engine/mod.ts";
+import { parametersWithin } from "./parameters_within.ts";
 
 /**
  * Names of the scales and shifts of a model's layer normalisations, in model order: what LN-Tune trains (Basu et al., arXiv 2304.01917).
@@ -9,9 +10,5 @@ import { LayerNorm, type Module } from "../../engine/mod.ts";
  * ```
  */
 export function layerNormParameters(model: Module): Set<string> {
-  return new Set(
-    [...model.namedModules()].flatMap(([name, module]) =>
-      module instanceof LayerNorm ? [...module.namedParameters(name)].map(([each]) => each) : []
-    ),
-  );
+  return parametersWithin(model, LayerNorm);
 }

@@ -1,0 +1,3 @@
+export { AttentionPoint, type AttentionPointOptions } from "./attention_point.ts";
+export { LayerPoint } from "./layer_point.ts";
+export { TokenPoint, type TokenPointOptions } from "./token_point.ts";
