@@ -3,6 +3,7 @@ import { UnmergeableError } from "./errors.ts";
 import { adaptedModules, kindOf } from "./kinds/mod.ts";
 import { type Initialization, layerOf } from "./starts/initialization.ts";
 import { AdaptedLinear } from "./layers/adapted_linear.ts";
+import { DoraLinear } from "./layers/dora_linear.ts";
 import { FactoredLinear } from "./layers/factored_linear.ts";
 import { LowRankLinear } from "./layers/low_rank_linear.ts";
 import {
@@ -23,6 +24,8 @@ export interface AdaptedLayersOptions extends LayerSettingsOptions {
 export interface AttachAdaptersOptions extends AdaptedLayersOptions {
   /** `lora`, `federa()` or another start. */
   readonly initialization: Initialization;
+  /** Whether rows of the weights get lengths of their own, which are trained too; see {@linkcode DoraLinear}. */
+  readonly dora?: boolean | undefined;
   /** Seed of whatever the initialisation draws; 0 by default. */
   readonly seed?: number;
   /** Called after some layers, at least once for each shape of weights; at the end with `done` equal to `total`. */
@@ -33,7 +36,7 @@ export interface AttachAdaptersOptions extends AdaptedLayersOptions {
  * A copy of a model whose matching linear layers carry a low-rank adapter. The copy shares every other tensor with the
  * model, so several adapters live side by side on one set of frozen weights.
  *
- * @throws {RangeError} when the rank doesn't fit a layer, or alpha isn't positive.
+ * @throws {RangeError} when the rank doesn't fit a layer, alpha isn't positive, or a row that `dora` should scale is zero.
  * @throws {PatternError} when a pattern matches no linear layer, or one of the ranks and alphas no adapted one.
  * @throws what `initialization` and `onProgress` throw; nothing is left on the device then.
  * @example
@@ -44,9 +47,9 @@ export interface AttachAdaptersOptions extends AdaptedLayersOptions {
  * ```
  */
 export async function attachAdapters<M extends Module>(model: M, options: AttachAdaptersOptions): Promise<M> {
-  const { initialization, seed = 0, onProgress } = options;
+  const { initialization, dora = false, seed = 0, onProgress } = options;
   const linears = findLinears(model, options);
-  const adapted = new Map<string, FactoredLinear>();
+  const adapted = new Map<string, FactoredLinear | DoraLinear>();
   try {
     for (const { names, rank, scaling } of likeLayers(linears, options)) {
       const layers = names.map((name) => linears.get(name)!);
@@ -62,6 +65,9 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
       };
       const factors = await initialization(layers.map(({ weight }) => weight), options);
       names.forEach((name, i) => adapted.set(name, layerOf(factors[i]!, { bias: layers[i]!.bias, scaling })));
+      for (const name of dora ? names : []) {
+        adapted.set(name, await DoraLinear.of(plainLayer(name, adapted.get(name)!), { name }));
+      }
       onProgress?.(adapted.size, linears.size);
     }
   } catch (error) {
@@ -74,6 +80,11 @@ export async function attachAdapters<M extends Module>(model: M, options: Attach
     throw error;
   }
   return model.mapModules((name, module) => adapted.get(name) ?? module);
+}
+
+function plainLayer(name: string, layer: FactoredLinear | DoraLinear): LowRankLinear {
+  if (layer instanceof LowRankLinear) return layer;
+  throw new TypeError(`Cannot train ${name} as DoRA: expected a start that trains A and B`);
 }
 
 /**

@@ -15,6 +15,7 @@ import {
 } from "../engine/mod.ts";
 import { linearWeights, pretrainedWeight } from "./files/pretrained.ts";
 import { factoredLinears } from "./adapters.ts";
+import { loraLayers } from "./layers/lora_layers.ts";
 import type { FactoredLinear } from "./layers/factored_linear.ts";
 import { precisionOf } from "./starts/residual.ts";
 
@@ -49,7 +50,10 @@ export async function roundingErrors(
 ): Promise<RoundingError[]> {
   const weights = linearWeights(pretrained);
   const kinds = new Map<string, { layers: number; precision: Precision; sums: number[] }>();
-  for (const [name, adapter] of factoredLinears(model)) {
+  const doras = [...loraLayers(model)].flatMap(([name, { lora, magnitude }]) =>
+    magnitude === undefined ? [] : [[name, lora] as const]
+  );
+  for (const [name, adapter] of [...factoredLinears(model), ...doras]) {
     const weight = pretrainedWeight(name, adapter, weights);
     if (!isStorageOnly(adapter.weight.dtype) || weight.original === undefined) continue;
     const kind = name.replace(/^.*\.\d+\./, "");

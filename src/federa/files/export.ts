@@ -1,9 +1,9 @@
 import { concat, type Module, neg, tidy } from "../../engine/mod.ts";
 import type { StoredTensor } from "../../models/weights/dtype.ts";
 import { isResidual, linearWeights, pretrainedWeight } from "./pretrained.ts";
-import { adaptersOf } from "../adapters.ts";
 import { withPlainAdapters } from "../layers/plain_adapter.ts";
 import { AdapterMismatchError } from "../errors.ts";
+import { loraLayers } from "../layers/lora_layers.ts";
 
 /** Options of {@linkcode exportLora}. */
 export interface ExportLoraOptions {
@@ -11,9 +11,15 @@ export interface ExportLoraOptions {
   readonly pretrained: Module;
 }
 
-/** Standard LoRA adapters on the pretrained weights: y = W₀·x + b + (alpha/rank)·B·(A·x). */
+/**
+ * Standard LoRA adapters on the pretrained weights: y = W₀·x + b + (alpha/rank)·B·(A·x); or DoRA's, whose rows W₀ + (alpha/rank)·B·A are given
+ * lengths of their own.
+ */
 export interface LoraExport {
-  /** `<layer>.lora_A.weight` [rank, in] and `<layer>.lora_B.weight` [out, rank], as PEFT names them. */
+  /**
+   * `<layer>.lora_A.weight` [rank, in] and `<layer>.lora_B.weight` [out, rank], and of DoRA `<layer>.lora_magnitude_vector` [out], as PEFT
+   * names them.
+   */
   readonly tensors: Map<string, StoredTensor>;
   /** What a configuration has to say of each layer. */
   readonly layers: Map<string, { readonly rank: number; readonly alpha: number }>;
@@ -40,7 +46,7 @@ async function exportPlain(model: Module, options: ExportLoraOptions): Promise<L
   const weights = linearWeights(options.pretrained);
   const tensors = new Map<string, StoredTensor>();
   const layers = new Map<string, { rank: number; alpha: number }>();
-  for (const [name, adapter] of adaptersOf(model)) {
+  for (const [name, { lora: adapter, magnitude }] of loraLayers(model)) {
     if (!await isResidual(adapter, pretrainedWeight(name, adapter, weights))) {
       throw new AdapterMismatchError(
         `Cannot export ${name} as LoRA: its frozen weight is not what the initialisation left of the pretrained one; merge the model, or export it on a base converted with it`,
@@ -58,6 +64,11 @@ async function exportPlain(model: Module, options: ExportLoraOptions): Promise<L
         data: await factor.floats(),
       });
       factor.dispose();
+    }
+    if (magnitude) {
+      const { shape } = magnitude;
+      const stored = { dtype: "F32", shape, data: await magnitude.floats() } as const;
+      tensors.set(`${name}.lora_magnitude_vector`, stored);
     }
     const rank = a.shape[0]!;
     layers.set(name, { rank, alpha: scaling * rank });

@@ -1,5 +1,6 @@
 // Every kind of adapted modules: a line each.
 export { bottleneckKind } from "./bottleneck.ts";
+export { doraKind } from "./dora.ts";
 export { lowRankKind } from "./low_rank.ts";
 export {
   layerOffsetKind,

@@ -1,23 +1,18 @@
 import {
-  add,
   disposeAll,
-  div,
   formatShape,
   type Layer,
-  Linear,
-  matmul,
-  mul,
-  reshape,
+  type Linear,
   sqrt,
   sumOfSquares,
   type Tensor,
   tidy,
-  toFloat,
   unrounded,
 } from "../../engine/mod.ts";
 import { jacobiSvd } from "../../engine/linalg/mod.ts";
 import { CorruptFileError } from "../../models/errors.ts";
 import { leadingFactors } from "../starts/leading_factors.ts";
+import { DoraLinear } from "../layers/dora_linear.ts";
 import { type LowRankFactors, LowRankLinear } from "../layers/low_rank_linear.ts";
 import { precisionOf, residualWeight } from "../starts/residual.ts";
 import { UnsupportedAdapterError } from "./errors.ts";
@@ -49,20 +44,35 @@ const leastGap = 1e-4;
 export async function adaptLinear({ weight, bias }: Linear, stored: StoredLayer): Promise<AdaptedLayer> {
   const { loraA, loraB, scaling, magnitude, isPissa } = stored;
   const taken = isPissa ? await takeOutLeading(weight, stored) : undefined;
-  const frozen = taken?.weight ?? weight;
-  const initial = taken?.initial;
-  if (magnitude === undefined) {
-    return {
-      layer: new LowRankLinear({ weight: frozen, bias, loraA, loraB, scaling, initial }),
-      own: [loraA, loraB, ...taken ? [taken.weight, taken.initial.loraA, taken.initial.loraB] : []],
-    };
-  }
+  const own = [loraA, loraB, ...taken ? [taken.weight, taken.initial.loraA, taken.initial.loraB] : []];
+  const lowRank = new LowRankLinear({
+    weight: taken?.weight ?? weight,
+    bias,
+    loraA,
+    loraB,
+    scaling,
+    initial: taken?.initial,
+  });
+  if (magnitude === undefined) return { layer: lowRank, own };
+  own.push(magnitude);
   try {
-    const dense = await scaleRows({ ...stored, weight: frozen, magnitude });
-    return { layer: new Linear(dense, bias), own: [dense] };
-  } finally {
-    disposeAll([loraA, loraB, magnitude]);
-    if (taken) disposeAll([taken.weight, taken.initial.loraA, taken.initial.loraB]);
+    await checkRows(lowRank, stored.name);
+    return { layer: new DoraLinear({ ...lowRank, scaling, magnitude }), own };
+  } catch (error) {
+    disposeAll(own);
+    throw error;
+  }
+}
+
+/** Checks that each row of W + s·B·A has a length, which DoRA divides by. */
+async function checkRows(layer: LowRankLinear, name: string): Promise<void> {
+  using norms = tidy(() => sqrt(sumOfSquares(layer.effectiveWeight(), { axes: [-1] })));
+  const lengths = await norms.floats();
+  const bad = lengths.findIndex((length) => !(length > 0 && Number.isFinite(length)));
+  if (bad >= 0) {
+    throw new CorruptFileError(
+      `Cannot give row ${bad} of ${name} a length: with its adapter it has the length ${lengths[bad]}`,
+    );
   }
 }
 
@@ -95,30 +105,5 @@ async function takeOutLeading(weight: Tensor, { name, loraA, scaling }: StoredLa
     });
   } finally {
     disposeAll([u, s, vt]);
-  }
-}
-
-/** DoRA's weight, row by row m·(W + s·B·A)/‖W + s·B·A‖. */
-async function scaleRows(
-  { name, weight, loraA, loraB, scaling, magnitude }: StoredLayer & {
-    readonly weight: Tensor;
-    readonly magnitude: Tensor;
-  },
-): Promise<Tensor> {
-  const { sum, norms } = tidy(() => {
-    const sum = add(toFloat(weight), mul(matmul(loraB, loraA), scaling));
-    return { sum, norms: sqrt(sumOfSquares(sum, { axes: [-1], keepDims: true })) };
-  });
-  try {
-    const lengths = await norms.floats();
-    const bad = lengths.findIndex((length) => !(length > 0 && Number.isFinite(length)));
-    if (bad >= 0) {
-      throw new CorruptFileError(
-        `Cannot give row ${bad} of ${name} a length: with its adapter it has the length ${lengths[bad]}`,
-      );
-    }
-    return tidy(() => mul(sum, div(reshape(magnitude, norms.shape), norms)));
-  } finally {
-    disposeAll([sum, norms]);
   }
 }

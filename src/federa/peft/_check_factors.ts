@@ -2,7 +2,7 @@ import type { Module } from "../../engine/mod.ts";
 import { AdapterMismatchError } from "../errors.ts";
 import { adaptedModules } from "../kinds/mod.ts";
 import { AdaptedLinear } from "../layers/adapted_linear.ts";
-import { LowRankLinear } from "../layers/low_rank_linear.ts";
+import { loraLayers } from "../layers/lora_layers.ts";
 
 /**
  * Checks that a model's adapters are ones that PEFT's LoRA has.
@@ -10,7 +10,17 @@ import { LowRankLinear } from "../layers/low_rank_linear.ts";
  * @throws {AdapterMismatchError} naming those that aren't, and what to do.
  */
 export function checkFactorsAlone(model: Module): void {
-  const others = [...adaptedModules(model)].filter(([, { module }]) => !(module instanceof LowRankLinear));
+  const layers = loraLayers(model);
+  const plain = [...layers].find(([, { magnitude }]) => magnitude === undefined);
+  const dora = [...layers].find(([, { magnitude }]) => magnitude !== undefined);
+  if (plain && dora) {
+    throw new AdapterMismatchError(
+      `Cannot export the adapter: ${plain[0]} is plain LoRA and ${
+        dora[0]
+      } DoRA, and PEFT's use_dora holds for all layers; merge the model instead`,
+    );
+  }
+  const others = [...adaptedModules(model)].filter(([name]) => !layers.has(name));
   if (others.length === 0) return;
   const [name, { kind }] = others[0]!;
   const canMerge = others.every(([, { module, kind }]) =>

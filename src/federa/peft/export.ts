@@ -2,8 +2,8 @@ import { formatShape, NonFiniteError } from "../../engine/mod.ts";
 import type { StoredTensor } from "../../models/weights/dtype.ts";
 import type { EncoderFamily } from "../../models/family.ts";
 import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
-import { adaptersOf } from "../adapters.ts";
 import { AdapterMismatchError } from "../errors.ts";
+import { loraLayers } from "../layers/lora_layers.ts";
 import { withPlainAdapters } from "../layers/plain_adapter.ts";
 import { exportLora, type LoraExport } from "../files/export.ts";
 import { checkFactorsAlone } from "./_check_factors.ts";
@@ -56,13 +56,13 @@ export interface PeftConfigFields {
   readonly modules_to_save: readonly string[];
   readonly init_lora_weights: true;
   readonly use_rslora: false;
-  readonly use_dora: false;
+  readonly use_dora: boolean;
   readonly fan_in_fan_out: false;
   readonly bias: "none";
 }
 
 /**
- * An adapted model in the form that PEFT loads: the adapters as LoRA, the head as modules that are stored whole. On the base
+ * An adapted model in the form that PEFT loads: the adapters as LoRA or DoRA, the head as modules that are stored whole. On the base
  * it names, with as many labels as the model's task has, it computes the model's outputs. A head on pooled states has no
  * class in `transformers`: then it is an adapter of the bare encoder, and the head is separate.
  *
@@ -107,7 +107,7 @@ async function exportPlain(model: TaskModel, options: ExportPeftOptions): Promis
       modules_to_save: names.headModules,
       init_lora_weights: true,
       use_rslora: false,
-      use_dora: false,
+      use_dora: [...loraLayers(model).values()].some(({ magnitude }) => magnitude !== undefined),
       fan_in_fan_out: false,
       bias: "none",
     },
@@ -134,8 +134,8 @@ function rename(
 /** Factors and head have a place in an adapter, other trained parameters haven't. */
 function checkOwnParameters(model: TaskModel, pretrained: TaskModel): void {
   checkFactorsAlone(model);
-  const adapters = adaptersOf(model);
-  for (const [name, { loraA, loraB }] of adapters) {
+  const adapters = loraLayers(model);
+  for (const [name, { lora: { loraA, loraB } }] of adapters) {
     if (name.startsWith("head.")) {
       throw new AdapterMismatchError(
         `Cannot export an adapter of ${name}: the head is stored whole; merge the model instead`,
@@ -156,7 +156,12 @@ function checkOwnParameters(model: TaskModel, pretrained: TaskModel): void {
   }
   const shared = new Set([...pretrained.namedParameters()].map(([, parameter]) => parameter));
   const parts = new Set(
-    [...adapters.values()].flatMap(({ weight, loraA, loraB }) => [weight, loraA, loraB]),
+    [...adapters.values()].flatMap(({ lora: { weight, loraA, loraB }, magnitude }) => [
+      weight,
+      loraA,
+      loraB,
+      ...magnitude ? [magnitude] : [],
+    ]),
   );
   const others = [...model.namedParameters()].filter(([name, parameter]) =>
     !name.startsWith("head.") && !shared.has(parameter) && !parts.has(parameter)
@@ -174,9 +179,14 @@ function checkOwnParameters(model: TaskModel, pretrained: TaskModel): void {
 async function factorsAsTheyAre(model: TaskModel): Promise<LoraExport> {
   const tensors = new Map<string, StoredTensor>();
   const layers = new Map<string, { rank: number; alpha: number }>();
-  for (const [name, { loraA, loraB, sharedScaling, rank }] of adaptersOf(model)) {
-    for (const [part, factor] of [["lora_A", loraA], ["lora_B", loraB]] as const) {
-      tensors.set(`${name}.${part}.weight`, {
+  for (const [name, { lora: { loraA, loraB, sharedScaling, rank }, magnitude }] of loraLayers(model)) {
+    const parts = [
+      ["lora_A.weight", loraA],
+      ["lora_B.weight", loraB],
+      ...magnitude ? [["lora_magnitude_vector", magnitude] as const] : [],
+    ] as const;
+    for (const [part, factor] of parts) {
+      tensors.set(`${name}.${part}`, {
         dtype: "F32",
         shape: factor.shape,
         data: await factor.floats(),

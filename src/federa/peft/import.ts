@@ -44,8 +44,7 @@ export interface ImportedPeft {
  * - LoRA, rank-stabilised or not, becomes a {@linkcode LowRankLinear} on the pretrained weight.
  * - PiSSA's frozen weight is what its start left of the pretrained one, W − s·B₀·A₀ of the exact SVD, as PEFT computes it
  *   again when it loads such an adapter: the same to rounding, not to the bit.
- * - DoRA becomes an ordinary linear layer, its weight multiplied out: row by row m·(W + s·B·A)/‖W + s·B·A‖. The function is the
- *   adapter's; trained further, the layer is no adapter.
+ * - DoRA becomes a {@linkcode DoraLinear}, row by row m·(W + s·B·A)/‖W + s·B·A‖.
  *
  * @throws {NoCounterpartError} when `transformers` has no such model.
  * @throws {CorruptFileError} when the tensors contradict each other or the configuration, or aren't finite.

@@ -35,7 +35,7 @@ import { ProductSum } from "./_product_sum.ts";
  * - `appliedError` is ‖W′ − W − ΔW‖_F / ‖ΔW‖_F, of the effective weights before and after the round: what the method's own way of
  *   aggregating, or of starting a round anew, made of the exact change.
  *
- * Both are null without adapters, or when nothing moved. E is summed as Σ p_k·(B_k − B₁)·(A_k − A₁) less the product of the means
+ * Both are null without adapters, of DoRA, whose change isn't s·B·A, or when nothing moved. E is summed as Σ p_k·(B_k − B₁)·(A_k − A₁) less the product of the means
  * of these differences from the cohort's first client, an identity for weights that add up to one. So nothing cancels, and equal
  * clients have an error of exactly zero.
  *

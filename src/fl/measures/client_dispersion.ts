@@ -22,7 +22,7 @@ import {
   where,
   zeros,
 } from "../../engine/mod.ts";
-import { adaptersOf, type LowRankLinear } from "../../federa/mod.ts";
+import { adaptersOf, loraLayers, type LowRankLinear } from "../../federa/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { stackStarts } from "../client/stack.ts";
 import { isHead } from "../method.ts";
@@ -36,7 +36,7 @@ import { ProductSum } from "./_product_sum.ts";
  * How far clients agree: `clientCosine` is the mean over pairs of clients of the cosine between their changes ΔW_k, 1 where all
  * went the same way and about 0 where they have nothing in common. A change is that of the effective weights of all adapted
  * layers together, and of the other parameters that were sent, but for the head; each client's counts from where it started.
- * Clients that didn't move are left out; null with fewer than two that did.
+ * Clients that didn't move are left out; null with fewer than two that did, and of DoRA, whose changes have no low rank.
  *
  * With u_k = ΔW_k / ‖ΔW_k‖ the mean is (‖Σ u_k‖² − K) / (K·(K − 1)), so one sum is held and no client's change: for a layer no
  * more than the factors of all clients or the weight, whichever is less. The lengths come from Gram matrices of the factors,
@@ -50,6 +50,7 @@ class ClientDispersion implements Measure {
   readonly name = "client-dispersion";
   readonly seesEach = true;
   #plan: MeasuredPlan = {};
+  #hasLengths = false;
   #global: ReadonlyMap<string, Tensor> = new Map();
   #adapters: ReadonlyMap<string, LowRankLinear> = new Map();
   #layers = new Map<string, LayerSum>();
@@ -61,10 +62,12 @@ class ClientDispersion implements Measure {
     this.dispose();
     this.#plan = plan;
     this.#adapters = adaptersOf(model);
+    this.#hasLengths = [...loraLayers(model).values()].some(({ magnitude }) => magnitude !== undefined);
     this.#global = new Map(model.namedParameters());
   }
 
   add({ clients, values }: Uploads): void {
+    if (this.#hasLengths) return;
     const global = new Map([...this.#global].filter(([name]) => values.has(name)));
     const starts = stackStarts({ trained: [], ...this.#plan }, { clients, global });
     try {

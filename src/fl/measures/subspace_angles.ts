@@ -14,7 +14,7 @@ import {
   triangularize,
   where,
 } from "../../engine/mod.ts";
-import { adaptersOf } from "../../federa/mod.ts";
+import { loraLayers } from "../../federa/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { type Columns, principalAngles } from "./_principal_angles.ts";
 import type { Figures, Measure, MeasureContext } from "./measure.ts";
@@ -91,7 +91,7 @@ class SubspaceAngles implements Measure {
 /** Copies of the factors of all adapters, the longest element of each vector scaled to 1, which leaves spans as they are. */
 function factorsOf(model: TaskModel): Map<string, Factor> {
   return new Map(
-    [...adaptersOf(model)].flatMap(([name, { loraA, loraB }]): [string, Factor][] => [
+    [...loraLayers(model)].flatMap(([name, { lora: { loraA, loraB } }]): [string, Factor][] => [
       [`${name}.loraA`, { kind: "A", columns: transpose(scaled(loraA, 1)) }],
       [`${name}.loraB`, { kind: "B", columns: scaled(loraB, 0) }],
     ]),

@@ -17,13 +17,13 @@ import {
   toFloat,
   zeros,
 } from "../../engine/mod.ts";
-import { LowRankLinear } from "../../federa/mod.ts";
+import { AdaptedLinear, DoraLinear, FactoredLinear, LowRankLinear } from "../../federa/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { isHead } from "../method.ts";
 import type { Figures, Measure, MeasureContext } from "./measure.ts";
 
 /** A layer with a weight [out, in]. */
-type Layer = Linear | LowRankLinear;
+type Layer = Linear | AdaptedLinear;
 
 /**
  * How far the effective weights moved, in DoRA's terms (arXiv 2402.09353); FeDeRA's own definition was not available. With
@@ -37,7 +37,8 @@ type Layer = Linear | LowRankLinear;
  *
  * Both come from the difference D of the weights W′ = W + D, as m′² − m² = 2·v′·d − ‖d‖² and 1 − cos = (‖d‖² − (m′ − m)²) /
  * (2·m·m′), so that they tell changes far below the rounding of a weight; a direction is known to some 2⁻²⁴·‖d‖²/(m·m′). Since
- * the last round, D is built from the differences of the factors. At the end of a round it takes some five matrices, of one
+ * the last round, D is built from the differences of LoRA's factors; of other adapted layers, such as DoRA's, it is the difference of the
+ * weights, and changes below their rounding are noise. At the end of a round it takes some five matrices, of one
  * layer at a time; the sums down their columns are read back and worked on in float64.
  */
 export function weightVariation({ pretrained }: MeasureContext): Measure {
@@ -62,7 +63,7 @@ class WeightVariation implements Measure {
   async end(model: TaskModel): Promise<Figures> {
     const found = [...layersOf(model)].flatMap(([name, layer]) => {
       const [before, origin] = [this.#before.get(name), this.#pretrained.get(name)];
-      const isOwn = before && origin && (layer instanceof LowRankLinear || layer.weight !== origin.weight);
+      const isOwn = before && origin && (layer instanceof AdaptedLinear || layer.weight !== origin.weight);
       return isOwn ? [keep(tidy(() => columnSums(layer, { before, origin })))] : [];
     });
     const all = found.length > 0 ? keep(tidy(() => concat(found))) : null;
@@ -95,7 +96,7 @@ class WeightVariation implements Measure {
 function layersOf(model: TaskModel): Map<string, Layer> {
   return new Map(
     [...model.namedModules()].flatMap(([name, module]) =>
-      (module instanceof Linear || module instanceof LowRankLinear) && !isHead(name) ? [[name, module]] : []
+      (module instanceof Linear || module instanceof AdaptedLinear) && !isHead(name) ? [[name, module]] : []
     ),
   );
 }
@@ -146,14 +147,16 @@ function figuresOf(sums: Float32Array): number[] {
  * from the pretrained weight by the rounding alone: nothing that was learnt.
  */
 function startOf(layer: Layer, origin: Layer): Tensor {
-  if (!(layer instanceof LowRankLinear) || !isStorageOnly(layer.weight.dtype)) return weightOf(origin);
-  const { weight, initial, sharedScaling: scaling } = layer;
-  const frozen = toFloat(weight);
-  return initial ? add(frozen, mul(matmul(initial.loraB, initial.loraA), scaling)) : frozen;
+  if (!(layer instanceof AdaptedLinear) || !isStorageOnly(layer.weight.dtype)) return weightOf(origin);
+  const frozen = toFloat(layer.weight);
+  const factored = layer instanceof DoraLinear ? layer.direction : layer;
+  if (!(factored instanceof FactoredLinear) || !factored.initial) return frozen;
+  const { initial: { loraA, loraB }, sharedScaling: scaling } = factored;
+  return add(frozen, mul(matmul(loraB, loraA), scaling));
 }
 
 function weightOf(layer: Layer): Tensor {
-  return layer instanceof LowRankLinear ? layer.effectiveWeight().detach() : toFloat(layer.weight);
+  return layer instanceof AdaptedLinear ? layer.effectiveWeight().detach() : toFloat(layer.weight);
 }
 
 /** W′ − W [out, in], of low-rank layers B′·A′ − B·A = (B′ − B)·A′ + B·(A′ − A). */

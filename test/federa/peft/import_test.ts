@@ -2,19 +2,27 @@ import assert from "node:assert/strict";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { type Tensor, tensor } from "../../../src/engine/mod.ts";
+import { add, type Tensor, tensor } from "../../../src/engine/mod.ts";
 import {
   adaptersOf,
+  attachAdapters,
+  DoraLinear,
   exportLora,
+  exportPeft,
+  federa,
   importPeft,
+  lora,
+  merge,
   openPeftAdapter,
+  parsePeftConfig,
   type PeftAdapter,
 } from "../../../src/federa/mod.ts";
-import { readSafetensors } from "../../../src/models/mod.ts";
+import { encodeSafetensors, readSafetensors, toFloat32 } from "../../../src/models/mod.ts";
 import { classification } from "../../../src/tasks/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { folderFiles } from "../../support/folder_files.ts";
 import { loadHubTaskModel } from "../../support/hub_task_model.ts";
+import { Random } from "../../support/random.ts";
 
 const golden = join(import.meta.dirname, "../../golden/peft");
 const gpu = await testGpu();
@@ -49,6 +57,10 @@ function assertClose(found: Float32Array, expected: Float32Array, tolerance: num
   );
 }
 
+function noise({ shape, size }: Tensor, random: Random): Tensor {
+  return tensor(gpu, Float32Array.from({ length: size }, () => 0.1 * random.normal()), { shape });
+}
+
 const kinds = (await readdir(join(golden, "adapters"))).sort();
 
 describe("importPeft()", () => {
@@ -71,6 +83,70 @@ describe("importPeft()", () => {
     assert.ok([...adaptersOf(model).values()].every(({ initial }) => initial !== undefined));
     const { layers: exported } = await exportLora(model, { pretrained });
     assert.deepEqual(exported.get(layers[0]!), { rank: 4, alpha: 10 });
+  });
+
+  test("importPeft() makes DoRA a layer that is trained on, and exportPeft() gives PEFT's tensors back", async () => {
+    const adapter = await open("dora");
+    const { model, layers } = await importPeft(pretrained, adapter, { family });
+    const found = [...model.namedModules()].filter(([, module]) => module instanceof DoraLinear);
+    assert.deepEqual(found.map(([name]) => name).sort(), [...layers].sort());
+    const { config, tensors } = await exportPeft(model, {
+      pretrained,
+      family,
+      base: { name: "owner/name" },
+      form: "original",
+    });
+    assert.equal(config.use_dora, true);
+    for (const name of adapter.weights.entries.keys()) {
+      assert.deepEqual(tensors.get(name)!.data, toFloat32(await adapter.weights.read(name)), name);
+    }
+  });
+
+  test("exportPeft() of DoRA on a weight that was taken apart doubles the rank and keeps m; importPeft() reads the same model", async () => {
+    const options = { targets: ["**.query", "**.output.dense"], rank: 2, alpha: 5, dora: true };
+    const random = new Random(4);
+    for (const initialization of [lora, federa({ svd: "exact" })]) {
+      const model = (await attachAdapters(pretrained, { ...options, initialization })).mapParameters((
+        name,
+        each,
+      ) => /lora[AB]$|magnitude$/.test(name) ? add(each, noise(each, random)) : each);
+      const { config, tensors } = await exportPeft(model, {
+        pretrained,
+        family,
+        base: { name: "owner/name" },
+        form: "original",
+      });
+      assert.deepEqual([config.use_dora, config.r], [true, initialization === lora ? 2 : 4]);
+      const bytes = encodeSafetensors(tensors, { format: "pt" });
+      const { tensors: stored } = readSafetensors(bytes);
+      const again = await importPeft(pretrained, {
+        source: "memory",
+        config: parsePeftConfig(config),
+        weights: { entries: stored, read: (name) => Promise.resolve(stored.get(name)!) },
+      }, { family });
+      assertClose(await logitsOf(again.model), await logitsOf(model), 2e-5);
+      assertClose(await logitsOf(merge(model)), await logitsOf(model), 2e-5);
+    }
+  });
+
+  test("exportPeft() refuses DoRA beside plain LoRA, which PEFT's one flag can't say", async () => {
+    const first = await attachAdapters(pretrained, {
+      targets: ["**.query"],
+      rank: 1,
+      alpha: 1,
+      initialization: lora,
+      dora: true,
+    });
+    const both = await attachAdapters(first, {
+      targets: ["**.value"],
+      rank: 1,
+      alpha: 1,
+      initialization: lora,
+    });
+    await assert.rejects(
+      exportPeft(both, { pretrained, family, base: { name: "owner/name" }, form: "original" }),
+      { name: "AdapterMismatchError", message: /value is plain LoRA and .*query DoRA.*merge the model/ },
+    );
   });
 
   test("importPeft() names what it adapted and replaced, tells progress, and leaves the pretrained model alone", async () => {

@@ -48,7 +48,8 @@ test("every method with adapters starts at the pretrained weights, with the rank
       [, each],
     ) => each.floats()),
   );
-  for (const name of withPatterns) {
+  // LoRA-GA's factors are of twice the rank, which these weights don't have.
+  for (const name of withPatterns.filter((each) => each !== "lora-ga")) {
     const driven = await DrivenMethod.start(methodOn(name, options), pretrained);
     const adapters = factoredLinears(driven.global);
     const settings = layers.map((layer) => {

@@ -5,10 +5,14 @@ import { add, assign, clone, mul, openGpu, type Tensor, tensor } from "../../../
 import {
   adaptersOf,
   attachAdapters,
+  type AttachAdaptersOptions,
   exportPeft,
   federa,
+  gaussian,
   importPeft,
   lora,
+  milora,
+  olora,
   openPeftAdapter,
   writeCheckpoint,
   writePeft,
@@ -88,20 +92,31 @@ async function exportAll(
   read: Awaited<ReturnType<typeof outputsReader>>,
 ): Promise<void> {
   const outputs = new Map<string, StoredTensor>();
-  for (const [kind, initialization] of [["lora", lora], ["federa", federa()], ["exact", federa()]] as const) {
+  const kinds: Readonly<
+    Record<string, Pick<AttachAdaptersOptions, "initialization" | "dora" | "rankPattern" | "scaling">>
+  > = {
+    lora: { initialization: lora },
+    federa: { initialization: federa() },
+    exact: { initialization: federa() },
+    dora: { initialization: gaussian, dora: true },
+    dora_federa: { initialization: federa(), dora: true },
+    patterns: { initialization: milora, rankPattern: { "encoder.**.0.**": 2 }, scaling: "rslora" },
+    olora: { initialization: olora },
+  };
+  for (const [kind, options] of Object.entries(kinds)) {
     const random = new Random(kind.length);
     const attached = await attachAdapters(pretrained, {
       targets: pretrained.encoder.adapterTargets,
       rank: 3,
       alpha: 7,
-      initialization,
+      ...options,
     });
     const move = (each: Tensor, scale: number) => {
       const noise = Float32Array.from({ length: each.size }, () => random.normal());
       return add(each, mul(tensor(gpu, noise, { shape: each.shape }), scale));
     };
     const model = attached.mapParameters((name, each) =>
-      /lora[AB]$/.test(name) ? move(each, 0.1) : name.startsWith("head.") ? move(each, 0.3) : each
+      /(lora[AB]|magnitude)$/.test(name) ? move(each, 0.1) : name.startsWith("head.") ? move(each, 0.3) : each
     );
     if (kind === "exact") {
       // As exact aggregation leaves it: what averaging lost is folded into the frozen weights.

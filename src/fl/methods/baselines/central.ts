@@ -1,4 +1,4 @@
-import { adapterOptions, initializationOf, startOption } from "../parts/adapter_options.ts";
+import { adapterOptions, doraOption, initializationOf, startOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -13,7 +13,7 @@ export const central = defineMethod({
   rule: "one party trains A and B on all data",
   up: "nothing",
   down: "nothing",
-  options: adapterOptions.extend({ start: startOption.default("lora") }),
+  options: adapterOptions.extend({ start: startOption.default("lora"), dora: doraOption }),
   create: (options) => ({
     ...lowRankAveraging(options, { name: "central", initialization: initializationOf(options) }),
     isCentral: true,

@@ -1,4 +1,4 @@
-import { adapterOptions, initializationOf, startOption } from "../parts/adapter_options.ts";
+import { adapterOptions, doraOption, initializationOf, startOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -12,7 +12,7 @@ export const local = defineMethod({
   rule: "A_k and B_k stay with client k",
   up: "nothing",
   down: "nothing",
-  options: adapterOptions.extend({ start: startOption.default("lora") }),
+  options: adapterOptions.extend({ start: startOption.default("lora"), dora: doraOption }),
   create: (options) => ({
     ...lowRankAveraging(options, {
       name: "local",

@@ -1,4 +1,4 @@
-import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -11,7 +11,7 @@ export const fedIt = defineMethod({
   up: "A, B: r·(o + i)",
   down: "A, B: r·(o + i)",
   papers: ["2305.05644"],
-  options: startedOptions,
+  options: startedOptions.extend({ dora: doraOption }),
   create: (options) =>
     lowRankAveraging(options, { name: "fedit", initialization: initializationOf(options) }),
 });

@@ -1,4 +1,4 @@
-import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -14,7 +14,7 @@ export const fedSaLora = defineMethod({
   up: "A: r·i",
   down: "A: r·i",
   papers: ["2410.01463"],
-  options: startedOptions,
+  options: startedOptions.extend({ dora: doraOption }),
   create: (options) =>
     lowRankAveraging(options, {
       name: "fedsa-lora",

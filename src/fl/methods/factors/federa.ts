@@ -1,5 +1,5 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, doraOption, svdOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -12,6 +12,6 @@ export const feDeRa = defineMethod({
   up: "A, B: r·(o + i)",
   down: "A, B: r·(o + i)",
   papers: ["2404.18848"],
-  options: adapterOptions.extend({ svd: svdOption }),
+  options: adapterOptions.extend({ svd: svdOption, dora: doraOption }),
   create: (options) => lowRankAveraging(options, { name: "federa", initialization: federa(options) }),
 });

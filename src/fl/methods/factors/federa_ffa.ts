@@ -1,5 +1,5 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, doraOption, svdOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -15,7 +15,7 @@ export const feDeRaFfa = defineMethod({
   up: "B: r·o",
   down: "B: r·o",
   papers: ["2404.18848", "2403.12313"],
-  options: adapterOptions.extend({ svd: svdOption }),
+  options: adapterOptions.extend({ svd: svdOption, dora: doraOption }),
   create: (options) =>
     lowRankAveraging(options, {
       name: "federa-ffa",

@@ -1,5 +1,5 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, doraOption, svdOption } from "../parts/adapter_options.ts";
 import { alternating } from "../parts/alternating.ts";
 import { defineMethod } from "../define_method.ts";
 
@@ -15,6 +15,6 @@ export const feDeRaRo = defineMethod({
   up: "B: r·o, or A: r·i",
   down: "what changed: B: r·o, or A: r·i",
   papers: ["2404.18848", "2502.01755"],
-  options: adapterOptions.extend({ svd: svdOption }),
+  options: adapterOptions.extend({ svd: svdOption, dora: doraOption }),
   create: (options) => alternating(options, { name: "federa-ro", initialization: federa(options) }),
 });

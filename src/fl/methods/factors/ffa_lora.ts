@@ -1,4 +1,4 @@
-import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
@@ -14,7 +14,7 @@ export const ffaLora = defineMethod({
   up: "B: r·o",
   down: "B: r·o",
   papers: ["2403.12313"],
-  options: startedOptions,
+  options: startedOptions.extend({ dora: doraOption }),
   create: (options) =>
     lowRankAveraging(options, {
       name: "ffa-lora",

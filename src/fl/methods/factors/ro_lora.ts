@@ -1,4 +1,4 @@
-import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
 import { alternating } from "../parts/alternating.ts";
 import { defineMethod } from "../define_method.ts";
 
@@ -14,6 +14,6 @@ export const roLora = defineMethod({
   up: "B: r·o, or A: r·i",
   down: "what changed: B: r·o, or A: r·i",
   papers: ["2409.02346", "2502.01755"],
-  options: startedOptions,
+  options: startedOptions.extend({ dora: doraOption }),
   create: (options) => alternating(options, { name: "rolora", initialization: initializationOf(options) }),
 });

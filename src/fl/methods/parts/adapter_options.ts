@@ -33,10 +33,21 @@ export const adapterOptions = z.strictObject({
   rankPattern: z.record(z.string().min(1), z.int().min(1).max(2 ** 16)).optional(),
   /** Alphas of layers that have another. */
   alphaPattern: z.record(z.string().min(1), z.number().gt(0).max(1e6)).optional(),
+  /** Whether rows of the weights get lengths of their own; not in methods that work with the product s·B·A, as DoRA's change isn't that. */
+  dora: z.literal(false, {
+    error:
+      "this method's server works with the change s·B·A, and DoRA's isn't that; take one that averages factors, such as fedit, federa, " +
+      "ffa-lora, rolora or fedsa-lora",
+  }).optional(),
 });
 
+/** The option of methods that average factors as they are: DoRA (arXiv 2402.09353) in the place of LoRA. */
+export const doraOption = z.boolean().optional();
+
 /** Checked options of methods that train low-rank adapters. */
-export type AdapterOptions = z.output<typeof adapterOptions>;
+export type AdapterOptions = Omit<z.output<typeof adapterOptions>, "dora"> & {
+  readonly dora?: boolean | undefined;
+};
 
 /** How the pretrained weights are decomposed where a method starts from their SVD. */
 export const svdOption = z.enum(["randomized", "exact"]).default("randomized");

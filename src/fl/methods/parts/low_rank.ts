@@ -12,16 +12,17 @@ export interface LowRankAveragingOptions extends Pick<AveragingOptions, "name" |
   readonly factors?: readonly ("loraA" | "loraB" | "loraR")[];
 }
 
-/** Federated averaging of the factors of low-rank adapters, each on its own, and of the task's head. */
+/** Federated averaging of the factors of low-rank adapters, each on its own, of DoRA's lengths of rows, and of the task's head. */
 export function lowRankAveraging(
   options: AdapterOptions,
   { initialization, factors = ["loraA", "loraB"], ...rest }: LowRankAveragingOptions,
 ): Method<Averaged> {
+  const trained = options.dora ? [...factors, "magnitude"] : factors;
   return averaging({
     ...rest,
     check: (pretrained) => checkEncoderAdapters(pretrained, options),
     start: (pretrained, context) => adaptEncoder(pretrained, { ...options, context, initialization }),
-    isTrained: (name) => isHead(name) || factors.some((factor) => name.endsWith(`.${factor}`)),
+    isTrained: (name) => isHead(name) || trained.some((part) => name.endsWith(`.${part}`)),
   });
 }
 
