@@ -7,7 +7,7 @@ import type { Client } from "./method.ts";
  * @throws {RangeError} when the fleet's sample isn't ascending, has a client that the fleet hasn't, or one without examples.
  */
 export function cohort(fleet: Fleet, round: number, lastRounds: readonly number[]): Client[] {
-  const { numExamples } = fleet;
+  const { numExamples, labelDivergences } = fleet;
   const ids = fleet.sample(round);
   return ids.map((id, place) => {
     const before = ids[place - 1] ?? -1;
@@ -24,6 +24,11 @@ export function cohort(fleet: Fleet, round: number, lastRounds: readonly number[
         `Cannot ask client ${id} in round ${round}: expected a positive number of examples, got ${count}`,
       );
     }
-    return { id, numExamples: count, lastRound: lastRounds[id]! };
+    return {
+      id,
+      numExamples: count,
+      lastRound: lastRounds[id]!,
+      ...(labelDivergences && { labelDivergence: labelDivergences[id]! }),
+    };
   });
 }

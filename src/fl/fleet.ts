@@ -9,6 +9,8 @@ export type Sampling =
 export interface Fleet {
   /** n_k of each client, by its number. */
   readonly numExamples: readonly number[];
+  /** How far the labels of each are from those of all, where that is known. */
+  readonly labelDivergences?: readonly number[];
   /** How it samples, where what depends on it is to be trusted: the privacy that sampling gives. */
   readonly sampling?: Sampling;
   /** Numbers of the clients that a round asks, ascending. */

@@ -16,6 +16,8 @@ export interface Client {
   readonly numExamples: number;
   /** The last round it took part in; 0 for never. */
   readonly lastRound: number;
+  /** How far its labels are from those of all, 0 to 1; see `labelDivergences`. Known where the method asks for it. */
+  readonly labelDivergence?: number;
 }
 
 /** What a method is given at the start of a run. */
@@ -58,6 +60,8 @@ export interface Method<State extends Tree = any> {
   readonly mixesRanks?: boolean;
   /** Positions that it takes in front of each text's own: texts may be that much shorter than the encoder reads. None by default. */
   readonly positions?: number;
+  /** Whether the server must know how far the labels of each client are from those of all. */
+  readonly needsLabels?: boolean;
   /** What the server must see of the uploads: sums by default, or each. */
   readonly sees?: AggregatorKind;
   /** What it brings to a run, for the check of what goes together: privacy that is put over a method. */

@@ -38,6 +38,7 @@ function optionsOf(name: string): SimulationOptions {
       rank: 2,
       alpha: 3,
       sparseRounds: 1,
+      parts: 2,
     }),
     codec: createCodec({ name: "topk", share: 0.5 }),
     measures: [...measures.values()],

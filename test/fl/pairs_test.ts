@@ -51,6 +51,7 @@ function make(name: string, chosen: readonly Companion[]): Method {
     alpha: 3,
     svd: "exact",
     sparseRounds: 1,
+    parts: 2,
     ...(chosen.includes("mixedRanks") && { ranks }),
   });
 }

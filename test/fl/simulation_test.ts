@@ -29,6 +29,7 @@ function make(name: string, changes: Readonly<Record<string, unknown>> = {}): Me
     alpha: 3,
     svd: "exact",
     sparseRounds: 1,
+    parts: 2,
     ...changes,
   });
 }

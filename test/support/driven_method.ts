@@ -26,6 +26,8 @@ export interface UploadOptions {
   readonly blockSize?: number;
   /** Numbers of the clients that come together, in the order of arrival, in place of `blockSize`. */
   readonly arrivals?: readonly (readonly number[])[];
+  /** How far the labels of each client are from those of all; 0 by default. */
+  readonly divergences?: readonly number[];
   /** Shapes of uploads that are no parameters. */
   readonly shapes?: ReadonlyMap<string, readonly number[]>;
   /** Clients that were expected; by default as many as came. */
@@ -95,7 +97,12 @@ export class DrivenMethod {
         return [name, tensor(gpu, stacked, { shape: [members.length, ...shapeOf(name)] })] as const;
       }));
       const nothing = block.map(() => 0);
-      const senders = block.map((id): Client => ({ id, numExamples: 1, lastRound: 0 }));
+      const senders = block.map((id): Client => ({
+        id,
+        numExamples: 1,
+        lastRound: 0,
+        labelDivergence: options.divergences?.[id] ?? 0,
+      }));
       const sent = await this.#sent(values, senders);
       const kept = new Set(sent.values());
       disposeAll([...values.values()].filter((each) => !kept.has(each)));

@@ -6,6 +6,7 @@ export * from "./parameters/fed_bf.ts";
 export * from "./products/fed_ex_lora.ts";
 export * from "./products/fed_momentum.ts";
 export * from "./factors/fed_it.ts";
+export * from "./factors/fed_kls.ts";
 export * from "./factors/fed_sa_lora.ts";
 export * from "./factors/fed_rot_lora.ts";
 export * from "./factors/fed_svd.ts";

@@ -11,6 +11,7 @@ import { f32Codec } from "../transport/float_codec.ts";
 import { BlockParticipants } from "./block_participants.ts";
 import { centralized } from "./central.ts";
 import { evaluateSimulation } from "./evaluation.ts";
+import { labelDivergences } from "./label_divergence.ts";
 import { type MemoryPlan, planMemory } from "./memory_plan.ts";
 import { checkOptions, type SimulationOptions } from "./options.ts";
 
@@ -53,9 +54,12 @@ export async function* simulate(
   }
   const { gpu } = pretrained;
   const numExamples = clients.map(({ length }) => length);
-  const fleet = options.sampling === "poisson"
-    ? poissonFleet(numExamples, { rate: clientsPerRound / clients.length, seed })
-    : uniformFleet(numExamples, { clientsPerRound, seed });
+  const fleet = {
+    ...options.sampling === "poisson"
+      ? poissonFleet(numExamples, { rate: clientsPerRound / clients.length, seed })
+      : uniformFleet(numExamples, { clientsPerRound, seed }),
+    ...(method.needsLabels && { labelDivergences: labelDivergences(train, clients) }),
+  };
   const participants = new BlockParticipants({
     ...options,
     learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,

@@ -25,6 +25,7 @@ const make = (name: string, changes: Record<string, unknown> = {}): Method =>
     svd: "exact",
     sparseRounds: 1,
     density: 1,
+    parts: 1,
     energy: 1,
     ...changes,
   });
@@ -199,6 +200,7 @@ const isExact: Readonly<Record<string, boolean>> = {
   "fedsa-lora": true,
   "fed-sb": true,
   "lora-ga": false,
+  fedkls: false,
   "fedex-lora": true,
   central: false,
   local: true,
