@@ -9,3 +9,4 @@ export {
   takenPositionsKind,
   virtualTokensKind,
 } from "./points.ts";
+export { sparseBlockKind } from "./sparse_block.ts";

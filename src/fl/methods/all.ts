@@ -32,3 +32,5 @@ export * from "./parameters/prefix_tuning.ts";
 export * from "./parameters/prompt_tuning.ts";
 export * from "./factors/ro_lora.ts";
 export * from "./parameters/slora.ts";
+export * from "./factors/ravan.ts";
+export * from "./parameters/smt.ts";

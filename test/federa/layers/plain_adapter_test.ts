@@ -13,6 +13,7 @@ import {
   lora,
   merge,
   OffsetLinear,
+  ravanBases,
 } from "../../../src/federa/mod.ts";
 import { bitsOf, testGpu, upload } from "../../engine/harness.ts";
 import { relativeError } from "../../support/compare.ts";
@@ -41,6 +42,7 @@ const offset: Initialization = async (weights, options) =>
 /** Each kind of layer of low rank that isn't plain LoRA: its start, and what is trained. */
 const kinds: readonly (readonly [name: string, initialization: Initialization, trained: RegExp])[] = [
   ["LoRA counted from its start", offset, /\.lora[AB]$|^head\./],
+  ["RAVAN", ravanBases({ heads: 2 }), /\.(loraH|headScales)$|^head\./],
   ["LoRA-XS", federa({ svd: "exact", hasCore: true }), /\.loraR$|^head\./],
 ];
 

@@ -201,6 +201,8 @@ const isExact: Readonly<Record<string, boolean>> = {
   "fed-sb": true,
   "lora-ga": false,
   fedkls: false,
+  "ravan": true,
+  "smt": true,
   "fedex-lora": true,
   central: false,
   local: true,

@@ -9,7 +9,7 @@ export interface LowRankAveragingOptions extends Pick<AveragingOptions, "name" |
   /** Where the adapters start. */
   readonly initialization: Initialization;
   /** The factors that are trained; A and B by default. */
-  readonly factors?: readonly ("loraA" | "loraB" | "loraR")[];
+  readonly factors?: readonly string[];
 }
 
 /** Federated averaging of the factors of low-rank adapters, each on its own, of DoRA's lengths of rows, and of the task's head. */

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { mul, reshape, type Tensor } from "../../../engine/mod.ts";
+import { ravanBases } from "../../../federa/mod.ts";
+import { take } from "../../tensors.ts";
+import { adapterOptions } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
+
+const [CORES, SCALES] = [".loraH", ".headScales"];
+
+/**
+ * RAVAN (Raje et al., arXiv 2506.05568): ΔW = s·Σ_i s_i·B_i·H_i·A_i of h heads between frozen bases that all draw by the seed. Clients
+ * train H_i and s_i and send s_i·H_i, whose mean is exactly that of their updates; s_i begins each round at 1.
+ */
+export const ravan = defineMethod({
+  name: "ravan",
+  trains: "cores H_i and scales s_i of several heads between frozen orthonormal bases",
+  server: "averages s_i·H_i, which is exact",
+  rule: "ΔW = s·Σ_i s_i·B_i·H_i·A_i, B_i and A_i drawn and frozen; H_i ← Σ p_k·s_{i,k}·H_{i,k}, s_i ← 1",
+  up: "s_i·H_i: h·r²",
+  down: "H_i: h·r²",
+  papers: ["2506.05568"],
+  options: adapterOptions.extend({
+    /** h, the heads of each layer; each has the rank r. */
+    heads: z.int().min(1).max(1024).default(4),
+  }),
+  create(options) {
+    const inner = lowRankAveraging(options, {
+      name: "ravan",
+      initialization: ravanBases(options),
+      factors: ["loraH", "headScales"],
+    });
+    return {
+      ...inner,
+      sendsOtherwise: true,
+      plan(state, round) {
+        const plan = inner.plan(state, round);
+        return {
+          ...plan,
+          // Everybody begins with scales of 1.
+          download: (client) =>
+            new Map([...plan.download!(client)].filter(([name]) => !name.endsWith(SCALES))),
+          local: {
+            finish: (values) => ({
+              upload: new Map(
+                [...values].flatMap(([name, value]): [string, Tensor][] => {
+                  if (name.endsWith(SCALES)) return [];
+                  if (!name.endsWith(CORES)) return [[name, value]];
+                  const scales = take(values, `${name.slice(0, -CORES.length)}${SCALES}`);
+                  return [[name, mul(value, reshape(scales, [...scales.shape, 1, 1]))]];
+                }),
+              ),
+            }),
+          },
+        };
+      },
+    };
+  },
+});
