@@ -1,4 +1,5 @@
 import type { Evaluation } from "../../tasks/mod.ts";
+import type { Tuning } from "./comparison.ts";
 import { lastEvaluation, type UnitRecord } from "./unit_record.ts";
 
 /** The learning rate that a method uses, and how it was chosen. */
@@ -11,11 +12,15 @@ export interface ChosenRate {
 }
 
 /**
- * Chooses the learning rate with the best score on validation; of equal ones that with the lower loss, then the lower rate.
+ * Chooses the learning rate with the best score on validation. Rates whose score is within a tolerance of the best are told apart by
+ * their loss, which is less coarse than a score of few examples; of equal losses the lower rate is taken.
  *
  * @returns null when every rate diverged.
  */
-export function chooseRate(records: readonly UnitRecord[]): ChosenRate | null {
+export function chooseRate(
+  records: readonly UnitRecord[],
+  { tolerance = 0 }: Partial<Pick<Tuning, "tolerance">> = {},
+): ChosenRate | null {
   const tried = records.map((record) => ({
     learningRate: record.learningRate,
     evaluation: lastEvaluation(record),
@@ -25,8 +30,9 @@ export function chooseRate(records: readonly UnitRecord[]): ChosenRate | null {
     const score = evaluation?.scores[metric];
     return evaluation === null || score === undefined ? [] : [{ learningRate, score, loss: evaluation.loss }];
   });
-  const best =
-    scored.sort((a, b) => b.score - a.score || a.loss - b.loss || a.learningRate - b.learningRate)[0];
+  const most = Math.max(...scored.map(({ score }) => score));
+  const [best] = scored.filter(({ score }) => score >= most - tolerance)
+    .sort((a, b) => a.loss - b.loss || a.learningRate - b.learningRate);
   if (best === undefined) return null;
   const { learningRate } = best;
   const edge = tried.length < 2

@@ -31,6 +31,8 @@ export interface Tuning {
   readonly setting: string | null;
   readonly draw: number;
   readonly seed: number;
+  /** Scores that differ by no more are told apart by the loss. */
+  readonly tolerance: number;
 }
 
 /** Runs of many methods in several settings, each tuned in the same way. */

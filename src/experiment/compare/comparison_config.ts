@@ -41,6 +41,8 @@ const comparisonSchema = z.looseObject({
     setting: z.string().nullable().optional(),
     draw: seed.default(1001),
     seed: seed.default(1001),
+    /** Rates whose score is this close to the best are told apart by their loss. */
+    tolerance: z.number().min(0).max(1).default(0),
   }).prefault({}),
   /** The method that the others are compared with; the first by default. */
   reference: z.string().optional(),
@@ -165,7 +167,7 @@ export function parseComparison(value: unknown, source = "the comparison"): Comp
   if (reference !== undefined && !names.includes(reference)) {
     refuse("reference", describeChoice(names, reference));
   }
-  const { setting = labels[Math.floor(labels.length / 2)]!, draw, seed } = tuning;
+  const { setting = labels[Math.floor(labels.length / 2)]!, ...held } = tuning;
   if (setting !== null && !labels.includes(setting)) {
     refuse("tuning.setting", describeChoice(labels, setting));
   }
@@ -182,7 +184,7 @@ export function parseComparison(value: unknown, source = "the comparison"): Comp
     name: first.name,
     settings: found,
     contenders,
-    tuning: { setting, draw, seed },
+    tuning: { setting, ...held },
     reference: reference ?? names[0]!,
     targets,
     byteBudgets,

@@ -114,7 +114,7 @@ export interface RatePlace {
 export function rateOf(comparison: Comparison, { contender, setting, store }: RatePlace): number | undefined {
   if (contender.learningRates.length === 1) return contender.learningRates[0];
   const records = tuningRecords(comparison, { contender, setting, store });
-  return records && chooseRate(records)?.learningRate;
+  return records && chooseRate(records, comparison.tuning)?.learningRate;
 }
 
 /** The records of the runs that a method was tuned by for a setting; undefined until all are there. */

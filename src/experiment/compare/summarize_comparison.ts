@@ -162,7 +162,7 @@ function summarizeSetting(
       return {
         label,
         learningRate,
-        tuned: tuning === undefined ? null : chooseRate(tuning),
+        tuned: tuning === undefined ? null : chooseRate(tuning, comparison.tuning),
         runs: { finished: finished.length, diverged: records.length - finished.length, planned },
         isPersonal: records.some(({ isPersonal }) => isPersonal),
         trainableParameters: records[0]!.trainableParameters,

@@ -19,6 +19,13 @@ test("chooseRate() takes the best score, of equal ones the lower loss, then the 
   assert.equal(chooseRate(records([1, null], [2, null])), null);
 });
 
+test("chooseRate() tells rates within the tolerance of the best apart by their loss", () => {
+  const tried = records([0.1, 0.9, 0.5], [1, 0.875, 0.2], [10, 0.75, 0.1]);
+  assert.equal(chooseRate(tried, { tolerance: 0.0625 })?.learningRate, 1);
+  assert.equal(chooseRate(tried, { tolerance: 0.015625 })?.learningRate, 0.1);
+  assert.equal(chooseRate(tried, { tolerance: 0.5 })?.learningRate, 10);
+});
+
 test("chooseRate() says where the best rate is at an end of the grid, also where the next one diverged", () => {
   const edge = (...given: Parameters<typeof records>) => chooseRate(records(...given))?.edge;
   assert.equal(edge([1, 0.9], [2, 0.8], [3, 0.7]), "lowest");

@@ -51,7 +51,10 @@ test("parseComparison() gives each setting its changes, and methods the defaults
       ["mine", 3, [1]],
     ],
   );
-  assert.deepEqual([tuning, reference], [{ setting: "skewed", draw: 1001, seed: 1001 }, "fedit"]);
+  assert.deepEqual([tuning, reference], [
+    { setting: "skewed", draw: 1001, seed: 1001, tolerance: 0 },
+    "fedit",
+  ]);
   assert.equal(parseComparison({ ...minimal, tuning: { setting: null } }).tuning.setting, null);
 });
 
