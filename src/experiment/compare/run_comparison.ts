@@ -2,6 +2,7 @@ import { disposeAll, type Gpu } from "../../engine/mod.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { ResumeError } from "../checkpoint/continue_method.ts";
 import { type Preparation, prepare } from "../run/prepare.ts";
+import type { Reporter } from "../report/reporter.ts";
 import { describeFailure } from "../run/failure.ts";
 import { chooseRate } from "./choose_rate.ts";
 import { type Comparison, type Contender, type Setting, tunedIn } from "./comparison.ts";
@@ -133,6 +134,14 @@ function isOfUnit(error: unknown): boolean {
   return error instanceof Error && ["OutOfMemoryError", "RangeError", "TypeError"].includes(error.name);
 }
 
+function withoutLines(reporter: Reporter): Reporter {
+  return {
+    line() {},
+    progress: (...args) => reporter.progress(...args),
+    endProgress: () => reporter.endProgress(),
+  };
+}
+
 /** What is open for the phase and the setting whose turn it is. */
 class Bench {
   readonly #comparison: Comparison;
@@ -151,11 +160,11 @@ class Bench {
     const place = `${phase} ${setting.label}`;
     if (this.#preparation !== undefined && this.#place === place) return this.#preparation;
     this[Symbol.dispose]();
-    const preparation = await prepare(
-      phaseConfig(setting, phase, this.#comparison),
-      this.#gpu,
-      this.#options,
-    );
+    const { reporter } = this.#options;
+    // What there is to say of data and model is the same each time.
+    const once = this.#place === "" ? reporter : withoutLines(reporter);
+    const config = phaseConfig(setting, phase, this.#comparison);
+    const preparation = await prepare(config, this.#gpu, { ...this.#options, reporter: once });
     this.#preparation = preparation;
     this.#place = place;
     await checkContents(preparation, { setting, phase, ...this.#options });
