@@ -175,6 +175,8 @@ export interface Local {
   readonly sums: Tensors;
   /** What the rule has prepared, by names of its own; nothing before the last step. */
   readonly prepared: Tensors;
+  /** Where clients have ranks of their own. */
+  readonly ranks?: Ranks | undefined;
   /** Local steps of each. */
   readonly steps: readonly number[];
   readonly optimizer: LocalOptimizer;

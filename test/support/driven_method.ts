@@ -144,6 +144,7 @@ export class DrivenMethod {
         [...local.sums ?? []].map(([name, shape]) => [name, zeros(this.gpu, [clients.length, ...shape])]),
       ),
       prepared: nothing,
+      ranks: this.plan.ranks,
       steps: clients.map(() => 1),
       optimizer: { name: "sgd" },
       learningRate: 1,

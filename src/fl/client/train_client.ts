@@ -74,7 +74,7 @@ export async function trainClient(
   const { client, round, seed, data, work, batchSize, kept, stages = [], codec } = options;
   checkStages(codec, stages);
   using held = new Held();
-  const { received, sent } = download(model, options);
+  const { received, sent, rank } = download(model, options);
   held.hold(received);
   held.hold(sent);
   const rows = Array.from({ length: data.size }, (_, row) => row);
@@ -84,7 +84,7 @@ export async function trainClient(
     batchSize,
   );
   const global = withParameters(model, received);
-  const local = await trainLocally(global, { ...ownPlan(global, plan), sent }, {
+  const local = await trainLocally(global, { ...ownPlan(global, plan, rank), sent }, {
     ...options,
     clients: [client],
     kept: [kept],
@@ -107,28 +107,38 @@ export async function trainClient(
   };
 }
 
-/** The plan of a client that has its own start already, filled up with zeros beyond its rank or drawn beyond it. */
-function ownPlan(global: TaskModel, { start: _, ...plan }: RoundPlan): RoundPlan {
-  const { ranks, trained, shared = trained } = plan;
-  if (ranks === undefined) return plan;
-  return { ...plan, start: leadingRank(pick(new Map(global.namedParameters()), shared), ranks) };
+/**
+ * The plan of a client that has its own start already, filled up with zeros beyond its rank or drawn beyond it. Its rank is that of the
+ * factors that it got, as the server may have changed it.
+ */
+function ownPlan(
+  global: TaskModel,
+  { start: _, ...plan }: RoundPlan,
+  rank: number | undefined,
+): RoundPlan {
+  const { trained, shared = trained } = plan;
+  if (plan.ranks === undefined) return plan;
+  const ranks = rank === undefined ? plan.ranks : { ...plan.ranks, of: () => rank };
+  return { ...plan, ranks, start: leadingRank(pick(new Map(global.namedParameters()), shared), ranks) };
 }
 
-/** What a payload makes of the client's global parameters, and what was sent beside. */
+/** What a payload makes of the client's global parameters, what was sent beside, and the rank of the factors in it. */
 function download(
   model: TaskModel,
   { payload, receive, round, seed }: Pick<TrainClientOptions, "payload" | "receive" | "round" | "seed">,
-): { readonly received: Tensors; readonly sent: Tensors } {
+): { readonly received: Tensors; readonly sent: Tensors; readonly rank: number | undefined } {
   const parameters = new Map(model.namedParameters());
+  const decoded = [...decodePayload(payload)];
+  const [rank] = decoded.find(([name]) => name.endsWith(".loraA"))?.[1].shape ?? [];
   return tidy(() => {
-    const given = new Map([...decodePayload(payload)].map(([name, value]) => {
+    const given = new Map(decoded.map(([name, value]) => {
       const known = parameters.get(name);
       const { shape, data } = known === undefined ? value : fitTo(known.shape, value);
       return [name, tensor(model.gpu, data, { shape })] as const;
     }));
     const received = receive?.(parameters, given, { round, seed }) ??
       new Map([...given].filter(([name]) => parameters.has(name)));
-    return { received, sent: new Map([...given].filter(([name]) => !parameters.has(name))) };
+    return { received, sent: new Map([...given].filter(([name]) => !parameters.has(name))), rank };
   });
 }
 

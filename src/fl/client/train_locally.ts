@@ -86,6 +86,7 @@ async function train(
     kept: await begin(zeros(rule?.keeps ?? new Map())),
     sums: zeros(stackedShapes(rule?.sums, clients.length)),
     prepared: new Map(),
+    ranks,
     steps: batches.stepsOf,
     optimizer,
     learningRate,

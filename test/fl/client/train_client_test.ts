@@ -55,7 +55,7 @@ test("trainClient() from payload to payload gives the bits and bytes of simulate
     blockSize: fc.integer({ min: 1, max: 5 }),
     work: fc.constantFrom({ steps: 2 }, { epochs: 1 }),
     clipNorm: fc.constantFrom(undefined, 1),
-    ranks: fc.constantFrom({}, { ranks: [1, 2] }),
+    ranks: fc.constantFrom({}, { ranks: [1, 2] }, { gamma: 0.5 }),
   });
   await holds(cases, async ({ name, codec, seed, ranks, ...rest }) => {
     const method = methodOn(name, {

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { addWeighted, mul, type Tensor, tensor, tidy, zeros } from "../../../engine/mod.ts";
 import { productNorm } from "../../../engine/linalg/mod.ts";
 import { layerSettings, lora, scalingOf } from "../../../federa/mod.ts";
@@ -8,55 +9,97 @@ import { defineMethod } from "../define_method.ts";
 import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
 import { globalOptions, mixedRankOptions, mixedRanks } from "../parts/mixed_ranks.ts";
 import { leadingRank } from "../../client/start_of_rank.ts";
+import type { Method } from "../../method.ts";
+import type { Averaged } from "../parts/averaging.ts";
+import { pruneTails, tailPenalty } from "../parts/rank_pruning.ts";
+
+type State = Averaged & {
+  /** The rank that each client is left with, where ranks are pruned. */
+  readonly ranks?: readonly number[];
+};
 
 /**
- * HetLoRA (Cho et al., arXiv 2401.06432), without its pruning of ranks: a client gets the leading rows of A and columns of B of its own
- * rank; the server fills what comes back up with zeros and weighs each client by ‖B_k·A_k‖_F over all layers. All have the scale
- * of the largest rank, as factors of different scales can't be averaged.
+ * HetLoRA (Cho et al., arXiv 2401.06432): a client gets the leading rows of A and columns of B of its own rank; the server fills what comes
+ * back up with zeros and weighs each client by ‖B_k·A_k‖_F over all layers. All have the scale of the largest rank, as factors of different
+ * scales can't be averaged.
+ *
+ * With γ < 1 ranks are pruned: λ·‖B_t‖·‖A_t‖ of the terms from ⌊γ·r_k⌋ on is added to a client's loss, and where these end smaller than they
+ * started they are dropped, for good. The server finds that, as it sees each client's factors: so a client's own word isn't needed.
  */
 export const hetLora = defineMethod({
   name: "hetlora",
   trains: "LoRA A and B; ranks may differ",
   server: "averages A and B, filled up with zeros, by the size of each client's update",
   rule:
-    "A ← Σ q_k·A_k, B ← Σ q_k·B_k, filled up with zeros, with q_k ∝ ‖B_k·A_k‖_F; client k gets the leading r_k",
+    "A ← Σ q_k·A_k, B ← Σ q_k·B_k, filled up with zeros, with q_k ∝ ‖B_k·A_k‖_F; client k gets the leading r_k, and r_k ← ⌊γ·r_k⌋ where the terms beyond shrank",
   up: "A, B: r_k·(o + i)",
   down: "A, B: r_k·(o + i)",
   papers: ["2401.06432"],
-  options: mixedRankOptions,
+  options: mixedRankOptions.extend({
+    /** γ, the share of its rank that a client is left with when the rest shrinks; 1 for no pruning. */
+    gamma: z.number().gt(0).max(1).default(1),
+    /** λ, what that rest weighs in clients' losses. */
+    lambda: z.number().min(0).max(1e6).default(0.001),
+  }),
   create(given) {
+    const { gamma } = given;
+    const prunes = gamma < 1;
     const options = globalOptions(given);
     const scaling = scalingOf(options);
-    const ranks = { ...mixedRanks(given), scaling: () => scaling };
+    const first = {
+      ...mixedRanks(prunes ? { ...given, ranks: given.ranks ?? [given.rank] } : given),
+      scaling: () => scaling,
+    };
     const inner = lowRankAveraging(options, { name: "hetlora", initialization: lora });
+    const ranksOf = ({ ranks = [] }: State) => ({
+      ...first,
+      of: (client: number) => ranks[client] ?? first.of(client),
+    });
     return {
       ...inner,
       sees: "each",
-      mixesRanks: given.ranks !== undefined,
+      mixesRanks: prunes || given.ranks !== undefined,
+      async init(pretrained, context) {
+        const { model, state } = await inner.init(pretrained, context);
+        const ranks = Array.from({ length: context.numClients }, (_, client) => first.of(client));
+        return { model, state: prunes ? { ...state, ranks } : state };
+      },
       plan(state, round) {
         const plan = inner.plan(state, round);
-        if (given.ranks === undefined) return plan;
-        const { trained } = plan;
-        return { trained, ranks, start: leadingRank(state.global, ranks) };
+        if (!prunes && given.ranks === undefined) return plan;
+        const ranks = ranksOf(state);
+        const local = prunes && { local: tailPenalty(given) };
+        return { trained: plan.trained, ranks, start: leadingRank(state.global, ranks), ...local };
       },
-      async apply(state, { values, each }) {
+      async apply(state, { values, each: uploads }) {
         using held = new Held();
+        const [each, ranks] = [[...uploads!], [...state.ranks ?? []]];
+        if (prunes) {
+          for (const [i, some] of uploads!.entries()) {
+            const pruned = await pruneTails(some, state.global, { ranks: ranksOf(state), gamma });
+            each[i] = pruned.uploads;
+            for (const [name, value] of pruned.uploads.values) {
+              if (value !== some.values.get(name)) held.hold(value);
+            }
+            some.clients.forEach(({ id }, member) => ranks[id] = pruned.left[member]!);
+          }
+        }
         const layers = layersOf(state.global);
         const scales = new Map(layers.map((each) => [each, layerSettings(each, options).scaling / scaling]));
-        const weights = await weightsOf(each!, scales);
+        const weights = await weightsOf(each, scales);
         const factors = new Map<string, Tensor>();
         for (const name of layers.flatMap((layer) => [`${layer}.loraA`, `${layer}.loraB`])) {
           const { gpu, shape } = take(state.global, name);
           const mean = held.hold(zeros(gpu, shape));
-          each!.forEach((uploads, i) =>
+          each.forEach((uploads, i) =>
             tidy(() => addWeighted(mean, take(uploads.values, name), tensor(gpu, weights[i]!)))
           );
           factors.set(name, mean);
         }
         held.release(factors);
-        return { global: new Map([...state.global, ...values, ...factors]) };
+        return { global: new Map([...state.global, ...values, ...factors]), ...(prunes && { ranks }) };
       },
-    };
+    } satisfies Method<State>;
   },
 });
 
