@@ -124,7 +124,7 @@ export async function* federate<Memory>(
     }));
     run = yield* queue.until(begun, free);
     for (const create of options.measures ?? []) running.push(create({ pretrained, initial: run.model }));
-    checkMeasures(running, options);
+    checkMeasures(running, { ...options, aggregator });
     if (resume !== undefined) {
       checkMethodState(resume, { method, first: run.state.method });
       disposeTree(run.state.method, [...frozen, resume.method]);
@@ -295,9 +295,10 @@ function chooseAggregator(
 
 function checkMeasures(
   measures: readonly Measure[],
-  options: Pick<FederationOptions, "method" | "stages">,
+  options: Pick<PlayOptions<unknown>, "method" | "stages" | "aggregator">,
 ): void {
-  const hiding = hidingOf(options);
+  const hiding = hidingOf(options) ??
+    (options.aggregator.brings === "secureAggregation" ? options.aggregator : undefined);
   const seeing = measures.find(({ seesEach }) => seesEach);
   if (hiding === undefined || seeing === undefined) return;
   throw new TypeError(

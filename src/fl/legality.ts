@@ -172,6 +172,7 @@ export function whyClashing(one: Companion, other: Companion): string | undefine
 export interface RunParts {
   readonly method: Pick<MethodFacts, "mixesRanks" | "brings">;
   readonly aggregator?: Pick<AggregatorFactory, "name" | "brings"> | undefined;
+  readonly secureAggregation?: object | undefined;
   readonly stages?: readonly Pick<Stage, "name" | "brings" | "hidesClients">[] | undefined;
   readonly codec?: Pick<Codec, "name" | "lossless" | "feedback"> | undefined;
   /** Whether rounds ask a part of the clients. */
@@ -179,13 +180,15 @@ export interface RunParts {
 }
 
 /** The companions that the parts of a run bring. */
-export function companionsOf({ method, aggregator, stages = [], codec, isPartial }: RunParts): Chosen {
+export function companionsOf(parts: RunParts): Chosen {
+  const { method, aggregator, secureAggregation, stages = [], codec, isPartial } = parts;
   const chosen = new Map<Companion, string>();
   if (method.mixesRanks) chosen.set("mixedRanks", companions.mixedRanks);
   if (method.brings !== undefined) chosen.set(method.brings, companions[method.brings]);
   if (isPartial) chosen.set("partialParticipation", companions.partialParticipation);
   if (codec !== undefined && !codec.lossless) chosen.set("lossyCodec", `codec ${codec.name}`);
   if (codec?.feedback) chosen.set("errorFeedback", `codec ${codec.name}`);
+  if (secureAggregation !== undefined) chosen.set("secureAggregation", companions.secureAggregation);
   for (const { name, brings, hidesClients } of [...aggregator ? [aggregator] : [], ...stages] as Stage[]) {
     if (brings !== undefined) chosen.set(brings, name);
     if (hidesClients) chosen.set("secureAggregation", name);

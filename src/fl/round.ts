@@ -1,6 +1,12 @@
 import { disposeAll, type Gpu, tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
-import { type Aggregate, type AggregatorFactory, isRefusal, type Uploads } from "./aggregation/aggregator.ts";
+import {
+  type Aggregate,
+  type AggregatorFactory,
+  isRefusal,
+  type Traffic,
+  type Uploads,
+} from "./aggregation/aggregator.ts";
 import { InOrder } from "./aggregation/in_order.ts";
 import type { ClientStore } from "./client/client_store.ts";
 import type { Figures, Measure } from "./measures/measure.ts";
@@ -75,16 +81,16 @@ export async function playRound(
       plan.weighBy === "client" ? 1 / clients.length : numExamples / total,
     ]),
   );
-  const aggregation = aggregator.open({ round, seed, cohort: clients.length, start });
+  const aggregation = aggregator.open({ round, seed, cohort: clients.length, clients, shares, start });
   const order = new InOrder(clients.map(({ id }) => id));
   const received = new Tally(store);
   const feed = async (finished: Iterable<Finished>) => {
     for (const each of finished) {
       const own = each.clients.map(({ id }) => shares.get(id)!);
-      await received.add(each, { gpu: model.gpu, shares: own }, (uploads) => {
+      await received.add(each, { gpu: model.gpu, shares: own }, async (uploads) => {
         for (const measure of measures) measure.add(uploads);
         timer.lap("measuring");
-        aggregation.add(uploads);
+        await aggregation.add(uploads);
       });
       timer.lap("aggregation");
     }
@@ -113,8 +119,10 @@ export async function playRound(
     await feed(order.ready());
     const isEmpty = received.clients.length === 0;
     const result = !isEmpty || method.movesAlone ? await aggregation.finish() : undefined;
+    const told: Figures[] = [];
     if (result !== undefined && !isRefusal(result)) {
       aggregate = result;
+      if (result.figures !== undefined) told.push(result.figures);
       for (const stage of isEmpty ? [] : [...stages].reverse()) {
         aggregate = await stage.server?.(aggregate, { round, seed, start }) ?? aggregate;
       }
@@ -129,12 +137,13 @@ export async function playRound(
     isDone = true;
     return {
       state: next,
-      store: received.store,
+      // What clients keep belongs to an aggregate that they went into.
+      store: result !== undefined && isRefusal(result) ? store : received.store,
       participants: received.clients,
       lost,
       ...(result !== undefined && isRefusal(result) && { refused: result.refused }),
-      ...received.totals(clients.length),
-      measures: figuresOf(options, measured),
+      ...received.totals(clients.length, result?.traffic),
+      measures: figuresOf(options, [...measured, ...told]),
     };
   } finally {
     for (const measure of measures) measure.dispose();
@@ -181,11 +190,11 @@ class Tally {
   async add(
     { clients, values, keep, losses, bytesUp, bytesDown }: Finished,
     { gpu, shares }: { readonly gpu: Gpu; readonly shares: readonly number[] },
-    use: (uploads: Uploads) => void,
+    use: (uploads: Uploads) => Promise<void>,
   ): Promise<void> {
     const weights = tensor(gpu, shares);
     try {
-      use({ clients, values, shares, weights });
+      await use({ clients, values, shares, weights });
     } finally {
       disposeAll([weights]);
     }
@@ -208,10 +217,13 @@ class Tally {
     this.store = await this.store.save(new Map(await Promise.all(entries)));
   }
 
-  totals(cohort: number): Pick<RoundEnd, "trainLoss" | "bytesUp" | "bytesDown"> {
+  totals(
+    cohort: number,
+    { bytesUp, bytesDown }: Traffic = { bytesUp: 0, bytesDown: 0 },
+  ): Pick<RoundEnd, "trainLoss" | "bytesUp" | "bytesDown"> {
     const count = this.clients.length;
     const trainLoss = count === 0 ? null : count < cohort ? this.#loss / this.#share : this.#loss;
-    return { trainLoss, bytesUp: this.#bytesUp, bytesDown: this.#bytesDown };
+    return { trainLoss, bytesUp: this.#bytesUp + bytesUp, bytesDown: this.#bytesDown + bytesDown };
   }
 }
 

@@ -185,6 +185,10 @@ test("simulate() predicts the memory of every method, and of what goes over meth
     ["fedadam", { method: fedAdam(fedIt(adapters)) }],
     ["topk", { method: methodOn("full", {}), codec: topk }],
     ["int8", { method: methodOn("federa-exact", adapters), codec: createCodec({ name: "int8" }) }],
+    ["securely", {
+      secureAggregation: { neighbors: 2, threshold: 2, dropouts: { keys: 0.2, unmasking: 0.1 } },
+      blockSize: 2,
+    }],
     ["clipped", { method: methodOn("full", {}), stages: [clipUpdates({ norm: 0.1 })] }],
     ["tested by client", { method: methodOn("local", adapters), testClients, blockSize: 1, batchSize: 1 }],
     ["never tested", { method: methodOn("central", adapters), evaluateEvery: 0 }],

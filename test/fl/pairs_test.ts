@@ -39,6 +39,7 @@ const defaults: Omit<SimulationOptions, "method"> = {
 const asked: Readonly<Partial<Record<Companion, () => Partial<SimulationOptions>>>> = {
   partialParticipation: () => ({ clientsPerRound: 3 }),
   robustAggregation: () => ({ aggregator: median() }),
+  secureAggregation: () => ({ secureAggregation: { neighbors: 2, threshold: 2 } }),
   lossyCodec: () => ({ codec: createCodec(codecConfig.parse("int8")) }),
 };
 const ranks = [1, 2, 1, 2];

@@ -13,7 +13,9 @@ export function openAggregation(
   cohort: number,
   more: Partial<AggregationContext> = {},
 ): Aggregator {
-  return factory.open({ round: 1, seed: 1, cohort, start: new Map(), ...more });
+  const clients = Array.from({ length: cohort }, (_, id) => ({ id, numExamples: 1, lastRound: 0 }));
+  const shares = new Map(clients.map(({ id }) => [id, 1 / cohort]));
+  return factory.open({ round: 1, seed: 1, cohort, clients, shares, start: new Map(), ...more });
 }
 
 /** What an aggregator gives that refuses nothing. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { codecConfig, measures } from "../../fl/mod.ts";
+import { codecConfig, measures, measuresOfEach } from "../../fl/mod.ts";
 import { aggregatorConfig } from "./aggregator_config.ts";
 import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
@@ -7,6 +7,7 @@ import { type MethodConfig, methodConfig, methodLabel } from "./method_config.ts
 import { folderName, path } from "./names.ts";
 import { modelConfig, precisionConfig, USE_LITE } from "./model_config.ts";
 import { partitionConfig, partitionProblems } from "./partition_config.ts";
+import { secureAggregationConfig } from "./secure_aggregation_config.ts";
 import { taskConfig } from "./task_config.ts";
 
 const count = z.int().min(1);
@@ -109,12 +110,17 @@ export const configSchema = z.strictObject({
   codec: codecConfig.default({ name: "f32" }),
   /** How the server combines uploads, by name or with options; entries of `methods` may have their own. The mean by default. */
   aggregator: aggregatorConfig.optional(),
+  /** Whether the server gets sums of uploads alone, by the protocol of secure aggregation, and its options; entries of `methods` may have their own. */
+  secureAggregation: secureAggregationConfig.optional(),
   /** Longest gradient of one client; unclipped by default. */
   clipNorm: rate.optional(),
   /** Evaluates every so many rounds and after the last; 0 for before the first and after the last alone. */
   evaluateEvery: z.int().min(0).default(1),
-  /** What is observed of each round beside scores and bytes. */
-  measures: z.array(z.enum([...measures.keys()])).default(["aggregation-error", "weight-variation"]),
+  /**
+   * What is observed of each round beside scores and bytes: by default `aggregation-error`, which looks at each upload and so is left out with
+   * secure aggregation, and `weight-variation`.
+   */
+  measures: z.array(z.enum([...measures.keys()])).optional(),
   /**
    * Whether each client is also tested on its own part of the test set, shared out like its training data: the report then has mean, worst
    * tenth and spread over clients. Always so where clients see the classes permuted.
@@ -177,6 +183,15 @@ export const configSchema = z.strictObject({
       refuse(name, `${given.find((each, i) => given.indexOf(each) < i)} is there twice`);
     }
   }
+  const seeing = (config.measures ?? []).findIndex((name) => measuresOfEach.has(name));
+  if (seeing >= 0 && isSecure(config)) {
+    refuse(
+      `measures.${seeing}`,
+      `${
+        config.measures![seeing]
+      } looks at the upload of each client, and secure aggregation hides them: leave it out`,
+    );
+  }
   const { kind } = task;
   if (data.kind === "spam-assassin" && kind !== "sequence-classification") {
     refuse("data", `mails have one class each: expected the task "sequence-classification", got "${kind}"`);
@@ -194,7 +209,21 @@ export const configSchema = z.strictObject({
       `${USE_LITE} reads no pairs of texts: expected a BERT-like checkpoint for question-answering`,
     );
   }
-}).transform(({ cohortSize, ...config }) => ({ ...config, blockSize: config.blockSize ?? cohortSize ?? 8 }));
+}).transform(({ cohortSize, ...config }) => ({
+  ...config,
+  blockSize: config.blockSize ?? cohortSize ?? 8,
+  measures: config.measures ?? [...isSecure(config) ? [] : ["aggregation-error"], "weight-variation"],
+}));
+
+/** Whether some method of a run is aggregated securely. */
+function isSecure(
+  { methods, secureAggregation }: {
+    readonly methods: readonly MethodConfig[];
+    readonly secureAggregation?: false | object | undefined;
+  },
+): boolean {
+  return methods.some((method) => (method.secureAggregation ?? secureAggregation ?? false) !== false);
+}
 
 /** A whole, checked configuration. */
 export type Config = z.output<typeof configSchema>;

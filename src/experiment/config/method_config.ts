@@ -3,6 +3,7 @@ import { type Method, type MethodFactory, methods } from "../../fl/mod.ts";
 import { type AggregatorConfig, aggregatorConfig } from "./aggregator_config.ts";
 import { type AlgorithmConfig, algorithmConfig, withAlgorithms } from "./algorithm_config.ts";
 import { folderName } from "./names.ts";
+import { secureAggregationConfig } from "./secure_aggregation_config.ts";
 
 /** What every entry of `methods` has. */
 const common = {
@@ -13,6 +14,8 @@ const common = {
   algorithm: algorithmConfig.optional(),
   /** How the server combines uploads; as the configuration says by default. */
   aggregator: aggregatorConfig.optional(),
+  /** Secure aggregation; as the configuration says by default. */
+  secureAggregation: secureAggregationConfig.optional(),
 };
 
 /** One entry of `methods`, checked: with the method's own options beside what all have. */
@@ -22,13 +25,15 @@ export interface MethodConfig {
   readonly learningRate: number;
   readonly algorithm?: readonly AlgorithmConfig[] | undefined;
   readonly aggregator?: AggregatorConfig | undefined;
+  readonly secureAggregation?: z.output<typeof secureAggregationConfig> | undefined;
   readonly [option: string]: unknown;
 }
 
 /** One entry of `methods` as people write it. */
-export type MethodConfigInput = Omit<MethodConfig, "algorithm" | "aggregator"> & {
+export type MethodConfigInput = Omit<MethodConfig, "algorithm" | "aggregator" | "secureAggregation"> & {
   readonly algorithm?: z.input<typeof algorithmConfig>;
   readonly aggregator?: z.input<typeof aggregatorConfig>;
+  readonly secureAggregation?: z.input<typeof secureAggregationConfig>;
 };
 
 /** The schema of an entry of `methods`: each method brings the schema of its options. */
@@ -41,7 +46,8 @@ export const methodConfig = z.discriminatedUnion(
 
 /** The method of an entry. */
 export function createMethod(config: MethodConfig): Method {
-  const { method, label: _, learningRate: __, algorithm = [], aggregator: ___, ...options } = config;
+  const { method, algorithm = [], ...rest } = config;
+  const { label: _, learningRate: __, aggregator: ___, secureAggregation: ____, ...options } = rest;
   return withAlgorithms(factoryOf(method)(options), algorithm);
 }
 

@@ -1,6 +1,7 @@
 import type { TaskModel } from "../../tasks/mod.ts";
-import { checkLegality, checkPositions, companionsOf, createCodec } from "../../fl/mod.ts";
+import { checkLegality, checkPositions, companionsOf, createCodec, secureAggregator } from "../../fl/mod.ts";
 import { createAggregator } from "../config/aggregator_config.ts";
+import { chooseSecureAggregation } from "../config/secure_aggregation_config.ts";
 import { type Config, methodLabel } from "../config/config.ts";
 import { createMethod } from "../config/method_config.ts";
 import { ConfigError } from "../config/parse_config.ts";
@@ -13,7 +14,14 @@ import { ConfigError } from "../config/parse_config.ts";
 export function checkMethods(
   config: Pick<
     Config,
-    "methods" | "optimizer" | "codec" | "aggregator" | "clientsPerRound" | "partition" | "maxLength"
+    | "methods"
+    | "optimizer"
+    | "codec"
+    | "aggregator"
+    | "secureAggregation"
+    | "clientsPerRound"
+    | "partition"
+    | "maxLength"
   >,
   pretrained: TaskModel,
 ): void {
@@ -28,9 +36,13 @@ export function checkMethods(
       created.checkTraining?.({ optimizer });
       checkPositions(created, { encoder: pretrained.encoder, length: config.maxLength });
       const aggregator = createAggregator(method.aggregator ?? config.aggregator);
-      const parts = { method: created, aggregator, codec: createCodec(codec), isPartial };
+      const secureAggregation = chooseSecureAggregation(method.secureAggregation, config.secureAggregation);
+      const parts = { method: created, aggregator, secureAggregation, codec: createCodec(codec), isPartial };
       checkLegality(created, companionsOf(parts));
-      if (cohort !== undefined && !created.isCentral) aggregator?.check?.(cohort);
+      if (cohort !== undefined && !created.isCentral) {
+        aggregator?.check?.(cohort);
+        if (secureAggregation !== undefined) secureAggregator(secureAggregation).check!(cohort);
+      }
       return [];
     } catch (error) {
       if (!(error instanceof Error)) throw error;

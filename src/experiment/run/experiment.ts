@@ -10,6 +10,7 @@ import { TaskModel } from "../../tasks/mod.ts";
 import { createAggregator } from "../config/aggregator_config.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
+import { chooseSecureAggregation } from "../config/secure_aggregation_config.ts";
 import { createMethod } from "../config/method_config.ts";
 import type { Draw } from "../data/draws.ts";
 import { roundSchedule } from "./learning_rate.ts";
@@ -65,6 +66,7 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
     method: createMethod(method),
     codec: createCodec(config.codec),
     aggregator: createAggregator(method.aggregator ?? config.aggregator),
+    secureAggregation: chooseSecureAggregation(method.secureAggregation, config.secureAggregation),
     measures: config.measures.map((name) => measures.get(name)!),
     train,
     test,

@@ -21,11 +21,21 @@ export interface Aggregate {
   readonly values: Tensors;
   /** The uploads one by one, where the aggregator sees each; their shares add up to one. */
   readonly each?: readonly Uploads[];
+  /** What else the aggregation tells of the round, beside what measures find. */
+  readonly figures?: Readonly<Record<string, number>>;
+  readonly traffic?: Traffic;
+}
+
+/** Bytes of messages that an aggregation takes beside the uploads, as masked sums do. */
+export interface Traffic {
+  readonly bytesUp: number;
+  readonly bytesDown: number;
 }
 
 /** Why a round has no aggregate, such as too few uploads for the rule; the global model then stays as it is. */
 export interface Refusal {
   readonly refused: string;
+  readonly traffic?: Traffic;
 }
 
 /** Whether there is no aggregate. */
@@ -40,6 +50,10 @@ export interface AggregationContext {
   readonly seed: number;
   /** The number of clients that are expected. */
   readonly cohort: number;
+  /** These clients, in the order of their numbers; some may be lost. */
+  readonly clients: readonly Client[];
+  /** What each of them counts for, by its number: its share of the cohort's examples, or of its clients. */
+  readonly shares: ReadonlyMap<number, number>;
   /** Global values of what is shared at the start of the round, [...]; an upload of the same name is a value of it. */
   readonly start: Tensors;
 }
@@ -52,8 +66,8 @@ export type AggregatorKind = "sum" | "each";
  * depends on who trained beside whom.
  */
 export interface Aggregator {
-  /** Adds uploads; it keeps none of their tensors. */
-  add(uploads: Uploads): void;
+  /** Adds uploads; it keeps none of their tensors, and is called again once it's done. */
+  add(uploads: Uploads): void | Promise<void>;
   /** The result, whose tensors the caller disposes; or why there is none. */
   finish(): Aggregate | Refusal | Promise<Aggregate | Refusal>;
   /** Frees what it holds, whether finished or given up. */

@@ -10,7 +10,7 @@ import type {
   Refusal,
   Uploads,
 } from "./aggregator.ts";
-import { checkNames } from "./_check_names.ts";
+import { checkNames } from "./check_names.ts";
 
 /** All uploads of a round, the clients in the order of their numbers. */
 export interface Gathered {

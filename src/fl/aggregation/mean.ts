@@ -10,7 +10,7 @@ import {
   zeros,
 } from "../../engine/mod.ts";
 import type { Client } from "../method.ts";
-import { checkNames } from "./_check_names.ts";
+import { checkNames } from "./check_names.ts";
 import type { Aggregate, Aggregator, AggregatorFactory, AggregatorKind, Uploads } from "./aggregator.ts";
 
 /**

@@ -14,3 +14,6 @@ export const measures: ReadonlyMap<string, MeasureFactory> = new Map<string, Mea
   ["client-dispersion", clientDispersion],
   ["subspace-angles", subspaceAngles],
 ]);
+
+/** Names of the measures that look at the upload of each client, which secure aggregation hides. */
+export const measuresOfEach: ReadonlySet<string> = new Set(["aggregation-error", "client-dispersion"]);

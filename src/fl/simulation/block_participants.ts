@@ -65,7 +65,10 @@ export class BlockParticipants implements Participants {
     const rehearsed = gpu.isRehearsing ? this.#largest(work, chunks.length) : undefined;
     const blocks = chunks.map((members, i) => ({
       members,
-      plans: rehearsed ? rehearsed.get(i) ?? [] : this.#plans(members.map(({ id }) => id), round),
+      // A round to come may have lost some of these.
+      plans: rehearsed
+        ? members.map((_, member) => rehearsed.get(i)?.[member] ?? [])
+        : this.#plans(members.map(({ id }) => id), round),
     }));
     const steps = blocks.map(({ plans }) => plans.reduce((most, { length }) => Math.max(most, length), 0));
     const total = steps.reduce((sum, count) => sum + count, 0);

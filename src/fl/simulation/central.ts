@@ -19,6 +19,7 @@ export function centralized(options: SimulationOptions): SimulationOptions {
     stages: [],
     codec: f32Codec,
     aggregator: undefined,
+    secureAggregation: undefined,
     work: { steps: Math.max(1, Math.round(all * clientsPerRound / clients.length)) },
   };
 }

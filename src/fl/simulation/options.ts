@@ -6,6 +6,7 @@ import type { RoundReport } from "../events.ts";
 import type { Sampling } from "../fleet.ts";
 import type { MeasureFactory } from "../measures/measure.ts";
 import type { Method } from "../method.ts";
+import type { SecureAggregationInput } from "../privacy/secure_aggregation/mod.ts";
 import type { Stage } from "../privacy/stage.ts";
 import type { Codec } from "../transport/codec.ts";
 import type { RunState } from "../run_state.ts";
@@ -51,6 +52,8 @@ export interface SimulationOptions {
   readonly seed: number;
   /** Weighted means by default. */
   readonly aggregator?: AggregatorFactory | undefined;
+  /** Has the server get the mean by the protocol of secure aggregation, and nothing else of uploads; not by default. */
+  readonly secureAggregation?: SecureAggregationInput | undefined;
   /** What is done to uploads on their way; nothing by default. */
   readonly stages?: readonly Stage[] | undefined;
   /** How uploads are put into bytes: what is aggregated is what arrives. In f32 by default; downloads always are. */

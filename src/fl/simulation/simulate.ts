@@ -5,11 +5,13 @@ import { federate } from "../federate.ts";
 import { poissonFleet, uniformFleet } from "../fleet.ts";
 import { checkLegality, companionsOf } from "../legality.ts";
 import { checkPositions } from "../method.ts";
+import { secureAggregator } from "../privacy/secure_aggregation/mod.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { disposeTree } from "../tree.ts";
 import { f32Codec } from "../transport/float_codec.ts";
 import { BlockParticipants } from "./block_participants.ts";
 import { centralized } from "./central.ts";
+import { DroppingParticipants, uploadLoss } from "./dropping_participants.ts";
 import { evaluateSimulation } from "./evaluation.ts";
 import { labelDivergences } from "./label_divergence.ts";
 import { type MemoryPlan, planMemory } from "./memory_plan.ts";
@@ -33,14 +35,18 @@ export async function* simulate(
   pretrained: TaskModel,
   given: SimulationOptions,
 ): AsyncGenerator<SimulationEvent> {
-  const options = given.method.isCentral ? centralized(given) : given;
+  const chosen = given.method.isCentral ? centralized(given) : given;
+  const { secureAggregation } = chosen;
+  const isPrivate = given.method.brings === "differentialPrivacy";
+  const secure = secureAggregation && secureAggregator(secureAggregation, { isShrinking: isPrivate });
+  const options = { ...chosen, aggregator: secure ?? chosen.aggregator };
   const { stages = [], codec = f32Codec } = options;
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
   const { testClients = [], rounds } = options;
   try {
     checkOptions(given);
     checkLegality(method, companionsOf({ ...given, isPartial: clientsPerRound < clients.length }));
-    if (!method.isCentral) given.aggregator?.check?.(clientsPerRound);
+    options.aggregator?.check?.(clientsPerRound);
     checkStages(codec, stages);
     method.checkTraining?.(options);
     for (const rows of [train, test, ...testClients]) {
@@ -60,6 +66,7 @@ export async function* simulate(
       : uniformFleet(numExamples, { clientsPerRound, seed }),
     ...(method.needsLabels && { labelDivergences: labelDivergences(train, clients) }),
   };
+  const dropping = { dropouts: secureAggregation?.dropouts ?? {}, seed };
   const participants = new BlockParticipants({
     ...options,
     learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,
@@ -69,7 +76,13 @@ export async function* simulate(
     *cohortsFrom(first) {
       // A run that goes on after its last round has none to come, but rehearses one.
       const last = Math.max(first, rounds);
-      for (let round = first; round <= last; round++) yield { round, clients: fleet.sample(round) };
+      for (let round = first; round <= last; round++) {
+        const asked = fleet.sample(round);
+        yield {
+          round,
+          clients: asked.filter((client) => uploadLoss(dropping, { round, client }) === undefined),
+        };
+      }
     },
   });
   const { maxHeldBytes } = gpu;
@@ -77,7 +90,7 @@ export async function* simulate(
     yield* federate<MemoryPlan>(pretrained, {
       ...options,
       method,
-      participants,
+      participants: secure ? new DroppingParticipants(participants, dropping) : participants,
       fleet,
       evaluate: (model, context) => evaluateSimulation(model, { ...options, ...context }),
       prepare: async (run) => {

@@ -56,6 +56,37 @@ test("parseConfig() takes a block size or auto, checkpointing and a limit of mem
   }
 });
 
+test("parseConfig() takes secure aggregation for all methods or some, and says what is wrong with it", () => {
+  const { secureAggregation, measures } = parseConfig({ ...minimal, secureAggregation: true });
+  assert.deepEqual(secureAggregation, { clippingRange: 8, quantizationRange: 2 ** 22 });
+  assert.deepEqual(measures, ["weight-variation"]);
+  assert.deepEqual(parseConfig(minimal).measures, ["aggregation-error", "weight-variation"]);
+  assert.equal(parseConfig({ ...minimal, secureAggregation: false }).measures.length, 2);
+  const methods = [{ ...minimal.methods[0], secureAggregation: { neighbors: 4, dropouts: { vector: 0.1 } } }];
+  const own = parseConfig({ ...minimal, methods });
+  assert.deepEqual(own.methods[0]!.secureAggregation, {
+    neighbors: 4,
+    dropouts: { vector: 0.1 },
+    clippingRange: 8,
+    quantizationRange: 2 ** 22,
+  });
+  assert.deepEqual(own.measures, ["weight-variation"]);
+  assert.deepEqual(problemsOf({ ...minimal, secureAggregation: true, measures: ["client-dispersion"] }), [
+    "measures.0: client-dispersion looks at the upload of each client, and secure aggregation hides them: leave it out",
+  ]);
+  for (
+    const wrong of [
+      { neighbors: 3 },
+      { threshold: 0.4 },
+      { dropouts: { vectors: 0.1 } },
+      { neighbours: 4 },
+      "yes",
+    ]
+  ) {
+    assert.equal(problemsOf({ ...minimal, secureAggregation: wrong }).length, 1, JSON.stringify(wrong));
+  }
+});
+
 test("parseConfig() takes a codec by its name or with its options, and says what is wrong with it", () => {
   const codecOf = (codec: unknown) => parseConfig({ ...minimal, codec }).codec;
   assert.deepEqual(parseConfig(minimal).codec, { name: "f32" });

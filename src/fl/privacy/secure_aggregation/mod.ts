@@ -3,9 +3,16 @@
  *
  * @module
  */
+export { secureAggregator } from "./aggregator.ts";
+export * from "./dropouts.ts";
 export * from "./errors.ts";
 export * from "./messages.ts";
 export * from "./neighbors.ts";
+export {
+  type SecureAggregationInput,
+  type SecureAggregationOptions,
+  secureAggregationSchema,
+} from "./options.ts";
 export { type Primitives, systemPrimitives } from "./primitives.ts";
 export * from "./quantize.ts";
 export { SecureClient } from "./secure_client.ts";

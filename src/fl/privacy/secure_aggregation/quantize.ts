@@ -19,7 +19,7 @@ export const defaultQuantization: Quantization = {
 };
 
 /** Numbers that go up before the values: the weight, and how many values were cut off. */
-const HEAD = 2;
+export const HEAD = 2;
 
 /** A client's vector before it's masked. */
 export interface Quantized {
@@ -35,6 +35,8 @@ export interface QuantizeOptions extends Quantization {
   readonly weight: number;
   /** A number from [0, 1) for each value, in order: rounding is at random, so that its error is 0 in the mean. */
   readonly uniform: () => number;
+  /** Rounds towards 0 instead, so that no change becomes longer than it was; the mean is then off by up to the bound. */
+  readonly isShrinking?: boolean | undefined;
 }
 
 /**
@@ -53,7 +55,7 @@ export interface QuantizeOptions extends Quantization {
  * ```
  */
 export function quantize(values: ArrayLike<number>, options: QuantizeOptions): Quantized {
-  const { maxWeight, clippingRange: c, quantizationRange, weight, uniform } = options;
+  const { maxWeight, clippingRange: c, quantizationRange, weight, uniform, isShrinking = false } = options;
   const ratio = weight / maxWeight;
   const whole = roundHalfEven(ratio * quantizationRange);
   if (!(ratio <= 1 && whole > 0)) {
@@ -75,7 +77,8 @@ export function quantize(values: ArrayLike<number>, options: QuantizeOptions): Q
     if (inside !== weighted) clipped++;
     const exact = (inside + c) * perUnit;
     const above = Math.ceil(exact);
-    vector[HEAD + i] = uniform() < above - exact ? above - 1 : above;
+    const isDown = isShrinking ? inside > 0 && above > exact : uniform() < above - exact;
+    vector[HEAD + i] = isDown ? above - 1 : above;
   }
   vector[0] = whole;
   vector[1] = Math.min(clipped, quantizationRange);

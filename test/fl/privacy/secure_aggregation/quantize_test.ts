@@ -116,6 +116,17 @@ test("quantize() cuts values off at the clipping range and counts them; it refus
   }
 });
 
+test("quantize() that shrinks rounds every value towards 0, by less than a step", () => {
+  fc.assert(fc.property(fc.array(fc.double({ min: -1.2, max: 1.2, noNaN: true })), (values) => {
+    const options = { maxWeight: 4, clippingRange: 1, quantizationRange: 64, weight: 4, uniform: () => NaN };
+    const { vector } = quantize(values, { ...options, isShrinking: true });
+    values.forEach((value, i) => {
+      const rounded = vector[i + 2]! / 32 - 1;
+      assert.equal(rounded, Math.trunc(Math.min(Math.max(value, -1), 1) * 32) / 32 + 0);
+    });
+  }));
+});
+
 test("checkRange() refuses a cohort whose sum could pass the modulus, and names what fits", () => {
   checkRange(1023, defaultQuantization);
   assert.throws(
