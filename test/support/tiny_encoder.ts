@@ -90,7 +90,7 @@ export class TinyEncoder extends Backbone {
   }
 
   override get maxTokens(): number {
-    return 16 - this.tokenPoint.count;
+    return 64 - this.tokenPoint.count;
   }
 
   override encode(tokens: TokenTensors): Tensor {
