@@ -30,6 +30,7 @@ export * from "./layers/scaled_attention.ts";
 export * from "./layers/virtual_tokens.ts";
 export * from "./sets/mod.ts";
 export * from "./layers/low_rank_linear.ts";
+export * from "./layers/pst_linear.ts";
 export * from "./layers/plain_adapter.ts";
 export * from "./layers/ravan_linear.ts";
 export * from "./layers/sparse_block_linear.ts";

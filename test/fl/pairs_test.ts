@@ -20,7 +20,7 @@ import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder
 // Whatever can be chosen together is run for two rounds: sound pairs finish, the others are refused by name.
 const gpu = await testGpu();
 const train = tinyTask({ size: 24, length: 4, seed: 1 });
-const pretrained = tinyClassifier(gpu, { seed: 7 });
+const pretrained = tinyClassifier(gpu, { seed: 7, attention: true });
 const defaults: Omit<SimulationOptions, "method"> = {
   train,
   test: train,

@@ -9,4 +9,5 @@ export {
   takenPositionsKind,
   virtualTokensKind,
 } from "./points.ts";
+export { pstKind } from "./pst.ts";
 export { sparseBlockKind } from "./sparse_block.ts";

@@ -4,3 +4,4 @@ export * from "./layer_norms.ts";
 export * from "./parameters_within.ts";
 export * from "./prefixes.ts";
 export * from "./prompts.ts";
+export * from "./pst.ts";

@@ -31,6 +31,7 @@ export * from "./baselines/local.ts";
 export * from "./parameters/prefix_tuning.ts";
 export * from "./parameters/prompt_tuning.ts";
 export * from "./factors/ro_lora.ts";
+export * from "./parameters/pst.ts";
 export * from "./parameters/slora.ts";
 export * from "./factors/ravan.ts";
 export * from "./parameters/smt.ts";

@@ -203,6 +203,8 @@ const isExact: Readonly<Record<string, boolean>> = {
   fedkls: false,
   "ravan": true,
   "smt": true,
+  // The mask that averages choose is another.
+  pst: false,
   "fedex-lora": true,
   central: false,
   local: true,
