@@ -5,6 +5,7 @@ import {
   encodeRunState,
   fedAdam,
   fedAvgM,
+  fedDyn,
   fedIt,
   hostStore,
   type Method,
@@ -62,7 +63,9 @@ test("simulate() goes on from a state of the same run, with every method", async
   const before = gpu.stats().liveBytes;
   const all = [
     ...methodNames.map((name) => methodOn(name, adapters)),
+    methodOn("hetlora", { ...adapters, gamma: 0.5 }),
     scaffold(fedIt(adapters)),
+    fedDyn(fedIt(adapters)),
     fedAdam(fedIt(adapters)),
   ];
   for (const method of all.filter(({ isCentral }) => !isCentral)) {
