@@ -16,6 +16,7 @@ export * from "./client/client_scores.ts";
 export * from "./client/client_store.ts";
 export { diskStore } from "./client/disk_store.ts";
 export { trainClient, type TrainClientOptions, type TrainedClient } from "./client/train_client.ts";
+export { uploadShapes } from "./client/upload_shapes.ts";
 export * from "./events.ts";
 export * from "./federate.ts";
 export * from "./fleet.ts";

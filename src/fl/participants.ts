@@ -1,4 +1,4 @@
-import type { Tensor } from "../engine/mod.ts";
+import { disposeAll, slice, type Tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 import type { ClientStore } from "./client/client_store.ts";
 import type { Client, RoundPlan } from "./method.ts";
@@ -36,6 +36,8 @@ export interface Lost {
   readonly client: Client;
   readonly phase: "download" | "training" | "upload";
   readonly reason: string;
+  /** Whether its training came out not finite. A round in which nobody came through, some for that, ends the run. */
+  readonly diverged?: boolean;
 }
 
 /** What became of clients. */
@@ -58,4 +60,36 @@ export function isLost(outcome: Outcome): outcome is Lost {
 /** Tensors of an outcome. */
 export function tensorsOfOutcome({ values, keep }: Finished): Tensor[] {
   return [...values.values(), ...keep.values()];
+}
+
+/** The members of an outcome from one on, up to another; its tensors may share memory with the whole. */
+export function cutOutcome(outcome: Finished, start: number, end: number): Finished {
+  const part = <T>(items: readonly T[]) => items.slice(start, end);
+  const rows = (tensors: Tensors) =>
+    new Map([...tensors].map(([name, each]): [string, Tensor] => [name, slice(each, { start, end })]));
+  const { clients, values, keep, losses, bytesUp, bytesDown } = outcome;
+  return {
+    clients: part(clients),
+    values: rows(values),
+    keep: rows(keep),
+    losses: part(losses),
+    bytesUp: part(bytesUp),
+    bytesDown: part(bytesDown),
+  };
+}
+
+/** An outcome without some members, in pieces; it is freed unless it is all there. */
+export function withoutMembers(outcome: Finished, isLeftOut: ReadonlyMap<number, unknown>): Finished[] {
+  if (isLeftOut.size === 0) return [outcome];
+  const pieces: Finished[] = [];
+  const count = outcome.clients.length;
+  for (let from = 0; from < count; from++) {
+    if (isLeftOut.has(from)) continue;
+    let to = from + 1;
+    while (to < count && !isLeftOut.has(to)) to++;
+    pieces.push(cutOutcome(outcome, from, to));
+    from = to;
+  }
+  disposeAll(tensorsOfOutcome(outcome));
+  return pieces;
 }

@@ -1,4 +1,4 @@
-import { disposeAll, type Gpu, tensor } from "../engine/mod.ts";
+import { disposeAll, type Gpu, NonFiniteError, tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 import {
   type Aggregate,
@@ -9,11 +9,12 @@ import {
 } from "./aggregation/aggregator.ts";
 import { InOrder } from "./aggregation/in_order.ts";
 import type { ClientStore } from "./client/client_store.ts";
+import { uploadShapes } from "./client/upload_shapes.ts";
 import type { Figures, Measure } from "./measures/measure.ts";
 import type { Client, Method } from "./method.ts";
 import { type Finished, isLost, type Lost, type Participants } from "./participants.ts";
-import { checkedOutcome } from "./_checked_outcome.ts";
 import type { PhaseTimer } from "./_phase_timer.ts";
+import { receiveOutcome } from "./receive_outcome.ts";
 import type { Stage } from "./privacy/stage.ts";
 import { type HostTensor, type HostTensors, pick, toHost, withParameters } from "./tensors.ts";
 import { disposeTree, type Tree } from "./tree.ts";
@@ -102,13 +103,17 @@ export async function playRound(
     for (const measure of measures) measure.begin(global, plan);
     timer.lap("measuring");
     const work = { round, plan, clients, model: global, store, onProgress };
+    // What a stage hides has other names and shapes.
+    const expected = stages.some(({ hidesClients }) => hidesClients) ? undefined : uploadShapes(global, plan);
     const lost: Lost[] = [];
     for await (const outcome of participants.train(work)) {
       timer.lap("training");
-      if (isLost(outcome)) {
-        order.lose(outcome.client.id);
-        lost.push(outcome);
-      } else order.add(checkedOutcome(outcome));
+      const arrived = isLost(outcome)
+        ? { finished: [], lost: [outcome] }
+        : await receiveOutcome(outcome, expected);
+      order.addAll(arrived.finished);
+      for (const each of arrived.lost) order.lose(each.client.id);
+      lost.push(...arrived.lost);
       await feed(order.ready());
     }
     const silent = new Set(order.loseMissing());
@@ -118,6 +123,13 @@ export async function playRound(
     lost.sort((a, b) => a.client.id - b.client.id);
     await feed(order.ready());
     const isEmpty = received.clients.length === 0;
+    const diverged = isEmpty ? lost.find(({ diverged }) => diverged) : undefined;
+    if (diverged !== undefined) {
+      throw new NonFiniteError(
+        `Cannot continue after round ${round}, in which no client came through: client ${diverged.client.id} was lost in its ` +
+          `training, as ${diverged.reason}`,
+      );
+    }
     const result = !isEmpty || method.movesAlone ? await aggregation.finish() : undefined;
     const told: Figures[] = [];
     if (result !== undefined && !isRefusal(result)) {

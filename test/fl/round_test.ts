@@ -18,6 +18,7 @@ import {
   scaffold,
   type Stage,
 } from "../../src/fl/mod.ts";
+import { mul, ones, reshape, type Tensor, tensor } from "../../src/engine/mod.ts";
 import { disposeOwn } from "../../src/fl/own_parameters.ts";
 import { BlockParticipants } from "../../src/fl/simulation/block_participants.ts";
 import type { TaskModel } from "../../src/tasks/mod.ts";
@@ -48,16 +49,24 @@ interface Options {
   readonly sample?: Fleet["sample"];
   readonly rounds?: number;
   readonly blockSize?: number;
+  readonly stages?: readonly Stage[];
   readonly all?: Partial<FederationOptions>;
 }
 
 function start(
-  { method = make("fedit"), meddle = asIs, sample = () => [0, 1, 3, 5], rounds = 2, blockSize = 1, all }:
-    Options,
+  {
+    method = make("fedit"),
+    meddle = asIs,
+    sample = () => [0, 1, 3, 5],
+    rounds = 2,
+    blockSize = 1,
+    stages = [],
+    all,
+  }: Options,
 ): AsyncGenerator<FederationEvent> {
   return federate(pretrained, {
     method,
-    participants: meddled(participants(blockSize), meddle),
+    participants: meddled(participants(blockSize, stages), meddle),
     fleet: { numExamples: clients.map(({ length }) => length), sample },
     rounds,
     seed: 1,
@@ -65,7 +74,7 @@ function start(
   });
 }
 
-function participants(blockSize = 1): BlockParticipants {
+function participants(blockSize = 1, stages: readonly Stage[] = []): BlockParticipants {
   const created = new BlockParticipants({
     train,
     clients,
@@ -74,7 +83,7 @@ function participants(blockSize = 1): BlockParticipants {
     optimizer: { name: "sgd" },
     learningRate: () => 0.1,
     seed: 1,
-    stages: [],
+    stages,
     codec: createCodec({ name: "f32" }),
   });
   created.blockSize = blockSize;
@@ -278,21 +287,6 @@ const faults: Readonly<
     })),
     error: { name: "RangeError", message: /client 2.*: it isn't in this round/ },
   },
-  "leave a parameter out": {
-    meddle: changed(({ values, ...rest }) => {
-      const [name, first] = [...values][0]!;
-      first.dispose();
-      return { ...rest, values: new Map([...values].filter(([each]) => each !== name)) };
-    }),
-    error: {
-      name: "TypeError",
-      message: /Cannot average what client 3 sent: it lacks .+, unlike what client 0 sent/,
-    },
-  },
-  "send a loss that isn't finite": {
-    meddle: changed((each) => ({ ...each, losses: [NaN] })),
-    error: { name: "TypeError", message: /training loss of client 3: expected a finite number, got NaN/ },
-  },
   "send fewer losses than clients": {
     meddle: changed((each) => ({ ...each, losses: [] })),
     error: { name: "TypeError", message: /what clients 3 sent: expected losses of 1 clients, got 0/ },
@@ -329,6 +323,108 @@ test("federate() fails by name where participants break the rules, and leaves no
     }
   }
 });
+
+/** What a client may send that is of no use, and why it is lost. */
+const useless: Readonly<Record<string, { readonly meddle: Meddle; readonly reason: RegExp }>> = {
+  "lacks a parameter": {
+    meddle: changed(({ values, ...rest }) => {
+      const [name, first] = [...values][0]!;
+      first.dispose();
+      return { ...rest, values: new Map([...values].filter(([each]) => each !== name)) };
+    }),
+    reason: /^it sent no .+/,
+  },
+  "has a parameter too many": {
+    meddle: changed(({ values, ...rest }) => ({
+      ...rest,
+      values: new Map([...values, ["stranger", ones(gpu, [1, 2])]]),
+    })),
+    reason: /^it sent stranger, which it wasn't asked for$/,
+  },
+  "is misshapen": {
+    meddle: changedFirst((first) => ones(gpu, [1, first.size])),
+    reason: /must have shape \[.+\], got \[\d+\]$/,
+  },
+  "is of two clients": {
+    meddle: changedFirst(({ shape }) => ones(gpu, [2, ...shape.slice(1)])),
+    reason: /must have shape \[.+\], got \[2, .+\]$/,
+  },
+  "is of whole numbers": {
+    meddle: changedFirst(({ shape, size }) => tensor(gpu, new Uint32Array(size), { shape })),
+    reason: /must be f32, got u32$/,
+  },
+  ...Object.fromEntries([NaN, Infinity, -Infinity].map((bad) => [`holds ${bad}`, {
+    meddle: changedFirst(({ shape, size }) => {
+      const values = new Float32Array(size);
+      values[4] = bad;
+      return tensor(gpu, values, { shape });
+    }),
+    reason: new RegExp(`^its .+ holds ${bad} at element 4$`),
+  }])),
+  "has a loss that isn't finite": {
+    meddle: changed((each) => ({ ...each, losses: [NaN] })),
+    reason: /^its training loss is NaN$/,
+  },
+};
+
+test("federate() loses a client by name whose upload is misshapen or not finite, and goes on as without it", async () => {
+  for (const name of ["fedit", "federa-exact"]) {
+    const before = gpu.stats().liveBytes;
+    const wanted = outcome(await run({ method: make(name), meddle: losing([3], "during") }));
+    for (const [what, { meddle, reason }] of Object.entries(useless)) {
+      const found = await run({ method: make(name), meddle });
+      assert.deepEqual(outcome(found), wanted, `${name}: an upload that ${what}`);
+      assert.deepEqual(found.reports.map(({ lost }) => lost), [[3], [3]], what);
+      for (const { id, reason: told } of found.losses) {
+        assert.equal(id, 3);
+        assert.match(told, reason);
+      }
+      assert.equal(gpu.stats().liveBytes, before, `${name}: ${what}`);
+    }
+  }
+});
+
+test("federate() goes on without a client that diverged in a block, and ends once nobody came through", async () => {
+  const diverging = (ids: readonly number[]): Stage => ({
+    name: "diverging",
+    client: (values, { clients }) =>
+      new Map([...values].map(([name, each]) => {
+        const factors = tensor(gpu, clients.map(({ id }) => ids.includes(id) ? Infinity : 1));
+        return [name, mul(each, reshape(factors, [-1, ...new Array<number>(each.ndim - 1).fill(1)]))];
+      })),
+  });
+  for (const blockSize of [1, 2, 4]) {
+    const before = gpu.stats().liveBytes;
+    const wanted = outcome(await run({ meddle: losing([1, 3], "during") }));
+    const found = await run({ blockSize, stages: [diverging([1, 3])] });
+    assert.deepEqual(outcome(found), wanted, `blocks of ${blockSize}`);
+    assert.deepEqual(found.losses.map(({ round, id, phase }) => [round, id, phase]), [
+      [1, 1, "training"],
+      [1, 3, "training"],
+      [2, 1, "training"],
+      [2, 3, "training"],
+    ]);
+    assert.match(
+      found.losses[0]!.reason,
+      /^its .+ holds (NaN|-?Infinity) at element \d+; lower the learning rate/,
+    );
+    await assert.rejects(run({ blockSize, stages: [diverging([0, 1, 3, 5])] }), {
+      name: "NonFiniteError",
+      message: /round 1, in which no client came through: client 0 was lost in its training, as its .+ holds/,
+    });
+    assert.equal(gpu.stats().liveBytes, before);
+  }
+});
+
+/** Changes the first tensor of client 3. */
+function changedFirst(change: (first: Tensor) => Tensor): Meddle {
+  return changed(({ values, ...rest }) => {
+    const [name, first] = [...values][0]!;
+    const other = change(first);
+    first.dispose();
+    return { ...rest, values: new Map([...values, [name, other]]) };
+  });
+}
 
 /** Changes what client 3 sends. */
 function changed(change: (outcome: Finished) => Finished): Meddle {

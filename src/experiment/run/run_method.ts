@@ -129,6 +129,11 @@ export async function runMethod(
         }
         onEvent?.({ ...event, ...(started.rounding && { rounding: started.rounding }) });
         break;
+      case "client-lost": {
+        const { round, lost: { client, phase, reason } } = event;
+        history.append({ type: "client-lost", round, client: client.id, phase, reason });
+        break;
+      }
       case "round":
         if (!isPersonal) last = event.model;
         reports.push(event.report);

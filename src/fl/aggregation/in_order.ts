@@ -1,6 +1,5 @@
-import { disposeAll, slice, type Tensor } from "../../engine/mod.ts";
-import { type Finished, tensorsOfOutcome } from "../participants.ts";
-import type { Tensors } from "../tensors.ts";
+import { disposeAll } from "../../engine/mod.ts";
+import { cutOutcome, type Finished, tensorsOfOutcome } from "../participants.ts";
 
 /** Members of one outcome that follow each other in the cohort. */
 interface Piece {
@@ -47,6 +46,20 @@ export class InOrder {
   }
 
   /**
+   * Takes over outcomes; all are freed if one is refused.
+   *
+   * @throws as {@linkcode InOrder.add}.
+   */
+  addAll(outcomes: readonly Finished[]): void {
+    const left = [...outcomes];
+    try {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) this.add(next);
+    } finally {
+      for (const each of left) disposeAll(tensorsOfOutcome(each));
+    }
+  }
+
+  /**
    * Goes on without a client.
    *
    * @throws {RangeError} as {@linkcode InOrder.add}.
@@ -61,7 +74,7 @@ export class InOrder {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const { outcome, from, to } = next;
       const isWhole = to - from === outcome.clients.length;
-      const piece = isWhole ? outcome : cut(outcome, from, to);
+      const piece = isWhole ? outcome : cutOutcome(outcome, from, to);
       try {
         yield piece;
       } finally {
@@ -114,19 +127,4 @@ export class InOrder {
       disposeAll(tensorsOfOutcome(outcome));
     }
   }
-}
-
-function cut(outcome: Finished, start: number, end: number): Finished {
-  const part = <T>(items: readonly T[]) => items.slice(start, end);
-  const rows = (tensors: Tensors) =>
-    new Map([...tensors].map(([name, each]): [string, Tensor] => [name, slice(each, { start, end })]));
-  const { clients, values, keep, losses, bytesUp, bytesDown } = outcome;
-  return {
-    clients: part(clients),
-    values: rows(values),
-    keep: rows(keep),
-    losses: part(losses),
-    bytesUp: part(bytesUp),
-    bytesDown: part(bytesDown),
-  };
 }

@@ -1,4 +1,4 @@
-import { tensor, tidy } from "../../engine/mod.ts";
+import { NonFiniteError, tensor, tidy } from "../../engine/mod.ts";
 import {
   type LocalTrainingOptions,
   type LocalWork,
@@ -92,6 +92,12 @@ export async function trainClient(
     stages,
   });
   using _held = local.held;
+  const problem = local.diverged.get(0);
+  if (problem !== undefined) {
+    throw new NonFiniteError(
+      `Cannot send what client ${client.id} has trained in round ${round}: ${problem}`,
+    );
+  }
   const [shapes, [loss]] = [local.shapes[0]!, local.losses];
   const changes = codec.lossless ? local.upload : tidy(() => changesOf(local.upload, local));
   if (!codec.lossless) local.held.hold(changes);

@@ -12,6 +12,8 @@ export interface TrainedClients {
   readonly keep: Tensors;
   /** Mean training loss of each over its steps. */
   readonly losses: readonly number[];
+  /** Whose loss or upload isn't finite, by their place, and what isn't: nothing of theirs may be used. */
+  readonly diverged: ReadonlyMap<number, string>;
   /** Bytes of each one's upload. */
   readonly bytesUp: readonly number[];
 }
@@ -20,7 +22,6 @@ export interface TrainedClients {
  * The local training of clients in one stream of kernels, and their uploads as the server decodes them, without making the bytes.
  *
  * @param model the global model at the start of the round.
- * @throws as {@linkcode trainLocally}.
  */
 export async function trainClients(
   model: TaskModel,
@@ -28,12 +29,18 @@ export async function trainClients(
   options: TrainLocallyOptions,
 ): Promise<TrainedClients> {
   const { codec, clients } = options;
-  const { upload, keep, losses, shapes, held, ...rest } = await trainLocally(model, plan, options);
+  const { upload, keep, losses, diverged, shapes, held, ...rest } = await trainLocally(model, plan, options);
   using _ = held;
   const bytesUp = shapes.map((own) => own.size === 0 ? 0 : codec.payloadBytes(own));
   if (codec.lossless) {
-    return { values: held.release(upload), keep: held.release(keep), losses, bytesUp };
+    return { values: held.release(upload), keep: held.release(keep), losses, diverged, bytesUp };
   }
   const sent = sendUploads(upload, codec, { ...options, ...rest, clients, shapes: plan.ranks && shapes });
-  return { values: sent.received, keep: new Map([...held.release(keep), ...sent.keep]), losses, bytesUp };
+  return {
+    values: sent.received,
+    keep: new Map([...held.release(keep), ...sent.keep]),
+    losses,
+    diverged,
+    bytesUp,
+  };
 }

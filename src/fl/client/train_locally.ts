@@ -7,7 +7,7 @@ import { type HostTensors, pick, type Shapes, type Tensors, zeroTensors } from "
 import type { Codec } from "../transport/codec.ts";
 import { keptBySending } from "../transport/send.ts";
 import { scaledByClient, shapesOfRank } from "./ranks.ts";
-import { readFinite } from "./read_finite.ts";
+import { inspectTraining } from "./inspect_training.ts";
 import { stackKept, stackStarts } from "./stack.ts";
 
 /** Options of {@linkcode trainLocally}. */
@@ -37,6 +37,8 @@ export interface LocalResult {
   readonly kept: Tensors;
   /** Mean training loss of each over its steps. */
   readonly losses: readonly number[];
+  /** Whose loss or upload isn't finite, by their place, and what isn't. */
+  readonly diverged: ReadonlyMap<number, string>;
   readonly held: Held;
 }
 
@@ -45,7 +47,6 @@ export interface LocalResult {
  * local rule, with what is personal out of what each kept, and the clients' part of all stages.
  *
  * @param model the global model at the start of the round.
- * @throws {NonFiniteError} naming the client whose loss or upload is no longer finite.
  */
 export async function trainLocally(
   model: TaskModel,
@@ -109,7 +110,7 @@ async function train(
     const from = upload;
     upload = held.hold(tidy(() => stage.client?.(from, { ...options, start })) ?? from);
   }
-  const losses = await readFinite(trainedBlock.losses, upload, options);
+  const { losses, diverged } = await inspectTraining(trainedBlock.losses, upload);
   const shapes = shapesOfMembers(upload);
   return {
     upload,
@@ -118,6 +119,7 @@ async function train(
     keep,
     kept: await begin(zeros(keptBySending(codec, shapes))),
     losses,
+    diverged,
   };
 }
 

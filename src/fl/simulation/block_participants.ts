@@ -10,7 +10,13 @@ import {
 import { downloadShapes } from "../client/download.ts";
 import { trainClients } from "../client/train_clients.ts";
 import type { Client } from "../method.ts";
-import type { Finished, Participants, RoundWork } from "../participants.ts";
+import {
+  type Finished,
+  type Outcome,
+  type Participants,
+  type RoundWork,
+  withoutMembers,
+} from "../participants.ts";
 import type { Stage } from "../privacy/stage.ts";
 import { type Shapes, shapesOf } from "../tensors.ts";
 import type { Codec } from "../transport/codec.ts";
@@ -59,7 +65,7 @@ export class BlockParticipants implements Participants {
   }
 
   /** Trains the cohort, block by block in the order of client numbers. A rehearsal trains those that may take the most memory. */
-  async *train(work: RoundWork): AsyncGenerator<Finished> {
+  async *train(work: RoundWork): AsyncGenerator<Outcome> {
     const { clients, model: { gpu }, round, onProgress } = work;
     const chunks = chunk(clients, this.blockSize);
     const rehearsed = gpu.isRehearsing ? this.#largest(work, chunks.length) : undefined;
@@ -79,10 +85,17 @@ export class BlockParticipants implements Participants {
         yield untrained(gpu, block.members, shapes);
         continue;
       }
-      const finished = await this.#trainBlock(block, work, (steps) => onProgress?.(done + steps, total));
+      const { finished, diverged } = await this.#trainBlock(
+        block,
+        work,
+        (steps) => onProgress?.(done + steps, total),
+      );
       done += steps[i]!;
       shapes = shapesOf(finished.values);
-      yield finished;
+      for (const [member, reason] of diverged) {
+        yield { client: block.members[member]!, phase: "training", reason, diverged: true };
+      }
+      yield* withoutMembers(finished, diverged);
     }
   }
 
@@ -90,13 +103,13 @@ export class BlockParticipants implements Participants {
     { members: clients, plans }: Block,
     { round, plan, model, store }: RoundWork,
     onProgress: (steps: number) => void,
-  ): Promise<Finished> {
+  ): Promise<{ readonly finished: Finished; readonly diverged: ReadonlyMap<number, string> }> {
     const { train, batchSize, learningRate, isCentral = false } = this.#options;
     const nothing = clients.map(() => 0);
     const bytesDown = isCentral
       ? nothing
       : clients.map((client) => bytesOf(downloadShapes(model, plan, client)));
-    const trained = await trainClients(model, plan, {
+    const { diverged, ...trained } = await trainClients(model, plan, {
       ...this.#options,
       checkpointing: this.checkpointing,
       round,
@@ -106,7 +119,7 @@ export class BlockParticipants implements Participants {
       learningRate: learningRate(round - 1),
       onProgress,
     });
-    return { clients, ...trained, ...(isCentral && { bytesUp: nothing }), bytesDown };
+    return { finished: { clients, ...trained, ...(isCentral && { bytesUp: nothing }), bytesDown }, diverged };
   }
 
   /** The rows of each local step of some clients. */

@@ -59,7 +59,9 @@ export function makeCodec(parts: CodecParts): Codec {
       const values = parts.load(tensors, shapes);
       for (const [name, { data }] of values) {
         const bad = firstNonFinite(data);
-        if (bad !== undefined) throw corruptPayload(`${JSON.stringify(name)} holds ${bad}`);
+        if (bad !== undefined) {
+          throw corruptPayload(`${JSON.stringify(name)} holds ${data[bad]} at element ${bad}`);
+        }
       }
       return values;
     },
@@ -83,7 +85,7 @@ function checkValues(values: HostTensors): void {
     const bad = firstNonFinite(data);
     if (bad !== undefined) {
       throw new NonFiniteError(
-        `Cannot encode ${JSON.stringify(name)}: it holds ${bad}, expected finite numbers`,
+        `Cannot encode ${JSON.stringify(name)}: it holds ${data[bad]} at element ${bad}, expected finite numbers`,
       );
     }
   }
@@ -91,7 +93,7 @@ function checkValues(values: HostTensors): void {
 
 /** A loop, as a call for each of millions of values takes longer than the encoding. */
 function firstNonFinite(data: Float32Array): number | undefined {
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return data[i];
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
   return undefined;
 }
 
