@@ -29,6 +29,8 @@ export interface Finished {
   /** Bytes of each one's upload and download. */
   readonly bytesUp: readonly number[];
   readonly bytesDown: readonly number[];
+  /** Whether who decoded the values has found all of them finite, so that nobody needs to look again. */
+  readonly isFinite?: boolean;
 }
 
 /** A client that the round goes on without. */
@@ -67,8 +69,9 @@ export function cutOutcome(outcome: Finished, start: number, end: number): Finis
   const part = <T>(items: readonly T[]) => items.slice(start, end);
   const rows = (tensors: Tensors) =>
     new Map([...tensors].map(([name, each]): [string, Tensor] => [name, slice(each, { start, end })]));
-  const { clients, values, keep, losses, bytesUp, bytesDown } = outcome;
+  const { clients, values, keep, losses, bytesUp, bytesDown, ...rest } = outcome;
   return {
+    ...rest,
     clients: part(clients),
     values: rows(values),
     keep: rows(keep),

@@ -18,7 +18,7 @@ export interface Received {
  * @throws {TypeError} when the outcome isn't of as many clients in all its parts, which no client can cause; it is freed then.
  */
 export async function receiveOutcome(outcome: Finished, expected: Shapes | undefined): Promise<Received> {
-  const { clients, values, losses } = outcome;
+  const { clients, values, losses, isFinite } = outcome;
   try {
     checkCounts(outcome);
     const misfit = misfitOf(outcome, expected);
@@ -32,7 +32,8 @@ export async function receiveOutcome(outcome: Finished, expected: Shapes | undef
       const client = clients[member]!;
       lost.set(member, { client, phase: "training", reason: `its training loss is ${loss}`, diverged: true });
     });
-    for (const [member, reason] of await nonFinite(values, clients.length)) {
+    const bad = isFinite ? [] : await nonFinite(values, clients.length);
+    for (const [member, reason] of bad) {
       if (!lost.has(member)) lost.set(member, { client: clients[member]!, phase: "upload", reason });
     }
     return { finished: withoutMembers(outcome, lost), lost: [...lost.values()] };

@@ -430,7 +430,7 @@ function changedFirst(change: (first: Tensor) => Tensor): Meddle {
 function changed(change: (outcome: Finished) => Finished): Meddle {
   return async function* (outcomes) {
     for await (const each of outcomes) {
-      yield "clients" in each && each.clients[0]!.id === 3 ? change(each) : each;
+      yield "clients" in each && each.clients[0]!.id === 3 ? change({ ...each, isFinite: false }) : each;
     }
   };
 }

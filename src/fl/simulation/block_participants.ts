@@ -82,7 +82,7 @@ export class BlockParticipants implements Participants {
     let shapes: Shapes | undefined;
     for (const [i, block] of blocks.entries()) {
       if (rehearsed !== undefined && !rehearsed.has(i) && shapes !== undefined) {
-        yield untrained(gpu, block.members, shapes);
+        yield { ...untrained(gpu, block.members, shapes), isFinite: this.#options.codec.lossless };
         continue;
       }
       const { finished, diverged } = await this.#trainBlock(
@@ -119,7 +119,17 @@ export class BlockParticipants implements Participants {
       learningRate: learningRate(round - 1),
       onProgress,
     });
-    return { finished: { clients, ...trained, ...(isCentral && { bytesUp: nothing }), bytesDown }, diverged };
+    return {
+      finished: {
+        clients,
+        ...trained,
+        ...(isCentral && { bytesUp: nothing }),
+        bytesDown,
+        // Rounding may make a large value infinite.
+        isFinite: this.#options.codec.lossless,
+      },
+      diverged,
+    };
   }
 
   /** The rows of each local step of some clients. */

@@ -85,7 +85,9 @@ function checkValues(values: HostTensors): void {
     const bad = firstNonFinite(data);
     if (bad !== undefined) {
       throw new NonFiniteError(
-        `Cannot encode ${JSON.stringify(name)}: it holds ${data[bad]} at element ${bad}, expected finite numbers`,
+        `Cannot encode ${JSON.stringify(name)}: it holds ${
+          data[bad]
+        } at element ${bad}, expected finite numbers`,
       );
     }
   }

@@ -153,7 +153,7 @@ for (const [title, codec] of all) {
         assert.ok(!Number.isFinite(received!.get("a")!.data[1]));
         assert.throws(() => codec.encode(values, { key: [1, 2] }), {
           name: "NonFiniteError",
-          message: `Cannot encode "a": it holds ${bad}, expected finite numbers`,
+          message: `Cannot encode "a": it holds ${bad} at element 1, expected finite numbers`,
         });
       }
     });
