@@ -104,7 +104,9 @@ export async function playRound(
     timer.lap("measuring");
     const work = { round, plan, clients, model: global, store, onProgress };
     // What a stage hides has other names and shapes.
-    const expected = stages.some(({ hidesClients }) => hidesClients) ? undefined : uploadShapes(global, plan);
+    const expected = stages.some(({ hidesClients }) => hidesClients)
+      ? undefined
+      : await uploadShapes(global, plan);
     const lost: Lost[] = [];
     for await (const outcome of participants.train(work)) {
       timer.lap("training");

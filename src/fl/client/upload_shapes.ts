@@ -1,5 +1,6 @@
 import { tidy } from "../../engine/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
+import { Held } from "../held.ts";
 import type { RoundPlan } from "../method.ts";
 import { pick, type Shapes, shapesOf, zeroTensors } from "../tensors.ts";
 
@@ -9,30 +10,36 @@ import { pick, type Shapes, shapesOf, zeroTensors } from "../tensors.ts";
  *
  * @param model the global model at the start of the round.
  */
-export function uploadShapes(model: TaskModel, plan: RoundPlan): Shapes {
+export async function uploadShapes(model: TaskModel, plan: RoundPlan): Promise<Shapes> {
   const { gpu } = model;
   const { trained, shared = trained, local, sent = new Map() } = plan;
   const start = pick(new Map(model.namedParameters()), trained);
   const values = shapesOf(pick(start, shared));
   if (local?.finish === undefined) return values;
   let shapes: Shapes = new Map();
-  const rehearse = () =>
-    tidy(() => {
-      const zeros = (of: Shapes = new Map()) =>
-        zeroTensors(gpu, new Map([...of].map(([name, shape]) => [name, [1, ...shape]])));
-      const { upload } = local.finish!(zeros(values), {
-        clients: [{ id: 0, numExamples: 1, lastRound: 0 }],
-        start,
-        sent,
-        kept: zeros(local.keeps),
-        sums: zeros(local.sums),
-        steps: [1],
-        optimizer: { name: "sgd" },
-        learningRate: 1,
-      });
-      shapes = new Map([...upload].map(([name, { shape }]) => [name, shape.slice(1)]));
-    });
-  if (gpu.isRehearsing) rehearse();
-  else gpu.rehearse(rehearse);
+  const zeros = (of: Shapes = new Map()) =>
+    zeroTensors(gpu, new Map([...of].map(([name, shape]) => [name, [1, ...shape]])));
+  const rehearse = async () => {
+    using held = new Held();
+    const own = held.hold(zeros(values));
+    const known = {
+      clients: [{ id: 0, numExamples: 1, lastRound: 0 }],
+      start,
+      sent,
+      kept: held.hold(zeros(local.keeps)),
+      sums: held.hold(zeros(local.sums)),
+      prepared: new Map(),
+      steps: [1],
+      optimizer: { name: "sgd" },
+      learningRate: 1,
+    } as const;
+    const prepared = held.hold(await local.prepare?.(own, known) ?? new Map());
+    const { upload, keep = new Map() } = tidy(() => local.finish!(own, { ...known, prepared }));
+    held.hold(upload);
+    held.hold(keep);
+    held.release(start);
+    shapes = new Map([...upload].map(([name, { shape }]) => [name, shape.slice(1)]));
+  };
+  await (gpu.isRehearsing ? rehearse() : gpu.rehearse(rehearse));
   return shapes;
 }
