@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import process from "node:process";
-import { aggregationRules, algorithms, methods } from "../src/fl/mod.ts";
+import { aggregationRules, algorithms, attackKinds, methods } from "../src/fl/mod.ts";
 import { companionsTable, links, methodsPage, soundnessTable } from "./methods_page.ts";
 
 /** The README's tables that are made from registries: their lines of cells, by the title of the first column. */
@@ -26,6 +26,14 @@ export const readmeTables: Readonly<Record<string, readonly (readonly string[])[
   ],
   "sound with": soundnessTable,
   together: companionsTable,
+  attack: [
+    ["attack", "hostile clients", "arXiv"],
+    ...[...attackKinds.values()].map(({ definition: { name, summary, papers = [] } }) => [
+      `\`${name}\``,
+      summary,
+      links(papers),
+    ]),
+  ],
   aggregator: [
     ["aggregator", "what the server makes of the uploads", "arXiv"],
     ...[...aggregationRules.values()].map(({ definition: { name, summary, papers } }) => [

@@ -11,6 +11,7 @@ export {
   defineRule,
 } from "./aggregation/define_rule.ts";
 export * from "./aggregation/rules/mod.ts";
+export * from "./attacks/mod.ts";
 export { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 export * from "./client/client_scores.ts";
 export * from "./client/client_store.ts";

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { codecConfig, measures, measuresOfEach } from "../../fl/mod.ts";
 import { aggregatorConfig } from "./aggregator_config.ts";
+import { attackersConfig } from "./attackers_config.ts";
 import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
 import { type MethodConfig, methodConfig, methodLabel } from "./method_config.ts";
@@ -112,6 +113,8 @@ export const configSchema = z.strictObject({
   aggregator: aggregatorConfig.optional(),
   /** Whether the server gets sums of uploads alone, by the protocol of secure aggregation, and its options; entries of `methods` may have their own. */
   secureAggregation: secureAggregationConfig.optional(),
+  /** Hostile clients, to find out what a rule withstands: a share of all, and what they do. Nobody by default. */
+  attackers: attackersConfig.optional(),
   /** Longest gradient of one client; unclipped by default. */
   clipNorm: rate.optional(),
   /** Evaluates every so many rounds and after the last; 0 for before the first and after the last alone. */

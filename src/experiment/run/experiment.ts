@@ -8,6 +8,7 @@ import {
 } from "../../fl/mod.ts";
 import { TaskModel } from "../../tasks/mod.ts";
 import { createAggregator } from "../config/aggregator_config.ts";
+import { createAttackers } from "../config/attackers_config.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { chooseSecureAggregation } from "../config/secure_aggregation_config.ts";
@@ -65,6 +66,7 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
   return {
     method: createMethod(method),
     codec: createCodec(config.codec),
+    ...(config.attackers && { attackers: createAttackers(config.attackers) }),
     aggregator: createAggregator(method.aggregator ?? config.aggregator),
     secureAggregation: chooseSecureAggregation(method.secureAggregation, config.secureAggregation),
     measures: config.measures.map((name) => measures.get(name)!),

@@ -6,6 +6,7 @@ import { roundingErrors } from "../../federa/mod.ts";
 import {
   diskStore,
   disposeOwn,
+  drawAttackers,
   HistoryWriter,
   type RoundReport,
   type SimulationEvent,
@@ -295,6 +296,9 @@ function header(
     numTrain: train.numExamples,
     numTest: test.numExamples,
     clientSizes: clients.map(({ length }) => length),
+    ...(config.attackers && {
+      attackers: drawAttackers({ share: config.attackers.share, numClients: clients.length, seed }),
+    }),
     identity,
   };
 }

@@ -20,6 +20,7 @@ export function centralized(options: SimulationOptions): SimulationOptions {
     codec: f32Codec,
     aggregator: undefined,
     secureAggregation: undefined,
+    attackers: undefined,
     work: { steps: Math.max(1, Math.round(all * clientsPerRound / clients.length)) },
   };
 }

@@ -1,6 +1,7 @@
 import type { Schedule } from "../../engine/mod.ts";
 import { countTargets, type LocalOptimizer, type LocalWork, rowsOf, type TaskSet } from "../../tasks/mod.ts";
 import type { AggregatorFactory } from "../aggregation/aggregator.ts";
+import type { Attackers } from "../attacks/mod.ts";
 import type { ClientStore } from "../client/client_store.ts";
 import type { RoundReport } from "../events.ts";
 import type { Sampling } from "../fleet.ts";
@@ -54,6 +55,8 @@ export interface SimulationOptions {
   readonly aggregator?: AggregatorFactory | undefined;
   /** Has the server get the mean by the protocol of secure aggregation, and nothing else of uploads; not by default. */
   readonly secureAggregation?: SecureAggregationInput | undefined;
+  /** Hostile clients, to find out what a rule withstands; nobody by default. In a baseline that trains centrally there are none. */
+  readonly attackers?: Attackers | undefined;
   /** What is done to uploads on their way; nothing by default. */
   readonly stages?: readonly Stage[] | undefined;
   /** How uploads are put into bytes: what is aggregated is what arrives. In f32 by default; downloads always are. */

@@ -3,13 +3,14 @@ import { type TaskModel } from "../../tasks/mod.ts";
 import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
 import { poissonFleet, uniformFleet } from "../fleet.ts";
+import { type Attackers, drawAttackers } from "../attacks/mod.ts";
 import { checkLegality, companionsOf } from "../legality.ts";
 import { checkPositions } from "../method.ts";
 import { secureAggregator } from "../privacy/secure_aggregation/mod.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { disposeTree } from "../tree.ts";
 import { f32Codec } from "../transport/float_codec.ts";
-import { BlockParticipants } from "./block_participants.ts";
+import { BlockParticipants, type Hostile } from "./block_participants.ts";
 import { centralized } from "./central.ts";
 import { DroppingParticipants, uploadLoss } from "./dropping_participants.ts";
 import { evaluateSimulation } from "./evaluation.ts";
@@ -43,11 +44,13 @@ export async function* simulate(
   const { stages = [], codec = f32Codec } = options;
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
   const { testClients = [], rounds } = options;
+  let hostile: Hostile | undefined;
   try {
     checkOptions(given);
     checkLegality(method, companionsOf({ ...given, isPartial: clientsPerRound < clients.length }));
     options.aggregator?.check?.(clientsPerRound);
     checkStages(codec, stages);
+    hostile = options.attackers && hostileOf(pretrained, options.attackers, options);
     method.checkTraining?.(options);
     for (const rows of [train, test, ...testClients]) {
       if (rows === undefined) continue;
@@ -73,6 +76,7 @@ export async function* simulate(
     stages,
     codec,
     isCentral: method.isCentral,
+    hostile,
     *cohortsFrom(first) {
       // A run that goes on after its last round has none to come, but rehearses one.
       const last = Math.max(first, rounds);
@@ -102,4 +106,17 @@ export async function* simulate(
   } finally {
     gpu.maxHeldBytes = maxHeldBytes;
   }
+}
+
+/** Who is hostile, and what they train on. */
+function hostileOf(
+  { task }: TaskModel,
+  { share, attack }: Attackers,
+  { clients, train, seed }: SimulationOptions,
+): Hostile {
+  return {
+    clients: new Set(drawAttackers({ share, numClients: clients.length, seed })),
+    attack,
+    train: attack.poison?.(train, task) ?? train,
+  };
 }

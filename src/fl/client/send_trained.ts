@@ -1,8 +1,7 @@
-import type { TaskModel } from "../../tasks/mod.ts";
 import type { RoundPlan } from "../method.ts";
 import type { Tensors } from "../tensors.ts";
 import { sendUploads } from "../transport/send.ts";
-import { trainLocally, type TrainLocallyOptions } from "./train_locally.ts";
+import type { LocalResult, TrainLocallyOptions } from "./train_locally.ts";
 
 /** What the server has of clients after their local steps. The caller disposes the tensors. */
 export interface TrainedClients {
@@ -18,18 +17,15 @@ export interface TrainedClients {
   readonly bytesUp: readonly number[];
 }
 
-/**
- * The local training of clients in one stream of kernels, and their uploads as the server decodes them, without making the bytes.
- *
- * @param model the global model at the start of the round.
- */
-export async function trainClients(
-  model: TaskModel,
-  plan: RoundPlan,
-  options: TrainLocallyOptions,
-): Promise<TrainedClients> {
-  const { codec, clients } = options;
-  const { upload, keep, losses, diverged, shapes, held, ...rest } = await trainLocally(model, plan, options);
+/** Options of {@linkcode sendTrained}. */
+export type SendTrainedOptions = Pick<TrainLocallyOptions, "codec" | "clients" | "seed" | "round"> & {
+  readonly plan: RoundPlan;
+};
+
+/** Puts what clients have trained on the wire, without making the bytes; it takes over what is held. */
+export function sendTrained(local: LocalResult, options: SendTrainedOptions): TrainedClients {
+  const { codec, clients, plan } = options;
+  const { upload, keep, losses, diverged, shapes, held, ...rest } = local;
   using _ = held;
   const bytesUp = shapes.map((own) => own.size === 0 ? 0 : codec.payloadBytes(own));
   if (codec.lossless) {
