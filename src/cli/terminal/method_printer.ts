@@ -45,13 +45,20 @@ export function printMethod(
       case "progress":
         progress.show(event, reporter);
         break;
-      case "round":
+      case "round": {
+        const { clippedValues: clipped } = event.report.measures;
         progress.learn(event.report);
         reporter.line(describeRound(event.report, rounds));
         if (event.report.refused !== undefined) {
           reporter.line(`    the global model stays as it was: ${event.report.refused}`);
         }
+        if (clipped) {
+          reporter.line(
+            `    values that secure aggregation cut off: ${clipped}; widen secureAggregation.clippingRange`,
+          );
+        }
         break;
+      }
       case "client-lost": {
         const { round, lost: { client, phase, reason } } = event;
         reporter.line(`  round ${round}: lost client ${client.id} in its ${phase}: ${reason}`);

@@ -51,12 +51,17 @@ test("printMethod() says what is trained, who was lost, and how a round went", (
     { type: "client-lost", round: 1, lost },
     { type: "round", report },
     { type: "round", report: { ...report, round: 2, trainLoss: null, test: null, clients: undefined } },
+    { type: "round", report: { ...report, round: 3, clients: undefined, measures: { clippedValues: 7 } } },
+    { type: "round", report: { ...report, round: 4, clients: undefined, measures: { clippedValues: 0 } } },
   ], { number: 1, total: 1 });
   assert.deepEqual(lines, [
     "\nfedit: 1,000 of 7,000,000 values trained, learning rate 0.1",
     "  round 1: lost client 4 in its upload: the connection was closed",
     "  round  1/10  train loss 0.500  loss 0.600  accuracy 0.750  (worst decile of clients 0.250)  2.0 s",
     "  round  2/10  train loss –  2.0 s",
+    "  round  3/10  train loss 0.500  loss 0.600  accuracy 0.750  2.0 s",
+    "    values that secure aggregation cut off: 7; widen secureAggregation.clippingRange",
+    "  round  4/10  train loss 0.500  loss 0.600  accuracy 0.750  2.0 s",
   ]);
 });
 

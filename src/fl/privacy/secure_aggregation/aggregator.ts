@@ -56,7 +56,10 @@ export function secureAggregator(
 
 /** What a run asks of {@linkcode secureAggregator} beside its configuration. */
 export interface SecureAggregatorOptions {
-  /** Rounds changes towards 0, so that none gets longer than the norm that differential privacy has clipped it to. */
+  /**
+   * Rounds changes towards 0, so that none gets longer than the norm that differential privacy has clipped it to, and leaves out the
+   * figure `clippedValues`, which would get no noise.
+   */
   readonly isShrinking?: boolean;
 }
 
@@ -139,7 +142,7 @@ class SecureAggregator implements Aggregator {
     return {
       clients: result.clients.map((id) => this.#clients.get(id)!),
       values,
-      figures: { clippedValues: clipped },
+      ...(!this.#options.isShrinking && { figures: { clippedValues: clipped } }),
       traffic: this.#traffic,
     };
   }

@@ -35,7 +35,10 @@ export interface QuantizeOptions extends Quantization {
   readonly weight: number;
   /** A number from [0, 1) for each value, in order: rounding is at random, so that its error is 0 in the mean. */
   readonly uniform: () => number;
-  /** Rounds towards 0 instead, so that no change becomes longer than it was; the mean is then off by up to the bound. */
+  /**
+   * For differential privacy: rounds towards 0 instead, so that no change becomes longer than it was, and doesn't say how many values were cut
+   * off, as that would get no noise. The mean is then off by up to the bound.
+   */
   readonly isShrinking?: boolean | undefined;
 }
 
@@ -81,7 +84,7 @@ export function quantize(values: ArrayLike<number>, options: QuantizeOptions): Q
     vector[HEAD + i] = isDown ? above - 1 : above;
   }
   vector[0] = whole;
-  vector[1] = Math.min(clipped, quantizationRange);
+  vector[1] = isShrinking ? 0 : Math.min(clipped, quantizationRange);
   return { vector, clipped };
 }
 

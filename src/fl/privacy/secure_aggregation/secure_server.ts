@@ -42,7 +42,7 @@ export interface SecureSum {
 /** Messages to clients, by their numbers. */
 export type Outbox<Message> = ReadonlyMap<number, Message>;
 
-const stages = ["keys", "shares", "vectors", "shares of secrets"] as const;
+const stages = ["keys", "shares", "vectors", "unmasking"] as const;
 
 /**
  * The server's side of one secure aggregation; see {@linkcode SecureClient}. It holds the sum of the masked vectors, no vector by itself. Each stage

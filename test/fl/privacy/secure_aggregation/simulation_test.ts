@@ -4,6 +4,7 @@ import {
   aggregationError,
   decodeRunState,
   disposeOwn,
+  dpFedAvg,
   encodeRunState,
   fedIt,
   fedSaLora,
@@ -145,7 +146,7 @@ test("clients that are lost in any phase are left out or counted as the protocol
   const refused = await run({ rounds: 1, secureAggregation: { threshold: 5, dropouts: { unmasking: 0.5 } } });
   assert.match(
     refused.reports[0]!.refused!,
-    /^Cannot add up uploads securely: after the stage of shares of secrets client 0 has [0-4] holders/,
+    /^Cannot add up uploads securely: after the stage of unmasking client 0 has [0-4] holders/,
   );
 });
 
@@ -200,6 +201,26 @@ test("the aggregate is the mean of those whose uploads came, weighted among them
     }
   }
   assert.ok(phases.size >= 2, [...phases].join());
+});
+
+test("with differential privacy the sum is the same to quantization, and what would get no noise isn't sent", async () => {
+  const chosen = dpFedAvg(method, { clipNorm: 0.05, noiseMultiplier: 0.1, delta: 1e-5 });
+  for (const sampling of ["uniform", "poisson"] as const) {
+    const options = { method: chosen, sampling, clientsPerRound: 4, rounds: 3, measures: [] };
+    const secure = await run({ ...options, secureAggregation: { threshold: 0.51 } });
+    assert.deepEqual(secure.reports[0]!.measures, {});
+    const cohorts = secure.reports.map(({ participants }) => participants.length);
+    if (cohorts.some((each) => each > 0 && each < 3)) {
+      assert.ok(
+        secure.reports.some(({ refused }) => /^Cannot aggregate [12] clients securely/.test(refused ?? "")),
+      );
+    } else {
+      // Rounding towards 0 of at most 5 clients in the first round.
+      const first = await run({ ...options, rounds: 1, secureAggregation: { threshold: 0.51 } });
+      const difference = largestDifference(await run({ ...options, rounds: 1 }), first);
+      assert.ok(difference < 5 * 16 / 2 ** 22 / 4 + 4 * 2 ** -23, `${sampling} ${difference}`);
+    }
+  }
 });
 
 test("a refused round leaves the model and what clients keep as they were", async () => {
