@@ -43,3 +43,7 @@ export * from "./starts/residual.ts";
 export * from "./starts/taken_out.ts";
 export * from "./rounding.ts";
 export * from "./spectrum.ts";
+export * from "./layers/prilora_linear.ts";
+export * from "./layers/triplet_linear.ts";
+export * from "./starts/observed_lora.ts";
+export * from "./starts/triplets.ts";

@@ -177,6 +177,8 @@ export interface Local {
   readonly prepared: Tensors;
   /** Where clients have ranks of their own. */
   readonly ranks?: Ranks | undefined;
+  /** The step that is being taken, from 1; 0 before and after. */
+  readonly step: number;
   /** Local steps of each. */
   readonly steps: readonly number[];
   readonly optimizer: LocalOptimizer;

@@ -145,6 +145,7 @@ export class DrivenMethod {
       ),
       prepared: nothing,
       ranks: this.plan.ranks,
+      step: 0,
       steps: clients.map(() => 1),
       optimizer: { name: "sgd" },
       learningRate: 1,
@@ -152,7 +153,7 @@ export class DrivenMethod {
     if (block.sums.size > 0) {
       tidy(() => {
         const moved = [...values].map(([name, value]) => [name, sub(value, shared.get(name)!)] as const);
-        local.correct?.(new Map(moved), values, block);
+        local.correct?.(new Map(moved), values, { ...block, step: 1 });
       });
     }
     const prepared = await local.prepare?.(values, block) ?? nothing;

@@ -88,16 +88,19 @@ async function train(
     sums: zeros(stackedShapes(rule?.sums, clients.length)),
     prepared: new Map(),
     ranks,
+    step: 0,
     steps: batches.stepsOf,
     optimizer,
     learningRate,
   };
   const scaling = ranks && held.hold(tensor(gpu, clients.map(({ id }) => ranks.scaling(id))));
+  let step = 0;
   const trainedBlock = await trainBlock(scaling ? scaledByClient(model, scaling) : model, start, {
     ...options,
     // Without momentum or decay, a step of length 0.
     ...(rule?.isStill && { optimizer: { name: "sgd" }, learningRate: 0 }),
-    ...(rule?.correct && { correct: (gradients, values) => rule.correct!(gradients, values, local) }),
+    ...(rule?.correct &&
+      { correct: (gradients, values) => rule.correct!(gradients, values, { ...local, step: ++step }) }),
   });
   held.hold(trainedBlock.losses);
   const values = held.hold(trainedBlock.values);

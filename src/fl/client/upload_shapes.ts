@@ -29,6 +29,7 @@ export async function uploadShapes(model: TaskModel, plan: RoundPlan): Promise<S
       kept: held.hold(zeros(local.keeps)),
       sums: held.hold(zeros(local.sums)),
       prepared: new Map(),
+      step: 0,
       steps: [1],
       optimizer: { name: "sgd" },
       learningRate: 1,

@@ -35,3 +35,5 @@ export * from "./parameters/pst.ts";
 export * from "./parameters/slora.ts";
 export * from "./factors/ravan.ts";
 export * from "./parameters/smt.ts";
+export * from "./factors/fed_ara.ts";
+export { priLora } from "./factors/prilora.ts";

@@ -12,8 +12,10 @@ import {
   type Initialization,
   lora,
   merge,
+  observedLora,
   OffsetLinear,
   ravanBases,
+  triplets,
 } from "../../../src/federa/mod.ts";
 import { bitsOf, testGpu, upload } from "../../engine/harness.ts";
 import { relativeError } from "../../support/compare.ts";
@@ -42,6 +44,8 @@ const offset: Initialization = async (weights, options) =>
 /** Each kind of layer of low rank that isn't plain LoRA: its start, and what is trained. */
 const kinds: readonly (readonly [name: string, initialization: Initialization, trained: RegExp])[] = [
   ["LoRA counted from its start", offset, /\.lora[AB]$|^head\./],
+  ["FedARA", triplets, /\.lora[ABE]$|^head\./],
+  ["PRILoRA", observedLora, /\.lora[AB]$|^head\./],
   ["RAVAN", ravanBases({ heads: 2 }), /\.(loraH|headScales)$|^head\./],
   ["LoRA-XS", federa({ svd: "exact", hasCore: true }), /\.loraR$|^head\./],
 ];

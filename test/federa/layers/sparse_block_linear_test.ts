@@ -9,12 +9,7 @@ import {
   merge,
   SparseBlockLinear,
 } from "../../../src/federa/mod.ts";
-import {
-  blockMeans,
-  blockPlaces,
-  chooseBlocks,
-  rowsAndColumns,
-} from "../../../src/fl/methods/parts/chosen_blocks.ts";
+import { blockMeans, blockPlaces, rowsAndColumns } from "../../../src/fl/methods/parts/chosen_blocks.ts";
 import { bitsOf, evaluate, holds, testGpu, upload } from "../../engine/harness.ts";
 import { F64Array } from "../../reference/array.ts";
 import { matmul } from "../../reference/matmul.ts";
@@ -163,16 +158,4 @@ test("blockMeans() is the mean over what of a block is within the weight", async
     (await each.floats()).forEach((value) => assert.ok(Math.abs(value - 1) <= 2 ** -23));
   }
   disposeAll([all, one]);
-});
-
-test("chooseBlocks() keeps each layer's best and of all others the best, the first of equal ones", () => {
-  const layers = [
-    { layer: "a", scores: Float32Array.of(5, 9, 7, 7) },
-    { layer: "b", scores: Float32Array.of(0, 1, 1, 0) },
-  ];
-  const places = (share: number) => Object.fromEntries(chooseBlocks(layers, share));
-  assert.deepEqual(places(0.01), { a: [1], b: [1] });
-  assert.deepEqual(places(3 / 8), { a: [1, 2], b: [1] });
-  assert.deepEqual(places(0.5), { a: [1, 2, 3], b: [1] });
-  assert.deepEqual(places(1), { a: [0, 1, 2, 3], b: [0, 1, 2, 3] });
 });

@@ -63,6 +63,9 @@ test("trainClient() from payload to payload gives the bits and bytes of simulate
       rank: 2,
       alpha: 3,
       sparseRounds: 2,
+      warmupRounds: 0,
+      pruningRounds: 2,
+      pruneEvery: 1,
       density: 0.4,
       ...ranks,
     });

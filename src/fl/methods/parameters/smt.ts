@@ -6,7 +6,8 @@ import { Held } from "../../held.ts";
 import { isHead, type Method, trainableParameters, withOwnParameters } from "../../method.ts";
 import { take, type Tensors } from "../../tensors.ts";
 import { adapterOptions, checkEncoderAdapters } from "../parts/adapter_options.ts";
-import { blockMeans, blockPlaces, chooseBlocks, rowsAndColumns } from "../parts/chosen_blocks.ts";
+import { blockMeans, blockPlaces, rowsAndColumns } from "../parts/chosen_blocks.ts";
+import { chooseLargest } from "../parts/choose_largest.ts";
 import { defineMethod } from "../define_method.ts";
 import { observed, scoutingPlan } from "../parts/scouting.ts";
 
@@ -132,7 +133,9 @@ export const smt = defineMethod({
         }
         const layers = Object.keys(weights);
         const scores = await Promise.all(layers.map((layer) => observed(values, layer).floats()));
-        const best = chooseBlocks(layers.map((layer, i) => ({ layer, scores: scores[i]! })), share);
+        const scored = layers.map((layer, i) => ({ layer, scores: scores[i]! }));
+        const all = scored.reduce((sum, each) => sum + each.scores.length, 0);
+        const best = chooseLargest(scored, Math.round(share * all));
         using held = new Held();
         const found = layers.map((layer) => {
           const { gpu } = observed(values, layer);

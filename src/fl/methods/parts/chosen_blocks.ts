@@ -14,35 +14,6 @@ import {
 } from "../../../engine/mod.ts";
 import { blockGrid } from "../../../federa/mod.ts";
 
-/** The scores of a layer's blocks, row by row of the grid. */
-export interface BlockScores {
-  readonly layer: string;
-  readonly scores: Float32Array;
-}
-
-/**
- * The places of the blocks that are trained, by layer, ascending: the best of each layer, and of all others those of the largest scores, the
- * first ones where scores are equal; share·(all blocks) of them altogether, at least one a layer.
- */
-export function chooseBlocks(layers: readonly BlockScores[], share: number): Map<string, number[]> {
-  const all = layers.flatMap(({ scores }, layer) =>
-    [...scores].map((score, place) => ({ layer, place, score }))
-  );
-  const ranked = all.toSorted((one, other) =>
-    other.score - one.score || one.layer - other.layer || one.place - other.place
-  );
-  const best = new Set(layers.map((_, layer) => ranked.find((each) => each.layer === layer)!));
-  const count = Math.max(layers.length, Math.round(share * all.length));
-  const others = ranked.filter((each) => !best.has(each)).slice(0, count - layers.length);
-  const chosen = new Set([...best, ...others]);
-  return new Map(
-    layers.map(({ layer }, i) => [
-      layer,
-      all.filter((each) => each.layer === i && chosen.has(each)).map(({ place }) => place),
-    ]),
-  );
-}
-
 /** Places in a grid as rows and columns, [2, n]. */
 export function rowsAndColumns(gpu: Gpu, places: readonly number[], columns: number): Tensor {
   const rows = places.map((place) => Math.floor(place / columns));

@@ -107,6 +107,7 @@ test("dpFedAvg() lets no client change the sum by more than the clip norm, howev
         kept: new Map(),
         sums: new Map(),
         prepared: new Map(),
+        step: 0,
         steps: clients.map(() => 1),
         optimizer: { name: "sgd" },
         learningRate: 1,

@@ -1,0 +1,160 @@
+import { z } from "zod";
+import { abs, concat, mul, slice, sqrt, sumOfSquares, type Tensor, tidy } from "../../../engine/mod.ts";
+import { factoredLinears, triplets } from "../../../federa/mod.ts";
+import { Held } from "../../held.ts";
+import { isHead, type Method, trainableParameters } from "../../method.ts";
+import { take, type Tensors } from "../../tensors.ts";
+import { adaptEncoder, adapterOptions, checkEncoderAdapters } from "../parts/adapter_options.ts";
+import { chooseLargest } from "../parts/choose_largest.ts";
+import { defineMethod } from "../define_method.ts";
+
+/** The triplets of one layer that are left. */
+type LayerTriplets = {
+  readonly layer: string;
+  /** [r, in]. */
+  readonly loraA: Tensor;
+  /** [out, r]. */
+  readonly loraB: Tensor;
+  /** [r]. */
+  readonly loraE: Tensor;
+};
+
+type State = {
+  /** Values of the head. */
+  readonly head: Tensors;
+  readonly layers: readonly LayerTriplets[];
+};
+
+const PARTS = ["loraA", "loraB", "loraE"] as const;
+
+/** By what names values are sent down: their shapes differ from those that a client has. */
+const SENT = /^(.+)\.left(A|B|E)$/;
+
+/**
+ * FedARA (Wu et al., arXiv 2501.14406): ΔW = s·B·diag(E)·A, averaged part by part, and the ranks shrink: after a warm-up the server drops
+ * the triplets of least importance over all layers, on AdaLoRA's cubic schedule (arXiv 2303.10512), and what is sent shrinks with them. The
+ * importance of a triplet is the size of what it adds to the weight, ‖s·b_i·e_i·a_i‖_F, which the server knows by itself; in the paper
+ * clients send votes. Each layer keeps one triplet at least, where the paper may freeze a layer.
+ */
+export const fedAra = defineMethod({
+  name: "fedara",
+  trains: "A, B and E of ΔW = s·B·diag(E)·A, whose ranks shrink",
+  server: "averages each part, and drops the triplets that matter least over all layers",
+  rule: "A, B, E ← means; then of all layers' triplets the b(t) with the largest |e_i|·‖b_i‖·‖a_i‖ stay",
+  up: "A, B, E of the triplets that are left: r_t·(o + i + 1)",
+  down: "A, B, E of the triplets that are left: r_t·(o + i + 1)",
+  papers: ["2501.14406"],
+  options: adapterOptions.extend({
+    /** The mean rank over layers that is left in the end. */
+    finalRank: z.number().gt(0).max(2 ** 16).optional(),
+    /** Rounds before the first triplets are dropped. */
+    warmupRounds: z.int().min(0).max(1e6).default(5),
+    /** Rounds in which they are dropped. */
+    pruningRounds: z.int().min(1).max(1e6).default(20),
+  }),
+  create({ finalRank, warmupRounds, pruningRounds, ...options }) {
+    /** The triplets that are left after a round, of those there were at first. */
+    const budget = (round: number, first: number, layers: number) => {
+      const last = Math.min(first, finalRank === undefined ? first / 2 : finalRank * layers);
+      const left = 1 - Math.min(1, Math.max(0, (round - warmupRounds) / pruningRounds));
+      return Math.round(last + (first - last) * left ** 3);
+    };
+    return {
+      name: "fedara",
+      sendsOtherwise: true,
+      unsoundWith: {
+        asynchrony: "its ranks shrink, so that an update of an earlier round has others: take fedit",
+        errorFeedback: "what a codec lost of a triplet has no place once that is dropped: take codec f32",
+      },
+      check: (pretrained) => checkEncoderAdapters(pretrained, options),
+      async init(pretrained, context) {
+        this.check(pretrained);
+        const model = await adaptEncoder(pretrained, { ...options, context, initialization: triplets });
+        const all = trainableParameters(
+          model,
+          (name) => isHead(name) || PARTS.some((each) => name.endsWith(`.${each}`)),
+        );
+        const layers = [...factoredLinears(model).keys()].map((layer) => {
+          const [loraA, loraB, loraE] = PARTS.map((part) => take(all, `${layer}.${part}`));
+          return { layer, loraA: loraA!, loraB: loraB!, loraE: loraE! };
+        });
+        return {
+          model,
+          state: {
+            head: trainableParameters(model, isHead),
+            layers,
+            first: layers.reduce((sum, { loraE }) => sum + loraE.size, 0),
+          },
+        };
+      },
+      parameters: ({ head, layers }) =>
+        new Map([
+          ...head,
+          ...layers.flatMap(({ layer, ...parts }) =>
+            PARTS.map((part): [string, Tensor] => [`${layer}.${part}`, parts[part]])
+          ),
+        ]),
+      plan({ head, layers }) {
+        return {
+          trained: [
+            ...layers.flatMap(({ layer }) => PARTS.map((part) => `${layer}.${part}`)),
+            ...head.keys(),
+          ],
+          download: () =>
+            new Map([
+              ...head,
+              ...layers.flatMap(({ layer, ...parts }) =>
+                PARTS.map((part): [string, Tensor] => [`${layer}.left${part.at(-1)}`, parts[part]])
+              ),
+            ]),
+        };
+      },
+      async apply({ head, layers, first }, { values }, round) {
+        using held = new Held();
+        const means = layers.map(({ layer }) => {
+          const [loraA, loraB, loraE] = PARTS.map((part) => take(values, `${layer}.${part}`));
+          return { layer, loraA: loraA!, loraB: loraB!, loraE: loraE! };
+        });
+        const next = {
+          head: new Map([...head].map(([name, value]) => [name, values.get(name) ?? value])),
+          first,
+        };
+        const count = budget(round, first, layers.length);
+        if (count >= means.reduce((sum, { loraE }) => sum + loraE.size, 0)) return { ...next, layers: means };
+        const scores = await Promise.all(means.map(async ({ layer, ...parts }) => {
+          using found = tidy(() => importance(parts));
+          return { layer, scores: await found.floats() };
+        }));
+        const left = chooseLargest(scores, count);
+        const pruned = means.map(({ layer, ...parts }) => {
+          const kept = tidy(() => keepTriplets(parts, left.get(layer)!));
+          for (const each of Object.values(kept)) held.hold(each);
+          return { layer, ...kept };
+        });
+        held.releaseTree(pruned);
+        return { ...next, layers: pruned };
+      },
+      receive: (parameters, payload) =>
+        new Map([...payload].flatMap(([name, value]): [string, Tensor][] => {
+          const [, layer, part] = SENT.exec(name) ?? [];
+          if (layer !== undefined) return [[`${layer}.lora${part}`, value]];
+          return parameters.has(name) ? [[name, value]] : [];
+        })),
+    } satisfies Method<State & { readonly first: number }>;
+  },
+});
+
+type Triplets = Pick<LayerTriplets, (typeof PARTS)[number]>;
+
+/** |e_i|·‖b_i‖·‖a_i‖, [r]. */
+function importance({ loraA, loraB, loraE }: Triplets): Tensor {
+  const lengths = sqrt(mul(sumOfSquares(loraA, { axes: [1] }), sumOfSquares(loraB, { axes: [0] })));
+  return mul(abs(loraE), lengths);
+}
+
+/** Some of the triplets, in their order. */
+function keepTriplets({ loraA, loraB, loraE }: Triplets, places: readonly number[]): Triplets {
+  const some = (x: Tensor, axis: number) =>
+    concat(places.map((start) => slice(x, { axis, start, end: start + 1 })), { axis });
+  return { loraA: some(loraA, 0), loraB: some(loraB, 1), loraE: some(loraE, 0) };
+}

@@ -1,0 +1,141 @@
+import { z } from "zod";
+import {
+  abs,
+  add,
+  assign,
+  keepLargest,
+  maximum,
+  mul,
+  reshape,
+  type Tensor,
+  tensor,
+  where,
+  zeros,
+} from "../../../engine/mod.ts";
+import { matchLinears, observedLora } from "../../../federa/mod.ts";
+import type { TaskModel } from "../../../tasks/mod.ts";
+import type { LocalRule } from "../../method.ts";
+import { shapesOf, take } from "../../tensors.ts";
+import { type AdapterOptions, adapterOptions, adapterTargets } from "../parts/adapter_options.ts";
+import { defineMethod } from "../define_method.ts";
+import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
+
+const NORMS = ".inputNorms";
+
+/**
+ * PRILoRA (Benedek & Wolf, arXiv 2401.11316), federated: ranks grow linearly with the depth of a layer, with r as their mean; and every few
+ * steps the entries of A that matter least are set to zero, in each row the share with the smallest |A_ij|·‖x_j‖, of which clients keep a
+ * moving average over the steps of the round. They may grow again. The server averages A and B separately.
+ */
+export const priLora = defineMethod({
+  name: "prilora",
+  trains: "LoRA A and B, of ranks that grow with depth; A is pruned by magnitude and input norm",
+  server: "averages A and B separately",
+  rule:
+    "r_l from r·(1 − spread) to r·(1 + spread) over depth; every k steps A_ij ← 0 for the smallest |A_ij|·EMA(‖x_j‖) of each row; A ← Σ p_k·A_k, B ← Σ p_k·B_k",
+  up: "A, B: r_l·(o + i)",
+  down: "A, B: r_l·(o + i)",
+  papers: ["2401.11316"],
+  options: adapterOptions.omit({ rankPattern: true }).extend({
+    /** How far the first and the last layer's ranks are from r, as a share of it. */
+    spread: z.number().min(0).lt(1).default(0.5),
+    /** Steps from one pruning to the next. */
+    pruneEvery: z.int().min(1).max(1e6).default(40),
+    /** The share of each row of A that is set to zero. */
+    pruneShare: z.number().min(0).lt(1).default(0.5),
+    /** How much of the moving average stays each step. */
+    decay: z.number().min(0).lt(1).default(0.9),
+  }),
+  create({ spread, pruneEvery, pruneShare, decay, ...options }) {
+    const on = (pretrained: TaskModel) =>
+      lowRankAveraging({ ...options, rankPattern: ranksByDepth(pretrained, options, spread) }, {
+        name: "prilora",
+        initialization: observedLora,
+        factors: ["loraA", "loraB", "inputNorms"],
+      });
+    const { parameters, plan, apply } = lowRankAveraging(options, {
+      name: "prilora",
+      initialization: observedLora,
+    });
+    return {
+      name: "prilora",
+      sendsOtherwise: true,
+      parameters,
+      apply,
+      check: (pretrained) => on(pretrained).check(pretrained),
+      init: (pretrained, context) => on(pretrained).init(pretrained, context),
+      plan(state, round) {
+        const inner = plan(state, round);
+        const isSent = (name: string) => !name.endsWith(NORMS);
+        return {
+          ...inner,
+          download: (client) => new Map([...inner.download!(client)].filter(([name]) => isSent(name))),
+          local: pruning(state.global, { pruneEvery, pruneShare, decay }),
+        };
+      },
+    };
+  },
+});
+
+/** Ranks by layer: linear in depth, the first number in a layer's name; of layers without numbers, their order. */
+export function ranksByDepth(
+  pretrained: TaskModel,
+  options: Pick<AdapterOptions, "rank" | "targets">,
+  spread: number,
+): Record<string, number> {
+  const { rank } = options;
+  const names = matchLinears(pretrained, adapterTargets(pretrained, options as AdapterOptions));
+  const depthOf = (name: string) => /\.(\d+)\./.exec(name)?.[1] ?? name;
+  const depths = [...new Set(names.map(depthOf))];
+  const [first, last] = [rank * (1 - spread), rank * (1 + spread)];
+  const rankAt = (depth: number) =>
+    depths.length === 1
+      ? rank
+      : Math.max(1, Math.round(first + (last - first) * depth / (depths.length - 1)));
+  return Object.fromEntries(names.map((name) => [name, rankAt(depths.indexOf(depthOf(name)))]));
+}
+
+interface PruningOptions {
+  readonly pruneEvery: number;
+  readonly pruneShare: number;
+  readonly decay: number;
+}
+
+/** Observes inputs, prunes A every few steps, and sends the rest. */
+function pruning(
+  global: ReadonlyMap<string, Tensor>,
+  { pruneEvery, pruneShare, decay }: PruningOptions,
+): LocalRule {
+  const layers = layersOf(global);
+  return {
+    sums: new Map([...shapesOf(global)].filter(([name]) => name.endsWith(NORMS))),
+    correct(gradients, values, { sums, step, steps }) {
+      for (const layer of layers) {
+        const found = take(gradients, `${layer}${NORMS}`);
+        const average = take(sums, `${layer}${NORMS}`);
+        assign(average, add(mul(average, decay), mul(found, 1 - decay)));
+        // Nothing moves what stands for the inputs.
+        assign(found, zeros(found.gpu, found.shape));
+        if (step % pruneEvery !== 0) continue;
+        const a = take(values, `${layer}.loraA`);
+        // A client that has done its steps stays as it is.
+        const isActive = tensor(a.gpu, steps.map((count) => count >= step ? 1 : 0), {
+          shape: [steps.length, 1, 1],
+        });
+        assign(a, where(isActive, { then: pruned(a, average, pruneShare), otherwise: a }));
+      }
+    },
+    finish: (values) => ({ upload: new Map([...values].filter(([name]) => !name.endsWith(NORMS))) }),
+  };
+}
+
+/** A [C, r, in] without the share of each row whose |A_ij|·norm_j is smallest. */
+function pruned(a: Tensor, norms: Tensor, share: number): Tensor {
+  const [members, rank, width] = a.shape as [number, number, number];
+  // Above 0, so that what is kept is told from what isn't.
+  const size = maximum(mul(abs(a), reshape(norms, [members, 1, width])), tensor(a.gpu, [1e-37]));
+  const importance = reshape(size, [members * rank, width]);
+  const count = width - Math.floor(share * width);
+  const [kept] = keepLargest([importance], new Array<number>(members * rank).fill(count));
+  return where(reshape(kept!, a.shape), { then: a, otherwise: zeros(a.gpu, []) });
+}
