@@ -62,7 +62,13 @@ function clientsRows({ label, clients }: MethodSummary): ClientsRow[] {
 function costColumns(rows: readonly Row[]): Column<Row>[] {
   const isLossy = rows.some(({ summary }) => summary !== undefined && summary.lost > 0);
   const isMeasured = rows.some(({ summary }) => summary !== undefined && "appliedError" in summary.measures);
-  return [...costs, ...isLossy ? [lostClients] : [], ...isMeasured ? [aggregationError] : []];
+  const isPrivate = rows.some(({ summary }) => summary?.privacy !== undefined);
+  return [
+    ...costs,
+    ...isLossy ? [lostClients] : [],
+    ...isMeasured ? [aggregationError] : [],
+    ...isPrivate ? [epsilon] : [],
+  ];
 }
 
 const costs: readonly Column<Row>[] = [
@@ -77,6 +83,8 @@ const aggregationError = number<Row>(
   "aggregation error",
   ({ summary }) => summary?.measures["appliedError"]?.toFixed(3),
 );
+
+const epsilon = number<Row>("ε", ({ summary }) => summary?.privacy?.epsilon.toPrecision(3));
 
 /** A column of numbers; a dash where there is none. */
 export function number<Row>(title: string, value: (row: Row) => string | undefined): Column<Row> {

@@ -99,7 +99,8 @@ function describeRounding(errors: readonly RoundingError[]): string {
   return `error of weights stored as ${errors[0]!.precision}, ${what}: ${kinds.join(", ")}`;
 }
 
-function describeRound({ round, trainLoss, test, clients, seconds }: RoundReport, rounds: number): string {
+function describeRound(report: RoundReport, rounds: number): string {
+  const { round, trainLoss, test, clients, privacy, seconds } = report;
   const scores = test
     ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}${describeWorst(clients)}`
     : "";
@@ -107,7 +108,7 @@ function describeRound({ round, trainLoss, test, clients, seconds }: RoundReport
   return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
     trainLoss?.toFixed(3) ?? "–"
   }${scores}  ` +
-    `${time.toFixed(1)} s`;
+    `${privacy ? `ε ${privacy.epsilon.toPrecision(3)}  ` : ""}${time.toFixed(1)} s`;
 }
 
 /** How the worst clients do by the first score. */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { toFloat } from "../../engine/mod.ts";
 import type { Backbone } from "../../models/mod.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
+import { dependsOnRounds } from "../config/privacy_config.ts";
 import type { TaskSet } from "../../tasks/mod.ts";
 import type { Preparation } from "../run/prepare.ts";
 import type { Replicate } from "../run/replicate.ts";
@@ -39,7 +40,7 @@ export const arithmetic = 2;
 /**
  * What the bits of a method follow from in one replicate. Left out are a run's name and folder, block size, memory limit,
  * checkpointing, what is measured and when it is evaluated, when it ends, and where data and model lie: their contents count. The
- * number of rounds counts only where the learning rate depends on it.
+ * number of rounds counts only where the learning rate or the noise of private clients depends on it.
  */
 export async function identityOf(
   preparation: Preparation,
@@ -56,7 +57,8 @@ export async function identityOf(
     seed,
     labels,
     clientsPerRound: config.clientsPerRound ?? clients.length,
-    ...(config.schedule.kind !== "constant" && { rounds: config.rounds }),
+    ...((config.schedule.kind !== "constant" || dependsOnRounds(method.privacy)) &&
+      { rounds: config.rounds }),
   });
   return {
     configuration,
@@ -85,6 +87,7 @@ function decisive(config: Config): object {
     evaluateEvery: _evaluateEvery,
     evaluateOn: _evaluateOn,
     measures: _measures,
+    privacy: _privacy,
     target: _target,
     stopEarly: _stopEarly,
     keepBest: _keepBest,

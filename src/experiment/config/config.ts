@@ -6,6 +6,7 @@ import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
 import { type MethodConfig, methodConfig, methodLabel } from "./method_config.ts";
 import { folderName, path } from "./names.ts";
+import { checkPrivacyPlan, type PrivacyConfig, privacyConfig } from "./privacy_config.ts";
 import { modelConfig, precisionConfig, USE_LITE } from "./model_config.ts";
 import { partitionConfig, partitionProblems } from "./partition_config.ts";
 import { secureAggregationConfig } from "./secure_aggregation_config.ts";
@@ -115,13 +116,15 @@ export const configSchema = z.strictObject({
   secureAggregation: secureAggregationConfig.optional(),
   /** Hostile clients, to find out what a rule withstands: a share of all, and what they do. Nobody by default. */
   attackers: attackersConfig.optional(),
+  /** What protects clients' privacy; entries of `methods` may have their own, or `"none"`. Nothing by default. */
+  privacy: privacyConfig.optional(),
   /** Longest gradient of one client; unclipped by default. */
   clipNorm: rate.optional(),
   /** Evaluates every so many rounds and after the last; 0 for before the first and after the last alone. */
   evaluateEvery: z.int().min(0).default(1),
   /**
-   * What is observed of each round beside scores and bytes: by default `aggregation-error`, which looks at each upload and so is left out with
-   * secure aggregation, and `weight-variation`.
+   * What is observed of each round beside scores and bytes. By default aggregation error and weight variation; the latter alone where
+   * secure aggregation or differential privacy lets nothing look at single uploads.
    */
   measures: z.array(z.enum([...measures.keys()])).optional(),
   /**
@@ -187,13 +190,29 @@ export const configSchema = z.strictObject({
     }
   }
   const seeing = (config.measures ?? []).findIndex((name) => measuresOfEach.has(name));
-  if (seeing >= 0 && isSecure(config)) {
+  const hiding = hidingOf(config);
+  if (seeing >= 0 && hiding !== undefined) {
     refuse(
       `measures.${seeing}`,
-      `${
-        config.measures![seeing]
-      } looks at the upload of each client, and secure aggregation hides them: leave it out`,
+      `${config.measures![seeing]} looks at the upload of each client, and ${hiding}: leave it out`,
     );
+  }
+  const { clientsPerRound } = config;
+  const numClients = "numClients" in partition ? partition.numClients : undefined;
+  for (const [i, method] of numClients === undefined ? [] : config.methods.entries()) {
+    try {
+      checkPrivacyPlan(method.privacy ?? config.privacy, {
+        name: method.method,
+        numClients: numClients!,
+        clientsPerRound,
+        rounds,
+      });
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const path = method.privacy ? ["methods", i, "privacy"] : ["privacy"];
+      context.addIssue({ code: "custom", path, message: error.message });
+      if (!method.privacy) break;
+    }
   }
   const { kind } = task;
   if (data.kind === "spam-assassin" && kind !== "sequence-classification") {
@@ -214,18 +233,29 @@ export const configSchema = z.strictObject({
   }
 }).transform(({ cohortSize, ...config }) => ({
   ...config,
+  methods: config.methods.map((method): MethodConfig => {
+    const privacy = method.privacy ?? config.privacy;
+    return privacy === undefined ? method : { ...method, privacy };
+  }),
   blockSize: config.blockSize ?? cohortSize ?? 8,
-  measures: config.measures ?? [...isSecure(config) ? [] : ["aggregation-error"], "weight-variation"],
+  measures: config.measures ??
+    [...hidingOf(config) === undefined ? ["aggregation-error"] : [], "weight-variation"],
 }));
 
-/** Whether some method of a run is aggregated securely. */
-function isSecure(
-  { methods, secureAggregation }: {
+/** What hides the upload of each client in some method of a run, as the end of a sentence. */
+function hidingOf(
+  { methods, secureAggregation, privacy }: {
     readonly methods: readonly MethodConfig[];
     readonly secureAggregation?: false | object | undefined;
+    readonly privacy?: PrivacyConfig | undefined;
   },
-): boolean {
-  return methods.some((method) => (method.secureAggregation ?? secureAggregation ?? false) !== false);
+): string | undefined {
+  if (methods.some((method) => (method.secureAggregation ?? secureAggregation ?? false) !== false)) {
+    return "secure aggregation hides them";
+  }
+  return methods.some((method) => (method.privacy ?? privacy)?.kind === "dp-fedavg")
+    ? "the noise of dp-fedavg covers their sum alone"
+    : undefined;
 }
 
 /** A whole, checked configuration. */

@@ -3,6 +3,7 @@ import { type Method, type MethodFactory, methods } from "../../fl/mod.ts";
 import { type AggregatorConfig, aggregatorConfig } from "./aggregator_config.ts";
 import { type AlgorithmConfig, algorithmConfig, withAlgorithms } from "./algorithm_config.ts";
 import { folderName } from "./names.ts";
+import { type PrivacyConfig, privacyConfig, withPrivacy } from "./privacy_config.ts";
 import { secureAggregationConfig } from "./secure_aggregation_config.ts";
 
 /** What every entry of `methods` has. */
@@ -16,6 +17,8 @@ const common = {
   aggregator: aggregatorConfig.optional(),
   /** Secure aggregation; as the configuration says by default. */
   secureAggregation: secureAggregationConfig.optional(),
+  /** What protects clients' privacy, over all else; as the configuration says by default. */
+  privacy: privacyConfig.optional(),
 };
 
 /** One entry of `methods`, checked: with the method's own options beside what all have. */
@@ -26,15 +29,19 @@ export interface MethodConfig {
   readonly algorithm?: readonly AlgorithmConfig[] | undefined;
   readonly aggregator?: AggregatorConfig | undefined;
   readonly secureAggregation?: z.output<typeof secureAggregationConfig> | undefined;
+  readonly privacy?: PrivacyConfig | undefined;
   readonly [option: string]: unknown;
 }
 
 /** One entry of `methods` as people write it. */
-export type MethodConfigInput = Omit<MethodConfig, "algorithm" | "aggregator" | "secureAggregation"> & {
-  readonly algorithm?: z.input<typeof algorithmConfig>;
-  readonly aggregator?: z.input<typeof aggregatorConfig>;
-  readonly secureAggregation?: z.input<typeof secureAggregationConfig>;
-};
+export type MethodConfigInput =
+  & Omit<MethodConfig, "algorithm" | "aggregator" | "secureAggregation" | "privacy">
+  & {
+    readonly algorithm?: z.input<typeof algorithmConfig>;
+    readonly aggregator?: z.input<typeof aggregatorConfig>;
+    readonly secureAggregation?: z.input<typeof secureAggregationConfig>;
+    readonly privacy?: z.input<typeof privacyConfig>;
+  };
 
 /** The schema of an entry of `methods`: each method brings the schema of its options. */
 export const methodConfig = z.discriminatedUnion(
@@ -46,22 +53,28 @@ export const methodConfig = z.discriminatedUnion(
 
 /** The method of an entry. */
 export function createMethod(config: MethodConfig): Method {
-  const { method, algorithm = [], ...rest } = config;
+  const { method, algorithm = [], privacy, ...rest } = config;
   const { label: _, learningRate: __, aggregator: ___, secureAggregation: ____, ...options } = rest;
-  return withAlgorithms(factoryOf(method)(options), algorithm);
+  return withPrivacy(withAlgorithms(factoryOf(method)(options), algorithm), privacy);
 }
 
-/** What names a method of a run: its label, or by default its aggregator, the algorithms over it and its name: `krum-fedadam-federa`. */
+/**
+ * What names a method of a run: its label, or by default its aggregator, what protects its clients, the algorithms over it and its name:
+ * `krum-fedadam-federa`, `dp-fedavg-ffa-lora`.
+ */
 export function methodLabel(
-  { method, label, algorithm = [], aggregator }: Pick<
+  { method, label, algorithm = [], aggregator, privacy }: Pick<
     MethodConfig,
-    "method" | "label" | "algorithm" | "aggregator"
+    "method" | "label" | "algorithm" | "aggregator" | "privacy"
   >,
 ): string {
   return label ??
-    [...aggregator ? [aggregator.name] : [], ...algorithm.map(({ name }) => name).reverse(), method].join(
-      "-",
-    );
+    [
+      ...aggregator ? [aggregator.name] : [],
+      ...privacy && privacy.kind !== "none" ? [privacy.kind] : [],
+      ...algorithm.map(({ name }) => name).reverse(),
+      method,
+    ].join("-");
 }
 
 function factoryOf(method: string): MethodFactory {

@@ -13,6 +13,7 @@ import type { Config, MethodConfig } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
 import { chooseSecureAggregation } from "../config/secure_aggregation_config.ts";
 import { createMethod } from "../config/method_config.ts";
+import { samplingOf } from "../config/privacy_config.ts";
 import type { Draw } from "../data/draws.ts";
 import { roundSchedule } from "./learning_rate.ts";
 import { disposeHead, type Preparation, prepare } from "./prepare.ts";
@@ -65,6 +66,7 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
   const { clipNorm, clientsPerRound = clients.length, local } = config;
   return {
     method: createMethod(method),
+    sampling: samplingOf(method.privacy),
     codec: createCodec(config.codec),
     ...(config.attackers && { attackers: createAttackers(config.attackers) }),
     aggregator: createAggregator(method.aggregator ?? config.aggregator),

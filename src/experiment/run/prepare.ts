@@ -4,6 +4,7 @@ import { type Task, TaskModel, type TaskSet } from "../../tasks/mod.ts";
 import type { Config } from "../config/config.ts";
 import { describeChoice } from "../config/describe_choice.ts";
 import { ConfigError } from "../config/parse_config.ts";
+import { checkPrivacyPlan } from "../config/privacy_config.ts";
 import { type Draw, drawPartitions, openDraw } from "../data/draws.ts";
 import { type Example, loadData, type LoadOptions } from "../data/load_data.ts";
 import { checkCounts, type ExamplePartition, needsEmbeddings } from "../data/partition_examples.ts";
@@ -133,18 +134,34 @@ export function disposeHead({ head }: TaskModel): void {
 
 /** Checks that a round can sample as many clients as it should; before the partition is known, by the number that it asks for. */
 function checkSampling(
-  { clientsPerRound = 1, partition }: Config,
+  config: Config,
   draws?: ReadonlyMap<number, ExamplePartition>,
 ): void {
+  const { clientsPerRound = 1, partition } = config;
   const asked = "numClients" in partition ? partition.numClients : undefined;
   const found = draws === undefined
     ? [asked ?? Infinity]
     : Array.from(draws.values(), ({ clients }) => clients.length);
   for (const length of found) {
-    if (clientsPerRound <= length) continue;
+    if (clientsPerRound <= length) {
+      checkPrivacy(config, length);
+      continue;
+    }
     throw new ConfigError(
       `Cannot sample ${clientsPerRound} clients a round: there are ${length}; lower clientsPerRound`,
     );
+  }
+}
+
+/** Checks that each method's noise and budget go together, with so many clients. */
+function checkPrivacy({ methods, clientsPerRound, rounds }: Config, numClients: number): void {
+  for (const { method: name, privacy } of numClients === Infinity ? [] : methods) {
+    try {
+      checkPrivacyPlan(privacy, { name, numClients, clientsPerRound, rounds });
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      throw new ConfigError(error.message);
+    }
   }
 }
 

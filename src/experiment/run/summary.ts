@@ -1,5 +1,5 @@
 import type { RoundingError } from "../../federa/mod.ts";
-import type { ClientScores, RoundReport, SimulationEvent } from "../../fl/mod.ts";
+import type { ClientScores, PrivacyReport, RoundReport, SimulationEvent } from "../../fl/mod.ts";
 import type { Evaluation, Scores, Task, TaskSet } from "../../tasks/mod.ts";
 import { type MethodConfig, methodLabel } from "../config/config.ts";
 import type { Experiment } from "./experiment.ts";
@@ -41,6 +41,8 @@ export interface MethodSummary {
   readonly clients: ClientScores | null;
   /** Means over the rounds of what was measured, by name, such as `aggregationError`; null where nothing has that measure. */
   readonly measures: Readonly<Record<string, number | null>>;
+  /** What clients' privacy has cost in all rounds, where it is protected. */
+  readonly privacy?: PrivacyReport;
   /** How far the adapted layers started from the pretrained ones because of `precision`, by kind; see `roundingErrors`. */
   readonly rounding?: readonly RoundingError[];
 }
@@ -89,6 +91,7 @@ export function summarize(
     lost: total(reports.map(({ lost }) => lost.length)),
     clients: reports.at(-1)?.clients ?? null,
     measures: meanMeasures(reports),
+    ...(reports.at(-1)?.privacy && { privacy: reports.at(-1)!.privacy! }),
     ...(started?.rounding && { rounding: started.rounding }),
   };
 }

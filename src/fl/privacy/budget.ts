@@ -18,17 +18,24 @@ export interface PrivacyBudget {
   readonly noiseMultiplier: number;
 }
 
+/** Options of {@linkcode checkBudget}. */
+export interface CheckBudgetOptions {
+  /** Rounds that were played before. */
+  readonly ledger?: readonly SampledGaussian[];
+  /** By how much noise multipliers of configurations are larger. */
+  readonly scale?: number;
+}
+
 /**
  * Makes sure that rounds stay within a budget.
  *
  * @param rounds how many are to come.
- * @param ledger those that were played before.
  * @throws {PrivacyBudgetError} naming the round that would pass it, and what would do.
  */
 export function checkBudget(
   { name, epsilon = Infinity, delta, samplingRate, noiseMultiplier }: PrivacyBudget,
   rounds: number,
-  ledger: readonly SampledGaussian[] = [],
+  { ledger = [], scale = 1 }: CheckBudgetOptions = {},
 ): void {
   const mechanism = { samplingRate, noiseMultiplier };
   const after = (more: number) =>
@@ -38,7 +45,9 @@ export function checkBudget(
   const played = roundsOf(ledger);
   const last = played + left;
   const enough = played === 0
-    ? `, or raise noiseMultiplier to ${roundUp(noiseMultiplierFor(epsilon, { samplingRate, rounds, delta }))}`
+    ? `, or raise noiseMultiplier to ${
+      roundUp(scale * noiseMultiplierFor(epsilon, { samplingRate, rounds, delta }))
+    }`
     : "";
   throw new PrivacyBudgetError(
     `Cannot run round ${last + 1} with ${name}: ε would be ${

@@ -3,20 +3,21 @@ import { defineAlgorithm } from "../define_algorithm.ts";
 import { both } from "../local_rules.ts";
 import { Held } from "../../held.ts";
 import { whyClashing } from "../../legality.ts";
-import type { InitContext, LocalRule, RoundPlan } from "../../method.ts";
+import type { LocalRule, RoundPlan } from "../../method.ts";
 import { prefixed, type Shapes, take, type Tensors } from "../../tensors.ts";
 import type { Tree } from "../../tree.ts";
 import { privacySpent } from "../../privacy/accounting/privacy_spent.ts";
 import { adaptiveOptions, changeNoise, countNoiseOf, nextClipNorm } from "../../privacy/adaptive_clip.ts";
-import { checkBudget, leastNoise, withRound } from "../../privacy/budget.ts";
+import { checkBudget, withRound } from "../../privacy/budget.ts";
 import { checkSent, clippedChanges, sentShapes } from "../../privacy/clipped_changes.ts";
 import { noiseTensor } from "../../privacy/noise.ts";
-import { checkDelta, checkPrivate, noiseSource, privacyOptions } from "../../privacy/privacy_options.ts";
+import { type NoisePlan, planNoise } from "../../privacy/plan_noise.ts";
+import { checkPrivate, noiseSource, privacyOptions } from "../../privacy/privacy_options.ts";
 
 /** Of changes on their way up, of whether one was within the clip norm, and of an adapted norm on its way down. */
 const [CHANGE, WITHIN, NORM] = ["change/", "within-clip-norm", "clip-norm"];
 
-type State = {
+type State = Pick<NoisePlan, "noiseMultiplier" | "samplingRate" | "cohort"> & {
   readonly inner: Tree;
   /** C of the next round, and of the last. */
   readonly clipNorm: number;
@@ -24,11 +25,6 @@ type State = {
   /** C of the next round as clients get it, where it is adapted. */
   readonly sent: Tensors;
   readonly seed: number;
-  readonly noiseMultiplier: number;
-  /** q; 1 where sampling adds no privacy. */
-  readonly samplingRate: number;
-  /** Clients that a round asks on average; 0 where the fleet doesn't say. */
-  readonly cohort: number;
   /** What rounds have used so far. */
   readonly ledger: Ledger;
 };
@@ -84,12 +80,7 @@ export const dpFedAvg = defineAlgorithm({
       },
       async init(pretrained, context) {
         this.check(pretrained);
-        checkDelta("dp-fedavg", { delta }, context);
-        const { samplingRate, cohort } = sampled(context);
-        const budget = { name, epsilon, delta, samplingRate };
-        const noiseMultiplier = options.noiseMultiplier ?? leastNoise(budget, context);
-        checkBudget({ ...budget, noiseMultiplier }, context.rounds ?? 0);
-        if (adaptive !== undefined && cohort > 0) changeNoise(noiseMultiplier, adaptive, cohort);
+        const noise = planNoise({ name, kind: "dp-fedavg", epsilon, delta, adaptive, ...options }, context);
         const { model, state } = await inner.init(pretrained, context);
         const first: State = {
           inner: state,
@@ -97,9 +88,7 @@ export const dpFedAvg = defineAlgorithm({
           lastClipNorm: clipNorm,
           sent: new Map(adaptive === undefined ? [] : [[NORM, tensor(model.gpu, [clipNorm])]]),
           seed: context.seed,
-          noiseMultiplier,
-          samplingRate,
-          cohort,
+          ...noise,
           ledger: [],
         };
         return { model, state: first };
@@ -122,7 +111,7 @@ export const dpFedAvg = defineAlgorithm({
       checkRound(state: State, round) {
         inner.checkRound?.(state.inner, round);
         const { samplingRate, noiseMultiplier } = state;
-        checkBudget({ name, epsilon, delta, samplingRate, noiseMultiplier }, 1, state.ledger);
+        checkBudget({ name, epsilon, delta, samplingRate, noiseMultiplier }, 1, state);
       },
       privacy({ ledger, noiseMultiplier, lastClipNorm }: State) {
         return {
@@ -181,18 +170,6 @@ export const dpFedAvg = defineAlgorithm({
     };
   },
 });
-
-/** q and the expected size of a cohort. */
-function sampled({ numClients, sampling }: InitContext): Pick<State, "samplingRate" | "cohort"> {
-  switch (sampling?.kind) {
-    case "poisson":
-      return { samplingRate: sampling.rate, cohort: sampling.rate * numClients };
-    case "uniform":
-      return { samplingRate: 1, cohort: sampling.clientsPerRound };
-    default:
-      return { samplingRate: 1, cohort: 0 };
-  }
-}
 
 function sentNames(shapes: Shapes, isAdaptive: boolean): string[] {
   return [...prefixed(CHANGE, shapes).keys(), ...isAdaptive ? [WITHIN] : []];

@@ -6,10 +6,11 @@ import type { Client, LocalRule, Ranks } from "../../method.ts";
 import { fitTo } from "../../transport/fit.ts";
 import type { Tree } from "../../tree.ts";
 import { privacySpent } from "../../privacy/accounting/privacy_spent.ts";
-import { checkBudget, leastNoise, roundsOf, withRound } from "../../privacy/budget.ts";
+import { checkBudget, roundsOf, withRound } from "../../privacy/budget.ts";
 import { clippedChanges, sentShapes } from "../../privacy/clipped_changes.ts";
 import type { NoiseSource } from "../../privacy/noise.ts";
-import { checkDelta, checkPrivate, noiseSource, privacyOptions } from "../../privacy/privacy_options.ts";
+import { APART, planNoise } from "../../privacy/plan_noise.ts";
+import { checkPrivate, noiseSource, privacyOptions } from "../../privacy/privacy_options.ts";
 
 type State = {
   readonly inner: Tree;
@@ -22,9 +23,6 @@ type State = {
     readonly rounds: number;
   }[];
 };
-
-/** Any two changes within C are up to 2C apart: by that the noise counts half. */
-const APART = 2;
 
 /**
  * Local differential privacy: each client clips its change y − x to a norm C over all that it sends together and adds N(0, (z·C)²) to each
@@ -70,9 +68,10 @@ export const localDp = defineAlgorithm({
       },
       async init(pretrained, context) {
         this.check(pretrained);
-        checkDelta("local-dp", { delta }, context);
-        const noiseMultiplier = options.noiseMultiplier ?? APART * leastNoise(budget, context);
-        checkBudget({ ...budget, ...mechanismOf({ noiseMultiplier }) }, context.rounds ?? 0);
+        const { noiseMultiplier } = planNoise(
+          { name, kind: "local-dp", epsilon, delta, ...options },
+          context,
+        );
         const { model, state } = await inner.init(pretrained, context);
         const first: State = { inner: state, seed: context.seed, noiseMultiplier, ledger: [] };
         return { model, state: first };
@@ -101,7 +100,7 @@ export const localDp = defineAlgorithm({
       },
       checkRound(state: State, round) {
         inner.checkRound?.(state.inner, round);
-        checkBudget({ ...budget, ...mechanismOf(state) }, 1, usedUpTo(state, round - 1));
+        checkBudget({ ...budget, ...mechanismOf(state) }, 1, { ledger: usedUpTo(state, round - 1) });
       },
       privacy(state: State, round) {
         const { epsilon } = privacySpent(usedUpTo(state, round), { delta });
