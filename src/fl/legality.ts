@@ -115,6 +115,11 @@ const clashes: readonly (readonly [Companion, Companion, string])[] = [
   ],
   [
     "differentialPrivacy",
+    "localPrivacy",
+    "noise of one kind is enough, and neither would count for the other: leave one of them out",
+  ],
+  [
+    "differentialPrivacy",
     "robustAggregation",
     "noise is scaled to what one client can change of a sum, and the rule makes no sum: leave one of them out",
   ],

@@ -5,6 +5,8 @@ import {
   type Companion,
   companions,
   createCodec,
+  dpFedAvg,
+  localDp,
   median,
   type Method,
   methods,
@@ -41,9 +43,17 @@ const asked: Readonly<Partial<Record<Companion, () => Partial<SimulationOptions>
   robustAggregation: () => ({ aggregator: median() }),
   secureAggregation: () => ({ secureAggregation: { neighbors: 2, threshold: 2 } }),
   lossyCodec: () => ({ codec: createCodec(codecConfig.parse("int8")) }),
+  errorFeedback: () => ({ codec: createCodec(codecConfig.parse({ name: "topk", share: 0.5 })) }),
+};
+/** Companions that go over a method. */
+const over: Readonly<Partial<Record<Companion, (method: Method) => Method>>> = {
+  differentialPrivacy: (method) => dpFedAvg(method, { clipNorm: 1, noiseMultiplier: 1, epsilon: 1e6 }),
+  localPrivacy: (method) => localDp(method, { clipNorm: 1, noiseMultiplier: 1, epsilon: 1e6 }),
 };
 const ranks = [1, 2, 1, 2];
-const all = (Object.keys(companions) as Companion[]).filter((each) => each === "mixedRanks" || each in asked);
+const all = (Object.keys(companions) as Companion[]).filter((each) =>
+  each === "mixedRanks" || each in asked || each in over
+);
 
 function make(name: string, chosen: readonly Companion[]): Method {
   return methodOn(name, {
@@ -81,11 +91,15 @@ async function play(method: Method, chosen: readonly Companion[]): Promise<numbe
 
 async function check(name: string, chosen: readonly Companion[], why: string | undefined): Promise<void> {
   const label = [name, ...chosen].join(" with ");
-  const method = make(name, chosen);
-  if (why === undefined) assert.equal(await play(method, chosen), 2, label);
+  const play2 = async () =>
+    await play(chosen.reduce((method, each) => over[each]?.(method) ?? method, make(name, chosen)), chosen);
+  if (why === undefined) assert.equal(await play2(), 2, label);
   else {
-    await assert.rejects(play(method, chosen), (error) => {
-      assert.ok(error instanceof TypeError && error.message.includes(why), `${label}: ${error}`);
+    await assert.rejects(play2, (error) => {
+      const isRefused = chosen.length > 1 && chosen.every((each) => each in over)
+        ? /put the privacy over it$/.test(String(error))
+        : String(error).includes(why);
+      assert.ok(error instanceof TypeError && isRefused, `${label}: ${error}`);
       return true;
     });
   }

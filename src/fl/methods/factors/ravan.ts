@@ -8,6 +8,10 @@ import { lowRankAveraging } from "../parts/low_rank.ts";
 
 const [CORES, SCALES] = [".loraH", ".headScales"];
 
+/** Why its uploads aren't protected by noise. */
+const productsSent =
+  "it sends products of two things that are trained, of which neither has the bound that noise is scaled to: take federa-sb";
+
 /**
  * RAVAN (Raje et al., arXiv 2506.05568): ΔW = s·Σ_i s_i·B_i·H_i·A_i of h heads between frozen bases that all draw by the seed. Clients
  * train H_i and s_i and send s_i·H_i, whose mean is exactly that of their updates; s_i begins each round at 1.
@@ -33,6 +37,7 @@ export const ravan = defineMethod({
     return {
       ...inner,
       sendsOtherwise: true,
+      unsoundWith: { differentialPrivacy: productsSent, localPrivacy: productsSent },
       plan(state, round) {
         const plan = inner.plan(state, round);
         return {

@@ -9,7 +9,7 @@ import { adapterOptions, checkEncoderAdapters } from "../parts/adapter_options.t
 import { blockMeans, blockPlaces, rowsAndColumns } from "../parts/chosen_blocks.ts";
 import { chooseLargest } from "../parts/choose_largest.ts";
 import { defineMethod } from "../define_method.ts";
-import { observed, scoutingPlan } from "../parts/scouting.ts";
+import { observed, scoutingPlan, unsoundByScouting } from "../parts/scouting.ts";
 
 /** The blocks of one layer. */
 type LayerBlocks = {
@@ -67,8 +67,9 @@ export const smt = defineMethod({
       name: "smt",
       sendsOtherwise: true,
       unsoundWith: {
+        ...unsoundByScouting,
         asynchrony:
-          "all must train the blocks that the first round chose, and an update may be older: take slora",
+          "all must train the blocks that the first round chose, and an update may be older: take fedit",
       },
       check(pretrained) {
         checkEncoderAdapters(pretrained, { ...rest, rank: 1, alpha: 1 });

@@ -15,7 +15,7 @@ import {
   adapterTargets,
   checkEncoderAdapters,
 } from "./adapter_options.ts";
-import { observed, scoutingPlan } from "./scouting.ts";
+import { observed, scoutingPlan, unsoundByScouting } from "./scouting.ts";
 
 /** The state of a method of {@linkcode gradientStart}. */
 export type GradientStarted = {
@@ -57,6 +57,7 @@ export function gradientStart(
     name,
     sendsOtherwise: true,
     unsoundWith: {
+      ...unsoundByScouting,
       asynchrony:
         "all must start from the gradient of the first round, and an update may be older: take federa-sb",
     },

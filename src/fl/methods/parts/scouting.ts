@@ -2,6 +2,16 @@ import { accumulate, mul, reshape, type Shape, type Tensor, tensor } from "../..
 import type { RoundPlan } from "../../method.ts";
 import { take, type Tensors } from "../../tensors.ts";
 
+/** Why what a scouting round sends isn't protected by noise. */
+const gradientsSent =
+  "its first round sends gradients of whole weights, which would need a bound and a budget of their own: take federa-sb";
+
+/** What methods with a scouting round aren't sound with for that. */
+export const unsoundByScouting = {
+  differentialPrivacy: gradientsSent,
+  localPrivacy: gradientsSent,
+} as const;
+
 /** By what names means over gradients are sent up. */
 const GRADIENT = ".gradient";
 
