@@ -89,6 +89,9 @@ function describeFile(path: string, { metadata }: SafetensorsFile, { tensors }: 
 }
 
 /** The tables of tensors and of products, then the plots. */
+/** What V stands for in the table of products. */
+const dora = "V: of the direction W + s·B·A, whose rows DoRA then gives their lengths m";
+
 function formatInspection({ tensors, products }: Inspection, { plot }: InspectFileOptions): string[] {
   const rows: Row[] = tensors.map(({ dtype, nonFinite, withoutSpectrum, ...each }) => ({
     ...each,
@@ -109,6 +112,7 @@ function formatInspection({ tensors, products }: Inspection, { plot }: InspectFi
   return [
     formatTable(rows, columns("tensor", "dtype")),
     ...changes.length > 0 ? [formatTable(changes, columns("low-rank change", "product"))] : [],
+    ...products.some(({ formula }) => formula.startsWith("V")) ? [dora] : [],
     ...plots,
   ];
 }

@@ -30,8 +30,8 @@ export interface TensorInspection {
 export interface ProductInspection {
   /** The layer that it changes. */
   readonly name: string;
-  /** Which product it is, without its scaling. */
-  readonly formula: "B·A" | "B·A − B₀·A₀";
+  /** Which product it is, without its scaling; of DoRA it changes the direction V, whose rows are then given lengths of their own. */
+  readonly formula: `${"" | "V: "}${"B·A" | "B·A − B₀·A₀"}`;
   /** [out, in]. */
   readonly shape: readonly number[];
   readonly norm: number;
@@ -50,6 +50,8 @@ interface Factors {
   readonly loraB: string;
   readonly initialA: string | undefined;
   readonly initialB: string | undefined;
+  /** Lengths of rows, of DoRA. */
+  readonly magnitude: string | undefined;
 }
 
 /**
@@ -145,15 +147,24 @@ async function inspectProduct(
   using a = await take(pair.loraA);
   using b = await take(pair.loraB);
   const shape = [b.shape[0]!, a.shape[1]!];
+  const direction = pair.magnitude === undefined ? "" : "V: ";
   if (pair.initialA === undefined || pair.initialB === undefined) {
-    return describe(await productSpectrum({ loraA: a, loraB: b }), { name, formula: "B·A", shape });
+    return describe(await productSpectrum({ loraA: a, loraB: b }), {
+      name,
+      formula: `${direction}B·A`,
+      shape,
+    });
   }
   using a0 = await take(pair.initialA);
   using b0 = await take(pair.initialB);
   const stacked = tidy(() => ({ loraA: concat([a, a0]), loraB: concat([b, neg(b0)], { axis: 1 }) }));
   using loraA = stacked.loraA;
   using loraB = stacked.loraB;
-  return describe(await productSpectrum({ loraA, loraB }), { name, formula: "B·A − B₀·A₀", shape });
+  return describe(await productSpectrum({ loraA, loraB }), {
+    name,
+    formula: `${direction}B·A − B₀·A₀`,
+    shape,
+  });
 }
 
 function describe(
@@ -183,15 +194,13 @@ function findFactors(entries: ReadonlyMap<string, WeightEntry>): Map<string, Fac
     if (!fits(loraA, loraB)) continue;
     const [initialA, initialB] = [`${layer}.initialA`, `${layer}.initialB`];
     const taken = sameExtents(entries, loraA, initialA) && sameExtents(entries, loraB, initialB);
-    found.set(
-      layer,
-      taken ? { loraA, loraB, initialA, initialB } : {
-        loraA,
-        loraB,
-        initialA: undefined,
-        initialB: undefined,
-      },
-    );
+    found.set(layer, {
+      loraA,
+      loraB,
+      initialA: taken ? initialA : undefined,
+      initialB: taken ? initialB : undefined,
+      magnitude: [`${layer}.magnitude`, `${layer}.lora_magnitude_vector`].find((each) => entries.has(each)),
+    });
   }
   return found;
 }

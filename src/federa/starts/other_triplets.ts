@@ -20,7 +20,8 @@ import { takenOut } from "./taken_out.ts";
  * MiLoRA's start (Wang et al., arXiv 2406.09044), the opposite of FeDeRA's: the r smallest singular triplets are trained, B₀ = U·√(S/s) and
  * A₀ = √(S/s)·Vᵀ, and the principal part of the weight is frozen.
  *
- * They come from the full SVD by Jacobi rotations, as no sketch finds the bottom of a spectrum: see {@linkcode jacobiSvd}. Where a
+ * They come from the full SVD by Jacobi rotations, as no sketch finds the bottom of a spectrum: see {@linkcode jacobiSvd}. On a software
+ * adapter that took 0.4 CPU seconds for a weight of 384 × 384 and 1 for 1536 × 384, where the randomized SVD took 0.02. Where a
  * singular value is 0, both vectors of its triplet start as 0 and never move: a weight whose rank is full has none.
  */
 export const milora: Initialization = fromExactSvd((svd, { rank }) => {
@@ -30,7 +31,7 @@ export const milora: Initialization = fromExactSvd((svd, { rank }) => {
 
 /**
  * The ablation between FeDeRA's start and MiLoRA's: r singular triplets of the weight drawn at random, all alike, without replacement; each
- * layer draws its own by the seed. They come from the full SVD.
+ * layer draws its own by the seed. They come from the full SVD, at the cost of {@linkcode milora}.
  */
 export const randomTriplets: Initialization = fromExactSvd((svd, { rank, seed, names }) => {
   const count = svd.s.shape.at(-1)!;

@@ -68,6 +68,7 @@ test("inspectTensors() shows low-rank factors as the product they stand for, who
       "x.initialB": b,
       "y.lora_A.weight": a,
       "y.lora_B.weight": b,
+      "y.lora_magnitude_vector": f32([2], 1, 1),
       "z.lora_A.default.weight": a,
       "z.lora_B.default.weight": b,
       "alone.lora_A.weight": a,
@@ -82,7 +83,7 @@ test("inspectTensors() shows low-rank factors as the product they stand for, who
   );
   assert.deepEqual(rounded, [
     "x B·A − B₀·A₀ 2,2 32.000 32.000",
-    "y B·A 2,2 50.000 50.000",
+    "y V: B·A 2,2 50.000 50.000",
     "z B·A 2,2 50.000 50.000",
   ]);
   const withSpectrum = tensors.filter(({ spectrum }) => spectrum).map(({ name }) => name);

@@ -163,6 +163,35 @@ test("DoraLinear.of() makes m the row lengths of a 2×2 weight, and effectiveWei
   });
 });
 
+// ‖V‖² is a sum of parts up to (‖w‖ + ‖s·b·A‖)² = κ²·‖V‖², each of them a sum of at most 40 products: 40·u·κ² of a length.
+test("a row's length is known to 40·2⁻²⁴·κ² of itself, where the update cancels all but 1/κ of the row", async () => {
+  const random = new Random(8);
+  const [out, width] = [6, 33];
+  const w = F64Array.fromF32([out, width], gaussian([out, width], random).data);
+  // The update takes from row n all but 2⁻ⁿ of it.
+  const a = F64Array.fromF32([out, width], w.data);
+  const b = F64Array.from(
+    [out, out],
+    Array.from({ length: out * out }, (_, i) => i % (out + 1) === 0 ? 2 ** -Math.floor(i / out) - 1 : 0),
+  );
+  const layer = new LowRankLinear({
+    weight: upload(gpu, w),
+    bias: undefined,
+    loraA: upload(gpu, a),
+    loraB: upload(gpu, b),
+    scaling: 1,
+  });
+  const found = await (await DoraLinear.of(layer, { name: "x" })).magnitude.floats();
+  found.forEach((length, n) => {
+    const expected = 2 ** -n * Math.hypot(...w.data.subarray(n * width, (n + 1) * width));
+    const kappa = 2 * 2 ** n;
+    assert.ok(
+      Math.abs(length / expected - 1) <= 40 * 2 ** -24 * kappa ** 2,
+      `row ${n}: ${length} for ${expected}`,
+    );
+  });
+});
+
 const starts: Readonly<Record<string, Initialization>> = {
   lora,
   gaussian: gaussianStart,
