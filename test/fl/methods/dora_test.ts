@@ -5,16 +5,22 @@ import { DoraLinear } from "../../../src/federa/mod.ts";
 import {
   aggregationError,
   clientDispersion,
+  codecConfig,
+  createCodec,
   f32Codec,
+  federate,
+  type FederationEvent,
   methods,
   simulate,
   subspaceAngles,
+  uniformFleet,
   weightVariation,
 } from "../../../src/fl/mod.ts";
 import { disposeOwn } from "../../../src/fl/own_parameters.ts";
 import { bitsOf, testGpu } from "../../engine/harness.ts";
 import { type ClientUpload, DrivenMethod } from "../../support/driven_method.ts";
 import { methodNames, methodOn } from "../../support/methods.ts";
+import { PayloadParticipants } from "../../support/payload_participants.ts";
 import { Random } from "../../support/random.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../../support/tiny_encoder.ts";
 
@@ -124,6 +130,48 @@ test("a block of DoRA's clients is one at a time, to the bit; bytes are those of
   }
   assert.equal(gpu.stats().liveBytes, live, "bytes alive afterwards");
 });
+
+test("DoRA's rounds from payload to payload are those of simulated blocks, to the bit, whatever the codec", async () => {
+  for (const [name, codec] of [["fedit", "f32"], ["rolora", "int8"], ["fedsa-lora", "f16"]] as const) {
+    const clients = randomClients(train.size, 5, 2);
+    const shared = {
+      method: methodOn(name, { ...options, start: "milora" }),
+      train,
+      clients,
+      blockSize: 3,
+      work: { steps: 2 },
+      batchSize: 3,
+      optimizer: { name: "adamw" } as const,
+      learningRate: 0.05,
+      seed: 4,
+      codec: createCodec(codecConfig.parse(codec)),
+    };
+    const [rounds, clientsPerRound] = [3, 3];
+    const simulated = await finalBits(
+      simulate(pretrained, { ...shared, test: train, rounds, clientsPerRound, evaluateEvery: 0 }),
+    );
+    const fleet = uniformFleet(clients.map(({ length }) => length), { clientsPerRound, seed: 4 });
+    const participants = new PayloadParticipants({ ...shared, pretrained });
+    const { method, seed } = shared;
+    assert.deepEqual(
+      await finalBits(federate(pretrained, { method, participants, fleet, rounds, seed })),
+      simulated,
+      name,
+    );
+  }
+});
+
+async function finalBits(run: AsyncGenerator<FederationEvent>) {
+  for await (const event of run) {
+    if (event.type !== "finished") continue;
+    const bits = await Promise.all(
+      [...event.model.namedParameters()].map(async ([each, value]) => [each, bitsOf(await value.floats())]),
+    );
+    disposeOwn(event.model, pretrained);
+    return bits;
+  }
+  throw new Error("the run must finish");
+}
 
 test("measures of DoRA are right, or null where the change would have to be s·B·A", async () => {
   const { reports } = await play("federa", 2);
