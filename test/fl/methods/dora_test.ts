@@ -90,7 +90,7 @@ async function play(name: string, blockSize: number) {
     train,
     test: train,
     clients: randomClients(train.size, 4, 3),
-    rounds: 3,
+    rounds: 2,
     blockSize,
     work: { steps: 2 },
     batchSize: 3,
