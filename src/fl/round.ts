@@ -103,10 +103,11 @@ export async function playRound(
     for (const measure of measures) measure.begin(global, plan);
     timer.lap("measuring");
     const work = { round, plan, clients, model: global, store, onProgress };
+    const [client] = clients;
     // What a stage hides has other names and shapes.
-    const expected = stages.some(({ hidesClients }) => hidesClients)
+    const expected = client === undefined || stages.some(({ hidesClients }) => hidesClients)
       ? undefined
-      : await uploadShapes(global, plan);
+      : await uploadShapes(global, plan, { client });
     const lost: Lost[] = [];
     for await (const outcome of participants.train(work)) {
       timer.lap("training");

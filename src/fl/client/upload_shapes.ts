@@ -1,7 +1,7 @@
 import { tidy } from "../../engine/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { Held } from "../held.ts";
-import type { RoundPlan } from "../method.ts";
+import type { Client, RoundPlan } from "../method.ts";
 import { pick, type Shapes, shapesOf, zeroTensors } from "../tensors.ts";
 
 /**
@@ -9,8 +9,13 @@ import { pick, type Shapes, shapesOf, zeroTensors } from "../tensors.ts";
  * rule changes what goes up, it is rehearsed on one client.
  *
  * @param model the global model at the start of the round.
+ * @param options.client any client of the round.
  */
-export async function uploadShapes(model: TaskModel, plan: RoundPlan): Promise<Shapes> {
+export async function uploadShapes(
+  model: TaskModel,
+  plan: RoundPlan,
+  { client }: { readonly client: Client },
+): Promise<Shapes> {
   const { gpu } = model;
   const { trained, shared = trained, local, sent = new Map() } = plan;
   const start = pick(new Map(model.namedParameters()), trained);
@@ -23,7 +28,7 @@ export async function uploadShapes(model: TaskModel, plan: RoundPlan): Promise<S
     using held = new Held();
     const own = held.hold(zeros(values));
     const known = {
-      clients: [{ id: 0, numExamples: 1, lastRound: 0 }],
+      clients: [client],
       start,
       sent,
       kept: held.hold(zeros(local.keeps)),
