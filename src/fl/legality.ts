@@ -59,7 +59,8 @@ const unsoundIn: Readonly<Record<Coordinates, Readonly<Partial<Record<Companion,
 /** Why a method isn't sound with a companion, and what would do; undefined where it is. */
 export function whyUnsound(method: MethodFacts, companion: Companion): string | undefined {
   const { isCentral, sees, sendsOtherwise, coordinates, unsoundWith } = method;
-  const own = unsoundWith?.[companion];
+  const own = unsoundWith?.[companion] ??
+    (companion === "errorFeedback" ? unsoundWith?.lossyCodec : undefined);
   if (own !== undefined) return own;
   if (isCentral) {
     // Nothing is sent, so that all else on the way leaves it as it is.
@@ -165,12 +166,13 @@ const clashes: readonly (readonly [Companion, Companion, string])[] = [
   ],
 ];
 
-/** Why two companions aren't sound together, and what would do; undefined where they are. */
+/** Why two companions aren't sound together, and what would do; undefined where they are. Error feedback is of a codec that loses bits. */
 export function whyClashing(one: Companion, other: Companion): string | undefined {
-  return clashes.find((pair) =>
-    pair[0] !== pair[1] && pair.includes(one) && pair.includes(other) && one !== other
-  )
-    ?.[2];
+  if (one === other) return undefined;
+  const why = clashes.find((pair) => pair.includes(one) && pair.includes(other))?.[2];
+  if (why !== undefined) return why;
+  if (one === "errorFeedback") return whyClashing("lossyCodec", other);
+  return other === "errorFeedback" ? whyClashing(one, "lossyCodec") : undefined;
 }
 
 /** What a run is made of, beside its method. */
