@@ -1,5 +1,5 @@
 import { clone, isStorageOnly, type Tensor } from "../engine/mod.ts";
-import type { Backbone } from "../models/mod.ts";
+import type { Backbone, Inputs } from "../models/mod.ts";
 import type { LocalOptimizer, TaskModel } from "../tasks/mod.ts";
 import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
 import type { Companion, Coordinates } from "./legality.ts";
@@ -128,6 +128,11 @@ export interface RoundPlan {
   readonly ranks?: Ranks;
   /** Plain descent by default. */
   readonly local?: LocalRule;
+  /**
+   * The plan of a client that was sent these beside parameters, where it follows from more than the round: a node of a real federation knows
+   * no state but the first. By default the plan itself.
+   */
+  given?(sent: Tensors): RoundPlan;
   /** By what clients weigh in the average: their examples by default, or all the same. */
   readonly weighBy?: "examples" | "client";
 }
@@ -173,7 +178,7 @@ export interface Local {
   readonly kept: Tensors;
   /** What the rule adds up over the steps of this round, [C, ...]. */
   readonly sums: Tensors;
-  /** What the rule has prepared, by names of its own; nothing before the last step. */
+  /** What the rule has observed, and after the last step what it has prepared, by names of its own. */
   readonly prepared: Tensors;
   /** Where clients have ranks of their own. */
   readonly ranks?: Ranks | undefined;
@@ -187,6 +192,11 @@ export interface Local {
 
 /** What a client does beside plain descent. */
 export interface LocalRule {
+  /**
+   * What each client finds of the first batch of its round before it trains, [C, ...], the model being the global one; given on by
+   * `prepared`, and freed after `finish`. Inputs are padded to the length of the client's set.
+   */
+  observe?(model: TaskModel, inputs: Inputs): Tensors;
   /** Whether the round only observes: all values stay as they are, bit for bit, whatever the optimiser. */
   readonly isStill?: boolean;
   /** What each client keeps between rounds, without the client axis; zero for a new one. */

@@ -7,12 +7,14 @@ import {
   meanOfEachAggregator,
   type Method,
   type RoundPlan,
+  type Shapes,
   type Tensors,
   type Tree,
 } from "../../src/fl/mod.ts";
 import { InOrder } from "../../src/fl/aggregation/in_order.ts";
 import { disposeTree } from "../../src/fl/tree.ts";
 import { withParameters } from "../../src/fl/tensors.ts";
+import type { TokenTensors } from "../../src/models/mod.ts";
 import type { TaskModel } from "../../src/tasks/mod.ts";
 import { finishAggregation, openAggregation } from "./aggregation.ts";
 
@@ -135,15 +137,17 @@ export class DrivenMethod {
     const { shared, plan: { local, sent = new Map() } } = this;
     if (local?.finish === undefined || [...shared.keys()].some((name) => !values.has(name))) return values;
     const nothing: Tensors = new Map();
+    const stacked = (shapes: Shapes = new Map()) =>
+      new Map([...shapes].map(([name, shape]) => [name, zeros(this.gpu, [clients.length, ...shape])]));
     const block: Local = {
       clients,
       start: shared,
       sent,
-      kept: nothing,
-      sums: new Map(
-        [...local.sums ?? []].map(([name, shape]) => [name, zeros(this.gpu, [clients.length, ...shape])]),
-      ),
-      prepared: nothing,
+      kept: stacked(local.keeps),
+      sums: stacked(local.sums),
+      prepared: local.observe
+        ? tidy(() => local.observe!(this.global, sameTexts(this.gpu, clients.length)))
+        : nothing,
       ranks: this.plan.ranks,
       step: 0,
       steps: clients.map(() => 1),
@@ -156,11 +160,26 @@ export class DrivenMethod {
         local.correct?.(new Map(moved), values, { ...block, step: 1 });
       });
     }
-    const prepared = await local.prepare?.(values, block) ?? nothing;
-    const { upload } = tidy(() => local.finish!(values, { ...block, prepared }));
-    disposeAll([...prepared.values(), ...block.sums.values()]);
+    const prepared = new Map([
+      ...block.prepared,
+      ...await local.prepare?.(values, block) ?? nothing,
+    ]);
+    const { upload, keep = nothing } = tidy(() => local.finish!(values, { ...block, prepared }));
+    const sentOn = new Set(upload.values());
+    const rest = [...prepared.values(), ...block.sums.values(), ...block.kept.values(), ...keep.values()];
+    disposeAll(rest.filter((each) => !sentOn.has(each)));
     return upload;
   }
+}
+
+/** Two texts of three tokens, the second padded, the same for each member. */
+function sameTexts(gpu: Gpu, members: number): TokenTensors {
+  const shape = [members, 2, 3];
+  const each = (values: readonly number[]) => Array.from({ length: members }, () => values).flat();
+  return {
+    inputIds: tensor(gpu, Uint32Array.from(each([1, 2, 3, 4, 5, 0])), { shape }),
+    attentionMask: tensor(gpu, Float32Array.from(each([1, 1, 1, 1, 1, 0])), { shape }),
+  };
 }
 
 function chunk<T>(items: readonly T[], size: number): T[][] {

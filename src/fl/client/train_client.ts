@@ -84,7 +84,7 @@ export async function trainClient(
     batchSize,
   );
   const global = withParameters(model, received);
-  const local = await trainLocally(global, { ...ownPlan(global, plan, rank), sent }, {
+  const local = await trainLocally(global, { ...ownPlan(global, plan.given?.(sent) ?? plan, rank), sent }, {
     ...options,
     clients: [client],
     kept: [kept],

@@ -1,5 +1,11 @@
-import { type Shape, tensor, tidy } from "../../engine/mod.ts";
-import { type BlockBatches, type LocalTrainingOptions, type TaskModel, trainBlock } from "../../tasks/mod.ts";
+import { type Shape, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import {
+  type BlockBatches,
+  firstInputs,
+  type LocalTrainingOptions,
+  type TaskModel,
+  trainBlock,
+} from "../../tasks/mod.ts";
 import { Held } from "../held.ts";
 import { type Client, type Local, personalNames, type RoundPlan } from "../method.ts";
 import type { Stage } from "../privacy/stage.ts";
@@ -86,7 +92,9 @@ async function train(
     sent,
     kept: await begin(zeros(rule?.keeps ?? new Map())),
     sums: zeros(stackedShapes(rule?.sums, clients.length)),
-    prepared: new Map(),
+    prepared: rule?.observe
+      ? held.hold(tidy(() => rule.observe!(model, firstInputs(gpu, batches))))
+      : new Map(),
     ranks,
     step: 0,
     steps: batches.stepsOf,
@@ -105,7 +113,10 @@ async function train(
   held.hold(trainedBlock.losses);
   const values = held.hold(trainedBlock.values);
   const sharedValues = pick(values, shared);
-  const prepared = held.hold(await rule?.prepare?.(sharedValues, local) ?? new Map());
+  const prepared = new Map([
+    ...local.prepared,
+    ...held.hold(await rule?.prepare?.(sharedValues, local) ?? new Map<string, Tensor>()),
+  ]);
   const finished = rule?.finish && tidy(() => rule.finish!(sharedValues, { ...local, prepared }));
   const keep = held.hold(new Map([...pick(values, personal), ...finished?.keep ?? []]));
   let upload = held.hold(finished?.upload ?? sharedValues);

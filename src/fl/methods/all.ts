@@ -21,6 +21,7 @@ export * from "./factors/ffa_lora.ts";
 export * from "./products/flex_lora.ts";
 export * from "./products/flora.ts";
 export * from "./products/florist.ts";
+export * from "./parameters/fed_pep_tao.ts";
 export * from "./parameters/full.ts";
 export * from "./parameters/ln_tune.ts";
 export * from "./products/het_lora.ts";

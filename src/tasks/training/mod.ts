@@ -1,2 +1,3 @@
 export * from "./batches.ts";
 export * from "./block_training.ts";
+export { firstInputs } from "./step_rows.ts";

@@ -1,5 +1,5 @@
 import { type Gpu, sizeOf, type Tensor, tensor } from "../../engine/mod.ts";
-import type { ColumnData } from "../../models/mod.ts";
+import type { ColumnData, Inputs } from "../../models/mod.ts";
 import { mapColumns, zerosAs } from "../columns.ts";
 import { layOut, placeRows, type RowLayout } from "../row_layout.ts";
 import type { RowTensors } from "../task.ts";
@@ -70,6 +70,11 @@ export function uploadStep(gpu: Gpu, batches: BlockBatches, options: UploadStepO
     });
     return packed;
   }
+}
+
+/** What the first batches of a block hold, padded to the length of the set: the same beside any others. */
+export function firstInputs(gpu: Gpu, batches: BlockBatches): Inputs {
+  return uploadStep(gpu, batches, { step: 0, packsTokens: false, hasTargetPerToken: false }).inputs;
 }
 
 /** The first `kept` of every `width` numbers. */
