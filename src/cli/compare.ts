@@ -1,4 +1,6 @@
 import { type ComparisonSources, readComparison } from "../experiment/compare/comparison_config.ts";
+import { scoresChart } from "../experiment/compare/scores_chart.ts";
+import { writeFileAtomic } from "../data/mod.ts";
 import { RecordStore } from "../experiment/compare/record_store.ts";
 import { runComparison, type Shard, type UnitFailure } from "../experiment/compare/run_comparison.ts";
 import { summarizeComparison } from "../experiment/compare/summarize_comparison.ts";
@@ -18,6 +20,8 @@ export interface CompareOptions extends LoadOptions, ComparisonSources {
   /** Runs nothing, and prints what the records say. */
   readonly tables?: boolean | undefined;
   readonly json?: boolean | undefined;
+  /** A file for a drawing of the scores. */
+  readonly chart?: string | undefined;
 }
 
 /**
@@ -27,22 +31,23 @@ export interface CompareOptions extends LoadOptions, ComparisonSources {
  * @throws as {@linkcode runComparison}.
  */
 export async function compare(path: string, options: CompareOptions): Promise<void> {
-  const { reporter, output, shard, tables, json } = options;
+  const { reporter, output, shard, tables, json, chart } = options;
   const comparison = await readComparison(path, options);
   const store = await RecordStore.open(output, { shard: shard?.number });
-  const show = () => {
+  const show = async () => {
     const summary = summarizeComparison(comparison, store);
+    if (chart !== undefined) await writeFileAtomic(chart, scoresChart(summary));
     if (json) printJson(summary, 2);
     else print(comparisonTables(summary));
   };
-  if (tables) return show();
+  if (tables) return await show();
   using gpu = await openGpuOf(options);
   const failures = await runComparison(comparison, gpu.gpu, {
     ...options,
     store,
     onRecord: (record) => reporter.line(describeRecord(record)),
   });
-  if (shard === undefined) show();
+  if (shard === undefined) await show();
   if (failures.length > 0) throw new RunFailedError(describeFailures(failures));
 }
 

@@ -15,6 +15,7 @@ export function addCompareCommand(program: Command): void {
       parsePath,
     )
     .option("--tables", "runs nothing, and prints the tables of what the folder has")
+    .option("--chart <FILE.svg>", "where to draw the scores of all runs", parsePath)
     .option("--json", "prints JSON instead of tables")
     .option("--shard <I/N>", "runs every N-th method from the I-th on, one process of several", parseShard)
     .option("--model <SOURCE>", "the model, instead of the configuration's", parsePath)

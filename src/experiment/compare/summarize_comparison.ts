@@ -7,7 +7,7 @@ import { chooseRate, type ChosenRate } from "./choose_rate.ts";
 import type { Comparison, Contender, Setting } from "./comparison.ts";
 import type { RecordStore } from "./record_store.ts";
 import { rateOf, tuningRecords } from "./run_comparison.ts";
-import type { UnitRecord } from "./unit_record.ts";
+import { lastEvaluation, type UnitRecord } from "./unit_record.ts";
 import { finalPlaces, finalUnit } from "./units.ts";
 
 /** What a comparison came to, as far as it has records. */
@@ -41,6 +41,8 @@ export interface ContenderSummary {
   readonly isPersonal: boolean;
   readonly trainableParameters: number | null;
   readonly score: Sample | null;
+  /** The score of each run that finished. */
+  readonly scores: readonly number[];
   readonly loss: Sample | null;
   /** Its score minus the reference's; null for the reference itself. */
   readonly difference: PairedDifference | null;
@@ -167,6 +169,7 @@ function summarizeSetting(
         isPersonal: records.some(({ isPersonal }) => isPersonal),
         trainableParameters: records[0]!.trainableParameters,
         score: ofMethod(whole[metric])?.after ?? null,
+        scores: finished.flatMap((record) => lastEvaluation(record)?.scores[metric] ?? []),
         loss: ofMethod(whole["loss"])?.after ?? null,
         difference: isCompared ? ofMethod(whole[metric])?.difference ?? null : null,
         clients: mean && worst ? { mean, worstDecile: worst } : null,

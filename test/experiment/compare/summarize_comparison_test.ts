@@ -14,6 +14,7 @@ import {
   type Unit,
 } from "../../../src/experiment/compare/units.ts";
 import { placeOf, type UnitRecord } from "../../../src/experiment/compare/unit_record.ts";
+import { scoresChart } from "../../../src/experiment/compare/scores_chart.ts";
 import { comparisonTables } from "../../../src/cli/tables/comparison_tables.ts";
 import { type GivenRound, unitRecord } from "../../support/unit_record.ts";
 
@@ -124,6 +125,14 @@ test("summarizeComparison() takes methods with clients' own models out of the va
   assert.equal(summary.settings[0]!.variance, null);
   assert.ok(summary.settings[0]!.methods.every(({ isPersonal }) => isPersonal));
   assert.match(comparisonTables(summary), /0\.600 ± 0\.000 own/);
+});
+
+test("scoresChart() has a panel for each setting, with a dot for each run", async (t) => {
+  const svg = scoresChart(summarizeComparison(comparison, await storeOf(t, golden)));
+  assert.equal(svg.match(/<circle/g)?.length, 8);
+  // The scale goes from 0.6 to 1 over 210 pixels, after 16 of margin and 130 of names: 0.9 is at 146 + 157.5.
+  assert.equal(svg.match(/<circle cx="303.5"/g)?.length, 2);
+  assert.match(svg, />even</);
 });
 
 test("comparisonTables() says that there is nothing yet", async (t) => {
