@@ -263,6 +263,7 @@ test("README's comparison is run, from the records that it has", async (t) => {
   };
   assert.equal(parseComparison(config).contenders.length, 4);
   const code = next("sh", "federa compare intents.json");
+  const again = next("sh", "bench/comparison/snips.json");
   if (!ready(t)) return;
   const lines = Array.from(
     { length: 40 },
@@ -288,6 +289,9 @@ test("README's comparison is run, from the records that it has", async (t) => {
   assert.equal(status, 0, output);
   assert.equal([...output.matchAll(/^8 of 8 runs\. Scores are accuracy/gm)].length, 2, output);
   assert.equal([...output.matchAll(/rate 0\.\d+: accuracy/g)].length, 9, "each rate is tried once");
+  const { code: told, output: tables } = await shell(again);
+  assert.equal(told, 0, tables);
+  assert.match(tables, /^\d+ of \d+ runs\. [^]*^\| federa \| 0\.\d{3} ± /m);
 });
 
 test("README's blocks are all run, and its scripts exist", async () => {

@@ -5,6 +5,28 @@
  * @module
  */
 export { ResumeError } from "./checkpoint/continue_method.ts";
+export type { Comparison, Contender, RateTuning, Setting } from "./compare/comparison.ts";
+export {
+  type ComparisonInput,
+  type ComparisonSources,
+  parseComparison,
+  readComparison,
+} from "./compare/comparison_config.ts";
+export { RecordStore } from "./compare/record_store.ts";
+export {
+  runComparison,
+  type RunComparisonOptions,
+  type Shard,
+  type UnitFailure,
+} from "./compare/run_comparison.ts";
+export { scoresChart } from "./compare/scores_chart.ts";
+export {
+  type ComparisonSummary,
+  type ContenderSummary,
+  type SettingSummary,
+  summarizeComparison,
+} from "./compare/summarize_comparison.ts";
+export type { RoundRecord, UnitRecord } from "./compare/unit_record.ts";
 export { type Config, type ConfigInput, type MethodConfig, methodLabel } from "./config/config.ts";
 export { ConfigError, parseConfig, readConfig } from "./config/parse_config.ts";
 export type { LoadOptions } from "./data/load_data.ts";

@@ -21,30 +21,53 @@ interface Line {
 
 /** The tables of a comparison, in Markdown. */
 export function comparisonTables(summary: ComparisonSummary): string {
-  const { runs: { done, planned }, settings, metric } = summary;
+  const { runs: { done }, settings } = summary;
   if (done === 0) return "No run of the comparison has a record yet.";
+  const lines = linesOf(settings);
+  return [
+    scoreTables(summary),
+    section(
+      "Costs and targets",
+      `${markdownTable(lines, costColumns(summary))}\n\nTrained: values in the first round.`,
+    ),
+    section(
+      "Error of aggregation, and steadiness",
+      `${markdownTable(lines, steadinessColumns(summary))}\n\n${steadinessNote}`,
+    ),
+    ...clientsSection(summary, lines),
+    section("Variance", varianceTable(settings)),
+    section("Learning rates", rateTable(summary)),
+  ].join("\n\n");
+}
+
+/** The tables of scores alone: after equal steps, and at equal bytes, of the first so many budgets. */
+export function scoreTables(
+  summary: ComparisonSummary,
+  { numBudgets }: { readonly numBudgets?: number } = {},
+): string {
+  const { runs: { done, planned }, settings, metric } = summary;
   const title = scoreTitle(metric);
   const lines = linesOf(settings);
-  const budgets = settings[0]?.methods[0]?.budgets ?? [];
+  const budgets = settings.find(({ methods }) => methods.length > 0)?.methods[0]?.budgets ?? [];
   return [
     `${done} of ${planned} runs. Scores are ${title}, as mean ± sd over draws and seeds; differences to ${summary.reference} are ` +
     "means over pairs of the same draw and seed, with Student's 95 % interval: * where it excludes zero, ** where the wider interval " +
     "for new draws and seeds does too. (n) counts runs where some are missing; own: means over clients' own models, each on its " +
     "client's test data.",
     section("Equal steps", markdownTable(lines, scoreColumns(summary, (method) => method))),
-    ...budgets.map(({ bytes }, i) =>
+    ...budgets.slice(0, numBudgets).map(({ bytes }, i) =>
       section(
         `Equal bytes: the last evaluation within ${megabytes(bytes)} MB up and down`,
         markdownTable(lines, scoreColumns(summary, (method) => method.budgets[i]!)),
       )
     ),
-    section("Costs and targets", markdownTable(lines, costColumns(summary))),
-    section("Error of aggregation, and steadiness", markdownTable(lines, steadinessColumns(summary))),
-    ...clientsSection(summary, lines),
-    section("Variance", varianceTable(settings)),
-    section("Learning rates", rateTable(summary)),
   ].join("\n\n");
 }
+
+const steadinessNote =
+  "Means over rounds and runs. E: what averaging A and B apart loses of the exact change; applied: what the method itself makes of it. " +
+  "Falls: by how much scores fell from one evaluation to the next, over a run. Turn: 1 − cos between columns of the adapted weights " +
+  "before and after a round.";
 
 function section(title: string, table: string): string {
   return `### ${title}\n\n${table}`;
@@ -113,7 +136,9 @@ function costColumns(summary: ComparisonSummary): Column<Line>[] {
 }
 
 function steadinessColumns(summary: ComparisonSummary): Column<Line>[] {
-  const measure = (name: string) => ({ measures }: ContenderSummary) => short(measures[name]);
+  // Where clients keep what they train, the model that is measured doesn't move.
+  const measure = (name: string) => ({ measures, isPersonal }: ContenderSummary) =>
+    isPersonal ? undefined : short(measures[name]);
   return [
     name,
     ...perSetting(summary, "E", measure("aggregationError")),

@@ -1,5 +1,5 @@
 import type { Evaluation } from "../../tasks/mod.ts";
-import type { Tuning } from "./comparison.ts";
+import type { RateTuning } from "./comparison.ts";
 import { lastEvaluation, type UnitRecord } from "./unit_record.ts";
 
 /** The learning rate that a method uses, and how it was chosen. */
@@ -19,7 +19,7 @@ export interface ChosenRate {
  */
 export function chooseRate(
   records: readonly UnitRecord[],
-  { tolerance = 0 }: Partial<Pick<Tuning, "tolerance">> = {},
+  { tolerance = 0 }: Partial<Pick<RateTuning, "tolerance">> = {},
 ): ChosenRate | null {
   const tried = records.map((record) => ({
     learningRate: record.learningRate,

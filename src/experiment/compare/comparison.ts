@@ -26,7 +26,7 @@ export interface Setting {
 }
 
 /** On what learning rates are chosen, apart from everything that is compared. */
-export interface Tuning {
+export interface RateTuning {
   /** The setting that each method is tuned in; every one in itself where there is none. */
   readonly setting: string | null;
   readonly draw: number;
@@ -40,7 +40,7 @@ export interface Comparison {
   readonly name: string;
   readonly settings: readonly Setting[];
   readonly contenders: readonly Contender[];
-  readonly tuning: Tuning;
+  readonly tuning: RateTuning;
   /** The label of the method that others are compared with. */
   readonly reference: string;
   /** Scores whose first round is told. */

@@ -5,7 +5,14 @@ import type { Config } from "../config/config.ts";
 import { describeChoice } from "../config/describe_choice.ts";
 import { methodLabel } from "../config/method_config.ts";
 import { folderName } from "../config/names.ts";
-import { ConfigError, parseConfig, parseWith, readJsonFile, resolvePaths } from "../config/parse_config.ts";
+import {
+  checkSource,
+  ConfigError,
+  parseConfig,
+  parseWith,
+  readJsonFile,
+  resolvePaths,
+} from "../config/parse_config.ts";
 import { replicatesOf } from "../run/replicate.ts";
 import type { Comparison, Contender, Setting } from "./comparison.ts";
 
@@ -70,6 +77,7 @@ export type ComparisonInput = z.input<typeof comparisonSchema>;
  */
 export async function readComparison(path: string, sources: ComparisonSources = {}): Promise<Comparison> {
   const comparison = parseComparison(withSources(await readJsonFile(path), sources), path);
+  for (const { config } of comparison.settings) await checkSource(config, path);
   const at = (config: Config) => resolvePaths(config, (file) => resolve(dirname(path), file));
   return {
     ...comparison,

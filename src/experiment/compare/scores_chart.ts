@@ -30,14 +30,16 @@ export function scoresChart({ name, metric, settings }: ComparisonSummary): stri
         svgElement("line", { x1: x(tick), x2: x(tick), y1: size.top, y2: bottom, stroke: "#dddddd" }),
         text(String(tick), x(tick), bottom + 14, "middle"),
       ]),
-      ...methods.flatMap(({ label, scores, score }) => [
+      ...methods.flatMap(({ label, scores, score, isPersonal }) => [
         ...scores.map((value) =>
           svgElement("circle", {
             cx: x(value),
             cy: rowOf(label),
             r: 3,
+            stroke: palette[0],
+            "stroke-opacity": 0.45,
             fill: palette[0],
-            "fill-opacity": 0.45,
+            "fill-opacity": isPersonal ? 0 : 0.45,
           })
         ),
         ...score === null ? [] : [svgElement("rect", {
@@ -52,7 +54,7 @@ export function scoresChart({ name, metric, settings }: ComparisonSummary): stri
   });
   const legend = `${
     scoreTitle(metric)
-  } after the last round: a dot for each draw and seed, a bar at the mean`;
+  } after the last round: a dot for each draw and seed (a ring: over clients' own models), a bar at the mean`;
   return svgElement("svg", {
     xmlns: "http://www.w3.org/2000/svg",
     width,

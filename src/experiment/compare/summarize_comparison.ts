@@ -44,7 +44,7 @@ export interface ContenderSummary {
   /** The score of each run that finished. */
   readonly scores: readonly number[];
   readonly loss: Sample | null;
-  /** Its score minus the reference's; null for the reference itself. */
+  /** Its score minus the reference's; null for the reference itself, and where one of both is of clients' own models. */
   readonly difference: PairedDifference | null;
   /** The score over clients on their own test data, where they were scored. */
   readonly clients: { readonly mean: Sample; readonly worstDecile: Sample } | null;
@@ -68,7 +68,7 @@ export interface TargetSummary {
   readonly bytes: number | null;
 }
 
-/** The score of a method at the last evaluation before its traffic, up and down, would pass a number of bytes. */
+/** The score at the last evaluation before a method's traffic, up and down, would pass a number of bytes; null of one that sends nothing. */
 export interface BudgetSummary {
   readonly bytes: number;
   readonly score: Sample | null;
@@ -132,7 +132,7 @@ function summarizeSetting(
   const { reference, targets, byteBudgets } = comparison;
   const known = found.filter(({ records }) => records.length > 0);
   const isReference = ({ contender: { label } }: Found) => label === reference;
-  const isCompared = known.some(isReference);
+  const base = known.find(isReference);
   const ordered = [...known.filter(isReference), ...known.filter((each) => !isReference(each))];
   const compared = (bytes = Infinity) =>
     compareRuns(
@@ -143,7 +143,7 @@ function summarizeSetting(
   const whole = compared();
   const limited = byteBudgets.map((bytes) => ({ bytes, statistics: compared(bytes)[metric] }));
   const common = known.filter(({ contender: { method }, records }) =>
-    records.every(({ isPersonal }) => !isPersonal) && !createMethod(method).isCentral
+    !areOwn(records) && !createMethod(method).isCentral
   );
   const shared = compareRuns(
     common.flatMap(({ contender, records }) => records.map((record) => toSummary(contender, record))),
@@ -153,6 +153,9 @@ function summarizeSetting(
     methods: known.map(({ contender, learningRate, records, planned }): ContenderSummary => {
       const { label } = contender;
       const finished = records.filter(({ diverged }) => diverged === undefined);
+      const isPersonal = areOwn(records);
+      const isComparable = base !== undefined && areOwn(base.records) === isPersonal;
+      const sends = finished.some(({ rounds }) => rounds.some(({ bytesUp }) => bytesUp > 0));
       const tuning = contender.learningRates.length > 1
         ? tuningRecords(comparison, { contender, setting, store })
         : undefined;
@@ -166,20 +169,20 @@ function summarizeSetting(
         learningRate,
         tuned: tuning === undefined ? null : chooseRate(tuning, comparison.tuning),
         runs: { finished: finished.length, diverged: records.length - finished.length, planned },
-        isPersonal: records.some(({ isPersonal }) => isPersonal),
+        isPersonal,
         trainableParameters: records[0]!.trainableParameters,
         score: ofMethod(whole[metric])?.after ?? null,
         scores: finished.flatMap((record) => lastEvaluation(record)?.scores[metric] ?? []),
         loss: ofMethod(whole["loss"])?.after ?? null,
-        difference: isCompared ? ofMethod(whole[metric])?.difference ?? null : null,
+        difference: isComparable ? ofMethod(whole[metric])?.difference ?? null : null,
         clients: mean && worst ? { mean, worstDecile: worst } : null,
         bytesUp: meanOver(finished, ({ rounds }) => total(rounds.map(({ bytesUp }) => bytesUp))),
         bytesDown: meanOver(finished, ({ rounds }) => total(rounds.map(({ bytesDown }) => bytesDown))),
         targets: targets.map((value) => reachedBy(finished, { metric, value })),
         budgets: limited.map(({ bytes, statistics }) => ({
           bytes,
-          score: ofMethod(statistics)?.after ?? null,
-          difference: isCompared ? ofMethod(statistics)?.difference ?? null : null,
+          score: sends ? ofMethod(statistics)?.after ?? null : null,
+          difference: sends && isComparable ? ofMethod(statistics)?.difference ?? null : null,
           round: meanOver(
             finished,
             (record) => within(record, bytes).findLast(({ test }) => test)?.round ?? null,
@@ -191,6 +194,11 @@ function summarizeSetting(
     }),
     variance: shared[metric]?.variance ?? null,
   };
+}
+
+/** Whether scores are of clients' own models, each on its client's test data, so that others don't compare with them. */
+function areOwn(records: readonly UnitRecord[]): boolean {
+  return records.some(({ isPersonal }) => isPersonal);
 }
 
 /** A record as the summary of a run, whose score is that of the last evaluation within some bytes. */

@@ -68,6 +68,25 @@ export function finalPlaces(
   );
 }
 
+/** Every unit that a comparison may have, with each of its learning rates. */
+export function plannedUnits(comparison: Comparison): Unit[] {
+  const { contenders } = comparison;
+  return [
+    ...tuningSettings(comparison).flatMap((setting) =>
+      contenders.flatMap((contender) => tuningUnits(comparison, contender, setting))
+    ),
+    ...finalPlaces(comparison).flatMap(({ setting, replicate }) =>
+      contenders.flatMap((contender) =>
+        contender.draws?.includes(replicate.draw) === false
+          ? []
+          : contender.learningRates.map((learningRate) =>
+            finalUnit({ contender, setting, ...replicate, learningRate })
+          )
+      )
+    ),
+  ];
+}
+
 function unitOf(given: Omit<Unit, "method" | "key">): Unit {
   const method = { ...given.contender.method, learningRate: given.learningRate };
   return { ...given, method, key: keyOf(given) };

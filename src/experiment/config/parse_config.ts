@@ -54,11 +54,19 @@ export function parseWith<Schema extends z.ZodType>(
  */
 export async function readConfig(path: string): Promise<Config> {
   const config = parseConfig(await readJsonFile(path), path);
-  const at = (file: string) => resolve(dirname(path), file);
-  const { source } = config.model;
-  if (isPath(source)) await checkFolder(source, at(source), path);
+  await checkSource(config, path);
+  return resolvePaths(config, (file) => resolve(dirname(path), file));
+}
+
+/**
+ * Checks that the model of a configuration is there, if it's a folder, or has a name that may be one.
+ *
+ * @param path of the configuration, whose folder that of the model is relative to.
+ * @throws as {@linkcode readConfig}.
+ */
+export async function checkSource({ model: { source } }: Config, path: string): Promise<void> {
+  if (isPath(source)) await checkFolder(source, resolve(dirname(path), source), path);
   else if (source !== USE_LITE) parseModelSpec(source);
-  return resolvePaths(config, at);
 }
 
 /**
