@@ -4,13 +4,12 @@ import type { Tensors } from "../tensors.ts";
 
 /** A method whose clients follow another local rule too. */
 export function withLocalRule(inner: Method, rule: (plan: RoundPlan) => LocalRule): Method {
-  return {
-    ...inner,
-    plan(state, round) {
-      const plan = inner.plan(state, round);
-      return { ...plan, local: both(plan.local, rule(plan)) };
-    },
-  };
+  const withRule = (plan: RoundPlan): RoundPlan => ({
+    ...plan,
+    local: both(plan.local, rule(plan)),
+    ...(plan.given && { given: (sent) => withRule(plan.given!(sent)) }),
+  });
+  return { ...inner, plan: (state, round) => withRule(inner.plan(state, round)) };
 }
 
 /** Two local rules one after the other: the outer one corrects last, and finishes what the inner one sends. */
@@ -27,6 +26,10 @@ export function both(inner: LocalRule | undefined, outer: LocalRule): LocalRule 
   };
   return {
     keeps: new Map([...inner.keeps ?? [], ...outer.keeps ?? []]),
+    ...((inner.observe ?? outer.observe) && {
+      observe: (model, inputs) =>
+        new Map([...inner.observe?.(model, inputs) ?? [], ...outer.observe?.(model, inputs) ?? []]),
+    }),
     ...((inner.sends ?? outer.sends) &&
       { sends: new Map([...inner.sends ?? [], ...outer.sends ?? []]) }),
     sums: new Map([...inner.sums ?? [], ...outer.sums ?? []]),

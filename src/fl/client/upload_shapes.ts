@@ -1,4 +1,5 @@
-import { tidy } from "../../engine/mod.ts";
+import { type Gpu, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import type { Inputs } from "../../models/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { Held } from "../held.ts";
 import type { Client, RoundPlan } from "../method.ts";
@@ -33,13 +34,16 @@ export async function uploadShapes(
       sent,
       kept: held.hold(zeros(local.keeps)),
       sums: held.hold(zeros(local.sums)),
-      prepared: new Map(),
+      prepared: local.observe ? held.hold(tidy(() => local.observe!(model, oneToken(gpu)))) : new Map(),
       step: 0,
       steps: [1],
       optimizer: { name: "sgd" },
       learningRate: 1,
     } as const;
-    const prepared = held.hold(await local.prepare?.(own, known) ?? new Map());
+    const prepared = new Map([
+      ...known.prepared,
+      ...held.hold(await local.prepare?.(own, known) ?? new Map<string, Tensor>()),
+    ]);
     const { upload, keep = new Map() } = tidy(() => local.finish!(own, { ...known, prepared }));
     held.hold(upload);
     held.hold(keep);
@@ -48,4 +52,13 @@ export async function uploadShapes(
   };
   await (gpu.isRehearsing ? rehearse() : gpu.rehearse(rehearse));
   return shapes;
+}
+
+/** One text of one token, for one client. */
+function oneToken(gpu: Gpu): Inputs {
+  const shape = [1, 1, 1];
+  return {
+    inputIds: tensor(gpu, new Uint32Array(1), { shape }),
+    attentionMask: tensor(gpu, new Float32Array([1]), { shape }),
+  };
 }

@@ -7,6 +7,8 @@ import {
   federate,
   type FederationEvent,
   fedPepTao,
+  fedProx,
+  type Method,
   simulate,
   uniformFleet,
 } from "../../../../src/fl/mod.ts";
@@ -123,9 +125,8 @@ test("fedPepTao() averages round 1, then moves by momentum and control variates,
 const pretrained = tinyFamilyClassifier(gpu, "bert");
 const train = tinyTask({ size: 30, length: 7, vocabulary: 23, seed: 1 });
 const clients = randomClients(train.size, 5, 1);
-const method = fedPepTao({ tokens: 3, share: 0.5, serverRate: 0.5 });
-const options = {
-  method,
+const plain = fedPepTao({ tokens: 3, share: 0.5, serverRate: 0.5 });
+const settings = {
   train,
   clients,
   work: { steps: 2 },
@@ -151,6 +152,11 @@ async function outcome(run: AsyncGenerator<FederationEvent>) {
 }
 
 test("fedPepTao() shares the chosen layer alone, in blocks, one at a time and from payload to payload", async () => {
+  for (const method of [plain, fedProx(plain, { mu: 0.5 })]) await check(method);
+});
+
+async function check(method: Method): Promise<void> {
+  const options = { ...settings, method };
   const simulated = (blockSize: number) =>
     outcome(
       simulate(pretrained, {
@@ -168,4 +174,4 @@ test("fedPepTao() shares the chosen layer alone, in blocks, one at a time and fr
   const fleet = uniformFleet(clients.map(({ length }) => length), { clientsPerRound: 3, seed: 3 });
   const real = await outcome(federate(pretrained, { method, participants, fleet, rounds: 4, seed: 3 }));
   assert.deepEqual(real, together);
-});
+}
