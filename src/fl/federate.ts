@@ -12,14 +12,14 @@ import type { FederationEvaluation, FederationEvent, RoundReport } from "./event
 import type { Fleet } from "./fleet.ts";
 import { checkLegality, companionsOf } from "./legality.ts";
 import type { Measure, MeasureFactory } from "./measures/measure.ts";
-import { type Method, personalNames, trainableParameters } from "./method.ts";
+import { type Method, personalNames, type RoundPlan, trainableParameters } from "./method.ts";
 import { disposeOwn } from "./own_parameters.ts";
 import type { Participants } from "./participants.ts";
 import type { Stage } from "./privacy/stage.ts";
 import { playRound, type RoundEnd, type RoundOptions } from "./round.ts";
 import type { RunState } from "./run_state.ts";
 import { withParameters } from "./tensors.ts";
-import { disposeTree } from "./tree.ts";
+import { disposeTree, type Tree } from "./tree.ts";
 
 /** What an evaluation is given beside the global model. */
 export interface EvaluationContext {
@@ -187,12 +187,16 @@ async function* playRounds<Memory>(
     evaluateEvery > 0 && (round % evaluateEvery === 0 || round === rounds);
   const play = (
     round: number,
-    { timer, onProgress, like = round }: Pick<RoundOptions, "timer" | "onProgress"> & {
-      /** The round whose cohort it has. */
-      readonly like?: number;
-    },
+    { timer, onProgress, like = round, state = run.state.method }:
+      & Pick<RoundOptions, "timer" | "onProgress">
+      & {
+        /** The round whose cohort it has. */
+        readonly like?: number;
+        /** What it starts from; by default where the run is. */
+        readonly state?: Tree;
+      },
   ): Promise<RoundEnd> =>
-    playRound({ model: run.model, state: run.state.method, store: run.state.clients }, {
+    playRound({ model: run.model, state, store: run.state.clients }, {
       ...options,
       stages: options.stages ?? [],
       measures: running,
@@ -207,10 +211,15 @@ async function* playRounds<Memory>(
     largestCohort: fleet.sample(like).length,
     rehearse: () =>
       gpu.rehearse(async () => {
-        const { state } = await play(run.state.round + 1, {
-          timer: new PhaseTimer(),
-          like,
-        });
+        const first = run.state.round + 1;
+        const { state } = await play(first, { timer: new PhaseTimer(), like });
+        // A round that only looks, such as one that gathers a gradient, says nothing of those that train.
+        if (
+          first < rounds && !sameNames(method.plan(run.state.method, first), method.plan(state, first + 1))
+        ) {
+          const { state: next } = await play(first + 1, { timer: new PhaseTimer(), like, state });
+          disposeTree(next, [state, run.state.method]);
+        }
         disposeTree(state, run.state.method);
         if (evaluateEvery > 0) await evaluate(run.state.round);
       }),
@@ -291,6 +300,12 @@ function chooseAggregator(
     );
   }
   return chosen;
+}
+
+/** Whether two rounds train the same. */
+function sameNames(one: RoundPlan, other: RoundPlan): boolean {
+  return one.trained.length === other.trained.length &&
+    one.trained.every((name, i) => other.trained[i] === name);
 }
 
 function checkMeasures(

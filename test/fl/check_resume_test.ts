@@ -22,7 +22,7 @@ import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder
 
 const gpu = await testGpu();
 const train = tinyTask({ size: 24, length: 4, seed: 1 });
-const pretrained = tinyClassifier(gpu, { seed: 7 });
+const pretrained = tinyClassifier(gpu, { seed: 7, attention: true });
 const adapters = { targets: ["encoder.inner", "encoder.outer"], rank: 2, alpha: 3 };
 const defaults: Omit<SimulationOptions, "method"> = {
   train,

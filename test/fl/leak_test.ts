@@ -28,7 +28,7 @@ import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder
 
 const gpu = await testGpu();
 const train = tinyTask({ size: 24, length: 4, seed: 1 });
-const pretrained = tinyClassifier(gpu, { seed: 7 });
+const pretrained = tinyClassifier(gpu, { seed: 7, attention: true });
 
 /** Two rounds of three clients in two blocks, with all measures and state that clients keep. */
 function optionsOf(name: string): SimulationOptions {

@@ -19,7 +19,7 @@ import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder
 const gpu = await testGpu();
 const train = tinyTask({ size: 60, length: 4, seed: 1 });
 const testSet = tinyTask({ size: 20, length: 4, seed: 2 });
-const pretrained = tinyClassifier(gpu, { seed: 7 });
+const pretrained = tinyClassifier(gpu, { seed: 7, attention: true });
 
 /** A method on the two layers of the tiny encoder, of rank 2. */
 function make(name: string, changes: Readonly<Record<string, unknown>> = {}): Method {

@@ -27,6 +27,8 @@ type State = {
   readonly head: Tensors;
   /** Empty until the first round has chosen. */
   readonly chosen: readonly LayerBlocks[];
+  /** What stands in their place until then, by the names of parameters. */
+  readonly nowhere: Tensors;
   /** Shapes [out, in] of the layers' weights, in model order. */
   readonly weights: { readonly [layer: string]: readonly number[] };
 };
@@ -84,14 +86,18 @@ export const smt = defineMethod({
           layers.has(name) ? withoutBlocks(module as Linear, size) : module
         );
         const weights = Object.fromEntries([...layers].map(([name, { weight }]) => [name, weight.shape]));
+        const nowhere = new Map(
+          [...model.namedParameters()].filter(([name]) => /\.block(s|Rows|Columns)$/.test(name)),
+        );
         return Promise.resolve({
           model,
-          state: { head: trainableParameters(model, isHead), chosen: [], weights },
+          state: { head: trainableParameters(model, isHead), chosen: [], nowhere, weights },
         });
       },
-      parameters: ({ head, chosen }) =>
+      parameters: ({ head, chosen, nowhere }) =>
         new Map([
           ...head,
+          ...nowhere,
           ...chosen.flatMap(({ layer, blocks, blockRows, blockColumns }): [string, Tensor][] => [
             [`${layer}${BLOCKS}`, blocks],
             [`${layer}.blockRows`, blockRows],
@@ -124,11 +130,12 @@ export const smt = defineMethod({
           },
         };
       },
-      async apply({ head, chosen, weights }, { values }, round) {
+      async apply({ head, chosen, nowhere, weights }, { values }, round) {
         if (round > 1) {
           return {
             head: new Map([...head].map(([name, value]) => [name, values.get(name) ?? value])),
             chosen: chosen.map((own) => ({ ...own, blocks: take(values, `${own.layer}${BLOCKS}`) })),
+            nowhere,
             weights,
           };
         }
@@ -147,7 +154,7 @@ export const smt = defineMethod({
           for (const each of Object.values(at)) held.hold(each);
           return { layer, blocks: held.hold(zeros(gpu, [own.length, size, size])), ...at, places };
         });
-        const next = { head, chosen: found, weights };
+        const next = { head, chosen: found, nowhere: new Map(), weights };
         held.releaseTree(next);
         return next;
       },
