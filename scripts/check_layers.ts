@@ -39,8 +39,9 @@ const STOREYS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     algorithms: 1,
     measures: 1,
     "round.ts": 2,
-    "federate.ts": 3,
-    simulation: 4,
+    "update.ts": 3,
+    "federate.ts": 4,
+    simulation: 5,
   },
 };
 

@@ -9,6 +9,8 @@ export interface ResumeOptions {
   readonly method: Method;
   readonly rounds: number;
   readonly numClients: number;
+  /** Whether the server of the run is asynchronous. */
+  readonly isAsynchronous?: boolean;
 }
 
 /**
@@ -17,14 +19,20 @@ export interface ResumeOptions {
  * @throws {RangeError} naming what isn't.
  */
 export function checkProgress(
-  { round, lastRounds, clients }: RunState,
-  { method, rounds, numClients }: ResumeOptions,
+  { round, lastRounds, clients, inFlight }: RunState,
+  { method, rounds, numClients, isAsynchronous = false }: ResumeOptions,
 ): void {
   const refuse = (problem: string) => {
     throw new RangeError(`Cannot resume ${method.name}: ${problem}`);
   };
   if (lastRounds.length !== numClients) {
     refuse(`the state is of ${lastRounds.length} clients, and there are ${numClients}`);
+  }
+  if ((inFlight !== undefined) !== isAsynchronous) {
+    const [is, isNot] = isAsynchronous
+      ? ["asynchronous", "a synchronous"]
+      : ["synchronous", "an asynchronous"];
+    refuse(`the run is ${is}, and the state of ${isNot} one`);
   }
   const stranger = clients.clients.find((id) => id >= numClients);
   if (stranger !== undefined) {

@@ -1,4 +1,5 @@
 import type { Evaluation, TaskModel } from "../tasks/mod.ts";
+import type { Staleness } from "./asynchrony/in_flight.ts";
 import type { PhaseSeconds } from "./_phase_timer.ts";
 import type { ClientScores } from "./client/client_scores.ts";
 import type { Lost } from "./participants.ts";
@@ -33,6 +34,10 @@ export interface RoundReport {
   readonly bytesUp: number;
   /** Bytes of all payloads to the clients. */
   readonly bytesDown: number;
+  /** Where the server is asynchronous, the simulated seconds since the start. */
+  readonly simulatedSeconds?: number;
+  /** And how many updates came between the start of those that took part and their arrival; null where nobody did. */
+  readonly staleness?: Staleness | null;
   /** Figures of the run's measures by name. */
   readonly measures: Readonly<Record<string, number | null>>;
   /** What clients' privacy has cost up to this round, where it is protected. */

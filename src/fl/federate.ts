@@ -6,6 +6,9 @@ import { EventQueue } from "./_event_queue.ts";
 import { PhaseTimer } from "./_phase_timer.ts";
 import { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 import type { AggregatorFactory } from "./aggregation/aggregator.ts";
+import { checkInFlight, nobodyInFlight } from "./asynchrony/in_flight.ts";
+import type { Asynchrony } from "./asynchrony/options.ts";
+import { playUpdate, type UpdateEnd } from "./update.ts";
 import { clientModel } from "./client/client_model.ts";
 import { type ClientStore, hostStore } from "./client/client_store.ts";
 import type { FederationEvaluation, FederationEvent, RoundReport } from "./events.ts";
@@ -18,7 +21,7 @@ import type { Participants } from "./participants.ts";
 import type { Stage } from "./privacy/stage.ts";
 import { playRound, type RoundEnd, type RoundOptions } from "./round.ts";
 import type { RunState } from "./run_state.ts";
-import { withParameters } from "./tensors.ts";
+import { pick, shapesOf, withParameters } from "./tensors.ts";
 import { disposeTree, type Tree } from "./tree.ts";
 
 /** What an evaluation is given beside the global model. */
@@ -52,6 +55,8 @@ export interface FederationOptions<Memory = unknown> {
   readonly seed: number;
   /** Weighted means by default. */
   readonly aggregator?: AggregatorFactory | undefined;
+  /** Has the server move without waiting for all that it asked, on a simulated clock; rounds are then its updates. Not by default. */
+  readonly asynchrony?: Asynchrony | undefined;
   /** The server's part is done here, the clients' by the participants. */
   readonly stages?: readonly Stage[] | undefined;
   /** Where clients keep what they need in later rounds; in memory by default. A state that is resumed brings its own. */
@@ -81,13 +86,14 @@ export interface FederationOptions<Memory = unknown> {
  *
  * @throws {TypeError} when the method or a measure must see each client's upload and a stage hides them, or an aggregator gives sums alone.
  * @throws {TypeError} or {RangeError} when `resume` is the state of another method, of other shapes or of other clients.
+ * @throws {TypeError} when an asynchronous server has an aggregator, a stage of its own, or a measure that compares uploads.
  * @throws {NonFiniteError} when a client's loss or upload is no longer finite.
  */
 export async function* federate<Memory>(
   pretrained: TaskModel,
   options: FederationOptions<Memory>,
 ): AsyncGenerator<FederationEvent<Memory>> {
-  const { method, fleet, resume, seed } = options;
+  const { method, fleet, resume, seed, asynchrony } = options;
   const started = performance.now();
   const queue = new EventQueue<FederationEvent<Memory>>();
   const running: Measure[] = [];
@@ -101,13 +107,21 @@ export async function* federate<Memory>(
   try {
     checkLegality(method, companionsOf(options));
     const aggregator = chooseAggregator(options);
+    if (asynchrony !== undefined) checkAsynchrony(options, asynchrony);
     const first = {
       round: 0,
       lastRounds: fleet.numExamples.map(() => 0),
       clients: options.store ?? hostStore(),
+      ...(asynchrony && { inFlight: nobodyInFlight }),
     };
     if (resume !== undefined) {
-      checkProgress(resume, { method, rounds: options.rounds, numClients: fleet.numExamples.length });
+      const numClients = fleet.numExamples.length;
+      checkProgress(resume, {
+        method,
+        rounds: options.rounds,
+        numClients,
+        isAsynchronous: asynchrony !== undefined,
+      });
     }
     const init = method.init(pretrained, {
       seed,
@@ -127,6 +141,20 @@ export async function* federate<Memory>(
     checkMeasures(running, { ...options, aggregator });
     if (resume !== undefined) {
       checkMethodState(resume, { method, first: run.state.method });
+      const { round: version, inFlight } = resume;
+      const { trained, shared = trained } = method.plan(resume.method, version + 1);
+      const { model } = run;
+      const shapes = shapesOf(
+        pick(new Map(globalModel({ model, state: resume }, method).namedParameters()), shared),
+      );
+      if (inFlight) {
+        checkInFlight(inFlight, {
+          method: method.name,
+          numClients: fleet.numExamples.length,
+          version,
+          shapes,
+        });
+      }
       disposeTree(run.state.method, [...frozen, resume.method]);
       run.state = resume;
     }
@@ -174,7 +202,18 @@ async function* playRounds<Memory>(
   run: Run,
   options: PlayOptions<Memory>,
 ): AsyncGenerator<FederationEvent<Memory>, void> {
-  const { method, rounds, fleet, resume, evaluateEvery = 1, shouldStop, running, queue, started } = options;
+  const {
+    method,
+    rounds,
+    fleet,
+    resume,
+    asynchrony,
+    evaluateEvery = 1,
+    shouldStop,
+    running,
+    queue,
+    started,
+  } = options;
   const { gpu } = run.model;
   const report = (round: number, phase: "training" | "evaluation") => (done: number, total: number) =>
     queue.push({ type: "progress", round, phase, done, total });
@@ -195,20 +234,21 @@ async function* playRounds<Memory>(
         /** What it starts from; by default where the run is. */
         readonly state?: Tree;
       },
-  ): Promise<RoundEnd> =>
-    playRound({ model: run.model, state, store: run.state.clients }, {
-      ...options,
-      stages: options.stages ?? [],
-      measures: running,
-      round,
-      clients: cohort(fleet, like, run.state.lastRounds),
-      timer,
-      onProgress,
-    });
-  const like = largestRound(options, run.state.round + 1);
+  ): Promise<RoundEnd & Partial<UpdateEnd>> => {
+    const { model, state: { clients: store, lastRounds, inFlight = nobodyInFlight } } = run;
+    const common = { ...options, measures: running, round, timer, onProgress };
+    return asynchrony
+      ? playUpdate({ model, state, store, inFlight }, { ...common, asynchrony, lastRounds })
+      : playRound({ model, state, store }, {
+        ...common,
+        stages: options.stages ?? [],
+        clients: cohort(fleet, like, lastRounds),
+      });
+  };
+  const like = asynchrony ? run.state.round + 1 : largestRound(options, run.state.round + 1);
   const memory = await options.prepare?.({
     gpu,
-    largestCohort: fleet.sample(like).length,
+    largestCohort: asynchrony?.inFlight ?? fleet.sample(like).length,
     rehearse: () =>
       gpu.rehearse(async () => {
         const first = run.state.round + 1;
@@ -240,7 +280,7 @@ async function* playRounds<Memory>(
     const round = run.state.round + 1;
     const timer = new PhaseTimer();
     method.checkRound?.(run.state.method, round);
-    const { state, store, lost, ...figures } = yield* queue.until(
+    const { state, store, lost, inFlight, asked, ...figures } = yield* queue.until(
       play(round, { timer, onProgress: report(round, "training") }),
       ({ state }) => disposeTree(state, run.state.method),
     );
@@ -248,8 +288,11 @@ async function* playRounds<Memory>(
     run.state = {
       round,
       method: state,
-      lastRounds: run.state.lastRounds.map((last, id) => figures.participants.includes(id) ? round : last),
+      lastRounds: run.state.lastRounds.map((last, id) =>
+        (asked ?? figures.participants).includes(id) ? round : last
+      ),
       clients: store,
+      ...(inFlight && { inFlight }),
     };
     for (const each of lost) yield { type: "client-lost", round, lost: each };
     const evaluation = isEvaluated(round) ? yield* queue.until(evaluate(round)) : { test: null };
@@ -308,13 +351,31 @@ function sameNames(one: RoundPlan, other: RoundPlan): boolean {
     one.trained.every((name, i) => other.trained[i] === name);
 }
 
+/** @throws {TypeError} for what an asynchronous server has no use for. */
+function checkAsynchrony(
+  { method, aggregator, stages = [] }: Pick<FederationOptions, "method" | "aggregator" | "stages">,
+  { kind }: Asynchrony,
+): void {
+  const serving = stages.find(({ server }) => server !== undefined);
+  const other = aggregator?.name ?? serving?.name;
+  if (other === undefined) return;
+  throw new TypeError(
+    `Cannot run ${method.name} with ${kind} and ${other}: ${kind} itself combines what arrives, of several models; leave one of them out`,
+  );
+}
+
 function checkMeasures(
   measures: readonly Measure[],
-  options: Pick<PlayOptions<unknown>, "method" | "stages" | "aggregator">,
+  options: Pick<PlayOptions<unknown>, "method" | "stages" | "aggregator" | "asynchrony">,
 ): void {
   const hiding = hidingOf(options) ??
     (options.aggregator.brings === "secureAggregation" ? options.aggregator : undefined);
   const seeing = measures.find(({ seesEach }) => seesEach);
+  if (options.asynchrony !== undefined && seeing !== undefined) {
+    throw new TypeError(
+      `Cannot measure ${seeing.name} with asynchrony: it compares uploads of one round, and these are of several models; leave the measure out`,
+    );
+  }
   if (hiding === undefined || seeing === undefined) return;
   throw new TypeError(
     `Cannot measure ${seeing.name} with ${hiding.name}: it looks at the upload of each client, and ` +
@@ -329,7 +390,7 @@ function hidingOf(
   return method.brings === "differentialPrivacy" ? method : stages.find(({ hidesClients }) => hidesClients);
 }
 
-function globalModel({ model, state }: Run, method: Method): TaskModel {
+function globalModel({ model, state }: Pick<Run, "model" | "state">, method: Method): TaskModel {
   return withParameters(model, method.parameters(state.method));
 }
 

@@ -66,6 +66,8 @@ export function whyUnsound(method: MethodFacts, companion: Companion): string | 
     // Nothing is sent, so that all else on the way leaves it as it is.
     return companion === "differentialPrivacy" || companion === "localPrivacy"
       ? "it is one party with all data, whose training no noise covers: run it without"
+      : companion === "asynchrony"
+      ? "it is one party with all data, which waits for nobody: run it without"
       : undefined;
   }
   if (coordinates !== undefined) {
@@ -85,6 +87,9 @@ export function whyUnsound(method: MethodFacts, companion: Companion): string | 
     if (companion === "asynchrony") {
       return "it combines the uploads of one round, and these come from several: take a method that averages, such as fedit";
     }
+  }
+  if (sendsOtherwise && companion === "asynchrony") {
+    return "its clients send something else than values of parameters, which has no change since an earlier model: take fedit";
   }
   if (sendsOtherwise && companion === "robustAggregation") {
     return "rules compare changes of parameters, and its clients send something else too: take a method that sends parameters alone";
@@ -180,6 +185,7 @@ export interface RunParts {
   readonly method: Pick<MethodFacts, "mixesRanks" | "brings">;
   readonly aggregator?: Pick<AggregatorFactory, "name" | "brings"> | undefined;
   readonly secureAggregation?: object | undefined;
+  readonly asynchrony?: object | undefined;
   readonly stages?: readonly Pick<Stage, "name" | "brings" | "hidesClients">[] | undefined;
   readonly codec?: Pick<Codec, "name" | "lossless" | "feedback"> | undefined;
   /** Whether rounds ask a part of the clients. */
@@ -188,7 +194,7 @@ export interface RunParts {
 
 /** The companions that the parts of a run bring. */
 export function companionsOf(parts: RunParts): Chosen {
-  const { method, aggregator, secureAggregation, stages = [], codec, isPartial } = parts;
+  const { method, aggregator, secureAggregation, asynchrony, stages = [], codec, isPartial } = parts;
   const chosen = new Map<Companion, string>();
   if (method.mixesRanks) chosen.set("mixedRanks", companions.mixedRanks);
   if (method.brings !== undefined) chosen.set(method.brings, companions[method.brings]);
@@ -196,6 +202,7 @@ export function companionsOf(parts: RunParts): Chosen {
   if (codec !== undefined && !codec.lossless) chosen.set("lossyCodec", `codec ${codec.name}`);
   if (codec?.feedback) chosen.set("errorFeedback", `codec ${codec.name}`);
   if (secureAggregation !== undefined) chosen.set("secureAggregation", companions.secureAggregation);
+  if (asynchrony !== undefined) chosen.set("asynchrony", companions.asynchrony);
   for (const { name, brings, hidesClients } of [...aggregator ? [aggregator] : [], ...stages] as Stage[]) {
     if (brings !== undefined) chosen.set(brings, name);
     if (hidesClients) chosen.set("secureAggregation", name);

@@ -12,6 +12,7 @@ export {
 } from "./aggregation/define_rule.ts";
 export * from "./aggregation/rules/mod.ts";
 export * from "./attacks/mod.ts";
+export * from "./asynchrony/mod.ts";
 export { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 export * from "./client/client_scores.ts";
 export * from "./client/client_store.ts";

@@ -16,7 +16,7 @@ import { type Finished, isLost, type Lost, type Participants } from "./participa
 import type { PhaseTimer } from "./_phase_timer.ts";
 import { receiveOutcome } from "./receive_outcome.ts";
 import type { Stage } from "./privacy/stage.ts";
-import { type HostTensor, type HostTensors, pick, toHost, withParameters } from "./tensors.ts";
+import { hostMember, type HostTensors, pick, toHost, withParameters } from "./tensors.ts";
 import { disposeTree, type Tree } from "./tree.ts";
 
 /** What a round starts from. */
@@ -227,7 +227,10 @@ class Tally {
   /** Saves what each keeps at once, so that no more than a block's is held. */
   async #save(clients: readonly Client[], kept: HostTensors): Promise<void> {
     const entries = clients.map(async ({ id }, member) =>
-      [id, new Map([...await this.store.load(id) ?? [], ...memberOf(kept, member, clients.length)])] as const
+      [
+        id,
+        new Map([...await this.store.load(id) ?? [], ...hostMember(kept, member, clients.length)]),
+      ] as const
     );
     this.store = await this.store.save(new Map(await Promise.all(entries)));
   }
@@ -240,11 +243,4 @@ class Tally {
     const trainLoss = count === 0 ? null : count < cohort ? this.#loss / this.#share : this.#loss;
     return { trainLoss, bytesUp: this.#bytesUp + bytesUp, bytesDown: this.#bytesDown + bytesDown };
   }
-}
-
-function memberOf(tensors: HostTensors, member: number, members: number): Map<string, HostTensor> {
-  return new Map([...tensors].map(([name, { shape, data }]) => {
-    const size = data.length / members;
-    return [name, { shape: shape.slice(1), data: data.slice(member * size, (member + 1) * size) }];
-  }));
 }

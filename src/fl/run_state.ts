@@ -1,6 +1,7 @@
 import type { Gpu } from "../engine/mod.ts";
 import { CorruptFileError } from "../data/errors.ts";
 import { encodeSafetensors, readSafetensors } from "../models/weights/safetensors.ts";
+import type { FlightRecord, InFlight } from "./asynchrony/in_flight.ts";
 import { type ClientStore, hostStore, type StoredClient } from "./client/client_store.ts";
 import type { HostTensor, HostTensors } from "./tensors.ts";
 import { decodeTree, encodeTree, type Tree } from "./tree.ts";
@@ -18,6 +19,8 @@ export interface RunState {
   readonly lastRounds: readonly number[];
   /** What clients keep. */
   readonly clients: ClientStore;
+  /** Who trains while the server moves, and the simulated clock, where the server is asynchronous. */
+  readonly inFlight?: InFlight;
 }
 
 const format = { format: "federa-run-state", version: "1" } as const;
@@ -49,6 +52,11 @@ export async function encodeRunState(
   for (const id of files === undefined ? state.clients.clients : []) {
     for (const [name, each] of await state.clients.load(id) ?? []) stored.set(`client/${id}/${name}`, each);
   }
+  const { inFlight } = state;
+  for (const { client: { id }, sent, keep } of inFlight?.flights ?? []) {
+    for (const [name, each] of sent) stored.set(`flight/${id}/sent/${name}`, each);
+    for (const [name, each] of keep) stored.set(`flight/${id}/keep/${name}`, each);
+  }
   return encodeSafetensors(
     new Map([...stored].map(([name, { shape, data }]) => [name, { dtype: "F32", shape, data }])),
     {
@@ -57,6 +65,12 @@ export async function encodeRunState(
       round: String(state.round),
       method: JSON.stringify(structure),
       lastRounds: JSON.stringify(state.lastRounds),
+      ...(inFlight !== undefined && {
+        inFlight: JSON.stringify({
+          seconds: inFlight.seconds,
+          flights: inFlight.flights.map(({ sent: _, keep: __, ...record }) => record),
+        }),
+      }),
       ...(files !== undefined && { clientFiles: JSON.stringify(files) }),
     },
   );
@@ -103,18 +117,24 @@ export function decodeRunState(
   }
   const ofMethod = new Map<string, HostTensor>();
   const ofClients = new Map<number, Map<string, HostTensor>>();
+  const ofFlights = new Map<string, Map<string, HostTensor>>();
   for (const [path, stored] of tensors) {
     if (stored.dtype !== "F32") {
       throw new CorruptFileError(`Cannot read a run's state: ${path} must be F32, got ${stored.dtype}`);
     }
     const own = { shape: stored.shape, data: stored.data };
+    const [, flight, sent] = /^flight\/(\d+\/(?:sent|keep))\/(.+)$/s.exec(path) ?? [];
+    if (flight !== undefined) {
+      ofFlights.set(flight, (ofFlights.get(flight) ?? new Map<string, HostTensor>()).set(sent!, own));
+      continue;
+    }
     const [, id, name] = /^client\/(\d+)\/(.+)$/s.exec(path) ?? [];
     if (id !== undefined) {
       const kept = ofClients.get(Number(id)) ?? new Map<string, HostTensor>();
       ofClients.set(Number(id), kept.set(name!, own));
     } else ofMethod.set(path.replace(/^method\//, ""), own);
   }
-  const { round, method, lastRounds, clientFiles, ...others } = metadata;
+  const { round, method, lastRounds, clientFiles, inFlight, ...others } = metadata;
   const clients: ReadonlyMap<number, HostTensors> = ofClients;
   const plain = {
     round: parse(
@@ -127,6 +147,9 @@ export function decodeRunState(
       "lastRounds",
       (value): value is number[] => Array.isArray(value) && value.every((each) => Number.isInteger(each)),
     ),
+    ...(inFlight !== undefined && {
+      inFlight: withTensors(parse(inFlight, "inFlight", areFlights), ofFlights),
+    }),
     clients: clientFiles === undefined
       ? hostStore(clients)
       : open(parse(clientFiles, "clientFiles", areFiles), openClients),
@@ -146,6 +169,36 @@ function open(
   throw new TypeError(
     "Cannot read a run's state: its clients' states are in files of their own; give openClients",
   );
+}
+
+/** Who is in flight, without tensors. */
+interface InFlightRecord {
+  readonly seconds: number;
+  readonly flights: readonly FlightRecord[];
+}
+
+function areFlights(value: unknown): value is InFlightRecord {
+  const { seconds, flights } = value as Partial<InFlightRecord>;
+  const areNumbers = (...all: unknown[]) => all.every((each) => typeof each === "number" && each >= 0);
+  return areNumbers(seconds) && Array.isArray(flights) &&
+    flights.every(({ client, version, arrival, bytesUp, loss }: FlightRecord) =>
+      Number.isInteger(client.id) && Number.isInteger(version) && Number.isFinite(loss) &&
+      areNumbers(client.id, client.numExamples, client.lastRound, version, arrival, bytesUp)
+    );
+}
+
+function withTensors(
+  { seconds, flights }: InFlightRecord,
+  tensors: ReadonlyMap<string, HostTensors>,
+): InFlight {
+  const find = (path: string): HostTensors => tensors.get(path) ?? new Map();
+  return {
+    seconds,
+    flights: flights.map((record) => {
+      const { id } = record.client;
+      return { ...record, sent: find(`${id}/sent`), keep: find(`${id}/keep`) };
+    }),
+  };
 }
 
 function areFiles(value: unknown): value is StoredClient[] {

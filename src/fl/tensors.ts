@@ -76,6 +76,14 @@ export async function toHost(tensors: Tensors): Promise<Map<string, HostTensor>>
   return new Map(await Promise.all(reads));
 }
 
+/** One member of tensors with a client axis, [C, ...] to [...]. */
+export function hostMember(tensors: HostTensors, member: number, members: number): Map<string, HostTensor> {
+  return new Map([...tensors].map(([name, { shape, data }]) => {
+    const size = data.length / members;
+    return [name, { shape: shape.slice(1), data: data.slice(member * size, (member + 1) * size) }];
+  }));
+}
+
 /** Frees tensors. */
 export function disposeTensors(tensors: Tensors): void {
   disposeAll(tensors.values());

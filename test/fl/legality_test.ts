@@ -26,7 +26,7 @@ test("whyUnsound() lets a method that averages go with everything, and one that 
     "secureAggregation",
     "asynchrony",
   ]);
-  assert.deepEqual(unsound({ name: "more", sendsOtherwise: true }), ["robustAggregation"]);
+  assert.deepEqual(unsound({ name: "more", sendsOtherwise: true }), ["robustAggregation", "asynchrony"]);
   assert.deepEqual(unsound({ name: "others", coordinates: "renewed" }), ["errorFeedback", "asynchrony"]);
   assert.deepEqual(unsound({ name: "turned", coordinates: "turned" }), ["asynchrony"]);
   assert.deepEqual(unsound({ name: "own", unsoundWith: { asynchrony: "it alternates: take fedit" } }), [

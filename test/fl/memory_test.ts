@@ -133,6 +133,19 @@ test("simulate() takes the memory that it predicts, within 1 %", async () => {
   }, 10);
 });
 
+test("simulate() takes the memory that it predicts of an asynchronous server, whose first update asks the most", async () => {
+  for (const method of ["fedit", "full"]) {
+    const { plan, stats } = await run({
+      method: methodOn(method, adapters),
+      rounds: 4,
+      asynchrony: { kind: "fedbuff", inFlight: 7, bufferSize: 3 },
+      measures: [],
+    });
+    const [predicted, taken] = [plan.peakBytes, stats.peakBytes];
+    assert.ok(Math.abs(predicted / taken - 1) <= 0.01, `${method}: predicted ${predicted}, taken ${taken}`);
+  }
+});
+
 test('simulate() with blockSize "auto" trains the most clients at once that fit', async () => {
   const [five, six] = await Promise.all([5, 6].map((blockSize) => run({ blockSize })));
   assert.ok(five!.plan.peakBytes < six!.plan.peakBytes);

@@ -42,6 +42,7 @@ const asked: Readonly<Partial<Record<Companion, () => Partial<SimulationOptions>
   partialParticipation: () => ({ clientsPerRound: 3 }),
   robustAggregation: () => ({ aggregator: median() }),
   secureAggregation: () => ({ secureAggregation: { neighbors: 2, threshold: 2 } }),
+  asynchrony: () => ({ asynchrony: { kind: "fedbuff", bufferSize: 2 } }),
   lossyCodec: () => ({ codec: createCodec(codecConfig.parse("int8")) }),
   errorFeedback: () => ({ codec: createCodec(codecConfig.parse({ name: "topk", share: 0.5 })) }),
 };

@@ -100,15 +100,18 @@ function describeRounding(errors: readonly RoundingError[]): string {
 }
 
 function describeRound(report: RoundReport, rounds: number): string {
-  const { round, trainLoss, test, clients, privacy, seconds } = report;
+  const { round, trainLoss, test, clients, privacy, seconds, simulatedSeconds, staleness } = report;
   const scores = test
     ? `  loss ${test.loss.toFixed(3)}${describeScores(test.scores)}${describeWorst(clients)}`
     : "";
+  const clock = simulatedSeconds === undefined
+    ? ""
+    : `clock ${simulatedSeconds.toFixed(1)} s, staleness ${staleness?.mean.toFixed(1) ?? "–"}  `;
   const time = Object.values(seconds).reduce((sum, value) => sum + value, 0);
   return `  round ${String(round).padStart(String(rounds).length)}/${rounds}  train loss ${
     trainLoss?.toFixed(3) ?? "–"
   }${scores}  ` +
-    `${privacy ? `ε ${privacy.epsilon.toPrecision(3)}  ` : ""}${time.toFixed(1)} s`;
+    clock + `${privacy ? `ε ${privacy.epsilon.toPrecision(3)}  ` : ""}${time.toFixed(1)} s`;
 }
 
 /** How the worst clients do by the first score. */

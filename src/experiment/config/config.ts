@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { codecConfig, measures, measuresOfEach } from "../../fl/mod.ts";
 import { aggregatorConfig } from "./aggregator_config.ts";
+import { asynchronyConfig } from "./asynchrony_config.ts";
 import { attackersConfig } from "./attackers_config.ts";
 import { columnProblem } from "./columns_config.ts";
 import { dataConfig } from "./data_config.ts";
@@ -114,6 +115,11 @@ export const configSchema = z.strictObject({
   aggregator: aggregatorConfig.optional(),
   /** Whether the server gets sums of uploads alone, by the protocol of secure aggregation, and its options; entries of `methods` may have their own. */
   secureAggregation: secureAggregationConfig.optional(),
+  /**
+   * Whether the server moves without waiting for all that it asked, on a simulated clock, and how; `rounds` are then its updates. Entries of
+   * `methods` may have their own. Not by default.
+   */
+  asynchrony: asynchronyConfig.optional(),
   /** Hostile clients, to find out what a rule withstands: a share of all, and what they do. Nobody by default. */
   attackers: attackersConfig.optional(),
   /** What protects clients' privacy; entries of `methods` may have their own, or `"none"`. Nothing by default. */
@@ -124,7 +130,7 @@ export const configSchema = z.strictObject({
   evaluateEvery: z.int().min(0).default(1),
   /**
    * What is observed of each round beside scores and bytes. By default aggregation error and weight variation; the latter alone where
-   * secure aggregation or differential privacy lets nothing look at single uploads.
+   * secure aggregation or differential privacy lets nothing look at single uploads, or an asynchronous update has those of several models.
    */
   measures: z.array(z.enum([...measures.keys()])).optional(),
   /**
@@ -242,16 +248,20 @@ export const configSchema = z.strictObject({
     [...hidingOf(config) === undefined ? ["aggregation-error"] : [], "weight-variation"],
 }));
 
-/** What hides the upload of each client in some method of a run, as the end of a sentence. */
+/** What hides the upload of each client, or makes nothing of comparing them, in some method of a run, as the end of a sentence. */
 function hidingOf(
-  { methods, secureAggregation, privacy }: {
+  { methods, secureAggregation, asynchrony, privacy }: {
     readonly methods: readonly MethodConfig[];
     readonly secureAggregation?: false | object | undefined;
+    readonly asynchrony?: false | object | undefined;
     readonly privacy?: PrivacyConfig | undefined;
   },
 ): string | undefined {
   if (methods.some((method) => (method.secureAggregation ?? secureAggregation ?? false) !== false)) {
     return "secure aggregation hides them";
+  }
+  if (methods.some((method) => (method.asynchrony ?? asynchrony ?? false) !== false)) {
+    return "those of an asynchronous update are of several models";
   }
   return methods.some((method) => (method.privacy ?? privacy)?.kind === "dp-fedavg")
     ? "the noise of dp-fedavg covers their sum alone"

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type Method, type MethodFactory, methods } from "../../fl/mod.ts";
 import { type AggregatorConfig, aggregatorConfig } from "./aggregator_config.ts";
+import { asynchronyConfig } from "./asynchrony_config.ts";
 import { type AlgorithmConfig, algorithmConfig, withAlgorithms } from "./algorithm_config.ts";
 import { folderName } from "./names.ts";
 import { type PrivacyConfig, privacyConfig, withPrivacy } from "./privacy_config.ts";
@@ -17,6 +18,8 @@ const common = {
   aggregator: aggregatorConfig.optional(),
   /** Secure aggregation; as the configuration says by default. */
   secureAggregation: secureAggregationConfig.optional(),
+  /** An asynchronous server; as the configuration says by default. */
+  asynchrony: asynchronyConfig.optional(),
   /** What protects clients' privacy, over all else; as the configuration says by default. */
   privacy: privacyConfig.optional(),
 };
@@ -29,17 +32,19 @@ export interface MethodConfig {
   readonly algorithm?: readonly AlgorithmConfig[] | undefined;
   readonly aggregator?: AggregatorConfig | undefined;
   readonly secureAggregation?: z.output<typeof secureAggregationConfig> | undefined;
+  readonly asynchrony?: z.output<typeof asynchronyConfig> | undefined;
   readonly privacy?: PrivacyConfig | undefined;
   readonly [option: string]: unknown;
 }
 
 /** One entry of `methods` as people write it. */
 export type MethodConfigInput =
-  & Omit<MethodConfig, "algorithm" | "aggregator" | "secureAggregation" | "privacy">
+  & Omit<MethodConfig, "algorithm" | "aggregator" | "secureAggregation" | "asynchrony" | "privacy">
   & {
     readonly algorithm?: z.input<typeof algorithmConfig>;
     readonly aggregator?: z.input<typeof aggregatorConfig>;
     readonly secureAggregation?: z.input<typeof secureAggregationConfig>;
+    readonly asynchrony?: z.input<typeof asynchronyConfig>;
     readonly privacy?: z.input<typeof privacyConfig>;
   };
 
@@ -54,22 +59,30 @@ export const methodConfig = z.discriminatedUnion(
 /** The method of an entry. */
 export function createMethod(config: MethodConfig): Method {
   const { method, algorithm = [], privacy, ...rest } = config;
-  const { label: _, learningRate: __, aggregator: ___, secureAggregation: ____, ...options } = rest;
+  const {
+    label: _,
+    learningRate: __,
+    aggregator: ___,
+    secureAggregation: ____,
+    asynchrony: _____,
+    ...options
+  } = rest;
   return withPrivacy(withAlgorithms(factoryOf(method)(options), algorithm), privacy);
 }
 
 /**
- * What names a method of a run: its label, or by default its aggregator, what protects its clients, the algorithms over it and its name:
+ * What names a method of a run: its label, or by default its asynchronous server or aggregator, what protects its clients, the algorithms over it and its name:
  * `krum-fedadam-federa`, `dp-fedavg-ffa-lora`.
  */
 export function methodLabel(
-  { method, label, algorithm = [], aggregator, privacy }: Pick<
+  { method, label, algorithm = [], aggregator, asynchrony, privacy }: Pick<
     MethodConfig,
-    "method" | "label" | "algorithm" | "aggregator" | "privacy"
+    "method" | "label" | "algorithm" | "aggregator" | "asynchrony" | "privacy"
   >,
 ): string {
   return label ??
     [
+      ...asynchrony ? [asynchrony.kind] : [],
       ...aggregator ? [aggregator.name] : [],
       ...privacy && privacy.kind !== "none" ? [privacy.kind] : [],
       ...algorithm.map(({ name }) => name).reverse(),

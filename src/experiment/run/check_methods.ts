@@ -1,6 +1,14 @@
 import type { TaskModel } from "../../tasks/mod.ts";
-import { checkLegality, checkPositions, companionsOf, createCodec, secureAggregator } from "../../fl/mod.ts";
+import {
+  checkLegality,
+  checkPositions,
+  companionsOf,
+  createCodec,
+  secureAggregator,
+  sizesOf,
+} from "../../fl/mod.ts";
 import { createAggregator } from "../config/aggregator_config.ts";
+import { chooseAsynchrony } from "../config/asynchrony_config.ts";
 import { chooseSecureAggregation } from "../config/secure_aggregation_config.ts";
 import { type Config, methodLabel } from "../config/config.ts";
 import { createMethod } from "../config/method_config.ts";
@@ -19,6 +27,7 @@ export function checkMethods(
     | "codec"
     | "aggregator"
     | "secureAggregation"
+    | "asynchrony"
     | "clientsPerRound"
     | "partition"
     | "maxLength"
@@ -37,7 +46,18 @@ export function checkMethods(
       checkPositions(created, { encoder: pretrained.encoder, length: config.maxLength });
       const aggregator = createAggregator(method.aggregator ?? config.aggregator);
       const secureAggregation = chooseSecureAggregation(method.secureAggregation, config.secureAggregation);
-      const parts = { method: created, aggregator, secureAggregation, codec: createCodec(codec), isPartial };
+      const asynchrony = chooseAsynchrony(method.asynchrony, config.asynchrony);
+      const sizes = asynchrony && numClients !== undefined
+        ? sizesOf(asynchrony, { numClients, clientsPerRound })
+        : undefined;
+      const parts = {
+        method: created,
+        aggregator,
+        secureAggregation,
+        asynchrony,
+        codec: createCodec(codec),
+        isPartial: sizes === undefined ? isPartial : sizes.bufferSize < numClients!,
+      };
       checkLegality(created, companionsOf(parts));
       if (cohort !== undefined && !created.isCentral) {
         aggregator?.check?.(cohort);

@@ -8,6 +8,7 @@ import {
 } from "../../fl/mod.ts";
 import { TaskModel } from "../../tasks/mod.ts";
 import { createAggregator } from "../config/aggregator_config.ts";
+import { chooseAsynchrony } from "../config/asynchrony_config.ts";
 import { createAttackers } from "../config/attackers_config.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
 import type { LoadOptions } from "../data/load_data.ts";
@@ -71,6 +72,7 @@ export function simulationOptions(experiment: Experiment, method: MethodConfig):
     ...(config.attackers && { attackers: createAttackers(config.attackers) }),
     aggregator: createAggregator(method.aggregator ?? config.aggregator),
     secureAggregation: chooseSecureAggregation(method.secureAggregation, config.secureAggregation),
+    asynchrony: chooseAsynchrony(method.asynchrony, config.asynchrony),
     measures: config.measures.map((name) => measures.get(name)!),
     train,
     test,

@@ -1,6 +1,7 @@
 import type { Schedule } from "../../engine/mod.ts";
 import { countTargets, type LocalOptimizer, type LocalWork, rowsOf, type TaskSet } from "../../tasks/mod.ts";
 import type { AggregatorFactory } from "../aggregation/aggregator.ts";
+import type { AsynchronyInput } from "../asynchrony/options.ts";
 import type { Attackers } from "../attacks/mod.ts";
 import type { ClientStore } from "../client/client_store.ts";
 import type { RoundReport } from "../events.ts";
@@ -55,6 +56,8 @@ export interface SimulationOptions {
   readonly aggregator?: AggregatorFactory | undefined;
   /** Has the server get the mean by the protocol of secure aggregation, and nothing else of uploads; not by default. */
   readonly secureAggregation?: SecureAggregationInput | undefined;
+  /** Has the server move without waiting for all that it asked, on a simulated clock; `rounds` are then its updates. Not by default. */
+  readonly asynchrony?: AsynchronyInput | undefined;
   /** Hostile clients, to find out what a rule withstands; nobody by default. In a baseline that trains centrally there are none. */
   readonly attackers?: Attackers | undefined;
   /** What is done to uploads on their way; nothing by default. */

@@ -1,17 +1,20 @@
 import { constantSchedule } from "../../engine/mod.ts";
 import { type TaskModel } from "../../tasks/mod.ts";
+import { createClock } from "../asynchrony/clock.ts";
+import { type Asynchrony, type AsynchronyInput, asynchronySchema, sizesOf } from "../asynchrony/options.ts";
 import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
 import { poissonFleet, uniformFleet } from "../fleet.ts";
 import { type Attackers, drawAttackers } from "../attacks/mod.ts";
 import { checkLegality, companionsOf } from "../legality.ts";
 import { checkPositions } from "../method.ts";
+import { parseOptions } from "../parse_options.ts";
 import { secureAggregator } from "../privacy/secure_aggregation/mod.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { disposeTree } from "../tree.ts";
 import { f32Codec } from "../transport/float_codec.ts";
-import { BlockParticipants, type Hostile } from "./block_participants.ts";
-import { centralized } from "./central.ts";
+import { BlockParticipants, type Cohort, type Hostile } from "./block_participants.ts";
+import { centralized, localSteps } from "./central.ts";
 import { DroppingParticipants, uploadLoss } from "./dropping_participants.ts";
 import { evaluateSimulation } from "./evaluation.ts";
 import { labelDivergences } from "./label_divergence.ts";
@@ -44,10 +47,13 @@ export async function* simulate(
   const { stages = [], codec = f32Codec } = options;
   const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
   const { testClients = [], rounds } = options;
+  let asynchrony: Asynchrony | undefined;
   let hostile: Hostile | undefined;
   try {
     checkOptions(given);
-    checkLegality(method, companionsOf({ ...given, isPartial: clientsPerRound < clients.length }));
+    asynchrony = given.asynchrony && asynchronyOf(given, given.asynchrony);
+    const asked = asynchrony?.bufferSize ?? clientsPerRound;
+    checkLegality(method, companionsOf({ ...given, isPartial: asked < clients.length }));
     options.aggregator?.check?.(clientsPerRound);
     checkStages(codec, stages);
     hostile = options.attackers && hostileOf(pretrained, options.attackers, options);
@@ -77,9 +83,14 @@ export async function* simulate(
     codec,
     isCentral: method.isCentral,
     hostile,
-    *cohortsFrom(first) {
+    *cohortsFrom(first): Generator<Cohort> {
       // A run that goes on after its last round has none to come, but rehearses one.
       const last = Math.max(first, rounds);
+      if (asynchrony !== undefined) {
+        // Who is asked follows from who has arrived: it may be anybody.
+        for (let round = first; round <= last; round++) yield { round, clients: [...clients.keys()] };
+        return;
+      }
       for (let round = first; round <= last; round++) {
         const asked = fleet.sample(round);
         yield {
@@ -94,6 +105,7 @@ export async function* simulate(
     yield* federate<MemoryPlan>(pretrained, {
       ...options,
       method,
+      asynchrony,
       participants: secure ? new DroppingParticipants(participants, dropping) : participants,
       fleet,
       evaluate: (model, context) => evaluateSimulation(model, { ...options, ...context }),
@@ -106,6 +118,24 @@ export async function* simulate(
   } finally {
     gpu.maxHeldBytes = maxHeldBytes;
   }
+}
+
+/** How an asynchronous server runs. */
+function asynchronyOf(options: SimulationOptions, input: AsynchronyInput): Asynchrony {
+  const { clients, clientsPerRound, train, seed, sampling } = options;
+  const parsed = parseOptions(asynchronySchema, input, "simulate asynchrony");
+  if (sampling === "poisson") {
+    throw new RangeError(
+      `Cannot run ${parsed.kind} with sampling "poisson": a client is asked when another has arrived; take "uniform"`,
+    );
+  }
+  return {
+    ...sizesOf(parsed, { numClients: clients.length, clientsPerRound }),
+    clock: createClock(parsed.clock, {
+      seed,
+      steps: clients.map((each) => localSteps(train, each, options)),
+    }),
+  };
 }
 
 /** Who is hostile, and what they train on. */

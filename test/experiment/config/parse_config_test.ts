@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { methods } from "../../../src/fl/mod.ts";
+import { methodLabel } from "../../../src/experiment/config/config.ts";
 import { demoConfig } from "../../../src/cli/demo/demo.ts";
 import { ConfigError, parseConfig, readConfig } from "../../../src/experiment/config/parse_config.ts";
 
@@ -84,6 +85,41 @@ test("parseConfig() takes secure aggregation for all methods or some, and says w
     ]
   ) {
     assert.equal(problemsOf({ ...minimal, secureAggregation: wrong }).length, 1, JSON.stringify(wrong));
+  }
+});
+
+test("parseConfig() takes an asynchronous server for all methods or some, and says what is wrong with it", () => {
+  const fedbuff = { kind: "fedbuff", bufferSize: 5 };
+  const { asynchrony, measures } = parseConfig({ ...minimal, asynchrony: fedbuff });
+  const clock = { secondsPerStep: 0.1, speedSpread: 0.5, bytesPerSecond: 1e6, bandwidthSpread: 0.5 };
+  assert.deepEqual(asynchrony, { ...fedbuff, serverLearningRate: 1, clock });
+  assert.deepEqual(measures, ["weight-variation"]);
+  const [method] = minimal.methods;
+  const own = parseConfig({
+    ...minimal,
+    asynchrony: fedbuff,
+    methods: [{ ...method, asynchrony: { kind: "fedasync", mixing: 0.5 } }, { ...method, asynchrony: false }],
+  });
+  assert.deepEqual(own.methods.map((each) => each.asynchrony), [
+    { kind: "fedasync", mixing: 0.5, clock },
+    false,
+  ]);
+  assert.deepEqual(own.methods.map(methodLabel), [`fedasync-${method!.method}`, method!.method]);
+  assert.deepEqual(problemsOf({ ...minimal, asynchrony: fedbuff, measures: ["aggregation-error"] }), [
+    "measures.0: aggregation-error looks at the upload of each client, and those of an asynchronous update are of several models: leave it out",
+  ]);
+  for (
+    const wrong of [
+      true,
+      { kind: "fedbuf" },
+      { kind: "fedbuff", bufferSize: 0 },
+      { kind: "fedbuff", mixing: 0.5 },
+      { kind: "fedasync", mixing: 1.5 },
+      { kind: "fedasync", clock: { secondsPerStep: 0 } },
+      { kind: "fedasync", clock: { bytesPerSecond: [1, -1] } },
+    ]
+  ) {
+    assert.equal(problemsOf({ ...minimal, asynchrony: wrong }).length, 1, JSON.stringify(wrong));
   }
 });
 

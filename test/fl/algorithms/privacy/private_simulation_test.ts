@@ -186,6 +186,7 @@ test("dpFedAvg() and localDp() from payload to payload give the bits and bytes o
     const found = await outcome(
       federate(pretrained, {
         ...options,
+        asynchrony: undefined,
         participants,
         fleet: poissonFleet(clients.map(({ length }) => length), { rate: 0.5, seed: 3 }),
       }),
