@@ -114,10 +114,12 @@ test("simulate() gives the same bits whatever the cohort size, and when repeated
 test("simulate() repeats bit for bit, and another seed gives other bits", async () => {
   for (const name of names) {
     const method = make(name);
-    const once = await outcome(await run({ method, rounds: 1 }));
-    assert.deepEqual(await outcome(await run({ method, rounds: 1 })), once, name);
+    // The first round of SMT only looks.
+    const rounds = name === "smt" ? 2 : 1;
+    const once = await outcome(await run({ method, rounds }));
+    assert.deepEqual(await outcome(await run({ method, rounds })), once, name);
     assert.notDeepEqual(
-      (await outcome(await run({ method, rounds: 1, seed: 2 }))).parameters,
+      (await outcome(await run({ method, rounds, seed: 2 }))).parameters,
       once.parameters,
       name,
     );
