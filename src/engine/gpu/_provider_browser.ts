@@ -8,6 +8,9 @@ export function freeMemory(): number | undefined {
   return undefined;
 }
 
+/** Browsers collect what nothing refers to by themselves. */
+export function collectGarbage(): void {}
+
 /** What a user without an adapter should do. */
 export const adapterAdvice = "use a browser with WebGPU enabled, over https or on localhost";
 

@@ -1,6 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { freemem } from "node:os";
 import process from "node:process";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { create, globals } from "webgpu";
 import { spaceOutPolls } from "./_poll_node.ts";
 import { withoutNoise } from "./_quiet_node.ts";
@@ -29,6 +31,15 @@ function isLoweredLimit(line: string): boolean {
 /** Bytes that this process can still allocate, within the limit of its container. */
 export function freeMemory(): number | undefined {
   return process.availableMemory?.() ?? freemem();
+}
+
+/**
+ * Collects what nothing refers to. WebGPU has no way to free a bind group, so its native part lives until JavaScript's collector comes by,
+ * which little JavaScript memory makes rare.
+ */
+export function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
 }
 
 /** What a user without an adapter should do. */

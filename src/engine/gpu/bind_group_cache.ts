@@ -1,3 +1,4 @@
+import { collectGarbage } from "#webgpu-provider";
 import type { PooledBuffer, PooledTexels } from "./buffer_pool.ts";
 import { paramsWindowBytes, type Pipeline } from "./pipeline_cache.ts";
 
@@ -26,10 +27,14 @@ interface Entry {
   readonly next: Entry | undefined;
 }
 
-const maxRecent = 8192;
+/**
+ * Mesa's software driver maps memory some three times for each bind group, of which Linux allows a process 65,530; past that it dies without a
+ * word. So few are kept, and those that were dropped are collected at once.
+ */
+const maxRecent = 2048;
 
 /**
- * Bind groups by layout, buffers and ranges. Keeps at least the 8,192 that were used last and at most twice as many: when
+ * Bind groups by layout, buffers and ranges. Keeps at least the 2,048 that were used last and at most twice as many: when
  * a generation is full, the one before it is dropped with everything that was not used since.
  */
 export class BindGroupCache {
@@ -64,6 +69,7 @@ export class BindGroupCache {
       this.#older = this.#recent;
       this.#recent = new Map([[hash, { layout, ranges, group, next: undefined }]]);
       this.#recentCount = 1;
+      collectGarbage();
     }
     return group;
   }
