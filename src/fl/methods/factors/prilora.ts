@@ -22,6 +22,10 @@ import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
 
 const NORMS = ".inputNorms";
 
+/** Why its uploads aren't protected by noise. */
+const normsSent =
+  "it sends the sizes of inputs beside what is trained, which have no bound that noise could be scaled to: take federa-ffa";
+
 /**
  * PRILoRA (Benedek & Wolf, arXiv 2401.11316), federated: ranks grow linearly with the depth of a layer, with r as their mean; and every few
  * steps the entries of A that matter least are set to zero, in each row the share with the smallest |A_ij|·‖x_j‖, of which clients keep a
@@ -60,6 +64,7 @@ export const priLora = defineMethod({
     return {
       name: "prilora",
       sendsOtherwise: true,
+      unsoundWith: { differentialPrivacy: normsSent, localPrivacy: normsSent },
       parameters,
       apply,
       check: (pretrained) => on(pretrained).check(pretrained),
