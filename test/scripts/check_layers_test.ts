@@ -58,12 +58,12 @@ test("findLayerViolations() reports imports that point up, sideways or at privat
       ["src/fl/round.ts", "../experiment/mod.ts", "fl stands below it"],
       [
         "src/fl/methods/factors/fed_it.ts",
-        "../simulation/simulate.ts",
+        "../../simulation/simulate.ts",
         "fl/methods does not stand above fl/simulation",
       ],
       [
         "src/fl/methods/factors/fed_it.ts",
-        "../algorithms/mod.ts",
+        "../../algorithms/mod.ts",
         "fl/methods does not stand above fl/algorithms",
       ],
       ["src/fl/client/stack.ts", "../round.ts", "fl/core does not stand above fl/round.ts"],
