@@ -146,7 +146,7 @@ test("federa run goes on with the other methods when one fails, and says so in t
   assert.equal(code, 1);
   assert.match(
     stderr,
-    /^1 of 3 methods failed:\n {2}wild: Cannot continue after round 1: .* NaN; .*gradients\n$/,
+    /^1 of 3 methods failed:\n {2}wild: Cannot continue after round 1, in which no client came through: .* NaN; .*gradients\n$/,
   );
   assert.match(stdout, /^wild +failed: Cannot continue after round 1: .*…$/m);
   assert.match(stdout, /^fedit +-?0\.\d+ +-?0\.\d+ +\d\.\d+\nwild.*\nsecond +-?0\.\d+/m);
