@@ -148,7 +148,7 @@ test("federa run goes on with the other methods when one fails, and says so in t
     stderr,
     /^1 of 3 methods failed:\n {2}wild: Cannot continue after round 1, in which no client came through: .* NaN; .*gradients\n$/,
   );
-  assert.match(stdout, /^wild +failed: Cannot continue after round 1: .*…$/m);
+  assert.match(stdout, /^wild +failed: Cannot continue after round 1, in which .*…$/m);
   assert.match(stdout, /^fedit +-?0\.\d+ +-?0\.\d+ +\d\.\d+\nwild.*\nsecond +-?0\.\d+/m);
   const table = stdout.split("\n").slice(stdout.split("\n").findIndex((line) => line.startsWith("method ")));
   assert.ok(table.slice(0, -4).every((line) => [...line].length <= 80), table.join("\n"));

@@ -39,7 +39,7 @@ export const defaultOrders: readonly number[] = [
  *
  * @example
  * ```ts
- * privacySpent([{ samplingRate: 0.01, noiseMultiplier: 1.1, rounds: 1000 }], { delta: 1e-5 }).epsilon; // 1.7
+ * privacySpent([{ samplingRate: 0.01, noiseMultiplier: 1.1, rounds: 1000 }], { delta: 1e-5 }).epsilon.toFixed(2); // "1.71"
  * ```
  */
 export function privacySpent(
