@@ -234,8 +234,13 @@ test("README's engine example prints what it says", async (t) => {
 
 test("README's example for a web page is followed by README's mail, which is trained on, profiled and tuned", async (t) => {
   next("ts", "memoryModelFiles");
+  const beside = [next("json", `"asynchrony"`), next("json", `"privacy"`)];
   const config = JSON.parse(next("json", `"mail"`)) as { data: object; partition: object };
   assert.equal(parseConfig(config).name, "mail");
+  const methods = [{ method: "fedit", learningRate: 0.001 }];
+  for (const each of beside) {
+    parseConfig({ ...config, methods, measures: [], ...JSON.parse(`{${each}}`) as object });
+  }
   const code = next("sh", "federa run mail.json");
   if (!ready(t)) return;
   const short = {

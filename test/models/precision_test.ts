@@ -25,7 +25,7 @@ import { randomClients, TinyEncoder, tinyTask } from "../support/tiny_encoder.ts
 
 const gpu = await testGpu();
 const width = 24;
-const encoder = new TinyEncoder(gpu, { vocabulary: 1100, width, inner: 40 });
+const encoder = new TinyEncoder(gpu, { vocabulary: 1100, width, inner: 40, attention: true });
 const integers = () => uploadIntegers(gpu, F64Array.full([3, 5]).map((_, i) => (7 * i) % 1100));
 const states = (model: TinyEncoder) =>
   run(gpu, () => model.encode({ inputIds: integers(), attentionMask: ones(gpu, [3, 5]) }));
@@ -124,11 +124,16 @@ for (const precision of ["f16", "int8"] as const) {
         }
       }
       assert.deepEqual(refused.sort(), [
+        "fed-sb",
         "federa-exact",
         "fedex-lora",
+        "fedmomentum",
         "flora",
+        "florist",
         "full",
+        "lora-ga",
         "slora",
+        "smt",
       ]);
     });
   });
