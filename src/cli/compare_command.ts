@@ -29,7 +29,7 @@ that it was at; the same command goes on. A changed configuration runs again wha
 
 Examples:
   federa compare intents.json -o intents              runs what is missing, and prints the tables
-  federa compare intents.json -o intents --tables     prints the tables of what there is, in Markdown
+  federa compare intents.json -o intents --tables     prints the tables of the runs so far, in Markdown
   federa compare intents.json -o intents --shard 1/2  one of two processes; start the other with 2/2`,
     )
     .action((path: string, options: Omit<CompareOptions, keyof LoadOptions>) =>

@@ -31,7 +31,7 @@ export interface RateTuning {
   readonly setting: string | null;
   readonly draw: number;
   readonly seed: number;
-  /** Scores that differ by no more are told apart by the loss. */
+  /** Where scores differ by no more, the lower loss decides. */
   readonly tolerance: number;
 }
 

@@ -48,7 +48,7 @@ const comparisonSchema = z.looseObject({
     setting: z.string().nullable().optional(),
     draw: seed.default(1001),
     seed: seed.default(1001),
-    /** Rates whose score is this close to the best are told apart by their loss. */
+    /** Among rates whose score is this close to the best, the one with the lowest loss is chosen. */
     tolerance: z.number().min(0).max(1).default(0),
   }).prefault({}),
   /** The method that the others are compared with; the first by default. */

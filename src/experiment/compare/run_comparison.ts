@@ -161,7 +161,7 @@ class Bench {
     if (this.#preparation !== undefined && this.#place === place) return this.#preparation;
     this[Symbol.dispose]();
     const { reporter } = this.#options;
-    // What there is to say of data and model is the same each time.
+    // Data and model are the same each time: they are described once.
     const once = this.#place === "" ? reporter : withoutLines(reporter);
     const config = phaseConfig(setting, phase, this.#comparison);
     const preparation = await prepare(config, this.#gpu, { ...this.#options, reporter: once });

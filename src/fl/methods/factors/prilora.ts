@@ -137,7 +137,7 @@ function pruning(
 /** A [C, r, in] without the share of each row whose |A_ij|·norm_j is smallest. */
 function pruned(a: Tensor, norms: Tensor, share: number): Tensor {
   const [members, rank, width] = a.shape as [number, number, number];
-  // Above 0, so that what is kept is told from what isn't.
+  // Above 0, so that a 0 in the result means that it was not kept.
   const size = maximum(mul(abs(a), reshape(norms, [members, 1, width])), tensor(a.gpu, [1e-37]));
   const importance = reshape(size, [members * rank, width]);
   const count = width - Math.floor(share * width);
