@@ -21,6 +21,7 @@ const FACES: Record<string, string> = {
   federa: "src/federa/mod.ts",
   fl: "src/fl/mod.ts",
   experiment: "src/experiment/mod.ts",
+  network: "src/network/mod.ts",
 };
 const COMMAND = { cli: "src/cli/main.ts" };
 

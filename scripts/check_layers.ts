@@ -13,6 +13,7 @@ export const LAYERS = [
   "federa",
   "fl",
   "experiment",
+  "network",
   "cli",
 ] as const;
 
