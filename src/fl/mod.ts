@@ -16,6 +16,7 @@ export * from "./asynchrony/mod.ts";
 export { meanAggregator, meanOfEachAggregator } from "./aggregation/mean.ts";
 export * from "./client/client_scores.ts";
 export * from "./client/client_store.ts";
+export * from "./client/participant.ts";
 export { diskStore } from "./client/disk_store.ts";
 export { trainClient, type TrainClientOptions, type TrainedClient } from "./client/train_client.ts";
 export { uploadShapes } from "./client/upload_shapes.ts";

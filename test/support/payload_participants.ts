@@ -4,15 +4,15 @@ import {
   f32Codec,
   type Finished,
   type Method,
+  Participant,
   type Participants,
   receiveUpload,
   type RoundWork,
-  trainClient,
   type TrainClientOptions,
 } from "../../src/fl/mod.ts";
 import { readDownload } from "../../src/fl/client/download.ts";
 import { Held } from "../../src/fl/held.ts";
-import { pick, withParameters } from "../../src/fl/tensors.ts";
+import { pick } from "../../src/fl/tensors.ts";
 import type { TokenColumns } from "../../src/models/mod.ts";
 import { createTaskSet, rowsOf, type TaskModel, type TaskSet } from "../../src/tasks/mod.ts";
 
@@ -25,12 +25,15 @@ export interface PayloadOptions
   readonly clients: readonly (readonly number[])[];
   readonly codec: Codec;
   readonly learningRate: number;
+  /** Whether every process ends after every round, and begins with what it had written. */
+  readonly restarts?: boolean;
 }
 
-/** Clients that get and send nothing but bytes, each with a model of its own, as nodes on other machines have. */
+/** Clients that get and send nothing but bytes, as nodes on other machines do. */
 export class PayloadParticipants implements Participants {
   readonly #options: PayloadOptions;
-  readonly #models = new Map<number, TaskModel>();
+  readonly #open = new Map<number, Participant>();
+  readonly #states = new Map<number, Uint8Array>();
   /** Bytes that went up and down, by client in the order of rounds. */
   readonly bytes: [up: number, down: number][] = [];
 
@@ -38,39 +41,34 @@ export class PayloadParticipants implements Participants {
     this.#options = options;
   }
 
-  async *train({ round, plan, clients, model, store }: RoundWork): AsyncGenerator<Finished> {
-    const { method, pretrained, train, codec, seed } = this.#options;
-    const { state } = await method.init(pretrained, { seed, numClients: this.#options.clients.length });
-    // A node knows no more of the server's state than what follows from weights and seed.
-    const ownPlan = method.plan(state, round);
+  async *train({ round, plan, clients, model }: RoundWork): AsyncGenerator<Finished> {
     // In any order: the last first.
     for (const client of [...clients].reverse()) {
-      const { id } = client;
+      const { id, lastRound, labelDivergence } = client;
       const download = await readDownload(model, plan, client);
       const payload = f32Codec.encode(download);
-      const before = this.#models.get(id) ?? (await method.init(pretrained, { seed, numClients: 1 })).model;
-      const result = await trainClient(before, ownPlan, {
-        ...this.#options,
-        client,
+      const participant = await this.#participant(id);
+      const result = await participant.train({
         round,
         payload,
-        data: subsetOf(train, this.#options.clients[id]!),
-        kept: await store.load(id),
-        receive: method.receive,
+        lastRound,
+        labelDivergence,
+        learningRate: this.#options.learningRate,
       });
-      this.#models.set(id, withParameters(before, result.received));
+      const { kept } = participant;
+      if (this.#options.restarts) this.#end(id);
       this.bytes.push([result.payload.length, payload.length]);
       using held = new Held();
       const { trained, shared = trained } = plan;
       const start = plan.start
         ? held.hold(plan.start(client))
         : pick(new Map(model.namedParameters()), shared);
-      const values = receiveUpload(result.payload, { gpu: model.gpu, codec, start });
+      const values = receiveUpload(result.payload, { gpu: model.gpu, codec: this.#options.codec, start });
       yield {
         clients: [client],
         values,
         keep: new Map(
-          [...result.kept].map((
+          [...kept].map((
             [name, { shape, data }],
           ) => [name, tensor(model.gpu, data, { shape: [1, ...shape] })]),
         ),
@@ -81,10 +79,36 @@ export class PayloadParticipants implements Participants {
       };
     }
   }
+
+  async #participant(id: number): Promise<Participant> {
+    const { pretrained, train, clients } = this.#options;
+    const known = this.#open.get(id);
+    if (known !== undefined) return known;
+    const opened = await Participant.open(pretrained, {
+      ...this.#options,
+      id,
+      numClients: clients.length,
+      data: subsetOf(train, clients[id]!),
+      state: this.#states.get(id),
+    });
+    this.#open.set(id, opened);
+    return opened;
+  }
+
+  #end(id: number): void {
+    const participant = this.#open.get(id)!;
+    this.#states.set(id, participant.encode());
+    participant[Symbol.dispose]();
+    this.#open.delete(id);
+  }
+
+  [Symbol.dispose](): void {
+    for (const each of this.#open.values()) each[Symbol.dispose]();
+  }
 }
 
 /** Some examples of a set as the set of their owner, who has no others. */
-function subsetOf(set: TaskSet, examples: readonly number[]): TaskSet {
+export function subsetOf(set: TaskSet, examples: readonly number[]): TaskSet {
   const rows = rowsOf(set, examples);
   const part = <T extends Uint32Array | Float32Array | Int32Array>(values: T, width: number): T => {
     const own = values.slice(0, rows.length * width) as T;

@@ -74,7 +74,7 @@ export async function trainClient(
   const { client, round, seed, data, work, batchSize, kept, stages = [], codec } = options;
   checkStages(codec, stages);
   using held = new Held();
-  const { received, sent, rank } = download(model, options);
+  const { received, sent, rank } = receivePayload(model, options);
   held.hold(received);
   held.hold(sent);
   const rows = Array.from({ length: data.size }, (_, row) => row);
@@ -128,8 +128,13 @@ function ownPlan(
   return { ...plan, ranks, start: leadingRank(pick(new Map(global.namedParameters()), shared), ranks) };
 }
 
-/** What a payload makes of the client's global parameters, what was sent beside, and the rank of the factors in it. */
-function download(
+/**
+ * What a payload makes of the client's global parameters, what was sent beside, and the rank of the factors in it. The caller frees the
+ * tensors.
+ *
+ * @throws {CorruptFileError} when the payload is broken.
+ */
+export function receivePayload(
   model: TaskModel,
   { payload, receive, round, seed }: Pick<TrainClientOptions, "payload" | "receive" | "round" | "seed">,
 ): { readonly received: Tensors; readonly sent: Tensors; readonly rank: number | undefined } {

@@ -12,6 +12,7 @@ import {
   whyUnsound,
 } from "../../../src/fl/mod.ts";
 import { disposeOwn } from "../../../src/fl/own_parameters.ts";
+import { labelDivergences } from "../../../src/fl/simulation/label_divergence.ts";
 import type { TaskModel } from "../../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu } from "../../engine/harness.ts";
 import { methodNames, methodOn } from "../../support/methods.ts";
@@ -40,7 +41,7 @@ async function outcome(run: AsyncGenerator<FederationEvent>) {
   return { reports, parameters };
 }
 
-test("trainClient() from payload to payload gives the bits and bytes of simulated blocks, in any order of arrival", async () => {
+test("Participant.train() from payload to payload gives the bits and bytes of simulated blocks, in any order of arrival", async () => {
   const cases = fc.record({
     name: fc.constantFrom(...methodNames.filter((name) => !methodOn(name, {}).isCentral)),
     codec: fc.constantFrom<Parameters<typeof codecConfig.parse>[0]>(
@@ -56,8 +57,9 @@ test("trainClient() from payload to payload gives the bits and bytes of simulate
     work: fc.constantFrom({ steps: 2 }, { epochs: 1 }),
     clipNorm: fc.constantFrom(undefined, 1),
     ranks: fc.constantFrom({}, { ranks: [1, 2] }, { gamma: 0.5 }),
+    restarts: fc.boolean(),
   });
-  await holds(cases, async ({ name, codec, seed, ranks, ...rest }) => {
+  await holds(cases, async ({ name, codec, seed, ranks, restarts, ...rest }) => {
     const method = methodOn(name, {
       targets: ["encoder.inner", "encoder.outer"],
       rank: 2,
@@ -86,8 +88,11 @@ test("trainClient() from payload to payload gives the bits and bytes of simulate
     const simulated = await outcome(
       simulate(pretrained, { ...options, test: train, rounds, clientsPerRound: 4, evaluateEvery: 0 }),
     );
-    const participants = new PayloadParticipants({ ...options, pretrained });
-    const fleet = uniformFleet(clients.map(({ length }) => length), { clientsPerRound: 4, seed });
+    using participants = new PayloadParticipants({ ...options, pretrained, restarts });
+    const fleet = {
+      ...uniformFleet(clients.map(({ length }) => length), { clientsPerRound: 4, seed }),
+      ...(method.needsLabels && { labelDivergences: labelDivergences(train, clients) }),
+    };
     const real = await outcome(federate(pretrained, { method, participants, fleet, rounds, seed }));
     assert.deepEqual(real, simulated);
   }, 16);
