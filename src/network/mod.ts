@@ -3,4 +3,21 @@
  *
  * @module
  */
-export {};
+export { FlowerFormatError, UnknownMessageTypeError } from "./flower/errors.ts";
+export type { FlowerEvent } from "./flower/event.ts";
+export type { FlowerHandler, FlowerMessage, HandlerContext } from "./flower/message.ts";
+export {
+  type ArrayRecord,
+  type ConfigRecord,
+  type ConfigValue,
+  type DtypeName,
+  findRecord,
+  float32Array,
+  type FlowerArray,
+  type FlowerArrayData,
+  type FlowerNumber,
+  type FlowerRecord,
+  type FlowerRecords,
+  type MetricRecord,
+  type MetricValue,
+} from "./flower/records/record.ts";

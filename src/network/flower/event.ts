@@ -1,0 +1,28 @@
+/** What happens to a node, for logs and progress; `describeFlowerEvent` puts each in words. */
+export type FlowerEvent =
+  /** Waits for something, as `for` says; told when a wait begins and from time to time while it goes on. */
+  | { readonly type: "waiting"; readonly for: string; readonly seconds: number }
+  /** The SuperLink knows the node, which is ready for messages. */
+  | { readonly type: "joined"; readonly superlink: string; readonly nodeId: bigint }
+  /** A message has come, whole; `bytes` counts its objects. */
+  | {
+    readonly type: "received";
+    readonly messageId: string;
+    readonly messageType: string;
+    readonly groupId: string;
+    readonly bytes: number;
+  }
+  /** The reply has arrived; `bytes` counts the objects that the server lacked, `error` is the text of an error reply. */
+  | {
+    readonly type: "replied";
+    readonly messageId: string;
+    readonly messageType: string;
+    readonly groupId: string;
+    readonly bytes: number;
+    readonly seconds: number;
+    readonly error?: string;
+  }
+  /** A message or its reply is lost, and why; the server goes on without it. */
+  | { readonly type: "lost"; readonly messageId: string; readonly reason: string }
+  /** The node has left. */
+  | { readonly type: "left" };
