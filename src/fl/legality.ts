@@ -146,11 +146,6 @@ const clashes: readonly (readonly [Companion, Companion, string])[] = [
   ],
   [
     "differentialPrivacy",
-    "localPrivacy",
-    "either protects clients by itself, and the noise of both would be paid for twice: leave one of them out",
-  ],
-  [
-    "differentialPrivacy",
     "mixedRanks",
     "clients of a lower rank start elsewhere, so that their mean change isn't one of the global factors: give all clients one rank",
   ],
