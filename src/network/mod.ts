@@ -21,3 +21,4 @@ export {
   type MetricRecord,
   type MetricValue,
 } from "./flower/records/record.ts";
+export * from "./nats/federation/mod.ts";

@@ -12,50 +12,27 @@ import { modelConfig, precisionConfig, USE_LITE } from "./model_config.ts";
 import { partitionConfig, partitionProblems } from "./partition_config.ts";
 import { secureAggregationConfig } from "./secure_aggregation_config.ts";
 import { taskConfig } from "./task_config.ts";
+import {
+  batchSizeConfig,
+  count,
+  defaultOptimizer,
+  localConfig,
+  optimizerConfig,
+  rate,
+  scheduleConfig,
+  seedConfig,
+  steps,
+} from "./training_config.ts";
 
-const count = z.int().min(1);
 /** Larger than any run needs; the limits of the model, the data and the device are checked later. */
 const clients = count.max(1e7);
-const steps = count.max(1e6);
-const size = count.max(2 ** 16);
-const seed = z.int().min(0).max(2 ** 53 - 1);
 /** How many, or which seeds. */
 const replicates = z.union(
-  [count.max(1000), z.array(seed).min(1).max(1000)],
+  [count.max(1000), z.array(seedConfig).min(1).max(1000)],
   "expected how many, from 1 to 1000, or a list of seeds",
 );
-const rate = z.number().gt(0).max(1e6);
-
-const optimizer = z.discriminatedUnion("name", [
-  z.strictObject({
-    name: z.literal("adamw"),
-    beta1: z.number().min(0).lt(1).default(0.9),
-    beta2: z.number().min(0).lt(1).default(0.999),
-    epsilon: z.number().gt(0).default(1e-8),
-    weightDecay: z.number().min(0).default(0),
-  }),
-  z.strictObject({
-    name: z.literal("sgd"),
-    momentum: z.number().min(0).lt(1).default(0),
-    weightDecay: z.number().min(0).default(0),
-  }),
-]);
-
-/** Falls over the rounds; a warm-up round r of w has (r + 1)/(w + 1) of the rate. */
-const decay = { warmupRounds: z.int().min(0).default(0), finalShare: z.number().min(0).max(1).default(0) };
-const schedule = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("constant") }),
-  z.strictObject({ kind: z.literal("linear"), ...decay }),
-  z.strictObject({ kind: z.literal("cosine"), ...decay }),
-]);
 
 const blockSize = z.union([count, z.literal("auto")], 'expected a positive whole number or "auto"');
-
-const local = z.strictObject({ epochs: steps.optional(), steps: steps.optional() })
-  .refine(
-    ({ epochs, steps }) => (epochs === undefined) !== (steps === undefined),
-    "expected epochs or steps, one of them",
-  );
 
 /**
  * Everything a run depends on: one file gives one result on one adapter. Unknown keys are errors, everything that can have
@@ -65,7 +42,7 @@ export const configSchema = z.strictObject({
   /** Names the run's folder. */
   name: folderName,
   /** Seeds everything random; with `draws` and `seeds`, only the sampling and splitting of the data. */
-  seed: seed.default(1),
+  seed: seedConfig.default(1),
   /**
    * Draws of the partition: how many, seeded by `seed`, `seed` + 1 and so on, or a list of their seeds. By default one, seeded
    * by `seed`. Every method runs on every draw with every seed.
@@ -105,10 +82,10 @@ export const configSchema = z.strictObject({
   precision: precisionConfig.default("f32"),
   /** Runs each layer again in the backward pass instead of keeping its activations; saves memory, changes no bit. */
   checkpointing: z.boolean().default(false),
-  local: local.default({ epochs: 1 }),
-  batchSize: size.default(8),
-  optimizer: optimizer.default({ name: "adamw", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }),
-  schedule: schedule.default({ kind: "constant" }),
+  local: localConfig.default({ epochs: 1 }),
+  batchSize: batchSizeConfig.default(8),
+  optimizer: optimizerConfig.default(defaultOptimizer),
+  schedule: scheduleConfig.default({ kind: "constant" }),
   /** How uploads are put into bytes, by name or with options; what is aggregated is what arrives. */
   codec: codecConfig.default({ name: "f32" }),
   /** How the server combines uploads, by name or with options; entries of `methods` may have their own. The mean by default. */

@@ -6,6 +6,7 @@ import {
   type TaskModel,
   type TaskSet,
 } from "../../tasks/mod.ts";
+import type { Sampling } from "../fleet.ts";
 import { Held } from "../held.ts";
 import type { Client, Method } from "../method.ts";
 import { disposeOwn } from "../own_parameters.ts";
@@ -29,6 +30,8 @@ export interface ParticipantOptions extends
   readonly numClients: number;
   /** Rounds of the federation, where they are known. */
   readonly rounds?: number | undefined;
+  /** How the server draws whom it asks, where it says so. */
+  readonly sampling?: Sampling | undefined;
   /** Its own data. */
   readonly data: TaskSet;
   /** What {@linkcode Participant.encode} gave before, to go on from. */
@@ -106,9 +109,9 @@ export class Participant {
    * @throws as the method's `init`.
    */
   static async open(pretrained: TaskModel, options: ParticipantOptions): Promise<Participant> {
-    const { method, seed, numClients, rounds, state: saved } = options;
+    const { method, seed, numClients, rounds, sampling, state: saved } = options;
     const memories = saved === undefined ? [] : decodeMemories(saved, ownerOf(options));
-    const { model, state } = await method.init(pretrained, { seed, numClients, rounds });
+    const { model, state } = await method.init(pretrained, { seed, numClients, rounds, sampling });
     return new Participant(pretrained, options, { model, state, memories });
   }
 

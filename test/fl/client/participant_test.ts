@@ -149,7 +149,8 @@ test("Participant.open() refuses a state of another client, method or seed, or a
 
 test("Participant's own model has its personal parameters", async () => {
   const clients = [[0, 1, 2, 3], [...Array(12).keys()], [4, 5]];
-  const shared = { ...options("fedsa-lora"), train: data, test: data, clients, learningRate: 0.05 };
+  const { sampling: _, ...training } = options("fedsa-lora");
+  const shared = { ...training, train: data, test: data, clients, learningRate: 0.05 };
   const values = await firstDownload("fedsa-lora");
   using participant = await Participant.open(pretrained, options("fedsa-lora"));
   await participant.train({ round: 1, payload: moved(values, 0), learningRate: 0.05 });

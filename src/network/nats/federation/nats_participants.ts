@@ -1,0 +1,174 @@
+import { CorruptFileError } from "../../../data/errors.ts";
+import {
+  type Client,
+  type Codec,
+  f32Codec,
+  type Finished,
+  type HostTensors,
+  type Lost,
+  type Outcome,
+  type Participants,
+  receiveUpload,
+  type RoundWork,
+  type Shapes,
+  uploadShapes,
+} from "../../../fl/mod.ts";
+import { readDownload } from "../../../fl/client/download.ts";
+import { shapesOfRank } from "../../../fl/client/ranks.ts";
+import { Held } from "../../../fl/held.ts";
+import { pick } from "../../../fl/tensors.ts";
+import type { Failure } from "./failure.ts";
+import { type Outgoing, packParcel } from "./parcels.ts";
+import type { Reception } from "./reception.ts";
+import { isPresent, type Roster } from "./roster.ts";
+import { type RoundCall, RoundCalls, type Upload } from "./round_calls.ts";
+
+/** Options of {@linkcode NatsParticipants}. */
+export interface NatsParticipantsOptions {
+  readonly reception: Reception;
+  readonly roster: Roster;
+  readonly codec: Codec;
+  /** Ends waiting. */
+  readonly failure: Failure;
+  /** Learning rate of a round, by its index from 0. */
+  readonly learningRate: (round: number) => number;
+  readonly roundSeconds: number;
+  readonly silenceSeconds: number;
+  /** What the NATS server takes at once. */
+  readonly maxMessageBytes: number;
+}
+
+/** Bytes that an upload may have beside its values: its header, and what a codec writes with each tensor. */
+const slackBytes = 64 << 10;
+
+/**
+ * Participants that are elsewhere and have joined a federation. Those who don't answer in time, leave, or send something else than they
+ * were asked for are lost by name, and the round goes on.
+ */
+export class NatsParticipants implements Participants {
+  readonly #options: NatsParticipantsOptions;
+
+  constructor(options: NatsParticipantsOptions) {
+    this.#options = options;
+  }
+
+  /** Calls the cohort, and gives what it sends as it arrives. */
+  async *train(work: RoundWork): AsyncGenerator<Outcome> {
+    const { round, plan, clients, model, onProgress } = work;
+    const { reception, failure } = this.#options;
+    const [first] = clients;
+    if (first === undefined) return;
+    const largest = await uploadShapes(model, plan, { client: first });
+    const expected = (client: Client) =>
+      plan.ranks === undefined ? largest : shapesOfRank(largest, plan.ranks.of(client.id));
+    const calls = new RoundCalls(round, await this.#prepare(work, largest));
+    reception.call(calls);
+    const watch = setInterval(() => this.#loseSilent(calls), 250);
+    const deadline = setTimeout(() => this.#loseLate(calls), this.#options.roundSeconds * 1000);
+    try {
+      let done = 0;
+      const results = calls.results();
+      for (;;) {
+        const next = await failure.during(results.next());
+        if (next.done) break;
+        const result = next.value;
+        yield "payload" in result
+          ? await this.#receive(result, work, expected(result.call.client))
+          : this.#named(result);
+        onProgress?.(++done, clients.length);
+      }
+    } finally {
+      clearInterval(watch);
+      clearTimeout(deadline);
+      reception.endRound();
+    }
+  }
+
+  /** What each client of the cohort is told, and what it downloads. */
+  async #prepare({ round, plan, clients, model }: RoundWork, largest: Shapes): Promise<RoundCall[]> {
+    const { roster, codec, learningRate, roundSeconds, maxMessageBytes } = this.#options;
+    const isAlike = plan.download === undefined && plan.start === undefined && plan.ranks === undefined;
+    const pack = async (client: Client) => {
+      const values: HostTensors = await readDownload(model, plan, client);
+      const download = await packParcel(f32Codec.encode(values), maxMessageBytes);
+      // Nothing is sent where there is nothing to say.
+      return { download, bytesDown: values.size > 0 ? download.bytes.length : 0 };
+    };
+    let common: { readonly download: Outgoing; readonly bytesDown: number } | undefined;
+    const calls: RoundCall[] = [];
+    for (const client of clients) {
+      const { download, bytesDown } = isAlike ? common ??= await pack(client) : await pack(client);
+      calls.push({
+        name: roster.members[client.id]!.name,
+        client,
+        download,
+        bytesDown,
+        maxUpload: codec.payloadBytes(largest) + slackBytes,
+        words: {
+          type: "train",
+          round,
+          learningRate: learningRate(round - 1),
+          client: client.id,
+          numClients: roster.members.length,
+          lastRound: client.lastRound,
+          download: download.parcel,
+          deadline: roundSeconds,
+        },
+      });
+    }
+    return calls;
+  }
+
+  async #receive(
+    { call: { client, bytesDown, name }, payload, loss }: Upload,
+    { plan, model }: RoundWork,
+    expected: Shapes,
+  ): Promise<Finished | Lost> {
+    using held = new Held();
+    const { trained, shared = trained } = plan;
+    const start = plan.start ? held.hold(plan.start(client)) : pick(new Map(model.namedParameters()), shared);
+    try {
+      const values = receiveUpload(payload, {
+        gpu: model.gpu,
+        codec: this.#options.codec,
+        start,
+        expected,
+      });
+      return {
+        clients: [client],
+        values,
+        // What clients keep stays with them.
+        keep: new Map(),
+        losses: [loss],
+        bytesUp: [values.size > 0 ? payload.length : 0],
+        bytesDown: [bytesDown],
+      };
+    } catch (error) {
+      if (!(error instanceof CorruptFileError)) throw error;
+      return this.#named({ client, phase: "upload", reason: error.message }, name);
+    }
+  }
+
+  /** A lost participant's name is what people know it by. */
+  #named(lost: Lost, name = this.#options.roster.members[lost.client.id]!.name): Lost {
+    return { ...lost, reason: `${name}: ${lost.reason}` };
+  }
+
+  /** Goes on without those who left or haven't been heard of. */
+  #loseSilent(calls: RoundCalls): void {
+    const { roster, silenceSeconds } = this.#options;
+    for (const name of calls.waitingFor) {
+      const member = roster.get(name)!;
+      if (isPresent(member, silenceSeconds)) continue;
+      const seconds = ((performance.now() - member.heard) / 1000).toFixed(0);
+      calls.lose(name, { reason: member.left ?? `it hasn't been heard of for ${seconds} s` });
+    }
+  }
+
+  #loseLate(calls: RoundCalls): void {
+    const { roundSeconds } = this.#options;
+    for (const name of calls.waitingFor) {
+      calls.lose(name, { reason: `it didn't send anything within the ${roundSeconds} s of the round` });
+    }
+  }
+}
