@@ -1,8 +1,9 @@
 import type { Answer, Handlers } from "./desk.ts";
 import { refuse } from "./desk.ts";
+import type { FinalModel } from "./final_models.ts";
 import type { Invitation } from "./invitation.ts";
 import { type End, PROTOCOL, type Requests } from "./messages.ts";
-import { chunkOf, type Outgoing } from "./parcels.ts";
+import { chunkOf } from "./parcels.ts";
 import { hashToken, isPresent, type Presence, type Roster } from "./roster.ts";
 import type { RoundCalls } from "./round_calls.ts";
 
@@ -33,9 +34,8 @@ export interface ReceptionOptions {
 /** The end of a federation, with the global model of each participant's own where it's shared. */
 export interface Ending {
   readonly words: Omit<End, "model">;
-  model?(
-    name: string,
-  ): { readonly words: NonNullable<End["model"]>; readonly download: Outgoing } | undefined;
+  /** What a participant gets of the global model; undefined where the host keeps it. */
+  model?(name: string): FinalModel | undefined;
 }
 
 /** What a host answers its participants: who joins, what there is to do, and what arrives. */
