@@ -8,6 +8,7 @@ export * from "./adapters.ts";
 export * from "./errors.ts";
 export * from "./files/export.ts";
 export * from "./starts/federa.ts";
+export * from "./starts/given.ts";
 export * from "./starts/initialization.ts";
 export * from "./files/fingerprint.ts";
 export * from "./files/inspect.ts";

@@ -21,4 +21,5 @@ export {
   type MetricRecord,
   type MetricValue,
 } from "./flower/records/record.ts";
+export * from "./flower/learning/mod.ts";
 export * from "./nats/federation/mod.ts";

@@ -30,10 +30,18 @@ export async function fingerprintOf(module: Module): Promise<string> {
 /**
  * The same of a part of a model, whatever precision it is stored in: of the values that its parameters were rounded from, where these
  * can be read again.
+ *
+ * @param options.isSorted whether parameters are taken by the order of their names, for programs that know no other; in model order by
+ *   default.
  */
-export async function moduleFingerprint(module: Module): Promise<string> {
+export async function moduleFingerprint(
+  module: Module,
+  { isSorted = false }: { readonly isSorted?: boolean } = {},
+): Promise<string> {
+  const parameters = [...module.namedParameters()];
+  if (isSorted) parameters.sort(([a], [b]) => a < b ? -1 : 1);
   return await digestOf(
-    [...module.namedParameters()].map(async ([name, parameter]) => {
+    parameters.map(async ([name, parameter]) => {
       using whole = await unrounded(parameter);
       return await lineOf([name, whole]);
     }),

@@ -1,0 +1,1 @@
+"""A federation of Flower that trains one adapter on nodes of federa and of PyTorch + PEFT."""

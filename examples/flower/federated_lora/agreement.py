@@ -1,0 +1,115 @@
+"""Before a node trains: does it have the base, and the start, that the others have?"""
+
+import time
+from logging import INFO, WARNING
+
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.common.logger import log
+
+from .base import digest
+
+WAIT = 600
+"""Seconds that nodes have to come, and to answer."""
+
+
+class Agreement:
+    """
+    What all nodes start from. Nodes are asked before their first round: each answers with hashes of its base and its start, which must
+    be equal. The start is the server's own, or that of the first node that answers.
+    """
+
+    def __init__(self, config, start=None, base_hash=None):
+        self.config = ConfigRecord(dict(config))
+        self.start = start
+        self.known = {}
+        """Answers by node."""
+        self.hashes = {}
+        if base_hash is not None:
+            self.hashes["base-hash"] = base_hash
+        if start is not None:
+            self.hashes["start-hash"] = digest(start)
+
+    def begin(self, grid, min_nodes):
+        """Waits for nodes and asks them; returns the starting arrays. Raises where one differs: nothing is trained then."""
+        until = time.monotonic() + WAIT
+        while len(nodes := list(grid.get_node_ids())) < min_nodes:
+            if time.monotonic() > until:
+                raise TimeoutError(f"Cannot begin: waited {WAIT} s for {min_nodes} nodes, {len(nodes)} came; start more, or lower min-nodes")
+            time.sleep(1)
+        problems = self.greet(grid)
+        if problems:
+            raise ValueError("Cannot begin:\n" + "\n".join(f"  {problem}" for problem in problems))
+        return ArrayRecord({name: Array(np.ascontiguousarray(value)) for name, value in self.start.items()})
+
+    def greet(self, grid):
+        """Asks the nodes that are new; returns what is wrong with them, each by its name."""
+        new = sorted(node for node in grid.get_node_ids() if node not in self.known)
+        problems = []
+        # One node first where it is the nodes that make the start: the others are compared with it.
+        for some in [new[:1], new[1:]] if self.start is None else [new]:
+            problems += self._ask(grid, some)
+        for problem in problems:
+            log(WARNING, problem)
+        return problems
+
+    def _ask(self, grid, nodes):
+        if not nodes:
+            return []
+        wants = self.start is None
+        config = ConfigRecord({**self.config, **self.hashes, "wants-start": wants})
+        content = {"config": config}
+        if self.config["start-by"] == "server":
+            content["arrays"] = ArrayRecord({name: Array(value) for name, value in self.start.items()})
+        messages = [Message(RecordDict(content), dst_node_id=node, message_type="query") for node in nodes]
+        problems = []
+        silent = set(nodes)
+        for reply in grid.send_and_receive(messages, timeout=WAIT):
+            node = reply.metadata.src_node_id
+            silent.discard(node)
+            if reply.has_error():
+                problems.append(f"node {node}: {reply.error.reason}")
+                continue
+            problem = self._accept(node, reply.content)
+            if problem:
+                problems.append(problem)
+        return problems + [f"node {node}: no answer within {WAIT} s" for node in sorted(silent)]
+
+    def _accept(self, node, content):
+        answer = dict(next(iter(content.config_records.values())))
+        who = f"node {node} (client {answer['client']})"
+        for key, what in (("base-hash", "base model"), ("start-hash", "start")):
+            expected = self.hashes.setdefault(key, answer[key])
+            if answer[key] != expected:
+                others = "the server" if not self.known else "the others"
+                return f"{who}: its {what} is {answer[key][:12]}…, not {expected[:12]}… as that of {others}; give all the same weights"
+        if self.start is None:
+            arrays = next(iter(content.array_records.values()))
+            start = {name: array.numpy() for name, array in arrays.items()}
+            if digest(start) != answer["start-hash"]:
+                return f"{who}: the start that it sent doesn't have the hash that it told"
+            self.start = start
+        if any(answer["client"] == other["client"] for other in self.known.values()):
+            log(WARNING, f"{who}: another node has this number too; they draw the same batches of their own data")
+        self.known[node] = answer
+        log(INFO, f"{who}: base {answer['base-hash'][:12]}…, start {answer['start-hash'][:12]}…")
+        return None
+
+
+class Greeting:
+    """Put before a strategy: asks nodes that have come since the last round what they start from."""
+
+    def __init__(self, agreement, **options):
+        super().__init__(**options)
+        self.agreement = agreement
+
+    def configure_train(self, server_round, arrays, config, grid):
+        """Asks the new nodes first; one that differs refuses to train by itself, as the messages name the hashes."""
+        self.agreement.greet(grid)
+        config.update(self.agreement.hashes)
+        return super().configure_train(server_round, arrays, config, grid)
+
+    def configure_evaluate(self, server_round, arrays, config, grid):
+        """The hashes with every message."""
+        config.update(self.agreement.hashes)
+        return super().configure_evaluate(server_round, arrays, config, grid)
