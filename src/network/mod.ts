@@ -22,4 +22,7 @@ export {
   type MetricValue,
 } from "./flower/records/record.ts";
 export * from "./flower/learning/mod.ts";
+export { connectNats, type NatsCredentials, type NatsOptions, type NatsTls } from "./nats/connection.ts";
+export { NatsError, NatsObjectError } from "./nats/errors.ts";
 export * from "./nats/federation/mod.ts";
+export { type CreateObjectsOptions, type GetObjectOptions, Objects } from "./nats/objects.ts";
