@@ -6,7 +6,8 @@ import os
 import re
 
 import numpy as np
-from safetensors.numpy import load_file
+
+from .safetensors_file import load_floats
 
 SAMPLED_ROWS = 64
 NOT_PARAMETERS = ("position_ids", "token_type_ids")
@@ -14,13 +15,13 @@ NOT_PARAMETERS = ("position_ids", "token_type_ids")
 
 def read_base(folder, pooler):
     """The weights of an encoder's folder by name, without the prefix that checkpoints of task models have, in the model's order."""
-    tensors = load_file(os.path.join(folder, "model.safetensors"))
+    tensors = load_floats(os.path.join(folder, "model.safetensors"))
     with open(os.path.join(folder, "config.json")) as file:
         prefix = json.load(file).get("model_type", "bert") + "."
     if any(name.startswith(prefix) for name in tensors):
         tensors = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     return {
-        name: value.astype(np.float32)
+        name: value
         for name, value in tensors.items()
         if not name.endswith(NOT_PARAMETERS) and (pooler or not name.startswith("pooler."))
     }

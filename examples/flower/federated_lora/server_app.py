@@ -4,17 +4,16 @@ import json
 import os
 from logging import INFO
 
-import numpy as np
 from flwr.app import ArrayRecord, Context
 from flwr.common.logger import log
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
-from safetensors.numpy import save_file
 
 from .agreement import Agreement, Greeting
 from .base import fingerprint, read_base
 from .exact import FeDeRAExact
 from .run_config import config_for_nodes
+from .safetensors_file import save_floats
 from .start import make_start, scaling_of
 
 app = ServerApp()
@@ -28,7 +27,7 @@ class GreetingExact(Greeting, FeDeRAExact):
     """The same of FeDeRA-Exact."""
 
 
-AVERAGED = ("fedit", "federa", "ffa-lora", "federa-ffa", "fedsa-lora")
+AVERAGED = ("fedit", "federa", "ffa-lora", "federa-ffa", "fedsa-lora", "full", "fedbf", "ln-tune", "fedap", "attn-scale")
 """Methods whose server averages what clients send, and does nothing else."""
 
 
@@ -70,8 +69,8 @@ def save(path, arrays: ArrayRecord, corrections):
     """The final values in one file, with the corrections of all rounds where there are some."""
     if not path:
         return
-    values = {name: np.ascontiguousarray(array.numpy()) for name, array in arrays.items()}
+    values = {name: array.numpy() for name, array in arrays.items()}
     for factors in corrections.values():
-        values.update({name: np.ascontiguousarray(value) for name, value in factors.items()})
-    save_file(values, path)
+        values.update(factors)
+    save_floats(path, values)
     log(INFO, f"Wrote {path}")
