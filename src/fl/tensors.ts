@@ -1,4 +1,4 @@
-import { disposeAll, type Shape, type Tensor, zeros } from "../engine/mod.ts";
+import { disposeAll, reshape, type Shape, sub, type Tensor, zeros } from "../engine/mod.ts";
 import type { Gpu } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 
@@ -54,6 +54,14 @@ export function zip(a: Tensors, b: Tensors, combine: (x: Tensor, y: Tensor) => T
   return new Map([...a].map(([name, x]) => [name, combine(x, take(b, name))]));
 }
 
+/** y − x of values y with a start x of the same name, and the others as they are. */
+export function changesSince(start: Tensors, values: Tensors): Map<string, Tensor> {
+  return new Map([...values].map(([name, y]) => {
+    const x = start.get(name);
+    return [name, x === undefined ? y : sub(y, x)];
+  }));
+}
+
 /** Tensors, or their shapes, under new names with a prefix. */
 export function prefixed<T>(prefix: string, named: ReadonlyMap<string, T>): Map<string, T> {
   return new Map([...named].map(([name, each]) => [`${prefix}${name}`, each]));
@@ -82,6 +90,11 @@ export function hostMember(tensors: HostTensors, member: number, members: number
     const size = data.length / members;
     return [name, { shape: shape.slice(1), data: data.slice(member * size, (member + 1) * size) }];
   }));
+}
+
+/** One number of each member, [C], in the shape [C, 1, ...] that goes with x [C, ...]. */
+export function perMember(numbers: Tensor, { ndim }: Tensor): Tensor {
+  return reshape(numbers, [numbers.size, ...new Array<number>(ndim - 1).fill(1)]);
 }
 
 /** Frees tensors. */

@@ -1,17 +1,13 @@
 import type { z } from "zod";
+import type { Described } from "../factory.ts";
 import { parseOptions } from "../parse_options.ts";
 import type { Method } from "../method.ts";
 
 /** What is said of a federated algorithm, and how it is put over a method. */
-export interface AlgorithmDefinition<Options extends z.ZodObject> {
-  /** Names it in configurations. */
-  readonly name: string;
+export interface AlgorithmDefinition<Options extends z.ZodObject> extends Described<Options> {
   /** What it changes. */
   readonly summary: string;
-  /** Where it comes from, as numbers of arXiv. */
   readonly papers: readonly string[];
-  /** Its options, with their ranges and defaults. */
-  readonly options: Options;
   /** The method with the algorithm over it. */
   over(inner: Method, options: z.output<Options>): Method;
 }

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { add, div, mul, reshape, sub, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import { add, div, mul, sub, type Tensor, tensor, tidy } from "../../engine/mod.ts";
 import { Held } from "../held.ts";
 import type { Local, LocalRule } from "../method.ts";
+import { perMember } from "../tensors.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
 import { checkCoordinates, checkSendsValues, withLocalRule } from "./local_rules.ts";
 
@@ -73,9 +74,7 @@ const normalized: LocalRule = {
     const lengths = tensor(first.gpu, lengthsOf(local));
     const upload = new Map([...values].map(([name, y]) => {
       const x = local.start.get(name);
-      if (x === undefined) return [name, y];
-      const perClient = [y.shape[0]!, ...new Array<number>(y.ndim - 1).fill(1)];
-      return [name, add(x, div(sub(y, x), reshape(lengths, perClient)))];
+      return [name, x === undefined ? y : add(x, div(sub(y, x), perMember(lengths, y)))];
     }));
     return { upload: upload.set(LENGTH, lengths) };
   },

@@ -1,3 +1,4 @@
+import { byName } from "../factory.ts";
 import type { Algorithm } from "./define_algorithm.ts";
 import { fedDyn } from "./fed_dyn.ts";
 import { fedNova } from "./fed_nova.ts";
@@ -13,6 +14,4 @@ export { fedAdagrad, fedAdam, fedAvgM, fedDyn, fedNova, fedProx, fedYogi, scaffo
 const all = [fedProx, scaffold, fedDyn, fedNova, fedAvgM, fedAdagrad, fedAdam, fedYogi] as const;
 
 /** Every algorithm by name. */
-export const algorithms: ReadonlyMap<string, Algorithm> = new Map(
-  all.map((algorithm) => [algorithm.definition.name, algorithm as unknown as Algorithm]),
-);
+export const algorithms: ReadonlyMap<string, Algorithm> = byName(all);

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { accumulate, add, div, mul, reshape, sub, type Tensor, tensor, tidy } from "../../engine/mod.ts";
+import { accumulate, add, div, mul, sub, type Tensor, tensor, tidy } from "../../engine/mod.ts";
 import { Held } from "../held.ts";
 import type { LocalRule, RoundPlan } from "../method.ts";
 import {
+  perMember,
   pick,
   prefixed,
   type Shapes,
@@ -127,9 +128,8 @@ function corrected(keeps: Shapes, shared: readonly string[]): LocalRule {
       for (const name of shared) {
         const y = take(values, name);
         const [c, own] = [take(sent, `${CONTROL}${name}`), take(kept, `${CONTROL}${name}`)];
-        const perClient = [steps.length, ...new Array<number>(y.ndim - 1).fill(1)];
-        const divisor = reshape(tensor(y.gpu, steps.map((count) => count * learningRate)), perClient);
-        const mean = div(sub(take(start, name), y), divisor);
+        const lengths = tensor(y.gpu, steps.map((count) => count * learningRate));
+        const mean = div(sub(take(start, name), y), perMember(lengths, y));
         const next = add(sub(own, c), mean);
         keep.set(`${CONTROL}${name}`, next);
         upload.set(`${CHANGE}${name}`, sub(next, own));

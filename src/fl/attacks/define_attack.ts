@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Task, TaskSet } from "../../tasks/mod.ts";
 import type { Client } from "../method.ts";
-import { parseOptions } from "../parse_options.ts";
+import { type Definition, type Factory, factoryOf } from "../factory.ts";
 import type { Tensors } from "../tensors.ts";
 
 /** What hostile clients know of a round. */
@@ -35,25 +35,18 @@ export interface Attack {
 }
 
 /** What is said of a kind of attack, and how it is made. */
-export interface AttackDefinition<Options extends z.ZodObject> {
-  /** Names it in configurations. */
-  readonly name: string;
+export interface AttackDefinition<Options extends z.ZodObject>
+  extends Definition<Options, Omit<Attack, "name">> {
   /** What hostile clients do. */
   readonly summary: string;
-  /** Where it comes from, as numbers of arXiv. */
-  readonly papers?: readonly string[];
-  /** Its options, with their ranges and defaults. */
-  readonly options: Options;
-  /** The attack of checked options. */
-  create(options: z.output<Options>): Omit<Attack, "name">;
 }
 
 /** Makes an attack of its options, and says what it is. */
-export interface AttackKind<Options extends z.ZodObject = z.ZodObject> {
-  /** @throws {RangeError} naming every option that is out of range or unknown. */
-  (options?: z.input<Options>): Attack;
-  readonly definition: AttackDefinition<Options>;
-}
+export type AttackKind<Options extends z.ZodObject = z.ZodObject> = Factory<
+  Options,
+  Attack,
+  AttackDefinition<Options>
+>;
 
 /**
  * A kind of attack, to find out what a rule of aggregation withstands.
@@ -66,10 +59,7 @@ export interface AttackKind<Options extends z.ZodObject = z.ZodObject> {
 export function defineAttack<Options extends z.ZodObject>(
   definition: AttackDefinition<Options>,
 ): AttackKind<Options> {
-  const { name, options: schema, create } = definition;
-  const kind = (options?: z.input<Options>) => ({
-    name,
-    ...create(parseOptions(schema, options, `attack by ${name}`)),
-  });
-  return Object.assign(kind, { definition });
+  const { name, create } = definition;
+  const named = { ...definition, create: (options: z.output<Options>) => ({ name, ...create(options) }) };
+  return factoryOf(named, `attack by ${name}`);
 }

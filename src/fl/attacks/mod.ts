@@ -1,3 +1,4 @@
+import { byName } from "../factory.ts";
 import { nonFinite, wrongNames, wrongShape } from "./broken_payloads.ts";
 import type { AttackKind } from "./define_attack.ts";
 import { gaussianNoise } from "./gaussian.ts";
@@ -21,6 +22,4 @@ const all = [
 ] as const;
 
 /** Every kind of attack by name. */
-export const attackKinds: ReadonlyMap<string, AttackKind> = new Map(
-  all.map((kind) => [kind.definition.name, kind as unknown as AttackKind]),
-);
+export const attackKinds: ReadonlyMap<string, AttackKind> = byName(all);

@@ -1,11 +1,9 @@
 import type { z } from "zod";
+import { type Definition, type Factory, factoryOf } from "../factory.ts";
 import type { Method } from "../method.ts";
-import { parseOptions } from "../parse_options.ts";
 
 /** What is said of a method, and how it is made. */
-export interface MethodDefinition<Options extends z.ZodObject> {
-  /** Names the method in configurations, files and tables. */
-  readonly name: string;
+export interface MethodDefinition<Options extends z.ZodObject> extends Definition<Options, Method> {
   /** Other names it has had. */
   readonly aliases?: readonly string[];
   /** What clients train. */
@@ -21,20 +19,14 @@ export interface MethodDefinition<Options extends z.ZodObject> {
   readonly up: string;
   /** What it gets. */
   readonly down: string;
-  /** Where it comes from, as numbers of arXiv. */
-  readonly papers?: readonly string[];
-  /** Its options, with their ranges and defaults. */
-  readonly options: Options;
-  /** Makes the method of checked options. */
-  create(options: z.output<Options>): Method;
 }
 
 /** Makes a method of its options, and says what it is. */
-export interface MethodFactory<Options extends z.ZodObject = z.ZodObject> {
-  /** @throws {RangeError} naming every option that is out of range or unknown. */
-  (options?: z.input<Options>): Method;
-  readonly definition: MethodDefinition<Options>;
-}
+export type MethodFactory<Options extends z.ZodObject = z.ZodObject> = Factory<
+  Options,
+  Method,
+  MethodDefinition<Options>
+>;
 
 /**
  * The factory of a method.
@@ -56,8 +48,5 @@ export interface MethodFactory<Options extends z.ZodObject = z.ZodObject> {
 export function defineMethod<Options extends z.ZodObject>(
   definition: MethodDefinition<Options>,
 ): MethodFactory<Options> {
-  const { name, options: schema, create } = definition;
-  const factory = (options?: z.input<Options>) =>
-    create(parseOptions(schema, options, `make the method ${name}`));
-  return Object.assign(factory, { definition });
+  return factoryOf(definition, `make the method ${definition.name}`);
 }

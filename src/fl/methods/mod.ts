@@ -1,4 +1,5 @@
 import * as all from "./all.ts";
+import { byName } from "../factory.ts";
 import type { MethodFactory } from "./define_method.ts";
 
 export { defineMethod, type MethodDefinition, type MethodFactory } from "./define_method.ts";
@@ -6,14 +7,11 @@ export { type Averaged, averaging, type AveragingOptions } from "./parts/averagi
 export * from "./all.ts";
 
 /** Every method by name, in the order of their papers; the baselines, which have none, are last. */
-export const methods: ReadonlyMap<string, MethodFactory> = new Map(
-  Object.values(all)
-    .map((factory) => factory as unknown as MethodFactory)
-    .sort((one, other) => placeOf(one) < placeOf(other) ? -1 : 1)
-    .map((factory) => [factory.definition.name, factory]),
+export const methods: ReadonlyMap<string, MethodFactory> = byName(
+  Object.values(all).sort((one, other) => placeOf(one) < placeOf(other) ? -1 : 1),
 );
 
-function placeOf({ definition: { name, papers = ["none"] } }: MethodFactory): string {
+function placeOf({ definition: { name, papers = ["none"] } }: Pick<MethodFactory, "definition">): string {
   // A gap, so that what adds to a paper comes after it.
   return [...papers, "", name].join(" ");
 }

@@ -1,5 +1,6 @@
-import { add, div, less, maximum, mul, reshape, sub, tensor, where } from "../../engine/mod.ts";
+import { add, div, less, maximum, mul, tensor, where } from "../../engine/mod.ts";
 import { memberNorms } from "../aggregation/member_norms.ts";
+import { changesSince, perMember } from "../tensors.ts";
 import type { Stage } from "./stage.ts";
 
 /** Options of {@linkcode clipUpdates}. */
@@ -27,25 +28,16 @@ export function clipUpdates({ norm }: ClipUpdatesOptions): Stage {
     name: `clip(${norm})`,
     client(values, { start }) {
       if (values.size === 0) return values;
-      const changes = new Map([...values].map(([name, y]) => {
-        const x = start.get(name);
-        return [name, x === undefined ? y : sub(y, x)];
-      }));
+      const changes = changesSince(start, values);
       const lengths = memberNorms(changes);
       const limit = tensor(lengths.gpu, [norm]);
       const isLong = less(limit, lengths);
       const factor = div(limit, maximum(lengths, limit));
       return new Map([...values].map(([name, y]) => {
         const [x, change] = [start.get(name), changes.get(name)!];
-        const perClient = [y.shape[0]!, ...new Array<number>(y.ndim - 1).fill(1)];
-        const shorter = mul(change, reshape(factor, perClient));
-        return [
-          name,
-          where(reshape(isLong, perClient), {
-            then: x === undefined ? shorter : add(shorter, x),
-            otherwise: y,
-          }),
-        ];
+        const shorter = mul(change, perMember(factor, y));
+        const then = x === undefined ? shorter : add(shorter, x);
+        return [name, where(perMember(isLong, y), { then, otherwise: y })];
       }));
     },
   };

@@ -1,6 +1,6 @@
-import { div, maximum, mul, reshape, sub, type Tensor } from "../../engine/mod.ts";
+import { div, maximum, mul, type Tensor } from "../../engine/mod.ts";
 import type { RoundPlan } from "../method.ts";
-import { pick, type Shapes, shapesOf, type Tensors } from "../tensors.ts";
+import { changesSince, perMember, pick, type Shapes, shapesOf, type Tensors } from "../tensors.ts";
 import { memberNorms } from "../aggregation/member_norms.ts";
 
 /**
@@ -21,17 +21,13 @@ export interface ClippedChanges {
 
 /** Clips clients' changes jointly: (y − x)·min(1, limit/‖y − x‖), with a limit a little below the norm, f32 [1]. */
 export function clippedChanges(values: Tensors, start: Tensors, norm: Tensor): ClippedChanges {
-  const changes = new Map([...values].map(([name, y]) => {
-    const x = start.get(name);
-    return [name, x === undefined ? y : sub(y, x)];
-  }));
+  const changes = changesSince(start, values);
   const limit = mul(norm, SAFE_SHARE);
   const lengths = memberNorms(changes);
   const factor = div(limit, maximum(lengths, limit));
-  const shorter = [...changes].map(([name, change]) => {
-    const perClient = [change.shape[0]!, ...new Array<number>(change.ndim - 1).fill(1)];
-    return [name, mul(change, reshape(factor, perClient))] as const;
-  });
+  const shorter = [...changes].map(([name, change]) =>
+    [name, mul(change, perMember(factor, change))] as const
+  );
   return { changes: new Map(shorter), lengths, limit };
 }
 

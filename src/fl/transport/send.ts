@@ -1,5 +1,12 @@
 import { add, type RandomKey, randomKey, sub, tidy } from "../../engine/mod.ts";
-import { type HostTensor, type HostTensors, type Shapes, type Tensors, withoutPrefix } from "../tensors.ts";
+import {
+  changesSince,
+  type HostTensor,
+  type HostTensors,
+  type Shapes,
+  type Tensors,
+  withoutPrefix,
+} from "../tensors.ts";
 import type { Codec } from "./codec.ts";
 
 /** Under which names clients keep what a codec with feedback lost. */
@@ -42,9 +49,7 @@ export function keptBySending(codec: Codec, shapes: Shapes): Shapes {
  */
 export function changesOf(values: Tensors, { start, kept }: Pick<SendOptions, "start" | "kept">): Tensors {
   const before = withoutPrefix(lost, kept);
-  return new Map([...values].map(([name, y]) => {
-    const x = start.get(name);
-    const change = x === undefined ? y : sub(y, x);
+  return new Map([...changesSince(start, values)].map(([name, change]) => {
     const rest = before.get(name);
     return [name, rest === undefined ? change : add(change, rest)];
   }));

@@ -4,7 +4,6 @@ import {
   keep,
   mul,
   noRow,
-  reshape,
   slice,
   sortColumns,
   sum,
@@ -61,9 +60,4 @@ export function meanOfRows(x: Tensor, start: number, end: number): Tensor {
 export function medianOf(x: Tensor): Tensor {
   const n = x.shape[0]!;
   return meanOfRows(sortColumns(x), Math.floor((n - 1) / 2), Math.floor(n / 2) + 1);
-}
-
-/** A vector [n] in the shape [n, 1, ...] that goes with x [n, ...]. */
-export function perRow(vector: Tensor, { ndim }: Tensor): Tensor {
-  return reshape(vector, [vector.size, ...new Array<number>(ndim - 1).fill(1)]);
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { byName } from "../../factory.ts";
 import { type AggregationRule, defineRule } from "../define_rule.ts";
 import { meanAggregator } from "../mean.ts";
 import { bulyan } from "./bulyan.ts";
@@ -31,6 +32,4 @@ const all = [
 ] as const;
 
 /** Every rule of aggregation by name. */
-export const aggregationRules: ReadonlyMap<string, AggregationRule> = new Map(
-  all.map((rule) => [rule.definition.name, rule as unknown as AggregationRule]),
-);
+export const aggregationRules: ReadonlyMap<string, AggregationRule> = byName(all);

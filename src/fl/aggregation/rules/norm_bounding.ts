@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { add, keep, mul, sub, tensor, tidy } from "../../../engine/mod.ts";
-import { take } from "../../tensors.ts";
+import { perMember, take } from "../../tensors.ts";
 import { defineRule } from "../define_rule.ts";
 import { type Gathered, gathering } from "../gathering.ts";
 import { memberNorms } from "../member_norms.ts";
-import { mapTensors, perRow, weightedRows } from "./_rows.ts";
+import { mapTensors, weightedRows } from "./_rows.ts";
 
 /**
  * Norm bounding (Sun et al., arXiv 1911.07963): the server scales each change down to a norm M before it averages by examples,
@@ -34,7 +34,7 @@ export const normBounding = defineRule({
           const x = take(start, name);
           // What isn't scaled keeps its bits.
           if (factors.every((factor) => factor === 1)) return weightedRows(y, shares);
-          const scaled = mul(sub(y, x), perRow(tensor(y.gpu, factors), y));
+          const scaled = mul(sub(y, x), perMember(tensor(y.gpu, factors), y));
           return add(weightedRows(scaled, shares), x);
         });
       },

@@ -1,3 +1,4 @@
+import { byName } from "../../factory.ts";
 import type { Algorithm } from "../define_algorithm.ts";
 import { dpFedAvg } from "./dp_fed_avg.ts";
 import { localDp } from "./local_dp.ts";
@@ -5,6 +6,4 @@ import { localDp } from "./local_dp.ts";
 export { dpFedAvg, localDp };
 
 /** What protects clients' privacy with noise, by name. It goes over a method and all other algorithms. */
-export const privacyKinds: ReadonlyMap<string, Algorithm> = new Map<string, Algorithm>(
-  [dpFedAvg, localDp].map((each) => [each.definition.name, each as unknown as Algorithm]),
-);
+export const privacyKinds: ReadonlyMap<string, Algorithm> = byName([dpFedAvg, localDp]);

@@ -1,7 +1,7 @@
-import { add, div, reshape, sub, type Tensor, tensor } from "../../../engine/mod.ts";
+import { add, div, sub, type Tensor, tensor } from "../../../engine/mod.ts";
 import { layerSimilarities } from "../../../federa/mod.ts";
 import type { LocalRule } from "../../method.ts";
-import { type Shapes, take } from "../../tensors.ts";
+import { perMember, type Shapes, take } from "../../tensors.ts";
 import { layerScore } from "./layer_score.ts";
 
 /** By what names the server's control variates are sent down. */
@@ -52,10 +52,7 @@ export function partialPromptRule(shared: Shapes, scored: readonly string[] = []
       for (const name of shared.keys()) {
         const [value, own, c] = [take(values, name), take(kept, OWN + name), sent.get(CONTROL + name)];
         const lengths = tensor(value.gpu, steps.map((count) => count * learningRate));
-        const gradient = div(
-          sub(take(start, name), value),
-          reshape(lengths, [steps.length, ...value.shape.slice(1).map(() => 1)]),
-        );
+        const gradient = div(sub(take(start, name), value), perMember(lengths, value));
         const change = c ? sub(gradient, c) : gradient;
         upload.set(name, value).set(CHANGE + name, change);
         if (scored.length === 0) upload.set(OWN + name, own);

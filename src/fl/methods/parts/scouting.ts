@@ -1,6 +1,6 @@
-import { accumulate, mul, reshape, type Shape, type Tensor, tensor } from "../../../engine/mod.ts";
+import { accumulate, mul, type Shape, type Tensor, tensor } from "../../../engine/mod.ts";
 import type { RoundPlan } from "../../method.ts";
-import { take, type Tensors } from "../../tensors.ts";
+import { perMember, take, type Tensors } from "../../tensors.ts";
 
 /** Why what a scouting round sends isn't protected by noise. */
 const gradientsSent =
@@ -48,7 +48,7 @@ export function scoutingPlan(weights: ReadonlyMap<string, Shape>, observation: O
       finish: (_, { sums, steps }) => ({
         upload: new Map([...sums].map(([name, sum]) => {
           const shares = tensor(sum.gpu, steps.map((count) => 1 / count));
-          return [name, mul(sum, reshape(shares, [steps.length, ...sum.shape.slice(1).map(() => 1)]))];
+          return [name, mul(sum, perMember(shares, sum))];
         })),
       }),
     },
