@@ -3,9 +3,18 @@
  *
  * @module
  */
-export { FlowerFormatError, UnknownMessageTypeError } from "./flower/errors.ts";
+export { FLOWER_TIMING, type FlowerTiming } from "./flower/client/timing.ts";
+export {
+  FlowerFormatError,
+  NodeKeyError,
+  SuperlinkError,
+  type SuperlinkErrorOptions,
+  type SuperlinkFailure,
+  UnknownMessageTypeError,
+} from "./flower/errors.ts";
 export type { FlowerEvent } from "./flower/event.ts";
 export type { FlowerHandler, FlowerMessage, HandlerContext } from "./flower/message.ts";
+export { type FlowerNodeOptions, runFlowerNode } from "./flower/node/run_flower_node.ts";
 export {
   type ArrayRecord,
   type ConfigRecord,

@@ -18,11 +18,22 @@ import { WriteError } from "../errors.ts";
  * await writeFileAtomic("runs/adapter.safetensors", encodeSafetensors(tensors));
  * ```
  */
-export async function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  bytes: Uint8Array | string,
+  options: WriteFileOptions = {},
+): Promise<void> {
   await writeStreamAtomic(
     path,
     (append) => append(typeof bytes === "string" ? encoder.encode(bytes) : bytes),
+    options,
   );
+}
+
+/** Options of {@linkcode writeFileAtomic} and {@linkcode writeStreamAtomic}. */
+export interface WriteFileOptions {
+  /** Who may read and write the file: `0o600` for a secret. Unless given, whoever may read new files. */
+  readonly mode?: number;
 }
 
 const encoder = new TextEncoder();
@@ -48,6 +59,7 @@ const CHUNK = 64 << 20;
 export async function writeStreamAtomic(
   path: string,
   produce: (append: (bytes: Uint8Array) => Promise<void>) => Promise<void>,
+  { mode }: WriteFileOptions = {},
 ): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
   const writing = async <T>(step: () => Promise<T>): Promise<T> => {
@@ -59,7 +71,7 @@ export async function writeStreamAtomic(
       });
     }
   };
-  const file = await writing(() => open(temporary, "wx"));
+  const file = await writing(() => open(temporary, "wx", mode));
   try {
     try {
       await produce((bytes) =>

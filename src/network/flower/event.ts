@@ -24,5 +24,5 @@ export type FlowerEvent =
   }
   /** A message or its reply is lost, and why; the server goes on without it. */
   | { readonly type: "lost"; readonly messageId: string; readonly reason: string }
-  /** The node has left. */
-  | { readonly type: "left" };
+  /** The node has left; `reason` says why it could not tell the server. */
+  | { readonly type: "left"; readonly reason?: string };

@@ -8,7 +8,7 @@ export interface FlowerMessage {
   readonly messageId: string;
   /** What is asked: `train`, `evaluate`, `query` or `system`, perhaps with a name behind a dot, as `train.personalize`. */
   readonly type: string;
-  /** The server's word for messages that belong together: the number of the round, in Flower's own strategies. */
+  /** The server's word for messages that belong together; Flower's own strategies say the round in `server-round` of the settings instead. */
   readonly groupId: string;
   /** When the server made the message, in seconds since 1970, by its clock. */
   readonly createdAt: number;
