@@ -9,6 +9,7 @@ import { demoConfig, demoIntroduction } from "./demo/demo.ts";
 import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { parseConfig, readConfig } from "../experiment/config/parse_config.ts";
 import { partition, type PartitionCommandOptions } from "./partition.ts";
+import { addFlowerNodeCommand } from "./network/flower_node_command.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./tables/profile_table.ts";
 import { watchOutput } from "./terminal/output.ts";
@@ -153,6 +154,7 @@ program.command("methods")
   );
 
 addTrainedCommands(program);
+addFlowerNodeCommand(program);
 
 watchOutput();
 await program.parseAsync();

@@ -12,7 +12,7 @@ export {
   type SuperlinkFailure,
   UnknownMessageTypeError,
 } from "./flower/errors.ts";
-export type { FlowerEvent } from "./flower/event.ts";
+export { describeFlowerEvent, type FlowerEvent } from "./flower/event.ts";
 export type { FlowerHandler, FlowerMessage, HandlerContext } from "./flower/message.ts";
 export { type FlowerNodeOptions, runFlowerNode } from "./flower/node/run_flower_node.ts";
 export {

@@ -44,24 +44,21 @@ class Agreement:
 
     def greet(self, grid):
         """Asks the nodes that are new; returns what is wrong with them, each by its name."""
-        new = sorted(node for node in grid.get_node_ids() if node not in self.known)
-        problems = []
-        # One node first where it is the nodes that make the start: the others are compared with it.
-        for some in [new[:1], new[1:]] if self.start is None else [new]:
-            problems += self._ask(grid, some)
+        nodes = sorted(node for node in grid.get_node_ids() if node not in self.known)
+        problems = self._ask(grid, nodes) if nodes else []
         for problem in problems:
             log(WARNING, problem)
         return problems
 
     def _ask(self, grid, nodes):
-        if not nodes:
-            return []
-        wants = self.start is None
-        config = ConfigRecord({**self.config, **self.hashes, "wants-start": wants})
-        content = {"config": config}
-        if self.config["start-by"] == "server":
-            content["arrays"] = ArrayRecord({name: Array(value) for name, value in self.start.items()})
-        messages = [Message(RecordDict(content), dst_node_id=node, message_type="query") for node in nodes]
+        messages = []
+        for node in nodes:
+            # One sends the start where it is the nodes that make it; all say its hash.
+            wants = self.start is None and node == nodes[0]
+            content = {"config": ConfigRecord({**self.config, **self.hashes, "wants-start": wants})}
+            if self.config["start-by"] == "server":
+                content["arrays"] = ArrayRecord({name: Array(value) for name, value in self.start.items()})
+            messages.append(Message(RecordDict(content), dst_node_id=node, message_type="query"))
         problems = []
         silent = set(nodes)
         for reply in grid.send_and_receive(messages, timeout=WAIT):
@@ -83,7 +80,7 @@ class Agreement:
             if answer[key] != expected:
                 others = "the server" if not self.known else "the others"
                 return f"{who}: its {what} is {answer[key][:12]}…, not {expected[:12]}… as that of {others}; give all the same weights"
-        if self.start is None:
+        if content.array_records:
             arrays = next(iter(content.array_records.values()))
             self.start = {name: array.numpy() for name, array in arrays.items()}
         if any(answer["client"] == other["client"] for other in self.known.values()):
@@ -110,3 +107,11 @@ class Greeting:
         """The hashes with every message."""
         config.update(self.agreement.hashes)
         return super().configure_evaluate(server_round, arrays, config, grid)
+
+    def aggregate_train(self, server_round, replies):
+        """Nodes that failed are asked anew before the next round: one may have lost what it knew."""
+        replies = list(replies)
+        for reply in replies:
+            if reply.has_error():
+                self.agreement.known.pop(reply.metadata.src_node_id, None)
+        return super().aggregate_train(server_round, replies)

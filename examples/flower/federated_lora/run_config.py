@@ -8,7 +8,7 @@ VERSION = 1
 LISTS = ("targets", "labels", "scores")
 """Keys with several values: Flower's run config has none such, so they are separated by commas there."""
 
-OF_THE_SERVER = ("min-nodes", "base", "output")
+OF_THE_SERVER = ("min-nodes", "fraction-evaluate", "base", "output")
 """Keys that are no business of the nodes."""
 
 

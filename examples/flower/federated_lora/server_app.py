@@ -36,7 +36,7 @@ def main(grid: Grid, context: Context) -> None:
     run_config = context.run_config
     config = config_for_nodes(run_config)
     agreement = agreement_of(run_config, config)
-    strategy = strategy_of(config, agreement, run_config["min-nodes"])
+    strategy = strategy_of(config, agreement, run_config)
     arrays = agreement.begin(grid, run_config["min-nodes"])
     result = strategy.start(grid, arrays, num_rounds=run_config["rounds"], train_config=config, evaluate_config=config)
     save(run_config["output"], result.arrays, getattr(strategy, "corrections", {}))
@@ -55,8 +55,9 @@ def agreement_of(run_config, config):
     return Agreement(config, make_start(weights, config, hidden_size), fingerprint(weights))
 
 
-def strategy_of(config, agreement, min_nodes):
-    options = {f"min_{what}_nodes": min_nodes for what in ("train", "evaluate", "available")}
+def strategy_of(config, agreement, run_config):
+    options = {f"min_{what}_nodes": run_config["min-nodes"] for what in ("train", "evaluate", "available")}
+    options["fraction_evaluate"] = run_config["fraction-evaluate"]
     method = config["method"]
     if method == "federa-exact":
         return GreetingExact(agreement=agreement, scaling=scaling_of(config), **options)

@@ -26,3 +26,33 @@ export type FlowerEvent =
   | { readonly type: "lost"; readonly messageId: string; readonly reason: string }
   /** The node has left; `reason` says why it could not tell the server. */
   | { readonly type: "left"; readonly reason?: string };
+
+/**
+ * What happened, in words for people.
+ *
+ * @example
+ * ```ts
+ * describeFlowerEvent({ type: "waiting", for: "the server", seconds: 12 }); // "Waiting for the server, 12 s so far"
+ * ```
+ */
+export function describeFlowerEvent(event: FlowerEvent): string {
+  switch (event.type) {
+    case "waiting":
+      return `Waiting for ${event.for}${event.seconds >= 1 ? `, ${Math.round(event.seconds)} s so far` : ""}`;
+    case "joined":
+      return `Joined ${event.superlink} as node ${event.nodeId}; waiting for work`;
+    case "received":
+      return `Got a message to ${event.messageType}, ${event.bytes.toLocaleString("en")} bytes`;
+    case "replied": {
+      const { messageType, bytes, seconds, error } = event;
+      const sent = `${bytes.toLocaleString("en")} bytes after ${seconds.toFixed(1)} s`;
+      return error === undefined
+        ? `Answered the message to ${messageType}: sent ${sent}`
+        : `Answered the message to ${messageType} with an error: ${error}`;
+    }
+    case "lost":
+      return `A message or its answer is lost: ${event.reason}`;
+    case "left":
+      return event.reason === undefined ? "Left" : `Left without the server's knowing: ${event.reason}`;
+  }
+}

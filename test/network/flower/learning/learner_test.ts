@@ -2,82 +2,46 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { loadModel } from "../../../../src/experiment/model/load_model.ts";
-import {
-  type ConfigInput,
-  parseConfig,
-  prepareExperiment,
-  simulateMethod,
-} from "../../../../src/experiment/mod.ts";
-import { readExamples } from "../../../../src/experiment/data/read_examples.ts";
-import type { HostTensors, SimulationEvent } from "../../../../src/fl/mod.ts";
-import { toHost } from "../../../../src/fl/tensors.ts";
+import type { HostTensors } from "../../../../src/fl/mod.ts";
 import { findRecord } from "../../../../src/network/mod.ts";
 import { FlowerLearner, type FlowerLearnerOptions } from "../../../../src/network/flower/learning/learner.ts";
 import type { RunStore, SavedRun } from "../../../../src/network/flower/learning/run_store.ts";
 import { servedMethods } from "../../../../src/network/flower/learning/served_methods.ts";
-import type { TaskModel } from "../../../../src/tasks/mod.ts";
 import { testGpu } from "../../../engine/harness.ts";
 import { PlainFlowerServer, type Settings } from "../../../support/plain_flower_server.ts";
 import { silent } from "../../../support/silent_reporter.ts";
-import { tinyBert, tinyProject } from "../../../support/tiny_project.ts";
+import {
+  descent,
+  examplesOfClient,
+  largestDifference,
+  parametersOf,
+  runConfigOf,
+  simulateTiny,
+} from "../../../support/tiny_federation.ts";
+import { tinyProject } from "../../../support/tiny_project.ts";
 
 const gpu = await testGpu();
 const rounds = 2;
 
-/**
- * Plain descent: Adam divides a gradient that is zero but for rounding, as of a key's bias, by its own size, and so makes a whole step of
- * the last bit in which two averages differ.
- */
-const sgd = { optimizer: "sgd", momentum: 0.9 } as const;
+const tiny = { rounds, steps: 2, numClients: 2, ...descent };
 
-/** A federation of two clients, each with the mails of two senders, as a configuration and as what a server tells nodes. */
-function configOf(method: string): ConfigInput {
-  return {
-    ...tinyBert,
-    model: { source: "bert", pooling: "mean" },
-    data: { ...tinyBert.data, columns: { key: "owner" } },
-    partition: { kind: "natural-id" },
-    methods: [{ method, learningRate: 0.1, ...isAdapting(method) && { rank: 2, alpha: 4 } }],
-    rounds,
-    local: { steps: 2 },
-    optimizer: { name: sgd.optimizer, momentum: sgd.momentum },
-    evaluateEvery: 0,
-    measures: [],
-  } as ConfigInput;
-}
-
+/** What a server tells nodes. */
 function settingsOf(method: string, more: Settings = {}): Settings {
-  return {
-    federa: 1n,
-    method,
-    labels: ["ham", "spam"],
-    pooling: "mean",
-    "max-length": 8n,
-    "local-steps": 2n,
-    "batch-size": 2n,
-    "learning-rate": 0.1,
-    ...sgd,
-    seed: 1n,
-    rounds: BigInt(rounds),
-    "num-clients": 2n,
-    ...isAdapting(method) && { rank: 2n, alpha: 4 },
-    ...more,
-  };
+  const { labels: _, rounds, ...config } = runConfigOf({ ...tiny, method });
+  const values = Object.entries({ ...config, rounds }).map(([name, value]) =>
+    [name, typeof value === "number" && Number.isInteger(value) ? BigInt(value) : value] as const
+  );
+  return { federa: 1n, labels: ["ham", "spam"], ...Object.fromEntries(values), ...more };
 }
 
-function isAdapting(method: string): boolean {
-  return /fedit|federa|lora/.test(method);
-}
-
-/** Two nodes, the data of each those of two senders. */
+/** Two nodes, each with every second mail. */
 async function nodesOf(
   t: TestContext,
   folder: string,
   more: Partial<FlowerLearnerOptions> = {},
   stores: readonly RunStore[] = [],
 ): Promise<FlowerLearner[]> {
-  const train = await readExamples("sequence-classification", join(folder, "train.jsonl"), {});
-  const nodes = [0, 1].map((client) =>
+  const nodes = [0, 1].map(async (client) =>
     new FlowerLearner({
       gpu,
       openModel: (pooling) =>
@@ -85,54 +49,16 @@ async function nodesOf(
           model: { source: join(folder, "bert"), pooling },
           precision: "f32",
         }, { reporter: silent }),
-      examples: {
-        kind: "sequence-classification",
-        train: train.filter((_, i) => i % 2 === client),
-      },
+      examples: await examplesOfClient(folder, client, tiny),
       client,
       reporter: silent,
       store: stores[client],
       ...more,
     })
   );
-  t.after(() => nodes.forEach((node) => node[Symbol.dispose]()));
-  return nodes;
-}
-
-/** All parameters of a model after a simulation. */
-async function simulated(folder: string, method: string): Promise<HostTensors> {
-  const config = parseConfig({
-    ...configOf(method),
-    model: { source: join(folder, "bert"), pooling: "mean" },
-  });
-  using experiment = await prepareExperiment(
-    {
-      ...config,
-      data: {
-        ...config.data,
-        train: join(folder, "train.jsonl"),
-        test: join(folder, "test.jsonl"),
-      } as typeof config.data,
-    },
-    gpu,
-    { reporter: silent },
-  );
-  let last: SimulationEvent | undefined;
-  for await (const event of simulateMethod(experiment, config.methods[0]!)) last = event;
-  assert.equal(last?.type, "finished");
-  return await parametersOf((last as Extract<SimulationEvent, { type: "finished" }>).model);
-}
-
-async function parametersOf(model: TaskModel): Promise<HostTensors> {
-  return await toHost(new Map(model.namedParameters()));
-}
-
-/** The largest difference of any value. */
-function distance(a: HostTensors, b: HostTensors): number {
-  assert.deepEqual([...a.keys()].sort(), [...b.keys()].sort());
-  return Math.max(
-    ...[...a].flatMap(([name, { data }]) => [...data].map((x, i) => Math.abs(x - b.get(name)!.data[i]!))),
-  );
+  const opened = await Promise.all(nodes);
+  t.after(() => opened.forEach((node) => node[Symbol.dispose]()));
+  return opened;
 }
 
 for (const method of servedMethods) {
@@ -152,13 +78,13 @@ for (const method of servedMethods) {
     const [reply] = await server.score();
     const metrics = findRecord(reply!, "metrics")!.values;
     assert.deepEqual([...metrics.keys()].slice(0, 3), ["num-examples", "loss", "accuracy"]);
-    const expected = await simulated(folder, method);
+    const expected = await simulateTiny(gpu, folder, { ...tiny, method });
     // The last node's own model: what is shared must be the global one's.
     const shared = [...server.arrays.keys(), ...isCorrected ? [...expected.keys()] : []];
     const part = (values: HostTensors) => new Map(shared.map((name) => [name, values.get(name)!]));
     assert.ok(
-      distance(part(found!), part(expected)) <= 1e-6,
-      `${distance(part(found!), part(expected))}`,
+      largestDifference(part(found!), part(expected)) <= 1e-6,
+      `${largestDifference(part(found!), part(expected))}`,
     );
   });
 }
@@ -190,7 +116,7 @@ for (const method of ["federa-exact", "fedsa-lora"] as const) {
       finals.push(server.arrays);
       scores.push(replies.map((reply) => [...findRecord(reply, "metrics")!.values]));
     }
-    assert.equal(distance(finals[0]!, finals[1]!), 0);
+    assert.equal(largestDifference(finals[0]!, finals[1]!), 0);
     assert.deepEqual(scores[0], scores[1]);
   });
 }
@@ -208,7 +134,7 @@ test("FlowerLearner.handle() takes back a round whose reply was lost", async (t)
     await server.round();
     finals.push(server.arrays);
   }
-  assert.equal(distance(finals[0]!, finals[1]!), 0);
+  assert.equal(largestDifference(finals[0]!, finals[1]!), 0);
 });
 
 test("FlowerLearner.handle() brings a node that has missed rounds to the others' weights", async (t) => {
@@ -225,7 +151,10 @@ test("FlowerLearner.handle() brings a node that has missed rounds to the others'
   await server.round([0, 1]);
   await server.score();
   assert.equal(models.length, 2);
-  assert.ok(distance(models[0]!, models[1]!) <= 1e-6, `${distance(models[0]!, models[1]!)}`);
+  assert.ok(
+    largestDifference(models[0]!, models[1]!) <= 1e-6,
+    `${largestDifference(models[0]!, models[1]!)}`,
+  );
 });
 
 test("FlowerLearner.handle() starts from the server's factors as from its own", async (t) => {
@@ -242,7 +171,7 @@ test("FlowerLearner.handle() starts from the server's factors as from its own", 
     );
     assert.deepEqual(await given.begin(start), [hash, hash]);
     for (const server of [asked, given]) for (let round = 0; round < rounds; round++) await server.round();
-    assert.equal(distance(asked.arrays, given.arrays), 0, method);
+    assert.equal(largestDifference(asked.arrays, given.arrays), 0, method);
   }
 });
 

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Gpu } from "../../src/engine/mod.ts";
+import { readExamples } from "../../src/experiment/data/read_examples.ts";
+import {
+  type ConfigInput,
+  parseConfig,
+  prepareExperiment,
+  simulateMethod,
+} from "../../src/experiment/mod.ts";
+import type { HostTensors, SimulationEvent } from "../../src/fl/mod.ts";
+import { toHost } from "../../src/fl/tensors.ts";
+import type { OwnExamples } from "../../src/network/mod.ts";
+import type { TaskModel } from "../../src/tasks/mod.ts";
+import { silent } from "./silent_reporter.ts";
+import { tinyBert, tinyExamples } from "./tiny_project.ts";
+
+/** How a tiny federation trains, beside its method. */
+export interface TinyFederation {
+  readonly method: string;
+  readonly rounds: number;
+  readonly steps: number;
+  /** Two or four. */
+  readonly numClients: number;
+  readonly learningRate: number;
+  readonly optimizer: "sgd" | "adamw";
+}
+
+/**
+ * Plain descent: Adam divides a gradient that is zero but for rounding, as of a key's bias, by its own size, and so makes a whole step of
+ * the last bit in which two averages differ.
+ */
+export const descent: Pick<TinyFederation, "optimizer" | "learningRate"> = {
+  optimizer: "sgd",
+  learningRate: 0.1,
+};
+
+/** Whether a method puts factors of a rank on layers. */
+function isAdapting(method: string): boolean {
+  return /fedit|federa|lora/.test(method);
+}
+
+/** The settings that a server tells nodes, in words of `--run-config`. */
+export function runConfigOf(
+  { method, rounds, steps, numClients, learningRate, optimizer }: TinyFederation,
+): Record<string, string | number> {
+  return {
+    method,
+    ...isAdapting(method) && { rank: 2, alpha: 4 },
+    labels: "ham,spam",
+    pooling: "mean",
+    "max-length": 8,
+    "local-steps": steps,
+    "batch-size": 2,
+    "learning-rate": learningRate,
+    optimizer,
+    seed: 1,
+    rounds,
+    "num-clients": numClients,
+  };
+}
+
+/** The examples of a client: every second or fourth. */
+export function rowsOfClient(client: number, { numClients }: Pick<TinyFederation, "numClients">) {
+  return tinyExamples.filter((_, i) => i % numClients === client);
+}
+
+/** The same as a node reads them. */
+export async function examplesOfClient(
+  folder: string,
+  client: number,
+  federation: Pick<TinyFederation, "numClients">,
+): Promise<OwnExamples> {
+  const path = await writeClientFile(folder, client, federation);
+  return {
+    kind: "sequence-classification",
+    train: await readExamples("sequence-classification", path, {}),
+  };
+}
+
+/** Writes the examples of a client as JSONL; returns the path. */
+export async function writeClientFile(
+  folder: string,
+  client: number,
+  federation: Pick<TinyFederation, "numClients">,
+): Promise<string> {
+  const path = join(folder, `client-${client}.jsonl`);
+  await writeFile(path, rowsOfClient(client, federation).map((row) => `${JSON.stringify(row)}\n`).join(""));
+  return path;
+}
+
+/** All parameters of a model after a simulation of the federation, from a tiny project's folder. */
+export async function simulateTiny(
+  gpu: Gpu,
+  folder: string,
+  federation: TinyFederation,
+): Promise<HostTensors> {
+  const { method, rounds, steps, numClients, learningRate, optimizer } = federation;
+  const config = parseConfig(
+    {
+      ...tinyBert,
+      model: { source: join(folder, "bert"), pooling: "mean" },
+      data: {
+        ...tinyBert.data,
+        train: join(folder, "train.jsonl"),
+        test: join(folder, "test.jsonl"),
+        columns: { key: numClients === 2 ? "owner" : "sender" },
+      },
+      partition: { kind: "natural-id" },
+      methods: [{ method, learningRate, ...isAdapting(method) && { rank: 2, alpha: 4 } }],
+      rounds,
+      local: { steps },
+      optimizer: { name: optimizer },
+      evaluateEvery: 0,
+      measures: [],
+    } as ConfigInput,
+  );
+  using experiment = await prepareExperiment(config, gpu, { reporter: silent });
+  assert.equal(experiment.clients.length, numClients);
+  let last: SimulationEvent | undefined;
+  for await (const event of simulateMethod(experiment, config.methods[0]!)) last = event;
+  assert.equal(last?.type, "finished");
+  return await parametersOf((last as Extract<SimulationEvent, { type: "finished" }>).model);
+}
+
+/** All parameters of a model, by name. */
+export async function parametersOf(model: TaskModel): Promise<HostTensors> {
+  return await toHost(new Map(model.namedParameters()));
+}
+
+/** The largest difference of any value; both have the same names. */
+export function largestDifference(a: HostTensors, b: HostTensors): number {
+  assert.deepEqual([...a.keys()].sort(), [...b.keys()].sort());
+  return Math.max(
+    ...[...a].flatMap(([name, { data }]) => [...data].map((x, i) => Math.abs(x - b.get(name)!.data[i]!))),
+  );
+}
