@@ -13,6 +13,7 @@ export * from "./files/model_file_progress.ts";
 export * from "./files/model_files.ts";
 export * from "./files/read_json_object.ts";
 export * from "./files/read_model_file.ts";
+export * from "./files/url_model_files.ts";
 export type { Patience } from "./hugging_face/retry.ts";
 export type { Environment } from "./hugging_face/settings.ts";
 export * from "./npm/npm_package.ts";

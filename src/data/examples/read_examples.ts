@@ -20,7 +20,7 @@ import type {
 import { indicatorNames } from "./_indicators.ts";
 import { IMPOSSIBLE, toQuestion } from "./_question.ts";
 import { MissingLabelError, RowReader } from "./_row_reader.ts";
-import { readRows, type ReadRowsOptions } from "../rows/read_rows.ts";
+import { type DataFile, namesOf, readRows, type ReadRowsOptions } from "../rows/read_rows.ts";
 import type { RowSet } from "../rows/row_set.ts";
 import { noteUnusedPair, textColumns, textsOf } from "./_texts.ts";
 
@@ -158,7 +158,7 @@ const converters: { readonly [Kind in ExampleKind]: Converter<Kind> } = {
 export const exampleKinds = Object.keys(converters) as readonly ExampleKind[];
 
 /**
- * Reads examples from data files (Node only): `readRows` and {@linkcode toExamples} in one, of which only the columns
+ * Reads examples from data files: `readRows` and {@linkcode toExamples} in one, of which only the columns
  * that are looked at are kept.
  *
  * @throws {CorruptFileError} naming file, row and column, the expected and the actual value; or if there are no rows.
@@ -172,16 +172,16 @@ export const exampleKinds = Object.keys(converters) as readonly ExampleKind[];
  * ```
  */
 export async function readExamples<Kind extends ExampleKind>(
-  paths: string | readonly string[],
+  files: DataFile | readonly DataFile[],
   kind: Kind,
   options: ReadExamplesOptions<Kind> = {},
 ): Promise<ExampleKinds[Kind]["example"][]> {
   const { columns = {} as ExampleKinds[Kind]["columns"], onClassNames, ...rest } = options;
   const { columnsOf, labelColumns, indicators } = converterOf(kind);
   const wanted = columnsOf(columns).filter((name) => name !== undefined);
-  const set = await readRows(paths, { ...rest, columns: wanted });
+  const set = await readRows(files, { ...rest, columns: wanted });
   if (set.rows.length === 0) {
-    throw new CorruptFileError(`Cannot read examples: ${[paths].flat().join(", ")} holds none`);
+    throw new CorruptFileError(`Cannot read examples: ${namesOf(files)} holds none`);
   }
   const labelled = labelColumns?.(columns);
   const classNames = typeof labelled === "string"

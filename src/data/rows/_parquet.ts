@@ -2,7 +2,12 @@ import { readParquet } from "../parquet/read_parquet.ts";
 import type { ReadInto } from "./read_into.ts";
 
 /** Rows of a Parquet file, with the names of classes that it has. */
-export const readParquetInto: ReadInto = async (path, rows, options) => {
+export const readParquetInto: ReadInto = async (path, rows, { content, ...options }) => {
+  if (content !== undefined) {
+    throw new RangeError(
+      `Cannot read ${path}: Parquet is read from a path alone, not in a page; write CSV or JSONL`,
+    );
+  }
   rows.beginFile(path, { unit: "row" });
   let number = 0;
   const groups = readParquet(path, {

@@ -9,6 +9,9 @@ import type { RowSet } from "./row_set.ts";
 /** A format of data files. */
 export type DataFormat = "jsonl" | "json" | "csv" | "tsv" | "parquet" | "conll";
 
+/** A data file: its path, or its content and name as the file pickers of web pages give them. */
+export type DataFile = string | File;
+
 /** Options of {@linkcode readRows}. */
 export interface ReadRowsOptions {
   /** By default as the extension of the file says: `.jsonl`, `.ndjson`, `.json`, `.csv`, `.tsv`, `.parquet`, `.conll`, `.conllu`. */
@@ -73,10 +76,11 @@ const readers: Readonly<Record<DataFormat, Reader>> = {
 export const dataFormats = Object.keys(readers) as readonly DataFormat[];
 
 /**
- * Reads the rows of a data file, or of several in their order, as they stand in it (Node only): text of CSV and TSV,
+ * Reads the rows of a data file, or of several in their order, as they stand in it: text of CSV and TSV,
  * values of JSON, values of Parquet with lists and structures as such, 64-bit integers as numbers where they are exact
  * ones and as bigint elsewhere. Of equal keys of a JSON object, the last one counts.
  *
+ * A file is a path (Node only), or a `File` as the file pickers of web pages give; Parquet is read by path alone.
  * Files are not trusted: the memory and time that reading them takes are bounded.
  *
  * @throws {CorruptFileError} naming file and line or row, the expected and the actual value.
@@ -91,11 +95,11 @@ export const dataFormats = Object.keys(readers) as readonly DataFormat[];
  * ```
  */
 export async function readRows(
-  paths: string | readonly string[],
+  files: DataFile | readonly DataFile[],
   options: ReadRowsOptions = {},
 ): Promise<RowSet> {
   const { maxBytes = 512 << 20, maxRows = 10_000_000, columns, delimiter } = options;
-  const refuse = (what: string) => new RangeError(`Cannot read ${[paths].flat().join(", ")}: ${what}`);
+  const refuse = (what: string) => new RangeError(`Cannot read ${namesOf(files)}: ${what}`);
   if (delimiter !== undefined && !isDelimiter(delimiter)) {
     throw refuse(`delimiter must be one character, got ${JSON.stringify(delimiter)}`);
   }
@@ -105,16 +109,22 @@ export async function readRows(
     throw refuse(`encoding: ${(error as Error).message}`);
   }
   const collector = new RowCollector({ columns, maxRows });
-  for (const path of typeof paths === "string" ? [paths] : paths) {
+  for (const file of [files].flat()) {
     options.signal?.throwIfAborted();
+    const [path, content] = typeof file === "string" ? [file] : [file.name, file];
     const format = formatOf(path, options.format);
     const odd = unusedOptions(format).find((name) => options[name] !== undefined);
     if (odd !== undefined) {
       throw new RangeError(`Cannot read ${path}: ${odd} doesn't apply to the format ${format}; leave it out`);
     }
-    await readers[format].readInto(path, collector, { ...options, maxBytes, maxRows });
+    await readers[format].readInto(path, collector, { ...options, maxBytes, maxRows, content });
   }
   return collector;
+}
+
+/** Names of files, for messages. */
+export function namesOf(files: DataFile | readonly DataFile[]): string {
+  return [files].flat().map((file) => typeof file === "string" ? file : file.name).join(", ");
 }
 
 /** The options that don't apply to a format. */

@@ -41,18 +41,20 @@ export async function finite(name: string, make: () => Tensor): Promise<Float32A
   return data;
 }
 
+/** Options of {@linkcode sentenceModules}. */
+export interface SentenceModulesOptions {
+  /** Tokens of a text, special ones included; as many as the encoder and tokenizer take by default. */
+  readonly maxLength?: number | undefined;
+}
+
 /**
- * Writes `modules.json`, `1_Pooling` and `2_Dense`, which turn the folder of an encoder or an adapter into a
+ * `modules.json`, `1_Pooling` and `2_Dense`, which turn the folder of an encoder or an adapter into a
  * `SentenceTransformer` whose `encode` gives the head's outputs. Every version since 2.0 reads these names and fields.
- *
- * @param options.maxLength tokens of a text, special ones included; as many as the encoder and tokenizer take by default.
- * @returns names of the files.
  */
-export async function writeSentenceModules(
-  folder: string,
+export function sentenceModules(
   { pooling, weight, bias }: SentenceHead,
-  { maxLength }: { readonly maxLength?: number | undefined } = {},
-): Promise<string[]> {
+  { maxLength }: SentenceModulesOptions = {},
+): Map<string, Uint8Array<ArrayBuffer> | string> {
   const size = bias.length;
   const width = weight.length / size;
   const contents: Readonly<Record<string, object>> = {
@@ -86,10 +88,24 @@ export async function writeSentenceModules(
       type: `sentence_transformers.models.${type}`,
     })),
   };
+  return new Map(
+    Object.entries(contents).map(([name, content]) => [
+      name,
+      content instanceof Uint8Array
+        ? content as Uint8Array<ArrayBuffer>
+        : `${JSON.stringify(content, null, 2)}\n`,
+    ]),
+  );
+}
+
+/** Writes {@linkcode sentenceModules} into a folder, and returns their names. */
+export async function writeSentenceModules(
+  folder: string,
+  head: SentenceHead,
+  options: SentenceModulesOptions = {},
+): Promise<string[]> {
+  const files = sentenceModules(head, options);
   for (const name of ["1_Pooling", "2_Dense"]) await makeFolder(join(folder, name));
-  for (const [name, content] of Object.entries(contents)) {
-    const bytes = content instanceof Uint8Array ? content : `${JSON.stringify(content, null, 2)}\n`;
-    await writeFileAtomic(join(folder, name), bytes);
-  }
-  return Object.keys(contents);
+  for (const [name, content] of files) await writeFileAtomic(join(folder, name), content);
+  return [...files.keys()];
 }

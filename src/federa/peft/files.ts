@@ -1,11 +1,11 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
 import type { LocalModelFiles, ModelFiles } from "../../hub/files/model_files.ts";
 import { readJsonObject } from "../../hub/files/read_json_object.ts";
 import { WeightsUnavailableError } from "../../models/errors.ts";
 import { encodeSafetensors } from "../../models/weights/safetensors.ts";
 import { SafetensorsFile } from "../../models/weights/safetensors_file.ts";
-import { writeSentenceModules } from "./_sentence_modules.ts";
+import { sentenceModules, type SentenceModulesOptions } from "./_sentence_modules.ts";
 import { copyTokenizer } from "./tokenizer_files.ts";
 import { parsePeftConfig } from "./config.ts";
 import type { PeftExport } from "./export.ts";
@@ -60,16 +60,33 @@ const pickleAdvice =
   weights = {name: value.clone().contiguous() for name, value in weights.items()}
   save_file(weights, "${weightsName}", metadata={"format": "pt"})`;
 
+/**
+ * The files of an adapter by their names, from whose folder PEFT loads it: what {@linkcode writePeft} writes, for a page to hand out.
+ *
+ * @example
+ * ```ts no-run
+ * for (const [name, content] of encodePeft(await exportPeft(model, options))) offer(name, new Blob([content]));
+ * ```
+ */
+export function encodePeft(
+  { config, tensors, sentenceHead }: PeftExport,
+  options: SentenceModulesOptions = {},
+): Map<string, Uint8Array<ArrayBuffer> | string> {
+  return new Map<string, Uint8Array<ArrayBuffer> | string>([
+    [weightsName, encodeSafetensors(tensors, { format: "pt" })],
+    [configName, JSON.stringify(config, null, 2)],
+    ...sentenceHead === undefined ? [] : sentenceModules(sentenceHead, options),
+  ]);
+}
+
 /** Options of {@linkcode writePeft}, for adapters with a head on pooled states. */
-export interface WritePeftOptions {
+export interface WritePeftOptions extends SentenceModulesOptions {
   /** The files of the base, of which those of the tokenizer are copied. */
   readonly files?: LocalModelFiles | undefined;
-  /** Tokens of a text, special ones included. */
-  readonly maxLength?: number | undefined;
 }
 
 /**
- * Writes the two files of an adapter into a folder, from which PEFT loads it (Node only). An adapter with a head on pooled
+ * Writes the files of an adapter into a folder, from which PEFT loads it (Node only). An adapter with a head on pooled
  * states also gets the files with which `SentenceTransformer(folder).encode(texts)` gives the model's outputs.
  *
  * @throws {Error} naming the path, if it cannot be written.
@@ -77,16 +94,14 @@ export interface WritePeftOptions {
  */
 export async function writePeft(
   folder: string,
-  { config, tensors, sentenceHead }: PeftExport,
-  { files, maxLength }: WritePeftOptions = {},
+  adapter: PeftExport,
+  { files, ...options }: WritePeftOptions = {},
 ): Promise<string[]> {
-  await makeFolder(folder);
-  const [weightsPath, configPath] = [join(folder, weightsName), join(folder, configName)];
-  await writeFileAtomic(weightsPath, encodeSafetensors(tensors, { format: "pt" }));
-  await writeFileAtomic(configPath, JSON.stringify(config, null, 2));
-  const beside = sentenceHead === undefined ? [] : [
-    ...await writeSentenceModules(folder, sentenceHead, { maxLength }),
-    ...files === undefined ? [] : await copyTokenizer(files, folder),
-  ];
-  return [weightsPath, configPath, ...beside.map((name) => join(folder, name))];
+  const contents = encodePeft(adapter, options);
+  for (const name of contents.keys()) await makeFolder(dirname(join(folder, name)));
+  for (const [name, content] of contents) await writeFileAtomic(join(folder, name), content);
+  const copied = adapter.sentenceHead === undefined || files === undefined
+    ? []
+    : await copyTokenizer(files, folder);
+  return [...contents.keys(), ...copied].map((name) => join(folder, name));
 }

@@ -1,4 +1,4 @@
-export type { SentenceHead } from "./_sentence_modules.ts";
+export type { SentenceHead, SentenceModulesOptions } from "./_sentence_modules.ts";
 export * from "./base_model.ts";
 export * from "./checkpoint.ts";
 export * from "./config.ts";

@@ -145,6 +145,16 @@ export class BlockTraining {
     this.#losses = keep(zeros(gpu, [batches.members]));
   }
 
+  /** Trained parameters [C, ...] by name as they are now: the next step changes them in place. */
+  get values(): ReadonlyMap<string, Tensor> {
+    return this.#values;
+  }
+
+  /** Sum of each member's losses over its steps so far, f32 [C]; the next step changes it in place. */
+  get lossSums(): Tensor {
+    return this.#losses;
+  }
+
   /** Records the next step of every member. */
   step(): void {
     const { learningRate, clipNorm, correct, batches } = this.#options;

@@ -271,3 +271,54 @@ test("readRows() says what to do about files of formats that it doesn't read", a
     });
   }
 });
+
+test("readRows() reads a file that a page was given as it reads the same file on disk", async () => {
+  const long = Array.from({ length: 30_000 }, (_, i) => `text ${i} ü,${i % 3}`).join("\n");
+  const contents = {
+    "a.csv": `text,label\n${long}\n`,
+    "a.tsv": "text\tlabel\nb\t1\n",
+    "a.jsonl": '{"text":"a"}\n\n{"text":"b"}\n',
+    "a.json": '[{"text":"a"}]',
+    "a.conll": "a O\nb B-X\n\nc O\n",
+  };
+  const files = await temporaryFiles(contents);
+  for (const [name, content] of Object.entries(contents)) {
+    const path = (await files.path(name))!;
+    const [given, expected] = await Promise.all([readRows(new File([content], name)), readRows(path)]);
+    assert.deepEqual(given.rows, expected.rows);
+    assert.deepEqual(given.columns, expected.columns);
+    const last = given.rows.length - 1;
+    assert.equal(given.place(last), expected.place(last).replace(path, name));
+  }
+});
+
+test("readRows() refuses a file that a page was given where it refuses the same file on disk", async () => {
+  const csv = (content: BlobPart) => readRows(new File([content], "a.csv"), { maxBytes: 100 });
+  await assert.rejects(csv("a,b\n1,2,3\n"), {
+    name: "CorruptFileError",
+    message: /^Cannot read line 2 of a\.csv: /,
+  });
+  await assert.rejects(csv(new Uint8Array([97, 10, 0xff])), {
+    message: /^Cannot read line 2 of a\.csv: 0xff at byte/,
+  });
+  await assert.rejects(csv("a".repeat(101)), { name: "DataLimitError", message: /100 bytes .* got 101/ });
+  await assert.rejects(readRows(new File(["PAR1"], "a.parquet")), {
+    name: "RangeError",
+    message: /^Cannot read a\.parquet: Parquet is read from a path alone/,
+  });
+  await assert.rejects(
+    readRows(new File(["a\nb"], "a.csv"), { signal: AbortSignal.abort(new Error("enough")) }),
+    {
+      message: "enough",
+    },
+  );
+  // As browsers do with a file that has been written to since it was chosen.
+  const changed = Object.assign(new File(["a"], "a.csv"), {
+    stream: () => new ReadableStream({ pull: () => Promise.reject(new Error("NotReadableError")) }),
+  });
+  await assert.rejects(readRows(changed), {
+    name: "CorruptFileError",
+    message:
+      "Cannot read a.csv: NotReadableError; if it has been changed since it was chosen, choose it again",
+  });
+});

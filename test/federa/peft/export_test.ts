@@ -9,6 +9,7 @@ import {
   adaptersOf,
   attachAdapters,
   baseModelOf,
+  encodePeft,
   exportPeft,
   type ExportPeftOptions,
   federa,
@@ -279,6 +280,12 @@ describe("exportPeft(), writePeft() and writeCheckpoint()", () => {
       assert.equal(exported.tensors.size, 4);
       await writePeft(join(folder, pooling, "adapter"), exported, { files, maxLength: 9 });
       await assertHead("adapter");
+      // What a page hands out is what is written.
+      const contents = encodePeft(exported, { maxLength: 9 });
+      assert.equal(contents.size, 8);
+      for (const [name, content] of contents) {
+        assert.deepEqual(Buffer.from(content), await readFile(join(folder, pooling, "adapter", name)));
+      }
       const merged = join(folder, pooling, "merged");
       const written = await writeCheckpoint(merged, model, {
         family,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { disposeAll } from "../../../src/engine/mod.ts";
 import { adaptersOf, attachAdapters, federa, lora } from "../../../src/federa/mod.ts";
 import { trainableParameters } from "../../../src/fl/mod.ts";
 import type { ColumnData } from "../../../src/models/mod.ts";
@@ -16,7 +17,7 @@ import {
 } from "../../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu, upload } from "../../engine/harness.ts";
 import { trainedBy } from "../../support/methods.ts";
-import { relativeError } from "../../support/compare.ts";
+import { assertClose, relativeError } from "../../support/compare.ts";
 import { gaussian } from "../../support/matrices.ts";
 import { Random } from "../../support/random.ts";
 import { tinyClassifier, tinyTask } from "../../support/tiny_encoder.ts";
@@ -360,4 +361,28 @@ test("BlockTraining.step() creates no buffer, bind group or pipeline once it is 
   assert.ok(now.dispatches - warm.dispatches >= 8 * 20);
   const { values, losses } = training.finish();
   for (const each of [...values.values(), losses]) each.dispose();
+});
+
+test("BlockTraining.values and BlockTraining.lossSums follow each step", async () => {
+  const model = tinyClassifier(gpu, { width: 7, inner: 5, seed: 3 });
+  const start = trainableParameters(model, (name) => name.startsWith("head."));
+  const options = { optimizer: { name: "sgd" }, learningRate: 0.1 } as const;
+  const plan = [[0, 1], [2, 3], [4, 5]];
+  using training = new BlockTraining(model, start, {
+    ...options,
+    batches: packBatches(data, [plan], batchSize),
+  });
+  for (let step = 1; step <= plan.length; step++) {
+    training.step();
+    // The same steps alone.
+    const batches = packBatches(data, [plan.slice(0, step)], batchSize);
+    const { values, losses } = await trainBlock(model, start, { ...options, batches });
+    for (const [name, value] of values) {
+      assert.deepEqual(await training.values.get(name)!.floats(), await value.floats());
+    }
+    assertClose(await training.lossSums.floats(), (await losses.floats()).map((mean) => mean * step), {
+      relative: 1e-6,
+    });
+    disposeAll([...values.values(), losses]);
+  }
 });

@@ -1,11 +1,13 @@
-import { constants } from "node:buffer";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { DataLimitError } from "../../errors.ts";
+import { CorruptFileError, DataLimitError } from "../../errors.ts";
+import { describeCause } from "../../files/describe_cause.ts";
 import { FileDecoder } from "./_file_decoder.ts";
 
 /** Longest line of text, in UTF-16 units. */
 const MAX_LINE = 64 << 20;
+/** Longest string of V8 on 64-bit machines; other engines allow more. */
+const MAX_STRING = 2 ** 29 - 24;
 
 /** Limits of a file, and how its bytes are read. */
 export interface ReadTextOptions {
@@ -14,6 +16,8 @@ export interface ReadTextOptions {
   /** By default as a byte order mark says, or else UTF-8. */
   readonly encoding?: string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The bytes, where the path is only a name for them. */
+  readonly content?: Blob | undefined;
 }
 
 /**
@@ -24,18 +28,43 @@ export interface ReadTextOptions {
  * @throws {RangeError} if there is no such encoding.
  */
 export async function* readText(path: string, options: ReadTextOptions): AsyncGenerator<string> {
-  const { maxBytes, encoding, signal } = options;
-  const { size } = await stat(path);
+  const { maxBytes, encoding, signal, content } = options;
+  const { size } = content ?? await stat(path);
   checkSize(path, size, maxBytes);
   const decoder = new FileDecoder(path, encoding);
   let bytes = 0;
-  for await (const chunk of createReadStream(path, { signal }) as AsyncIterable<Uint8Array>) {
+  const chunks = content === undefined
+    ? createReadStream(path, { signal }) as AsyncIterable<Uint8Array>
+    : readBlob(path, content, signal);
+  for await (const chunk of chunks) {
     yield decoder.decode(chunk);
     bytes += chunk.length;
     // stat() is wrong for a file that grows, and for anything but a plain file.
     checkSize(path, bytes, maxBytes);
   }
   yield decoder.decode();
+}
+
+/** The bytes of a file that a page was given. Not every browser can iterate over its stream. */
+async function* readBlob(path: string, blob: Blob, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader = blob.stream().getReader();
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { done, value } = await reader.read().catch((cause) => {
+        throw new CorruptFileError(
+          `Cannot read ${path}: ${
+            describeCause(cause)
+          }; if it has been changed since it was chosen, choose it again`,
+          { cause },
+        );
+      });
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
 }
 
 /**
@@ -46,7 +75,7 @@ export async function* readText(path: string, options: ReadTextOptions): AsyncGe
  */
 export async function readWholeText(
   path: string,
-  { maxLength = constants.MAX_STRING_LENGTH, ...options }: ReadTextOptions & { readonly maxLength?: number },
+  { maxLength = MAX_STRING, ...options }: ReadTextOptions & { readonly maxLength?: number },
 ): Promise<string> {
   const pieces: string[] = [];
   let length = 0;
