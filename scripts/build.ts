@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { build as esbuild, type BuildOptions } from "esbuild";
+import { build as esbuild, type BuildOptions, type Plugin } from "esbuild";
 import { nodeStubs } from "./node_stubs.ts";
 import { shaders } from "./read_shader.mjs";
 
@@ -24,6 +24,21 @@ const FACES: Record<string, string> = {
   network: "src/network/mod.ts",
 };
 const COMMAND = { cli: "src/cli/main.ts" };
+/** What `#built-webgpu-provider` in package.json chooses between. */
+const PROVIDERS = {
+  webgpu_node: "src/engine/gpu/_provider_node.ts",
+  webgpu_deno: "src/engine/gpu/_provider_deno.ts",
+};
+
+/** Leaves the choice of the WebGPU implementation to the runtime that loads the files built for Node, which may be Deno. */
+const providerOfRuntime: Plugin = {
+  name: "provider-of-runtime",
+  setup(build) {
+    build.onResolve({ filter: /^#webgpu-provider$/ }, () => {
+      return { path: "#built-webgpu-provider", external: true, sideEffects: false };
+    });
+  },
+};
 
 const SHARED: BuildOptions = {
   absWorkingDir: ROOT,
@@ -44,11 +59,12 @@ async function buildPackage(destination: string): Promise<void> {
     await Promise.all([
       esbuild({
         ...SHARED,
-        entryPoints: { ...FACES, ...COMMAND },
+        entryPoints: { ...FACES, ...COMMAND, ...PROVIDERS },
         outdir: join(draft, "node"),
         platform: "node",
         target: "node20",
         packages: "external",
+        plugins: [shaders, providerOfRuntime],
       }),
       esbuild({
         ...SHARED,

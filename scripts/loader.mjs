@@ -23,7 +23,7 @@ export async function resolve(specifier, context, nextResolve) {
 
 export async function load(url, context, nextLoad) {
   if (url.endsWith(".wgsl")) {
-    const text = await readShader(fileURLToPath(url));
+    const text = readShader(fileURLToPath(url));
     return { format: "module", shortCircuit: true, source: `export default ${JSON.stringify(text)};` };
   }
   if (url.endsWith(".ts") && url.startsWith("file:") && !url.includes("/node_modules/")) {

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /**
@@ -6,11 +6,11 @@ import { dirname, join } from "node:path";
  * text of that file; one that is included from several places comes once, at the first of them. Their order doesn't matter
  * to WGSL. Lines `//@from FILE LINE` say where the line after them stands, for the messages of `expandShader`.
  */
-export async function readShader(path, seen = new Set()) {
+export function readShader(path, seen = new Set()) {
   seen.add(path);
   const from = (line) => `//@from ${nameOf(path)} ${line}`;
   const text = [from(1)];
-  for (const [i, line] of (await readFile(path, "utf8")).split("\n").entries()) {
+  for (const [i, line] of readFileSync(path, "utf8").split("\n").entries()) {
     const [, included] = /^\s*\/\/@include "([^"]+)"\s*$/.exec(line) ?? [];
     if (included === undefined) {
       text.push(line);
@@ -18,11 +18,12 @@ export async function readShader(path, seen = new Set()) {
     }
     const target = join(dirname(path), included);
     if (!seen.has(target)) {
-      const other = await readShader(target, seen).catch((cause) => {
+      try {
+        text.push(readShader(target, seen));
+      } catch (cause) {
         if (cause.path !== target) throw cause;
         throw new Error(`Cannot include ${target} at ${nameOf(path)}:${i + 1}: ${cause.message}`, { cause });
-      });
-      text.push(other);
+      }
     }
     text.push(from(i + 2));
   }
@@ -33,10 +34,7 @@ export async function readShader(path, seen = new Set()) {
 export const shaders = {
   name: "shaders",
   setup(build) {
-    build.onLoad(
-      { filter: /\.wgsl$/ },
-      async ({ path }) => ({ contents: await readShader(path), loader: "text" }),
-    );
+    build.onLoad({ filter: /\.wgsl$/ }, ({ path }) => ({ contents: readShader(path), loader: "text" }));
   },
 };
 

@@ -17,7 +17,7 @@ async function read(files: Readonly<Record<string, string>>): Promise<string> {
     await mkdir(join(folder, name, ".."), { recursive: true });
     await writeFile(join(folder, name), text);
   }
-  return await readShader(join(folder, Object.keys(files)[0]!));
+  return readShader(join(folder, Object.keys(files)[0]!));
 }
 
 test("readShader() puts each included file in once, and says where every line stands", async () => {
@@ -44,7 +44,7 @@ test("readShader() takes files that include each other, and names a file that it
 
 test("the loader and the bundler import the same text", async () => {
   const entry = new URL("../../src/shaders/reduction/softmax.wgsl", import.meta.url);
-  assert.equal(softmax, await readShader(entry.pathname));
+  assert.equal(softmax, readShader(entry.pathname));
   assert.ok(softmax.includes("fn row_of(") && softmax.includes("fn exp_("), "with what it includes");
   const outfile = join(folder, "bundle.mjs");
   await build({

@@ -1,14 +1,12 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import { freemem } from "node:os";
 import process from "node:process";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { create, globals } from "webgpu";
 import { spaceOutPolls } from "./_poll_node.ts";
 import { withoutNoise } from "./_quiet_node.ts";
 
+export { adapterAdvice, belongsTo, collectGarbage, runAs } from "./_apis_node.ts";
+
 let gpu: GPU | undefined;
-const currentTask = new AsyncLocalStorage<object>();
 
 /** Dawn's WebGPU implementation, created once per process. */
 export function webgpu(): GPU | undefined {
@@ -31,28 +29,4 @@ function isLoweredLimit(line: string): boolean {
 /** Bytes that this process can still allocate, within the limit of its container. */
 export function freeMemory(): number | undefined {
   return process.availableMemory?.() ?? freemem();
-}
-
-/**
- * Collects what nothing refers to. WebGPU has no way to free a bind group, so its native part lives until JavaScript's collector comes by,
- * which little JavaScript memory makes rare.
- */
-export function collectGarbage(): void {
-  setFlagsFromString("--expose-gc");
-  (runInNewContext("gc") as () => void)();
-}
-
-/** What a user without an adapter should do. */
-export const adapterAdvice =
-  "install a Vulkan driver (on Debian or Ubuntu: libvulkan1 and mesa-vulkan-drivers 23 or newer, which include a software driver), " +
-  "or run `npm run setup:gpu` in a checkout of federa";
-
-/** Runs `body` as a part of `task`. */
-export function runAs<T>(task: object, body: () => T): T {
-  return currentTask.run(task, body);
-}
-
-/** Whether the caller is a part of `task`, also after an `await`. */
-export function belongsTo(task: object): boolean {
-  return currentTask.getStore() === task;
 }

@@ -15,6 +15,13 @@ export const paramsWindowBytes = 256;
 
 const maxPipelines = 1024;
 
+/** Where compilers put a kernel's label and the line: Dawn, then wgpu where it parses and where it validates. */
+const messageForms = [
+  { label: /ShaderModule\w* "+([^"]+)"/, line: /:(\d+):\d+ error/ },
+  { label: /Shader '([^']+)' parsing error/, line: /┌─ wgsl:(\d+):\d+/ },
+  { label: /┌─ (.+):\d+:\d+/, line: /┌─ .+:(\d+):\d+/ },
+] as const;
+
 type Constants = Readonly<Record<string, KernelConstant>>;
 
 /** A tree of pipelines by constants: one level for each name, and one for its value. */
@@ -57,10 +64,12 @@ export class PipelineCache {
 
   /** Where in the `.wgsl` files a message of the compiler points to; undefined where it points to none. */
   placeOf(message: string): string | undefined {
-    const [, label = ""] = /ShaderModule\w* "+([^"]+)"/.exec(message) ?? [];
-    const [, line] = /:(\d+):\d+ error/.exec(message) ?? [];
-    const compiled = this.#compiled.get(label);
-    return compiled?.kernel.placeOf(Number(line), compiled.constants);
+    for (const { label, line } of messageForms) {
+      const compiled = this.#compiled.get(label.exec(message)?.[1] ?? "");
+      const number = Number(line.exec(message)?.[1]);
+      if (compiled !== undefined) return compiled.kernel.placeOf(number, compiled.constants);
+    }
+    return undefined;
   }
 
   #compile(kernel: Kernel, constants: Constants): Pipeline {

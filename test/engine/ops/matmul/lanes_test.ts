@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import process from "node:process";
 import { test } from "node:test";
-import { root } from "../../../cli/federa_command.ts";
+import { runProgram } from "../../../support/run_program.ts";
 
 // Mesa's software driver has 8 lanes, or 16 where this variable is set before it is loaded. Sizes are past the tiles of either.
 const program = `
@@ -37,26 +35,22 @@ const program = `
   process.exit();
 `;
 
-function productsAt(width: number): { description: string; subgroupSize?: number; results: string[] } {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ["--import", "./scripts/register.mjs", "--input-type=module", "--eval", program],
-    {
-      cwd: root,
-      encoding: "utf8",
-      env: { ...process.env, LP_NATIVE_VECTOR_WIDTH: String(width) },
-    },
-  );
+async function productsAt(
+  width: number,
+): Promise<{ description: string; subgroupSize?: number; results: string[] }> {
+  const { status, stdout, stderr } = await runProgram(program, {
+    environment: { LP_NATIVE_VECTOR_WIDTH: String(width) },
+  });
   assert.equal(status, 0, stderr);
   return JSON.parse(stdout);
 }
 
-test("matmul() gives the same bits with 16 lanes as with 8", (t) => {
-  const wide = productsAt(512);
+test("matmul() gives the same bits with 16 lanes as with 8", async (t) => {
+  const wide = await productsAt(512);
   if (!/llvmpipe/.test(wide.description) || wide.subgroupSize !== 16) {
     return t.skip(`the adapter has ${wide.subgroupSize ?? "no certain number of"} lanes, not 16`);
   }
-  const usual = productsAt(256);
+  const usual = await productsAt(256);
   assert.equal(usual.subgroupSize, 8);
   assert.deepEqual(wide.results, usual.results);
 });
