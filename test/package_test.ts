@@ -1,13 +1,18 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { build as esbuild } from "esbuild";
+import { denoEnvironment, denoPath } from "../scripts/deno_command.ts";
+import { readSafetensors } from "../src/models/mod.ts";
 import { type InstalledPackage, installPackage, root } from "./support/installed_package.ts";
+import { readmeBlocks } from "./support/readme.ts";
+import { writeTinyCheckpoint } from "./support/tiny_checkpoint.ts";
+import { tinyProject } from "./support/tiny_project.ts";
 import { without } from "./support/tools.ts";
 
 const FACES = [
@@ -79,6 +84,44 @@ test("the command of the package prints its help", { skip }, async () => {
   });
   assert.match(stdout, /federa/);
 });
+
+/** Runs the project's Deno in the project, where what isn't permitted fails. */
+function runDeno(args: readonly string[]) {
+  return run(denoPath, args, {
+    cwd: installed.project,
+    env: { ...process.env, ...denoEnvironment, DENO_NO_PROMPT: "1" },
+  });
+}
+
+test("the package trains on Deno by the program and with the permissions of docs/deno.md", {
+  skip: skip || without("deno"),
+}, async () => {
+  const blocks = await readmeBlocks("docs/deno.md");
+  const program = blocks.find(({ language }) => language === "ts")!.code;
+  const command = blocks.find(({ code }) => code.startsWith("deno run "))!.code;
+  const folder = (name: string) => join(installed.project, name);
+  await writeTinyCheckpoint(folder("model"), { seed: 1 });
+  await mkdir(folder("adapter"), { recursive: true });
+  await writeFile(folder("train.ts"), program);
+  const { stdout } = await runDeno(command.trim().split(" ").slice(1));
+  assert.match(stdout, /^loss 0\.\d+/);
+  const adapter = readSafetensors(await readFile(folder("adapter/adapter_model.safetensors")));
+  assert.ok([...adapter.tensors.keys()].some((name) => name.includes("lora_A")));
+});
+
+test(
+  "the command of the package runs an experiment on Deno",
+  { skip: skip || without("deno") },
+  async (t) => {
+    const cli = join(installed.folder, installed.manifest.bin.federa);
+    const project = await tinyProject(t);
+    const { stdout } = await runDeno(["run", "-A", cli, "run", join(project, "config.json")]);
+    assert.match(stdout, /^fedit +0\.\d+/m);
+    const history = await readFile(join(project, "runs/tiny-001/fedit/history.jsonl"), "utf8");
+    const { version } = JSON.parse(await readFile(join(root, "node_modules/deno/package.json"), "utf8"));
+    assert.equal(JSON.parse(history.split("\n")[0]!).versions.deno, version);
+  },
+);
 
 test("the browser bundle has no import but its own chunks", { skip }, async () => {
   const folder = join(installed.folder, "dist/browser");

@@ -3,15 +3,15 @@ import { join } from "node:path";
 import { transform } from "esbuild";
 import { root } from "./installed_package.ts";
 
-/** A fenced block of the README. */
+/** A fenced block of a page. */
 export interface ReadmeBlock {
   readonly language: string;
   readonly code: string;
 }
 
-/** The README's fenced blocks, in order. */
-export async function readmeBlocks(): Promise<ReadmeBlock[]> {
-  const text = await readFile(join(root, "README.md"), "utf8");
+/** The fenced blocks of the README, or of another page, in order. */
+export async function readmeBlocks(page = "README.md"): Promise<ReadmeBlock[]> {
+  const text = await readFile(join(root, page), "utf8");
   return [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].map(([, language, code]) => ({
     language: language!,
     code: code!,
