@@ -1,6 +1,6 @@
 import type { Evaluation, TaskModel } from "../tasks/mod.ts";
 import type { Staleness } from "./asynchrony/in_flight.ts";
-import type { PhaseSeconds } from "./_phase_timer.ts";
+import type { PhaseSeconds } from "./phase_timer.ts";
 import type { ClientScores } from "./client/client_scores.ts";
 import type { Lost } from "./participants.ts";
 import type { PrivacyReport } from "./privacy/privacy_report.ts";

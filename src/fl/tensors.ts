@@ -1,4 +1,4 @@
-import { disposeAll, reshape, type Shape, sub, type Tensor, zeros } from "../engine/mod.ts";
+import { disposeAll, reshape, type Shape, sub, type Tensor, tensor, zeros } from "../engine/mod.ts";
 import type { Gpu } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 
@@ -82,6 +82,18 @@ export async function toHost(tensors: Tensors): Promise<Map<string, HostTensor>>
     [name, { shape: each.shape, data: await each.floats() }] as const
   );
   return new Map(await Promise.all(reads));
+}
+
+/** Host tensors on a device; the caller disposes them. */
+export function toDevice(gpu: Gpu, tensors: HostTensors): Map<string, Tensor> {
+  const made = new Map<string, Tensor>();
+  try {
+    for (const [name, { data, shape }] of tensors) made.set(name, tensor(gpu, data, { shape }));
+    return made;
+  } catch (error) {
+    disposeTensors(made);
+    throw error;
+  }
 }
 
 /** One member of tensors with a client axis, [C, ...] to [...]. */

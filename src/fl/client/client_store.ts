@@ -33,3 +33,14 @@ export function hostStore(kept: ReadonlyMap<number, HostTensors> = new Map()): C
       Promise.resolve(changed.size === 0 ? hostStore(kept) : hostStore(new Map([...kept, ...changed]))),
   };
 }
+
+/** A store in which some clients have more beside what they had, or other values of it. */
+export async function saveMore(
+  store: ClientStore,
+  more: readonly (readonly [client: number, kept: HostTensors])[],
+): Promise<ClientStore> {
+  const entries = more.map(async ([id, kept]) =>
+    [id, new Map([...await store.load(id) ?? [], ...kept])] as const
+  );
+  return await store.save(new Map(await Promise.all(entries)));
+}

@@ -1,23 +1,22 @@
-import { disposeAll, type Gpu, NonFiniteError, tensor } from "../engine/mod.ts";
-import type { TaskModel } from "../tasks/mod.ts";
+import { disposeAll, type Gpu, tensor } from "../../engine/mod.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
 import {
   type Aggregate,
   type AggregatorFactory,
   isRefusal,
   type Traffic,
   type Uploads,
-} from "./aggregation/aggregator.ts";
-import { InOrder } from "./aggregation/in_order.ts";
-import type { ClientStore } from "./client/client_store.ts";
-import { uploadShapes } from "./client/upload_shapes.ts";
-import type { Figures, Measure } from "./measures/measure.ts";
-import type { Client, Method } from "./method.ts";
-import { type Finished, isLost, type Lost, type Participants } from "./participants.ts";
-import type { PhaseTimer } from "./_phase_timer.ts";
-import { receiveOutcome } from "./receive_outcome.ts";
-import type { Stage } from "./privacy/stage.ts";
-import { hostMember, type HostTensors, pick, toHost, withParameters } from "./tensors.ts";
-import { disposeTree, type Tree } from "./tree.ts";
+} from "../aggregation/aggregator.ts";
+import { type ClientStore, saveMore } from "../client/client_store.ts";
+import { collect, refuseDiverged } from "./collect.ts";
+import { uploadShapes } from "../client/upload_shapes.ts";
+import type { Figures, Measure } from "../measures/measure.ts";
+import type { Client, Method } from "../method.ts";
+import type { Finished, Lost, Participants } from "../participants.ts";
+import type { PhaseTimer } from "../phase_timer.ts";
+import type { Stage } from "../privacy/stage.ts";
+import { hostMember, type HostTensors, pick, toHost, withParameters } from "../tensors.ts";
+import { disposeTree, type Tree } from "../tree.ts";
 
 /** What a round starts from. */
 export interface RoundStart {
@@ -83,18 +82,15 @@ export async function playRound(
     ]),
   );
   const aggregation = aggregator.open({ round, seed, cohort: clients.length, clients, shares, start });
-  const order = new InOrder(clients.map(({ id }) => id));
   const received = new Tally(store);
-  const feed = async (finished: Iterable<Finished>) => {
-    for (const each of finished) {
-      const own = each.clients.map(({ id }) => shares.get(id)!);
-      await received.add(each, { gpu: model.gpu, shares: own }, async (uploads) => {
-        for (const measure of measures) measure.add(uploads);
-        timer.lap("measuring");
-        await aggregation.add(uploads);
-      });
-      timer.lap("aggregation");
-    }
+  const use = async (finished: Finished) => {
+    const own = finished.clients.map(({ id }) => shares.get(id)!);
+    await received.add(finished, { gpu: model.gpu, shares: own }, async (uploads) => {
+      for (const measure of measures) measure.add(uploads);
+      timer.lap("measuring");
+      await aggregation.add(uploads);
+    });
+    timer.lap("aggregation");
   };
   let aggregate: Aggregate | undefined;
   let next = state;
@@ -102,37 +98,15 @@ export async function playRound(
   try {
     for (const measure of measures) measure.begin(global, plan);
     timer.lap("measuring");
-    const work = { round, plan, clients, model: global, store, onProgress };
     const [client] = clients;
     // What a stage hides has other names and shapes.
     const expected = client === undefined || stages.some(({ hidesClients }) => hidesClients)
       ? undefined
       : await uploadShapes(global, plan, { client });
-    const lost: Lost[] = [];
-    for await (const outcome of participants.train(work)) {
-      timer.lap("training");
-      const arrived = isLost(outcome)
-        ? { finished: [], lost: [outcome] }
-        : await receiveOutcome(outcome, expected);
-      order.addAll(arrived.finished);
-      for (const each of arrived.lost) order.lose(each.client.id);
-      lost.push(...arrived.lost);
-      await feed(order.ready());
-    }
-    const silent = new Set(order.loseMissing());
-    for (const client of clients) {
-      if (silent.has(client.id)) lost.push({ client, phase: "training", reason: "it sent nothing" });
-    }
-    lost.sort((a, b) => a.client.id - b.client.id);
-    await feed(order.ready());
+    const work = { round, plan, clients, model: global, store, onProgress };
+    const lost = await collect(work, { participants, expected, timer, use });
     const isEmpty = received.clients.length === 0;
-    const diverged = isEmpty ? lost.find(({ diverged }) => diverged) : undefined;
-    if (diverged !== undefined) {
-      throw new NonFiniteError(
-        `Cannot continue after round ${round}, in which no client came through: client ${diverged.client.id} was lost in its ` +
-          `training, as ${diverged.reason}`,
-      );
-    }
+    if (isEmpty) refuseDiverged(lost, `round ${round}, in which`);
     const result = !isEmpty || method.movesAlone ? await aggregation.finish() : undefined;
     const told: Figures[] = [];
     if (result !== undefined && !isRefusal(result)) {
@@ -165,7 +139,6 @@ export async function playRound(
     if (!isDone) disposeTree(next, state);
     if (aggregate !== undefined) disposeAggregate(aggregate, null);
     aggregation.dispose();
-    order.dispose();
   }
 }
 
@@ -226,13 +199,10 @@ class Tally {
 
   /** Saves what each keeps at once, so that no more than a block's is held. */
   async #save(clients: readonly Client[], kept: HostTensors): Promise<void> {
-    const entries = clients.map(async ({ id }, member) =>
-      [
-        id,
-        new Map([...await this.store.load(id) ?? [], ...hostMember(kept, member, clients.length)]),
-      ] as const
+    this.store = await saveMore(
+      this.store,
+      clients.map(({ id }, member) => [id, hostMember(kept, member, clients.length)]),
     );
-    this.store = await this.store.save(new Map(await Promise.all(entries)));
   }
 
   totals(

@@ -17,15 +17,15 @@ import {
   type RunState,
   scaffold,
   type Stage,
-} from "../../src/fl/mod.ts";
-import { mul, ones, reshape, type Tensor, tensor } from "../../src/engine/mod.ts";
-import { disposeOwn } from "../../src/fl/own_parameters.ts";
-import { BlockParticipants } from "../../src/fl/simulation/block_participants.ts";
-import type { TaskModel } from "../../src/tasks/mod.ts";
-import { bitsOf, testGpu } from "../engine/harness.ts";
-import { dropOutcome, losing, type Meddle, meddled } from "../support/meddled_participants.ts";
-import { methodOn } from "../support/methods.ts";
-import { tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
+} from "../../../src/fl/mod.ts";
+import { mul, ones, reshape, type Tensor, tensor } from "../../../src/engine/mod.ts";
+import { disposeOwn } from "../../../src/fl/own_parameters.ts";
+import { BlockParticipants } from "../../../src/fl/simulation/block_participants.ts";
+import type { TaskModel } from "../../../src/tasks/mod.ts";
+import { bitsOf, testGpu } from "../../engine/harness.ts";
+import { dropOutcome, losing, type Meddle, meddled } from "../../support/meddled_participants.ts";
+import { methodOn } from "../../support/methods.ts";
+import { tinyClassifier, tinyTask } from "../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const train = tinyTask({ size: 24, length: 4, seed: 1 });

@@ -1,5 +1,5 @@
-import type { Fleet } from "./fleet.ts";
-import type { Client } from "./method.ts";
+import type { Fleet } from "../fleet.ts";
+import type { Client } from "../method.ts";
 
 /**
  * The clients that a round asks, in the order of their numbers.

@@ -1,7 +1,7 @@
-import { countNonFinite, disposeAll, formatShape, sameShape, tensor } from "../engine/mod.ts";
-import { findNonFinite } from "./find_non_finite.ts";
-import { type Finished, type Lost, tensorsOfOutcome, withoutMembers } from "./participants.ts";
-import type { Shapes } from "./tensors.ts";
+import { countNonFinite, disposeAll, formatShape, sameShape, tensor } from "../../engine/mod.ts";
+import { findNonFinite } from "../find_non_finite.ts";
+import { type Finished, type Lost, tensorsOfOutcome, withoutMembers } from "../participants.ts";
+import type { Shapes } from "../tensors.ts";
 
 /** What of an outcome is used, and whom the round goes on without. */
 export interface Received {

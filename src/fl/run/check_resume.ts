@@ -1,17 +1,11 @@
-import { formatShape, sameShape, Tensor } from "../engine/mod.ts";
-import type { Method } from "./method.ts";
-import type { RunState } from "./run_state.ts";
-import type { Tensors } from "./tensors.ts";
-import type { Tree } from "./tree.ts";
-
-/** What a run expects of a state that it goes on from. */
-export interface ResumeOptions {
-  readonly method: Method;
-  readonly rounds: number;
-  readonly numClients: number;
-  /** Whether the server of the run is asynchronous. */
-  readonly isAsynchronous?: boolean;
-}
+import { formatShape, sameShape, Tensor } from "../../engine/mod.ts";
+import type { TaskModel } from "../../tasks/mod.ts";
+import { checkInFlight } from "../asynchrony/in_flight.ts";
+import type { FederationOptions } from "./options.ts";
+import type { Method } from "../method.ts";
+import type { RunState } from "../run_state.ts";
+import { pick, shapesOf, type Tensors, withParameters } from "../tensors.ts";
+import type { Tree } from "../tree.ts";
 
 /**
  * Makes sure that a state's rounds and clients are those of a run.
@@ -20,18 +14,20 @@ export interface ResumeOptions {
  */
 export function checkProgress(
   { round, lastRounds, clients, inFlight }: RunState,
-  { method, rounds, numClients, isAsynchronous = false }: ResumeOptions,
+  { method, rounds, fleet, asynchrony }: Pick<
+    FederationOptions,
+    "method" | "rounds" | "fleet" | "asynchrony"
+  >,
 ): void {
+  const numClients = fleet.numExamples.length;
   const refuse = (problem: string) => {
     throw new RangeError(`Cannot resume ${method.name}: ${problem}`);
   };
   if (lastRounds.length !== numClients) {
     refuse(`the state is of ${lastRounds.length} clients, and there are ${numClients}`);
   }
-  if ((inFlight !== undefined) !== isAsynchronous) {
-    const [is, isNot] = isAsynchronous
-      ? ["asynchronous", "a synchronous"]
-      : ["synchronous", "an asynchronous"];
+  if ((inFlight === undefined) !== (asynchrony === undefined)) {
+    const [is, isNot] = asynchrony ? ["asynchronous", "a synchronous"] : ["synchronous", "an asynchronous"];
     refuse(`the run is ${is}, and the state of ${isNot} one`);
   }
   const stranger = clients.clients.find((id) => id >= numClients);
@@ -45,21 +41,34 @@ export function checkProgress(
   }
 }
 
+/** What a method begins with. */
+export interface MethodStateContext extends Pick<FederationOptions, "method" | "fleet"> {
+  readonly model: TaskModel;
+  readonly first: Tree;
+}
+
 /**
- * Makes sure that a state is one of a method on a model: it is built like the method's first one, and trains the same.
+ * Makes sure that a state is one of a method on a model: it is built like the method's first one, and trains the same; and so do the
+ * clients in flight.
  *
- * @param first what the method begins with.
- * @throws {TypeError} naming what is otherwise.
+ * @throws {TypeError} or {RangeError} naming what is otherwise.
  */
-export function checkMethodState(
-  state: RunState,
-  { method, first }: { readonly method: Method; readonly first: Tree },
-): void {
+export function checkMethodState(state: RunState, { method, fleet, model, first }: MethodStateContext): void {
   const mismatch = mismatchOf(first, state.method, "") ?? trainedMismatch(state, { method, first });
-  if (mismatch === undefined) return;
-  throw new TypeError(
-    `Cannot resume ${method.name}: the state isn't one of this method with these options; ${mismatch}`,
-  );
+  if (mismatch !== undefined) {
+    throw new TypeError(
+      `Cannot resume ${method.name}: the state isn't one of this method with these options; ${mismatch}`,
+    );
+  }
+  if (state.inFlight === undefined) return;
+  const { trained, shared = trained } = method.plan(state.method, state.round + 1);
+  const global = withParameters(model, method.parameters(state.method));
+  checkInFlight(state.inFlight, {
+    method: method.name,
+    numClients: fleet.numExamples.length,
+    version: state.round,
+    shapes: shapesOf(pick(new Map(global.namedParameters()), shared)),
+  });
 }
 
 /** Where a tree isn't built like another, if it isn't. Lists may be of any length, and maps may have fewer names. */

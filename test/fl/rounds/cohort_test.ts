@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { cohort } from "../../src/fl/_cohort.ts";
+import { cohort } from "../../../src/fl/rounds/cohort.ts";
 
 test("cohort() gives what is known of the clients that are asked", () => {
   const fleet = { numExamples: [3, 4, 5], sample: (round: number) => [0, round] };

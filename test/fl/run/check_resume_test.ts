@@ -13,12 +13,12 @@ import {
   scaffold,
   simulate,
   type SimulationOptions,
-} from "../../src/fl/mod.ts";
-import { disposeOwn } from "../../src/fl/own_parameters.ts";
-import { disposeTree } from "../../src/fl/tree.ts";
-import { bitsOf, testGpu } from "../engine/harness.ts";
-import { methodNames, methodOn } from "../support/methods.ts";
-import { randomClients, tinyClassifier, tinyTask } from "../support/tiny_encoder.ts";
+} from "../../../src/fl/mod.ts";
+import { disposeOwn } from "../../../src/fl/own_parameters.ts";
+import { disposeTree } from "../../../src/fl/tree.ts";
+import { bitsOf, testGpu } from "../../engine/harness.ts";
+import { methodNames, methodOn } from "../../support/methods.ts";
+import { randomClients, tinyClassifier, tinyTask } from "../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const train = tinyTask({ size: 24, length: 4, seed: 1 });
