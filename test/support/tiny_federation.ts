@@ -21,7 +21,7 @@ export interface TinyFederation {
   readonly method: string;
   readonly rounds: number;
   readonly steps: number;
-  /** Two or four. */
+  /** Two, three or four. */
   readonly numClients: number;
   readonly learningRate: number;
   readonly optimizer: "sgd" | "adamw";
@@ -61,9 +61,16 @@ export function runConfigOf(
   };
 }
 
-/** The examples of a client: every second or fourth. */
-export function rowsOfClient(client: number, { numClients }: Pick<TinyFederation, "numClients">) {
-  return tinyExamples.filter((_, i) => i % numClients === client);
+/** Who has each of the tiny examples, unequally, by the number of clients. */
+const owners: Readonly<Record<number, readonly number[]>> = {
+  2: [0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1],
+  3: [0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2],
+  4: [0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3],
+};
+
+/** The examples of a client. */
+function rowsOfClient(client: number, { numClients }: Pick<TinyFederation, "numClients">) {
+  return tinyExamples.filter((_, i) => owners[numClients]![i] === client);
 }
 
 /** The same as a node reads them. */
@@ -97,15 +104,18 @@ export async function simulateTiny(
   federation: TinyFederation,
 ): Promise<HostTensors> {
   const { method, rounds, steps, numClients, learningRate, optimizer } = federation;
+  const train = join(folder, `train-of-${numClients}.jsonl`);
+  const rows = tinyExamples.map((row, i) => ({ ...row, owner: `${owners[numClients]![i]}` }));
+  await writeFile(train, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
   const config = parseConfig(
     {
       ...tinyBert,
       model: { source: join(folder, "bert"), pooling: "mean" },
       data: {
         ...tinyBert.data,
-        train: join(folder, "train.jsonl"),
-        test: join(folder, "test.jsonl"),
-        columns: { key: numClients === 2 ? "owner" : "sender" },
+        train,
+        test: train,
+        columns: { key: "owner" },
       },
       partition: { kind: "natural-id" },
       methods: [{ method, learningRate, ...isAdapting(method) && { rank: 2, alpha: 4 } }],

@@ -9,7 +9,6 @@ export const tinyExamples = Array.from({ length: 12 }, (_, i) => ({
   text: i % 3 === 0 ? `win a free prize number ${i}` : `minutes of meeting ${i}`,
   label: i % 3 === 0 ? "spam" : "ham",
   sender: `sender ${i % 4}`,
-  owner: `owner ${i % 2}`,
 }));
 
 /** A configuration of three clients on a tiny BERT, which is over within a second. */

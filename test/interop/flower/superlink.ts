@@ -115,25 +115,33 @@ export function startProgram(
   const file = createWriteStream(logFile);
   child.stdout!.pipe(file, { end: false });
   child.stderr!.pipe(file, { end: false });
-  child.on("close", () => file.end());
+  // What a test that failed has left.
+  const end = () => kill(child, "SIGKILL");
+  process.once("exit", end);
+  child.on("close", () => {
+    file.end();
+    process.off("exit", end);
+  });
   return child;
 }
 
 /** Ends a program of {@link startProgram} with all that it has started, gently at first. */
 export async function stopProgram(child: ChildProcess): Promise<void> {
-  const { pid } = child;
-  if (pid === undefined) return;
-  const signal = (name: NodeJS.Signals) => {
-    try {
-      process.kill(-pid, name);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
-    }
-  };
-  signal("SIGTERM");
+  if (child.pid === undefined) return;
+  kill(child, "SIGTERM");
   for (let i = 0; i < 100 && child.exitCode === null && child.signalCode === null; i++) await sleep(100);
-  signal("SIGKILL");
+  kill(child, "SIGKILL");
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+}
+
+/** Sends a signal to a program's whole group. */
+function kill({ pid }: ChildProcess, name: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 /** A port of this machine that nobody listens on just now. */

@@ -34,7 +34,7 @@ function settingsOf(method: string, more: Settings = {}): Settings {
   return { federa: 1n, labels: ["ham", "spam"], ...Object.fromEntries(values), ...more };
 }
 
-/** Two nodes, each with every second mail. */
+/** Two nodes, one with four mails and one with eight. */
 async function nodesOf(
   t: TestContext,
   folder: string,
