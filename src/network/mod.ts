@@ -4,6 +4,7 @@
  * @module
  */
 export { FLOWER_TIMING, type FlowerTiming } from "./flower/client/timing.ts";
+export { describeFlowerEvent } from "./flower/describe_event.ts";
 export {
   FlowerFormatError,
   NodeKeyError,

@@ -42,6 +42,8 @@ const UNSENT = new Set([
   "EHOSTUNREACH",
   "EADDRNOTAVAIL",
 ]);
+/** Errors about certificates, and of what doesn't speak TLS: waiting does not help. */
+const TLS = /CERT|ERR_TLS|ERR_SSL|UNABLE_TO_|^EPROTO$/;
 const PROTOBUF = "application/protobuf";
 
 /** What a {@linkcode FleetClient} needs. */
@@ -151,9 +153,16 @@ export class FleetClient {
         maxBytes: size === "array" ? maxBytes + MAX_BYTES.small : MAX_BYTES[size],
       });
     } catch (cause) {
-      const failure = cause instanceof RangeError ? "refused" : "unreachable";
-      const mayHaveArrived = !UNSENT.has(errorCode(cause) ?? "");
-      throw this.#error(name, failure, describeCause(cause), { cause, mayHaveArrived });
+      const code = errorCode(cause) ?? "";
+      const isTls = TLS.test(code);
+      const failure = cause instanceof RangeError || isTls || code.startsWith("HPE_")
+        ? "refused"
+        : "unreachable";
+      const mayHaveArrived = !UNSENT.has(code);
+      const hint = isTls
+        ? "; name the file of the certificates that the server's follows from, or check that it speaks TLS"
+        : "";
+      throw this.#error(name, failure, `${describeCause(cause).trim()}${hint}`, { cause, mayHaveArrived });
     }
     if (answer.status !== 200) throw this.#refusal(name, answer, sent);
     const type = String(answer.headers["content-type"] ?? "none");

@@ -35,12 +35,12 @@ export interface NodePlace {
 export class NodeLock {
   /** What the process that held the lock and died was; undefined after a clean end. */
   readonly previous: NodePlace | undefined;
-  readonly #path: string;
+  readonly keyFile: string;
   readonly #holder: Holder;
   #place: NodePlace | undefined;
 
-  private constructor(path: string, holder: Holder, previous: NodePlace | undefined) {
-    this.#path = path;
+  private constructor(keyFile: string, holder: Holder, previous: NodePlace | undefined) {
+    this.keyFile = keyFile;
     this.#holder = holder;
     this.#place = previous;
     this.previous = previous;
@@ -53,14 +53,14 @@ export class NodeLock {
    * @throws {WriteError} the folder cannot be written.
    */
   static async take(keyFile: string): Promise<NodeLock> {
-    const path = `${keyFile}.lock`;
+    const path = lockOf(keyFile);
     const started = await startOf(process.pid);
     const own: Holder = { token: randomUUID(), pid: process.pid, ...(started !== undefined && { started }) };
     const inUse = ({ pid }: Holder) =>
       new NodeKeyError(
         `Cannot use the node key ${keyFile}: process ${pid} is a node with it; give each node of a machine a file of its own`,
       );
-    if (await create(path, own)) return new NodeLock(path, own, undefined);
+    if (await create(path, own)) return new NodeLock(keyFile, own, undefined);
     const other = await read(path);
     if (other !== undefined && await isAlive(other)) throw inUse(other);
     await rm(path, { force: true });
@@ -71,7 +71,7 @@ export class NodeLock {
     const place = other?.superlink !== undefined && other.nodeId !== undefined
       ? { superlink: other.superlink, nodeId: BigInt(other.nodeId) }
       : undefined;
-    return new NodeLock(path, own, place);
+    return new NodeLock(keyFile, own, place);
   }
 
   /** Notes as which node the process is known. */
@@ -86,16 +86,20 @@ export class NodeLock {
    * @param isClean whether the server knows that the node has left; otherwise its next process has to tell it.
    */
   async release(isClean: boolean): Promise<void> {
-    if (isClean || this.#place === undefined) await rm(this.#path, { force: true });
+    if (isClean || this.#place === undefined) await rm(lockOf(this.keyFile), { force: true });
     else await this.#write({ hasEnded: true });
   }
 
   async #write(more: Partial<Holder>): Promise<void> {
     const place = this.#place && { superlink: this.#place.superlink, nodeId: String(this.#place.nodeId) };
-    await writeFileAtomic(this.#path, JSON.stringify({ ...this.#holder, ...place, ...more }), {
+    await writeFileAtomic(lockOf(this.keyFile), JSON.stringify({ ...this.#holder, ...place, ...more }), {
       mode: 0o600,
     });
   }
+}
+
+function lockOf(keyFile: string): string {
+  return `${keyFile}.lock`;
 }
 
 /** Makes the file whole, unless there is one. */

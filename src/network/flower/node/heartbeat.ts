@@ -40,7 +40,10 @@ async function sendHeartbeat(
 ): Promise<SuperlinkError | undefined> {
   const request = { node: membership.node, heartbeatInterval: timing.heartbeat };
   try {
-    const { success } = await client.call("send-node-heartbeat", request, { patience: 0, answer: ANSWER });
+    const { success } = await client.call("send-node-heartbeat", request, {
+      patience: 0,
+      answer: Math.min(ANSWER, timing.answer),
+    });
     if (success) return undefined;
     return new SuperlinkError(`Cannot stay at ${client.superlink}: it does not know the node`, {
       failure: "unauthenticated",

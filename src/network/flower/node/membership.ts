@@ -10,8 +10,6 @@ const KEY_IN_USE = 23;
 const REGISTRATION_DISABLED = 2001;
 const ACTIVATION_FAILED = 2004;
 
-/** Seconds between two tries to be activated. */
-const ACTIVATION_PAUSE = 3;
 /** How many times its promised heartbeat a server waits for one. */
 const HEARTBEAT_PATIENCE = 2;
 
@@ -63,8 +61,9 @@ export class Membership {
     const publicKey = client.key.publicKey;
     const cause = await this.#register(publicKey);
     const request = { publicKey, heartbeatInterval: timing.heartbeat };
-    const longest = HEARTBEAT_PATIENCE * timing.heartbeat + 10;
-    for (let waited = 0;; waited += ACTIVATION_PAUSE) {
+    const longest = HEARTBEAT_PATIENCE * timing.heartbeat + timing.settle;
+    let said = -Infinity;
+    for (let waited = 0;; waited += timing.poll) {
       try {
         this.#nodeId = (await client.call("activate-node", request, { signal })).nodeId;
         await lock?.note({ superlink: client.superlink, nodeId: this.#nodeId });
@@ -72,12 +71,17 @@ export class Membership {
         break;
       } catch (error) {
         if (codeOf(error) !== ACTIVATION_FAILED) throw error;
-        if (cause === undefined || waited >= longest) throw notActivated(error as SuperlinkError, cause);
+        if (cause === undefined || waited >= longest) {
+          throw notActivated(error as SuperlinkError, cause, lock);
+        }
         const reason = cause === REGISTRATION_DISABLED
           ? "the server to know this node's key (flwr supernode register), or to give up an earlier process of it"
           : "the server to give up an earlier process of this node, or another one that uses its key";
-        if (waited % SILENCE === 0) this.#say(reason, longest - waited);
-        await sleep(ACTIVATION_PAUSE * 1000, signal);
+        if (waited - said >= SILENCE) {
+          said = waited;
+          this.#say(reason, longest - waited);
+        }
+        await sleep(timing.poll * 1000, signal);
       }
     }
     this.#lastJoin = performance.now();
@@ -90,7 +94,7 @@ export class Membership {
    * @param error by which it was noticed, which is thrown where the node has only just joined.
    */
   async rejoin(error: unknown): Promise<void> {
-    if (performance.now() - this.#lastJoin < 1000 * ACTIVATION_PAUSE) throw error;
+    if (performance.now() - this.#lastJoin < 1000 * this.#options.timing.poll) throw error;
     this.#joining ??= this.join().finally(() => this.#joining = undefined);
     await this.#joining;
   }
@@ -174,10 +178,18 @@ function codeOf(error: unknown): number | undefined {
   return error instanceof SuperlinkError ? error.code : undefined;
 }
 
-function notActivated(error: SuperlinkError, cause: number | undefined): SuperlinkError {
+function notActivated(
+  error: SuperlinkError,
+  cause: number | undefined,
+  lock: NodeLock | undefined,
+): SuperlinkError {
   const reason = cause === REGISTRATION_DISABLED
-    ? "its key isn't registered there: give FILE.pub to flwr supernode register"
-    : "another process is a node with its key, or the key was unregistered there, after which it can't be used again: name a new file";
+    ? `the server takes registered keys only: give ${
+      lock?.keyFile ?? "a key file"
+    }.pub to flwr supernode register`
+    : `another process is a node with the key${
+      lock ? ` ${lock.keyFile}` : ""
+    }, or it was unregistered, after which no server takes it: name a new file`;
   return new SuperlinkError(`${error.message}; ${reason}`, {
     failure: error.failure,
     code: error.code,

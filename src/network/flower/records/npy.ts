@@ -109,7 +109,8 @@ export function decodeNpy(bytes: Uint8Array): FlowerArray {
       `expected ${expected} bytes of ${dtype} for shape [${shape.join(", ")}], got ${bytes.length - start}`,
     );
   }
-  const data = read(bytes.slice(start).buffer);
+  // A copy of its own: a Buffer's slice would be a view.
+  const data = read(new Uint8Array(bytes.subarray(start)).buffer);
   return { dtype, shape, data: order === "True" ? toRowMajor(data, shape) : data };
 }
 

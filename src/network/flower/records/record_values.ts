@@ -57,7 +57,7 @@ function decodeItems<V extends ConfigValue>(
     const held = member.value;
     // Bytes are copied: what was read is a view of the whole object.
     const plain = held instanceof Uint8Array
-      ? held.slice()
+      ? new Uint8Array(held)
       : typeof held === "object"
       ? listOf(held.vals)
       : held;
@@ -67,7 +67,7 @@ function decodeItems<V extends ConfigValue>(
 }
 
 function listOf(values: readonly (number | bigint | boolean | string | Uint8Array)[]) {
-  return values.map((value) => value instanceof Uint8Array ? value.slice() : value);
+  return values.map((value) => value instanceof Uint8Array ? new Uint8Array(value) : value);
 }
 
 function metricProto(name: string, value: MetricValue): MetricProto {
