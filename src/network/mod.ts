@@ -4,7 +4,6 @@
  * @module
  */
 export { FLOWER_TIMING, type FlowerTiming } from "./flower/client/timing.ts";
-export { describeFlowerEvent } from "./flower/describe_event.ts";
 export {
   FlowerFormatError,
   NodeKeyError,

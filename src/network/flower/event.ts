@@ -1,6 +1,6 @@
 /** What happens to a node, for logs and progress; `describeFlowerEvent` puts each in words. */
 export type FlowerEvent =
-  /** Waits for something, as `for` says; told when a wait begins and from time to time while it goes on. */
+  /** Waits for something, as `for` says, for so many seconds at most; told when a wait begins and from time to time while it goes on. */
   | { readonly type: "waiting"; readonly for: string; readonly seconds: number }
   /** The SuperLink knows the node, which is ready for messages. */
   | { readonly type: "joined"; readonly superlink: string; readonly nodeId: bigint }
@@ -32,13 +32,13 @@ export type FlowerEvent =
  *
  * @example
  * ```ts
- * describeFlowerEvent({ type: "waiting", for: "the server", seconds: 12 }); // "Waiting for the server, 12 s so far"
+ * describeFlowerEvent({ type: "waiting", for: "the server", seconds: 12 }); // "Waiting for the server, 12 s at most"
  * ```
  */
 export function describeFlowerEvent(event: FlowerEvent): string {
   switch (event.type) {
     case "waiting":
-      return `Waiting for ${event.for}${event.seconds >= 1 ? `, ${Math.round(event.seconds)} s so far` : ""}`;
+      return `Waiting for ${event.for}, ${Math.ceil(event.seconds)} s at most`;
     case "joined":
       return `Joined ${event.superlink} as node ${event.nodeId}; waiting for work`;
     case "received":

