@@ -1,21 +1,11 @@
-import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { transform } from "esbuild";
 import { readShader } from "./read_shader.mjs";
+import { transformed } from "./transform_cache.mjs";
 
 const pretendedGpu = new URL("pretended_gpu.mjs", import.meta.url).href;
 
-/** Examples name the package as its users do; here they get its sources. */
-const root = new URL("../", import.meta.url).href;
-const face = /^federa(?:\/([a-z]+))?$/;
-
 export async function resolve(specifier, context, nextResolve) {
-  const [named, folder] = face.exec(specifier) ?? [];
-  if (named !== undefined && context.parentURL?.startsWith(`${root}examples/`)) {
-    const url = new URL(folder === undefined ? "src/mod.ts" : `src/${folder}/mod.ts`, root).href;
-    return { url, shortCircuit: true };
-  }
   const isPretended = process.env.FEDERA_PRETEND_GPU && specifier === "webgpu" &&
     context.parentURL !== pretendedGpu;
   return isPretended ? { url: pretendedGpu, shortCircuit: true } : await nextResolve(specifier, context);
@@ -27,15 +17,7 @@ export async function load(url, context, nextLoad) {
     return { format: "module", shortCircuit: true, source: `export default ${JSON.stringify(text)};` };
   }
   if (url.endsWith(".ts") && url.startsWith("file:") && !url.includes("/node_modules/")) {
-    const sourcefile = fileURLToPath(url);
-    const text = await readFile(sourcefile, "utf8");
-    const { code } = await transform(text, {
-      loader: "ts",
-      target: "es2024",
-      sourcefile,
-      sourcemap: "inline",
-    });
-    return { format: "module", shortCircuit: true, source: code };
+    return { format: "module", shortCircuit: true, source: await transformed(fileURLToPath(url)) };
   }
   return nextLoad(url, context);
 }

@@ -1,0 +1,2 @@
+/** The JavaScript of a TypeScript file, kept in a folder. */
+export function transformed(sourcefile: string, folder?: string): Promise<string>;
