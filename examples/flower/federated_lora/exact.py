@@ -51,6 +51,10 @@ class FeDeRAExact(FedAvg):
         replies.sort(key=lambda reply: -1 if reply.has_error() else client_of(reply))
         arrays, metrics = super().aggregate_train(server_round, replies)
         valid = [reply for reply in replies if not reply.has_error()]
+        for reply in replies:
+            if reply.has_error():
+                # Perhaps it has lost what it knew: it gets the corrections of all rounds next time.
+                self.last_round.pop(reply.metadata.src_node_id, None)
         if arrays is None:
             return arrays, metrics
         for reply in valid:

@@ -103,6 +103,14 @@ async function numbers(): Promise<void> {
           const difference = largestDifference(adapter, shared(expected, adapter));
           // With the frozen weights, which federa-exact changes.
           const whole = Math.max(...models.map((model) => largestDifference(model, expected)));
+          const corrections = [...values].filter(([name]) => name.includes(".correction."));
+          const largest = corrections.flatMap(([, { data }]) => [...data]).reduce(
+            (most, x) => Math.max(most, Math.abs(x)),
+            0,
+          );
+          if (corrections.length > 0) {
+            console.log(`factors of corrections are up to ${largest.toExponential(1)}`);
+          }
           console.log(
             `${method}, ${optimizer}: 4 nodes, 3 rounds in ${
               seconds.toFixed(0)

@@ -88,7 +88,7 @@ export class FlowerLearner implements Disposable {
           );
       }
     } catch (error) {
-      throw this.#publicError(error);
+      throw this.#publicError(error, message.type);
     }
   }
 
@@ -112,6 +112,10 @@ export class FlowerLearner implements Disposable {
     const settings = readSettings(findRecord(records, "config"));
     const run = await this.#open(runId, settings);
     const { call, arrays } = this.#callOf(run, settings, records);
+    const { lastRound } = run.participant;
+    if (call.round > 1 && lastRound === 0) {
+      reporter.line(`Joining in round ${call.round}, with nothing kept from earlier ones`);
+    }
     const task = `round ${call.round}: training`;
     const reply = await run.participant.train({
       ...call,
@@ -287,10 +291,12 @@ export class FlowerLearner implements Disposable {
   }
 
   /** An error whose message may leave the node: what is said of its data and files stays here. */
-  #publicError(error: unknown): unknown {
+  #publicError(error: unknown, type: string): unknown {
     this.#options.reporter.endProgress();
     const isPublic = error instanceof RefusedRunError || error instanceof UnknownMessageTypeError ||
-      error instanceof ForgottenRoundError || error instanceof NonFiniteError;
+      error instanceof ForgottenRoundError ||
+      // In scoring, it tells outputs of single examples.
+      (error instanceof NonFiniteError && type === "train");
     const message = error instanceof Error ? error.message : String(error);
     this.#options.reporter.line(message);
     if (isPublic) return error;

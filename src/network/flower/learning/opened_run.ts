@@ -71,9 +71,10 @@ export class OpenedRun {
     let start: StartOfRun | undefined;
     try {
       const method = tellingStart(createServedMethod(settings, serverStart), (told) => start = told);
+      // What is wrong with the texts is the node's affair.
+      for (const { inputs } of [train, test]) pretrained.encoder.checkInputs(inputs);
       const participant = await refusing(() => {
-        for (const { inputs, length } of [train, test]) {
-          pretrained.encoder.checkInputs(inputs);
+        for (const { length } of [train, test]) {
           checkPositions(method, { encoder: pretrained.encoder, length });
         }
         method.checkTraining?.({ optimizer });
