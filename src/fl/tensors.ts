@@ -49,6 +49,11 @@ export function take(tensors: Tensors, name: string): Tensor {
   return found;
 }
 
+/** Tensors of which some have new values; others among these are left out. */
+export function updated(tensors: Tensors, values: Tensors): Map<string, Tensor> {
+  return new Map([...tensors].map(([name, each]) => [name, values.get(name) ?? each]));
+}
+
 /** One tensor out of each pair of the same name. */
 export function zip(a: Tensors, b: Tensors, combine: (x: Tensor, y: Tensor) => Tensor): Map<string, Tensor> {
   return new Map([...a].map(([name, x]) => [name, combine(x, take(b, name))]));

@@ -80,7 +80,7 @@ export const fedDyn = defineAlgorithm({
         values.set(name, held.hold(moved.value));
       }
       const next = { ...state, inner: await inner.apply(state.inner, { ...aggregate, values }, round), tilt };
-      held.releaseTree(next);
+      held.release(next);
       return next;
     },
   }),

@@ -60,7 +60,7 @@ export const fedNova = defineAlgorithm({
         ),
       );
       const next = await inner.apply(state, { ...aggregate, values }, round);
-      held.releaseTree(next);
+      held.release(next);
       return next;
     },
   }),

@@ -78,7 +78,7 @@ export function withServerOptimizer<Moment extends string>(
         inner: await inner.apply(state.inner, { ...aggregate, values }, round),
         moments: next,
       };
-      held.releaseTree(result);
+      held.release(result);
       return result;
     },
   };

@@ -46,7 +46,7 @@ export async function clientModel(
         })
         : module
     );
-  held.releaseTree([...own.namedParameters()].map(([, parameter]) => parameter));
+  held.release([...own.namedParameters()].map(([, parameter]) => parameter));
   return own;
 }
 

@@ -199,7 +199,7 @@ export class Participant {
       store: hostStore(before === undefined ? new Map() : new Map([[id, before.kept]])),
       client: this.#client(before, call),
     });
-    held.releaseTree([...own.namedParameters()].map(([, parameter]) => parameter));
+    held.release([...own.namedParameters()].map(([, parameter]) => parameter));
     return own;
   }
 

@@ -164,7 +164,7 @@ export const dpFedAvg = defineAlgorithm({
           inner: await inner.apply(state.inner, { clients, values: moved }, round),
           ledger: withRound(state.ledger, state),
         };
-        held.releaseTree(result);
+        held.release(result);
         return result;
       },
     };

@@ -3,32 +3,28 @@ import { abs, concat, mul, slice, sqrt, sumOfSquares, type Tensor, tidy } from "
 import { factoredLinears, triplets } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { isHead, type Method, trainableParameters } from "../../method.ts";
-import { take, type Tensors } from "../../tensors.ts";
+import { type Tensors, updated } from "../../tensors.ts";
 import { adaptEncoder, adapterOptions, checkEncoderAdapters } from "../parts/adapter_options.ts";
 import { chooseLargest } from "../parts/choose_largest.ts";
 import { defineMethod } from "../define_method.ts";
+import { layerOf } from "../parts/layer_names.ts";
+import { type LayerParts, nameParts, takeParts } from "../parts/layer_parts.ts";
 
-/** The triplets of one layer that are left. */
-type LayerTriplets = {
-  readonly layer: string;
-  /** [r, in]. */
-  readonly loraA: Tensor;
-  /** [out, r]. */
-  readonly loraB: Tensor;
-  /** [r]. */
-  readonly loraE: Tensor;
-};
+const PARTS = ["loraA", "loraB", "loraE"] as const;
+
+/** The triplets of one layer that are left: A [r, in], B [out, r] and E [r]. */
+type LayerTriplets = LayerParts<(typeof PARTS)[number]>;
 
 type State = {
   /** Values of the head. */
   readonly head: Tensors;
   readonly layers: readonly LayerTriplets[];
+  /** How many triplets there were at first. */
+  readonly first: number;
 };
 
-const PARTS = ["loraA", "loraB", "loraE"] as const;
-
 /** By what names values are sent down: their shapes differ from those that a client has. */
-const SENT = /^(.+)\.left(A|B|E)$/;
+const sentAs = (part: string) => part.replace("lora", "left");
 
 /**
  * FedARA (Wu et al., arXiv 2501.14406): ΔW = s·B·diag(E)·A, averaged part by part, and the ranks shrink: after a warm-up the server drops
@@ -70,90 +66,59 @@ export const fedAra = defineMethod({
       async init(pretrained, context) {
         this.check(pretrained);
         const model = await adaptEncoder(pretrained, { ...options, context, initialization: triplets });
-        const all = trainableParameters(
-          model,
-          (name) => isHead(name) || PARTS.some((each) => name.endsWith(`.${each}`)),
-        );
-        const layers = [...factoredLinears(model).keys()].map((layer) => {
-          const [loraA, loraB, loraE] = PARTS.map((part) => take(all, `${layer}.${part}`));
-          return { layer, loraA: loraA!, loraB: loraB!, loraE: loraE! };
-        });
-        return {
-          model,
-          state: {
-            head: trainableParameters(model, isHead),
-            layers,
-            first: layers.reduce((sum, { loraE }) => sum + loraE.size, 0),
-          },
-        };
+        const parameters = new Map(model.namedParameters());
+        const layers = [...factoredLinears(model).keys()].map((layer) => takeParts(parameters, layer, PARTS));
+        const head = trainableParameters(model, isHead);
+        return { model, state: { head, layers, first: sizeOf(layers) } };
       },
-      parameters: ({ head, layers }) =>
-        new Map([
-          ...head,
-          ...layers.flatMap(({ layer, ...parts }) =>
-            PARTS.map((part): [string, Tensor] => [`${layer}.${part}`, parts[part]])
-          ),
-        ]),
-      plan({ head, layers }) {
-        return {
-          trained: [
-            ...layers.flatMap(({ layer }) => PARTS.map((part) => `${layer}.${part}`)),
-            ...head.keys(),
-          ],
-          download: () =>
-            new Map([
-              ...head,
-              ...layers.flatMap(({ layer, ...parts }) =>
-                PARTS.map((part): [string, Tensor] => [`${layer}.left${part.at(-1)}`, parts[part]])
-              ),
-            ]),
-        };
-      },
+      parameters: ({ head, layers }) => new Map([...head, ...nameParts(layers, PARTS)]),
+      plan: ({ head, layers }) => ({
+        trained: [...nameParts(layers, PARTS).keys(), ...head.keys()],
+        download: () => new Map([...head, ...nameParts(layers, PARTS, sentAs)]),
+      }),
       async apply({ head, layers, first }, { values }, round) {
         using held = new Held();
-        const means = layers.map(({ layer }) => {
-          const [loraA, loraB, loraE] = PARTS.map((part) => take(values, `${layer}.${part}`));
-          return { layer, loraA: loraA!, loraB: loraB!, loraE: loraE! };
-        });
-        const next = {
-          head: new Map([...head].map(([name, value]) => [name, values.get(name) ?? value])),
-          first,
-        };
+        const means = layers.map(({ layer }) => takeParts(values, layer, PARTS));
+        const next = { head: updated(head, values), first };
         const count = budget(round, first, layers.length);
-        if (count >= means.reduce((sum, { loraE }) => sum + loraE.size, 0)) return { ...next, layers: means };
-        const scores = await Promise.all(means.map(async ({ layer, ...parts }) => {
+        if (count >= sizeOf(means)) return { ...next, layers: means };
+        const scores = await Promise.all(means.map(async ({ layer, parts }) => {
           using found = tidy(() => importance(parts));
           return { layer, scores: await found.floats() };
         }));
         const left = chooseLargest(scores, count);
-        const pruned = means.map(({ layer, ...parts }) => {
-          const kept = tidy(() => keepTriplets(parts, left.get(layer)!));
-          for (const each of Object.values(kept)) held.hold(each);
-          return { layer, ...kept };
-        });
-        held.releaseTree(pruned);
-        return { ...next, layers: pruned };
+        const pruned = means.map(({ layer, parts }) => ({
+          layer,
+          parts: held.hold(tidy(() => keepTriplets(parts, left.get(layer)!))),
+        }));
+        return { ...next, layers: held.release(pruned) };
       },
       receive: (parameters, payload) =>
         new Map([...payload].flatMap(([name, value]): [string, Tensor][] => {
-          const [, layer, part] = SENT.exec(name) ?? [];
-          if (layer !== undefined) return [[`${layer}.lora${part}`, value]];
+          const part = PARTS.find((each) => name.endsWith(`.${sentAs(each)}`));
+          if (part !== undefined) return [[`${layerOf(name)}.${part}`, value]];
           return parameters.has(name) ? [[name, value]] : [];
         })),
-    } satisfies Method<State & { readonly first: number }>;
+    } satisfies Method<State>;
   },
 });
 
-type Triplets = Pick<LayerTriplets, (typeof PARTS)[number]>;
+/** How many triplets layers have together. */
+function sizeOf(layers: readonly LayerTriplets[]): number {
+  return layers.reduce((sum, { parts: { loraE } }) => sum + loraE.size, 0);
+}
 
 /** |e_i|·‖b_i‖·‖a_i‖, [r]. */
-function importance({ loraA, loraB, loraE }: Triplets): Tensor {
+function importance({ loraA, loraB, loraE }: LayerTriplets["parts"]): Tensor {
   const lengths = sqrt(mul(sumOfSquares(loraA, { axes: [1] }), sumOfSquares(loraB, { axes: [0] })));
   return mul(abs(loraE), lengths);
 }
 
 /** Some of the triplets, in their order. */
-function keepTriplets({ loraA, loraB, loraE }: Triplets, places: readonly number[]): Triplets {
+function keepTriplets(
+  { loraA, loraB, loraE }: LayerTriplets["parts"],
+  places: readonly number[],
+): LayerTriplets["parts"] {
   const some = (x: Tensor, axis: number) =>
     concat(places.map((start) => slice(x, { axis, start, end: start + 1 })), { axis });
   return { loraA: some(loraA, 0), loraB: some(loraB, 1), loraE: some(loraE, 0) };

@@ -17,7 +17,8 @@ import type { Client, LocalRule } from "../../method.ts";
 import { take, type Tensors } from "../../tensors.ts";
 import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
+import { layersOf } from "../parts/layer_names.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
 
 /** By what names a client's part of a factor is sent. */
 const PART = ".part";

@@ -5,7 +5,8 @@ import { Held } from "../../held.ts";
 import { pick, take } from "../../tensors.ts";
 import { adapterOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
+import { layersOf } from "../parts/layer_names.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
 
 /**
  * FedSVD (arXiv 2505.12805): B is trained and averaged beside a common A, which is exact; then the server takes the SVD of their product,
@@ -37,8 +38,7 @@ export const fedSvd = defineMethod({
         for (const layer of layersOf(global)) {
           const product = { b: take(values, `${layer}.loraB`), a: take(global, `${layer}.loraA`) };
           const rank = product.a.shape[0]!;
-          const svd = await lowRankSvd(product, { rank });
-          for (const part of [svd.u, svd.s, svd.vt]) held.hold(part);
+          const svd = held.hold(await lowRankSvd(product, { rank }));
           // s multiplies both products alike.
           const { loraA, loraB } = tidy(() => leadingFactors(svd, { rank, scaling: 1, split: "left" }));
           factors.set(`${layer}.loraA`, held.hold(loraA)).set(`${layer}.loraB`, held.hold(loraB));

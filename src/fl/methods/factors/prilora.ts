@@ -18,7 +18,8 @@ import type { LocalRule } from "../../method.ts";
 import { shapesOf, take } from "../../tensors.ts";
 import { type AdapterOptions, adapterOptions, adapterTargets } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
+import { layersOf } from "../parts/layer_names.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
 
 const NORMS = ".inputNorms";
 

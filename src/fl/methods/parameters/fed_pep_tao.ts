@@ -4,7 +4,10 @@ import { attachPrefixes, checkPrefixes, parametersWithin, PrefixAttention } from
 import { Held } from "../../held.ts";
 import { isHead, type Method, type RoundPlan, trainableParameters, withOwnParameters } from "../../method.ts";
 import { pick, prefixed, shapesOf, take, type Tensors, withoutPrefix, zeroTensors } from "../../tensors.ts";
+import { chooseLargest } from "../parts/choose_largest.ts";
 import { defineMethod } from "../define_method.ts";
+import { afterFirstRound } from "../parts/first_round.ts";
+import { layerOf, layersOf } from "../parts/layer_names.ts";
 import { CHANGE, CONTROL, OWN, partialPromptRule, SCORES } from "../parts/partial_prompt_rule.ts";
 
 /** Where the server's learning rate stops falling. */
@@ -82,7 +85,9 @@ export const fedPepTao = defineMethod({
       plan({ global, chosen, control }, round) {
         const names = [...global.keys()];
         const shapes = shapesOf(global);
-        if (round === 1) return { trained: names, local: partialPromptRule(shapes, layersOf(names)) };
+        if (round === 1) {
+          return { trained: names, local: partialPromptRule(shapes, layersOf(global, "keys")) };
+        }
         const planOf = (shared: readonly string[]): RoundPlan => ({
           trained: names,
           shared,
@@ -94,15 +99,10 @@ export const fedPepTao = defineMethod({
           ...planOf(shared),
           sent,
           given: (received) => planOf([...withoutPrefix(CONTROL, received).keys()]),
-          download({ lastRound }) {
-            if (chosen.length === 0) {
-              throw new RangeError(
-                "Cannot go on with fedpeptao: nobody came through in round 1, whose scores choose the layers; start again",
-              );
-            }
-            // A client of the first round doesn't know yet what came of it.
-            return new Map([...pick(global, lastRound <= 1 ? names : shared), ...sent]);
-          },
+          download: afterFirstRound(
+            { name: "fedpeptao", purpose: "whose scores choose the layers", isDone: chosen.length > 0 },
+            (isNew) => new Map([...pick(global, isNew ? names : shared), ...sent]),
+          ),
         };
       },
       async apply(state, { values, clients }, round) {
@@ -127,7 +127,7 @@ export const fedPepTao = defineMethod({
           global: part(global, "x"),
           control: part(control, "c"),
           momentum: part(momentum, "v"),
-          chosen: scores ? choose(layersOf([...global.keys()]), scores, share) : state.chosen,
+          chosen: scores ? choose(layersOf(global, "keys"), scores, share) : state.chosen,
           numClients,
         };
       },
@@ -135,18 +135,8 @@ export const fedPepTao = defineMethod({
   },
 });
 
-/** The layers of the highest scores, in model order; of equal ones the first. */
+/** The layers of the highest scores, in model order. */
 function choose(layers: readonly string[], scores: Float32Array, share: number): string[] {
-  const order = layers.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]! || a - b);
-  const kept = new Set(order.slice(0, Math.max(1, Math.round(share * layers.length))));
-  return layers.filter((_, i) => kept.has(i));
-}
-
-/** Names of the modules that hold keys and values, in model order. */
-function layersOf(names: readonly string[]): string[] {
-  return names.flatMap((name) => !isHead(name) && name.endsWith(".keys") ? [layerOf(name)] : []);
-}
-
-function layerOf(name: string): string {
-  return name.slice(0, name.lastIndexOf("."));
+  const places = chooseLargest([{ layer: "all", scores }], Math.round(share * layers.length)).get("all")!;
+  return places.map((place) => layers[place]!);
 }

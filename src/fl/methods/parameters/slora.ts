@@ -1,21 +1,16 @@
 import { z } from "zod";
 import { add, clone, sub, type Tensor, tidy } from "../../../engine/mod.ts";
-import {
-  layerSettings,
-  leadingFactors,
-  lora,
-  type LowRankFactors,
-  matchLinears,
-} from "../../../federa/mod.ts";
+import { layerSettings, leadingFactors, lora, type LowRankFactors } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
-import { isHead, type Method, trainableParameters } from "../../method.ts";
-import { pick, shapesOf, take, type Tensors } from "../../tensors.ts";
-import { adapterOptions, adapterTargets, svdOption } from "../parts/adapter_options.ts";
+import { isHead, type Method } from "../../method.ts";
+import { pick, shapesOf, take, type Tensors, updated } from "../../tensors.ts";
+import { adapterOptions, checkAdaptedWeights, svdOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { leadingTriplets } from "../parts/leading_triplets.ts";
-import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
+import { layerOf, layersOf } from "../parts/layer_names.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
 import { SparseEntries } from "../parts/sparse_entries.ts";
-import { CHANGES, layerOf, sparseRule } from "../parts/sparse_rule.ts";
+import { CHANGES, sparseRule } from "../parts/sparse_rule.ts";
 
 type State = {
   /** What is trained: in the sparse stage the adapted weights [out, in] too. */
@@ -56,13 +51,19 @@ export const sLora = defineMethod({
     const inner = lowRankAveraging(options, { name: "slora", initialization: lora });
     const entriesOf = (layer: string, { shape }: Tensor, seed: number) =>
       new SparseEntries(shape, { density, seed, layer });
+    /** The weight that has these entries, with its name. */
+    const withEntries = (
+      parameters: Tensors,
+      [name, entries]: readonly [string, Tensor],
+      seed: number,
+    ): [string, Tensor] => {
+      const weight = take(parameters, `${layerOf(name)}.weight`);
+      return [`${layerOf(name)}.weight`, entriesOf(layerOf(name), weight, seed).replaced(weight, entries)];
+    };
     const decompose = (layer: string, change: Tensor, seed: number): Promise<LowRankFactors> => {
-      const { rank, scaling } = layerSettings(layer, options);
-      return leadingTriplets(
-        change,
-        { svd, rank, seed },
-        (found) => leadingFactors(found, { rank, scaling }),
-      );
+      const settings = layerSettings(layer, options);
+      const { rank } = settings;
+      return leadingTriplets(change, { svd, rank, seed }, (found) => leadingFactors(found, settings));
     };
     return {
       ...inner,
@@ -71,13 +72,7 @@ export const sLora = defineMethod({
         asynchrony:
           "it has two stages, and a late update of the first one finds no entries to move in the second: take fedit",
       },
-      check(model) {
-        inner.check(model);
-        const weights = new Set(
-          matchLinears(model, adapterTargets(model, options)).map((each) => `${each}.weight`),
-        );
-        trainableParameters(model, (name) => weights.has(name));
-      },
+      check: (model) => checkAdaptedWeights(model, options),
       checkTraining({ optimizer: { weightDecay = 0 } }) {
         if (weightDecay === 0) return;
         throw new TypeError(
@@ -95,12 +90,8 @@ export const sLora = defineMethod({
           return [`${each}${ENTRIES}`, tidy(() => entriesOf(each, weight, context.seed).valuesOf(weight))];
         }));
         const trained = [...all.keys()].filter((name) => weights.has(name) || global.has(name));
-        const state = {
-          global: pick(new Map([...global, ...weights]), trained),
-          entries,
-          pretrained: entries,
-        };
-        return { model, state: { ...state, seed: context.seed } };
+        const whole = pick(new Map([...global, ...weights]), trained);
+        return { model, state: { global: whole, entries, pretrained: entries, seed: context.seed } };
       },
       plan({ global, entries, pretrained, seed }, round) {
         const isSparse = round <= sparseRounds;
@@ -127,45 +118,40 @@ export const sLora = defineMethod({
           },
         };
       },
-      async apply({ global, entries, pretrained, seed }: State, { values }, round) {
+      async apply(state: State, { values }, round) {
+        const { entries, pretrained, seed } = state;
+        const global = updated(state.global, values);
+        if (round > sparseRounds) return { ...state, global };
         using held = new Held();
-        const next = new Map([...global, ...[...values].filter(([name]) => global.has(name))]);
-        if (round > sparseRounds) return { global: next, entries, pretrained, seed };
-        const moved = held.hold(
-          tidy(() =>
-            new Map(
-              [...entries].map((
-                [name, each],
-              ) => [name, add(each, take(values, `${layerOf(name)}${CHANGES}`))]),
-            )
-          ),
-        );
+        const moved = held.hold(tidy(() =>
+          new Map(
+            [...entries].map(([name, each]) => [name, add(each, take(values, `${layerOf(name)}${CHANGES}`))]),
+          )
+        ));
         for (const [name, each] of moved) {
-          const layer = layerOf(name);
-          const weight = take(global, `${layer}.weight`);
-          const own = entriesOf(layer, weight, seed);
           if (round < sparseRounds) {
-            next.set(`${layer}.weight`, held.hold(own.replaced(weight, each)));
+            const [weight, value] = withEntries(global, [name, each], seed);
+            global.set(weight, held.hold(value));
             continue;
           }
-          using change = tidy(() => own.matrixOf(sub(each, take(pretrained, name))));
-          const { loraA, loraB } = await decompose(layer, change, seed);
-          next.set(`${layer}.loraA`, held.hold(loraA)).set(`${layer}.loraB`, held.hold(loraB));
-          next.delete(`${layer}.weight`);
-        }
-        if (round < sparseRounds) held.release(moved);
-        held.release(next);
-        return { global: next, entries: round < sparseRounds ? moved : new Map(), pretrained, seed };
-      },
-      receive(parameters, payload, { seed }) {
-        return new Map([...payload].flatMap(([name, value]): [string, Tensor][] => {
-          if (parameters.has(name)) return [[name, value]];
-          if (!name.endsWith(ENTRIES)) return [];
           const layer = layerOf(name);
-          const weight = take(parameters, `${layer}.weight`);
-          return [[`${layer}.weight`, entriesOf(layer, weight, seed).replaced(weight, value)]];
-        }));
+          const own = entriesOf(layer, take(global, `${layer}.weight`), seed);
+          using change = tidy(() => own.matrixOf(sub(each, take(pretrained, name))));
+          const { loraA, loraB } = held.hold(await decompose(layer, change, seed));
+          global.set(`${layer}.loraA`, loraA).set(`${layer}.loraB`, loraB).delete(`${layer}.weight`);
+        }
+        return { ...state, ...held.release({ global, entries: round < sparseRounds ? moved : new Map() }) };
       },
+      receive: (parameters, payload, { seed }) =>
+        new Map(
+          [...payload].flatMap(([name, value]) =>
+            parameters.has(name)
+              ? [[name, value]]
+              : name.endsWith(ENTRIES)
+              ? [withEntries(parameters, [name, value], seed)]
+              : []
+          ),
+        ),
     } satisfies Method<State>;
   },
 });

@@ -14,7 +14,7 @@ import {
   scalingRules,
 } from "../../../federa/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
-import { type InitContext, isHead, withOwnParameters } from "../../method.ts";
+import { type InitContext, isHead, trainableParameters, withOwnParameters } from "../../method.ts";
 import { disposeOwn } from "../../own_parameters.ts";
 
 /** Options of methods that train low-rank adapters. */
@@ -102,6 +102,18 @@ export function checkEncoderAdapters(pretrained: TaskModel, options: AdapterOpti
     );
   }
   checkAdapters(pretrained, { ...options, targets });
+}
+
+/**
+ * Checks by shapes and types alone that adapters fit a model's encoder, and that the weights themselves can be trained.
+ *
+ * @throws as {@linkcode checkEncoderAdapters}, and {TypeError} for a weight that is stored for reading alone.
+ */
+export function checkAdaptedWeights(pretrained: TaskModel, options: AdapterOptions): void {
+  checkEncoderAdapters(pretrained, options);
+  const layers = matchLinears(pretrained, adapterTargets(pretrained, options));
+  const weights = new Set(layers.map((layer) => `${layer}.weight`));
+  trainableParameters(pretrained, (name) => weights.has(name));
 }
 
 /** A pretrained model with adapters on its encoder and a head of its own, which is trained whole. */

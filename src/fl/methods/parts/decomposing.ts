@@ -7,7 +7,8 @@ import { leadingRank } from "../../client/start_of_rank.ts";
 import type { Method } from "../../method.ts";
 import type { Tensors } from "../../tensors.ts";
 import type { Averaged } from "./averaging.ts";
-import { layersOf, lowRankAveraging } from "./low_rank.ts";
+import { layersOf } from "./layer_names.ts";
+import { lowRankAveraging } from "./low_rank.ts";
 import { globalOptions, type MixedRankOptions, type MixedRanks, mixedRanks } from "./mixed_ranks.ts";
 
 /** What a layer's new weight change is made of. */
@@ -70,9 +71,6 @@ async function decompose(
   options: { readonly rank: number; readonly scaling: number },
 ) {
   using held = new Held();
-  held.hold(product.a);
-  held.hold(product.b);
-  const svd = await lowRankSvd(product, { rank: options.rank });
-  for (const part of [svd.u, svd.s, svd.vt]) held.hold(part);
+  const svd = held.hold(await lowRankSvd(held.hold(product), { rank: options.rank }));
   return tidy(() => leadingFactors(svd, options));
 }

@@ -1,32 +1,10 @@
-import { type Shape, type Tensor } from "../../../engine/mod.ts";
-import {
-  factoredLinears,
-  type Initialization,
-  type LayerSettings,
-  layerSettings,
-  matchLinears,
-} from "../../../federa/mod.ts";
+import type { Tensor } from "../../../engine/mod.ts";
+import { type Initialization, type LayerSettings, layerSettings } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
-import { isHead, type Method, trainableParameters } from "../../method.ts";
-import { pick, take, type Tensors } from "../../tensors.ts";
-import {
-  adaptEncoder,
-  type AdapterOptions,
-  adapterTargets,
-  checkEncoderAdapters,
-} from "./adapter_options.ts";
-import { observed, scoutingPlan, unsoundByScouting } from "./scouting.ts";
-
-/** The state of a method of {@linkcode gradientStart}. */
-export type GradientStarted = {
-  /** Values of what is trained. */
-  readonly global: Tensors;
-  /** Values that the first gradient gave and that stay from then on. */
-  readonly frozen: Tensors;
-  /** Whether the first round's gradient gave the start. */
-  readonly hasStarted: boolean;
-  readonly seed: number;
-};
+import type { Method } from "../../method.ts";
+import { adaptEncoder, type AdapterOptions } from "./adapter_options.ts";
+import type { LayerParts } from "./layer_parts.ts";
+import { type Scouted, scouted } from "./scouted.ts";
 
 /** Options of {@linkcode gradientStart}. */
 export interface GradientStartOptions {
@@ -46,94 +24,26 @@ export interface GradientStartOptions {
 
 /**
  * A method whose adapters start from the gradient of the pretrained weights, averaged over the clients of the first round, which costs that
- * round and o·i values up per layer; nothing moves in it. From then on the server averages what is trained. A client downloads what stays
- * once.
+ * round and o·i values up per layer; nothing moves in it.
  */
 export function gradientStart(
   options: AdapterOptions,
-  { name, initialization, trained, frozen, start }: GradientStartOptions,
-): Method<GradientStarted> {
-  return {
-    name,
-    sendsOtherwise: true,
-    unsoundWith: {
-      ...unsoundByScouting,
-      asynchrony:
-        "all must start from the gradient of the first round, and an update may be older: take federa-sb",
-    },
-    check(pretrained) {
-      checkEncoderAdapters(pretrained, options);
-      const weights = new Set(
-        matchLinears(pretrained, adapterTargets(pretrained, options)).map((each) => `${each}.weight`),
-      );
-      trainableParameters(pretrained, (each) => weights.has(each));
-    },
-    async init(pretrained, context) {
-      this.check(pretrained);
-      const model = await adaptEncoder(pretrained, { ...options, context, initialization });
-      const layers = [...factoredLinears(model).keys()];
-      const partsOf = (parts: readonly string[]) =>
-        new Set(layers.flatMap((layer) => parts.map((part) => `${layer}.${part}`)));
-      const [moving, staying] = [partsOf(trained), partsOf(frozen)];
-      return {
-        model,
-        state: {
-          global: trainableParameters(model, (each) => isHead(each) || moving.has(each)),
-          frozen: trainableParameters(model, (each) => staying.has(each)),
-          hasStarted: false,
-          seed: context.seed,
-        },
-      };
-    },
-    parameters: (state) => new Map([...state.global, ...state.frozen]),
-    plan({ global, frozen: fixed, hasStarted }, round) {
-      if (round === 1) return scoutingPlan(weightsOf(global, fixed, trained[0]!));
-      return {
-        trained: [...global.keys()],
-        download({ lastRound }) {
-          if (!hasStarted) {
-            throw new RangeError(
-              `Cannot go on with ${name}: nobody came through in round 1, which gathers the gradient that it starts from; start again`,
-            );
-          }
-          // A client of the first round doesn't know yet what came of it.
-          return new Map([...global, ...lastRound <= 1 ? fixed : []]);
-        },
-      };
-    },
-    async apply(state, { values }, round) {
-      const { global, frozen: fixed, seed } = state;
-      if (round > 1) return { ...state, global: new Map([...global, ...values]) };
+  { initialization, start, ...rest }: GradientStartOptions,
+): Method<Scouted> {
+  return scouted(options, {
+    ...rest,
+    purpose: "which gathers the gradient that it starts from",
+    asynchrony:
+      "all must start from the gradient of the first round, and an update may be older: take federa-sb",
+    attach: (pretrained, context) => adaptEncoder(pretrained, { ...options, context, initialization }),
+    async start(gradients, { seed }) {
       using held = new Held();
-      const started = new Map<string, Tensor>();
-      for (const layer of layersOf(global, trained[0]!)) {
-        const parts = await start(observed(values, layer), { ...layerSettings(layer, options), seed });
-        for (const [part, value] of Object.entries(parts)) started.set(`${layer}.${part}`, held.hold(value));
+      const layers: LayerParts[] = [];
+      for (const [layer, gradient] of gradients) {
+        const parts = await start(gradient, { ...layerSettings(layer, options), seed });
+        layers.push({ layer, parts: held.hold(parts) });
       }
-      held.release(started);
-      return {
-        global: new Map([...global].map(([each, value]) => [each, started.get(each) ?? value])),
-        frozen: pick(started, fixed.keys()),
-        hasStarted: true,
-        seed,
-      };
+      return held.release(layers);
     },
-  };
-}
-
-function layersOf(global: Tensors, part: string): string[] {
-  return [...global.keys()].flatMap((each) =>
-    !isHead(each) && each.endsWith(`.${part}`) ? [each.slice(0, -part.length - 1)] : []
-  );
-}
-
-/** Shapes [out, in] of the weights of the layers, by those of A and B. */
-function weightsOf(global: Tensors, fixed: Tensors, part: string): Map<string, Shape> {
-  const all = new Map([...global, ...fixed]);
-  return new Map(
-    layersOf(global, part).map((layer) => {
-      const [a, b] = [take(all, `${layer}.loraA`), take(all, `${layer}.loraB`)];
-      return [layer, [b.shape[0]!, a.shape[1]!]];
-    }),
-  );
+  });
 }

@@ -20,9 +20,8 @@ export async function leadingTriplets<T>(
   use: (found: Pick<Svd, "u" | "s" | "vt">) => T,
 ): Promise<T> {
   using held = new Held();
-  const { u, s, vt } = svd === "exact"
-    ? await jacobiSvd(matrix)
-    : await randomizedSvd(matrix, { rank, seed });
-  for (const each of [u, s, vt]) held.hold(each);
-  return tidy(() => use({ u, s, vt }));
+  const found = held.hold(
+    svd === "exact" ? await jacobiSvd(matrix) : await randomizedSvd(matrix, { rank, seed }),
+  );
+  return tidy(() => use(found));
 }

@@ -1,6 +1,5 @@
 import type { Initialization } from "../../../federa/mod.ts";
 import { isHead, type Method } from "../../method.ts";
-import type { Tensors } from "../../tensors.ts";
 import { adaptEncoder, type AdapterOptions, checkEncoderAdapters } from "./adapter_options.ts";
 import { type Averaged, averaging, type AveragingOptions } from "./averaging.ts";
 
@@ -24,11 +23,4 @@ export function lowRankAveraging(
     start: (pretrained, context) => adaptEncoder(pretrained, { ...options, context, initialization }),
     isTrained: (name) => isHead(name) || trained.some((part) => name.endsWith(`.${part}`)),
   });
-}
-
-/** The adapted layers, by the names of their factors. */
-export function layersOf(global: Tensors): string[] {
-  return [...global.keys()].flatMap((name) =>
-    name.endsWith(".loraA") ? [name.slice(0, -".loraA".length)] : []
-  );
 }

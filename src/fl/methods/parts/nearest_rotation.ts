@@ -30,14 +30,12 @@ export async function nearestRotation(matrices: Tensor): Promise<Tensor> {
   using held = new Held();
   const { gpu, shape } = matrices;
   const [count, rank] = shape as [number, number, number];
-  const { u, s, vt } = await jacobiSvd(
-    held.hold(tidy(() => {
-      const size = max(abs(matrices), { axes: [-1, -2], keepDims: true });
-      const scaled = div(matrices, where(size, { then: size, otherwise: ones(gpu, [1]) }));
-      return add(scaled, tensor(gpu, identity(rank, still), { shape: [rank, rank] }));
-    })),
-  );
-  for (const each of [u, s, vt]) held.hold(each);
+  const scaled = held.hold(tidy(() => {
+    const size = max(abs(matrices), { axes: [-1, -2], keepDims: true });
+    const scaled = div(matrices, where(size, { then: size, otherwise: ones(gpu, [1]) }));
+    return add(scaled, tensor(gpu, identity(rank, still), { shape: [rank, rank] }));
+  }));
+  const { u, vt } = held.hold(await jacobiSvd(scaled));
   const orthogonal = held.hold(tidy(() => matmul(u, vt)));
   const elements = await orthogonal.floats();
   const flips = Float32Array.from(

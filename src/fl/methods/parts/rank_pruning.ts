@@ -16,7 +16,7 @@ import {
 import type { Uploads } from "../../aggregation/aggregator.ts";
 import type { LocalRule, Ranks } from "../../method.ts";
 import { take, type Tensors } from "../../tensors.ts";
-import { layersOf } from "./low_rank.ts";
+import { layersOf } from "./layer_names.ts";
 
 /** The rank that is left when a tail is pruned: ⌊γ·r⌋, at least 1. */
 export function prunedRank(rank: number, gamma: number): number {

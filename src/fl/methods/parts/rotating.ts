@@ -3,7 +3,7 @@ import { Held } from "../../held.ts";
 import type { Local, LocalRule, Method } from "../../method.ts";
 import { take, type Tensors } from "../../tensors.ts";
 import type { Averaged } from "./averaging.ts";
-import { layersOf } from "./low_rank.ts";
+import { layersOf } from "./layer_names.ts";
 import { nearestRotation, partRotation } from "./nearest_rotation.ts";
 
 /** Options of {@linkcode rotating}. */

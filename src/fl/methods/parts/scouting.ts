@@ -30,16 +30,18 @@ export interface Observation {
  *
  * @param weights shapes of the weights by layer, in model order.
  */
-export function scoutingPlan(weights: ReadonlyMap<string, Shape>, observation: Observation = {}): RoundPlan {
-  const { of = (gradient) => gradient, shape = (weight) => weight } = observation;
-  const layers = [...weights.keys()];
+export function scoutingPlan(
+  weights: Readonly<Record<string, Shape>>,
+  { of = (gradient) => gradient, shape = (weight) => weight }: Observation = {},
+): RoundPlan {
+  const layers = Object.keys(weights);
   return {
     trained: layers.map((layer) => `${layer}.weight`),
     // All have the pretrained weights.
     download: () => new Map(),
     local: {
       isStill: true,
-      sums: new Map([...weights].map(([layer, weight]) => [`${layer}${GRADIENT}`, shape(weight)])),
+      sums: new Map(Object.entries(weights).map(([layer, weight]) => [`${layer}${GRADIENT}`, shape(weight)])),
       correct(gradients, _, { sums }) {
         for (const layer of layers) {
           accumulate(take(sums, `${layer}${GRADIENT}`), of(take(gradients, `${layer}.weight`)));

@@ -1,15 +1,11 @@
 import { sub, type Tensor } from "../../../engine/mod.ts";
 import { isHead, type LocalRule } from "../../method.ts";
 import { type Shapes, take, type Tensors } from "../../tensors.ts";
+import { layerOf } from "./layer_names.ts";
 import type { SparseEntries } from "./sparse_entries.ts";
 
 /** By what names changes of a layer's entries are sent up. */
 export const CHANGES = ".changes";
-
-/** The layer that a tensor is of, by its name. */
-export function layerOf(name: string): string {
-  return name.slice(0, name.lastIndexOf("."));
-}
 
 /** Shapes of what a sparse round trains: of the head by name, and of the entries [out, k] by layer. */
 export interface SparseShapes {

@@ -1,5 +1,16 @@
 import { clone, mul, slice, type Tensor } from "../../../engine/mod.ts";
-import type { LowRankProduct } from "../../../engine/linalg/mod.ts";
+import { type LowRankProduct, lowRankSvd, type Svd } from "../../../engine/linalg/mod.ts";
+
+/** The triplets of a product, and how many of the leading ones hold a share of its energy; the caller disposes them. */
+export async function decomposeByEnergy(
+  product: LowRankProduct,
+  share: number,
+): Promise<{ readonly svd: Svd; readonly count: number }> {
+  const svd = await lowRankSvd(product);
+  const values = await svd.s.floats();
+  // A rehearsal knows no values: it takes as much as there may be.
+  return { svd, count: svd.s.gpu.isRehearsing ? values.length : energyRank(values, share) };
+}
 
 /** The least number of leading singular values that hold a share of the energy Σ s_j²; 0 where all are 0. */
 export function energyRank(values: ArrayLike<number>, share: number): number {

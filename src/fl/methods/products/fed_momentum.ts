@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { tidy } from "../../../engine/mod.ts";
-import { lowRankSvd } from "../../../engine/linalg/mod.ts";
 import { leadingFactors, lora } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { adapterOptions } from "../parts/adapter_options.ts";
@@ -9,7 +8,7 @@ import { correcting, type Correction } from "../parts/corrections.ts";
 import { defineMethod } from "../define_method.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 import { mixedRanks } from "../parts/mixed_ranks.ts";
-import { energyRank, tripletsOf } from "../parts/triplets.ts";
+import { decomposeByEnergy, tripletsOf } from "../parts/triplets.ts";
 
 /**
  * FedMomentum (arXiv 2603.08014): the server takes the exact mean Σ p_k·s·B_k·A_k apart by an SVD that never forms it. Clients go on from its
@@ -38,12 +37,8 @@ export const fedMomentum = defineMethod({
         using held = new Held();
         const ranks = mixedRanks(options, layer);
         const rank = ranks.largest;
-        const { a, b } = tidy(() => clientProducts(layer, each, ranks));
-        const svd = await lowRankSvd({ a: held.hold(a), b: held.hold(b) });
-        for (const part of [svd.u, svd.s, svd.vt]) held.hold(part);
-        const values = await svd.s.floats();
-        // A rehearsal knows no values: it takes as much as there may be.
-        const end = a.gpu.isRehearsing ? values.length : energyRank(values, options.energy);
+        const product = held.hold(tidy(() => clientProducts(layer, each, ranks)));
+        const { svd, count: end } = held.hold(await decomposeByEnergy(product, options.energy));
         return tidy(() => ({
           factors: leadingFactors(svd, { rank, scaling: ranks.globalScaling }),
           merged: tripletsOf(svd, { start: rank, end }),

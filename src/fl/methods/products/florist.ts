@@ -1,13 +1,12 @@
 import { z } from "zod";
 import { tidy } from "../../../engine/mod.ts";
-import { lowRankSvd } from "../../../engine/linalg/mod.ts";
 import { Held } from "../../held.ts";
 import { clientProducts } from "../parts/client_products.ts";
 import type { Correction } from "../parts/corrections.ts";
 import { defineMethod } from "../define_method.ts";
 import { mixedRankOptions, mixedRanks } from "../parts/mixed_ranks.ts";
 import { restarting } from "../parts/restarting.ts";
-import { energyRank, tripletsOf } from "../parts/triplets.ts";
+import { decomposeByEnergy, tripletsOf } from "../parts/triplets.ts";
 
 /**
  * FLoRIST (arXiv 2506.09199): FLoRA whose server sends as many triplets of the stack's product as hold a share of its energy, in place of the
@@ -33,12 +32,8 @@ export const florist = defineMethod({
       name: "florist",
       async correct(layer, _, each): Promise<Correction> {
         using held = new Held();
-        const { a, b } = tidy(() => clientProducts(layer, each, mixedRanks(options, layer)));
-        const svd = await lowRankSvd({ a: held.hold(a), b: held.hold(b) });
-        for (const part of [svd.u, svd.s, svd.vt]) held.hold(part);
-        const values = await svd.s.floats();
-        // A rehearsal knows no values: it takes as much as there may be.
-        const end = a.gpu.isRehearsing ? values.length : energyRank(values, options.energy);
+        const product = held.hold(tidy(() => clientProducts(layer, each, mixedRanks(options, layer))));
+        const { svd, count: end } = held.hold(await decomposeByEnergy(product, options.energy));
         return { merged: tidy(() => tripletsOf(svd, { start: 0, end })) };
       },
     }),

@@ -8,7 +8,8 @@ import { adapterOptions } from "../parts/adapter_options.ts";
 import { clientProducts } from "../parts/client_products.ts";
 import { defineMethod } from "../define_method.ts";
 import { fairCorrection } from "../parts/fair_correction.ts";
-import { layersOf, lowRankAveraging } from "../parts/low_rank.ts";
+import { layersOf } from "../parts/layer_names.ts";
+import { lowRankAveraging } from "../parts/low_rank.ts";
 import { mixedRanks } from "../parts/mixed_ranks.ts";
 
 /**
@@ -37,8 +38,7 @@ export const loraFair = defineMethod({
         using held = new Held();
         const corrected = new Map<string, Tensor>();
         for (const layer of layersOf(state.global)) {
-          const exact = tidy(() => clientProducts(layer, each!, mixedRanks(options, layer)));
-          for (const factor of [exact.a, exact.b]) held.hold(factor);
+          const exact = held.hold(tidy(() => clientProducts(layer, each!, mixedRanks(options, layer))));
           const mean = { b: take(values, `${layer}.loraB`), a: take(values, `${layer}.loraA`) };
           const b = await correctedB(mean, exact, options.lambda);
           corrected.set(`${layer}.loraB`, held.hold(b));
@@ -53,15 +53,13 @@ export const loraFair = defineMethod({
 /** B̄ + ΔB of one layer. */
 async function correctedB(mean: LowRankProduct, exact: LowRankProduct, lambda: number): Promise<Tensor> {
   using held = new Held();
-  const { u, s, vt } = await jacobiSvd(mean.a);
-  for (const part of [u, s, vt]) held.hold(part);
-  const [g, b, ...figures] = tidy(() => {
+  const { u, s, vt } = held.hold(await jacobiSvd(mean.a));
+  const [g, b, ...figures] = held.hold(tidy(() => {
     const g = mul(matmul(exact.b, matmul(exact.a, vt, { transposeB: true })), s);
     const b = matmul(mean.b, u);
     const inner = (x: Tensor, y: Tensor) => sum(mul(x, y), { axes: [0] });
     return [g, b, inner(g, g), inner(g, b), inner(b, b), s, reshape(productNorm(exact), [1])] as const;
-  });
-  for (const each of [g, b, ...figures]) held.hold(each);
+  }));
   const [gg, gb, bb, singular, [norm]] = await Promise.all(figures.map((each) => each.floats())) as [
     Float32Array,
     Float32Array,

@@ -98,8 +98,8 @@ test("what fedAra sends shrinks by its schedule, and the rest is exported as LoR
   ) {
     if (event.type === "round") {
       sent.push(event.report.bytesUp);
-      const { layers } = event.state.method as { readonly layers: readonly { readonly loraE: Tensor }[] };
-      ranks.push(...layers.map(({ loraE }) => loraE.size));
+      const parameters = new Map(event.model.namedParameters());
+      ranks.push(...targets.map((each) => parameters.get(`${each}.loraE`)!.size));
     }
     if (event.type !== "finished") continue;
     const shapesOf = (own: readonly number[]) =>

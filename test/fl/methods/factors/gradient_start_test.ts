@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assign, clone, Tensor, tensor, toHalf, zeros } from "../../../../src/engine/mod.ts";
+import { assign, type Tensor, tensor, toHalf, zeros } from "../../../../src/engine/mod.ts";
 import { adaptedLinears, lora } from "../../../../src/federa/mod.ts";
-import { averaging, type Method, type RoundReport, simulate } from "../../../../src/fl/mod.ts";
+import {
+  averaging,
+  decodeRunState,
+  encodeRunState,
+  type Method,
+  type RoundReport,
+  simulate,
+} from "../../../../src/fl/mod.ts";
 import { withOwnParameters } from "../../../../src/fl/method.ts";
 import { gradientStart } from "../../../../src/fl/methods/parts/gradient_start.ts";
 import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
@@ -200,7 +207,7 @@ test("the round that gathers gradients moves nothing, and gives the mean that a 
 });
 
 test("a run that stops after its gradients were gathered goes on with the same bits", async () => {
-  for (const name of ["fed-sb", "lora-ga"]) {
+  for (const name of ["fed-sb", "lora-ga", "smt"]) {
     const pretrained = tinyClassifier(gpu, { seed: 7 });
     const method = methodOn(name, { targets, rank: 2, svd: "exact", firstStep: 0.01 });
     const options = { learningRate: 0.01, rounds: 3 };
@@ -223,11 +230,7 @@ test("a run that stops after its gradients were gathered goes on with the same b
       })
     ) {
       if (event.type !== "round") continue;
-      const { state } = event;
-      const { global, frozen, ...rest } = state.method as Record<string, ReadonlyMap<string, Tensor>>;
-      const copy = (all: ReadonlyMap<string, Tensor>) =>
-        new Map([...all].map(([each, value]) => [each, clone(value)]));
-      resume = { ...state, method: { ...rest, global: copy(global!), frozen: copy(frozen!) } };
+      resume = decodeRunState(gpu, await encodeRunState(event.state)).state;
     }
     const rest = await play(method, pretrained, { ...options, resume });
     assert.deepEqual(rest.bits, whole.bits, name);
