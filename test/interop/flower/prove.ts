@@ -3,6 +3,7 @@
 // FEDERA_MINILM the folder of all-MiniLM-L6-v2 and FEDERA_SNIPS that of SNIPS, for the one that learns.
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,6 +56,7 @@ async function runApp(
   await rm(output, { force: true });
   const begin = performance.now();
   const printed = await link.run(app, { config: { ...config, output }, seconds: 1800 });
+  if (!existsSync(output)) throw new Error(`Cannot compare ${app}: it left nothing, and printed\n${printed}`);
   return {
     values: decodeHostTensors(await readFile(output)),
     printed,

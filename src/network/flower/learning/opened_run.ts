@@ -3,11 +3,12 @@ import { moduleFingerprint } from "../../../federa/mod.ts";
 import { checkPositions, decodePayload, f32Codec, type HostTensors, Participant } from "../../../fl/mod.ts";
 import type { LoadedModel } from "../../../experiment/mod.ts";
 import { TaskModel, type TaskSet } from "../../../tasks/mod.ts";
+import { checkDownload } from "./arrays.ts";
 import { RefusedRunError } from "./refusal.ts";
 import type { SavedRun } from "./run_store.ts";
 import { createServedMethod } from "./served_methods.ts";
 import type { FlowerSettings } from "./settings.ts";
-import { type StartOfRun, tellingStart } from "./start_of_run.ts";
+import { hashTensors, type StartOfRun, tellingStart } from "./start_of_run.ts";
 import type { OwnData } from "./own_data.ts";
 
 /** Options of {@linkcode OpenedRun.open}. */
@@ -94,6 +95,11 @@ export class OpenedRun {
           state: saved?.participant,
         });
       });
+      if (serverStart !== undefined) {
+        const { shared, shapes } = start!;
+        checkDownload(serverStart, { shared: shared.keys(), shapes, isCorrected: false });
+        start = { ...start!, hash: await hashTensors(serverStart) };
+      }
       return new OpenedRun(settings, {
         participant,
         pretrained,

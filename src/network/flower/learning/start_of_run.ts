@@ -6,7 +6,7 @@ import type { TaskModel } from "../../../tasks/mod.ts";
 
 /** What a method puts on a model before the first round. */
 export interface StartOfRun {
-  /** SHA-256 of all that follows from weights and seed: equal where two nodes start from the same bits. */
+  /** SHA-256 of all that follows from weights and seed, or of what the server sent: equal where two nodes start from the same bits. */
   readonly hash: string;
   /** The values of what goes to the server and comes from it. */
   readonly shared: HostTensors;

@@ -170,6 +170,18 @@ test("FlowerLearner.handle() starts from the server's factors as from its own", 
       corrected,
     );
     assert.deepEqual(await given.begin(start), [hash, hash]);
+    // Of its own making: nothing of it follows from the nodes' seed.
+    const other = new PlainFlowerServer(
+      await nodesOf(t, folder),
+      settingsOf(method, { "start-by": "server" }),
+      corrected,
+    );
+    const [otherHash, sameHash] = await other.begin(
+      new Map([...start].map(([name, { shape, data }]) => [name, { shape, data: data.map((x) => x / 2) }])),
+    );
+    assert.equal(otherHash, sameHash);
+    assert.notEqual(otherHash, hash);
+    await other.round();
     for (const server of [asked, given]) for (let round = 0; round < rounds; round++) await server.round();
     assert.equal(largestDifference(asked.arrays, given.arrays), 0, method);
   }
