@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Gpu } from "../../src/engine/mod.ts";
+import { fingerprintOf } from "../../src/federa/mod.ts";
 import { createMethod } from "../../src/experiment/config/method_config.ts";
 import {
   createCodec,
@@ -14,11 +15,15 @@ import {
   hostFederation,
   type HostOptions,
   type HostSettings,
-  type Invitation,
   joinFederation,
   type JoinOptions,
   type ParticipantEvent,
+  readInvitation,
 } from "../../src/network/nats/federation/mod.ts";
+import { HostLink } from "../../src/network/nats/federation/host_link.ts";
+import type { TrainCall } from "../../src/network/nats/federation/messages.ts";
+import { chunkOf, numChunks, packParcel } from "../../src/network/nats/federation/parcels.ts";
+import { randomHex } from "../../src/network/nats/federation/roster.ts";
 import { invitationSchema } from "../../src/network/nats/federation/invitation.ts";
 import type { TaskModel, TaskSet } from "../../src/tasks/mod.ts";
 import { bitsOf } from "../engine/harness.ts";
@@ -68,6 +73,7 @@ export function tinyFederation(
     optimizer: shape.optimizer.parse({ name: "sgd" }),
     rounds: 3,
     participants: names.length,
+    minimum: 2,
     roundSeconds: 60,
     silenceSeconds: 20,
     sharesModel: true,
@@ -93,10 +99,12 @@ export interface Outcome {
 export async function outcomeOf(
   events: AsyncIterable<HostEvent | { readonly type: string }>,
   pretrained: TaskModel,
+  onEvent?: (event: HostEvent) => unknown,
 ): Promise<Outcome> {
   const reports: Omit<RoundReport, "seconds" | "liveBytes" | "test">[] = [];
   let parameters: Outcome["parameters"] = [];
   for await (const event of events as AsyncIterable<HostEvent>) {
+    await onEvent?.(event);
     if (event.type === "round") {
       const { seconds: _, liveBytes: __, test: ___, ...rest } = event.report;
       reports.push(rest);
@@ -147,20 +155,19 @@ export async function simulated(
   );
 }
 
-/** The settings as a participant reads them. */
-export type { Invitation };
-
 /** Hosts, over a connection of its own. */
 export async function host(
   url: string,
   { pretrained, settings }: TinyFederation,
-  more: Partial<HostOptions> = {},
+  { onEvent, ...more }: Partial<HostOptions> & { readonly onEvent?: (event: HostEvent) => unknown } = {},
+  connectWith: Parameters<typeof connect>[0] = {},
 ): Promise<Outcome> {
-  const connection = await connect({ servers: url });
+  const connection = await connect({ servers: url, reconnectTimeWait: 100, ...connectWith });
   try {
     return await outcomeOf(
       hostFederation(pretrained, { connection, settings, evaluateEvery: 0, ...more }),
       pretrained,
+      onEvent,
     );
   } finally {
     await connection.close();
@@ -170,7 +177,7 @@ export async function host(
 /** Options of {@linkcode join}. */
 export interface JoiningOptions extends Partial<JoinOptions> {
   readonly name: string;
-  readonly onEvent?: (event: ParticipantEvent) => void;
+  readonly onEvent?: (event: ParticipantEvent, connection: NatsConnection) => void | Promise<void>;
   readonly connectWith?: Parameters<typeof connect>[0];
 }
 
@@ -180,7 +187,6 @@ export async function join(
   federation: TinyFederation,
   { name, onEvent, connectWith, ...more }: JoiningOptions,
 ): Promise<{ readonly events: readonly ParticipantEvent[]; readonly model: Outcome["parameters"] }> {
-  const { readInvitation } = await import("../../src/network/nats/federation/mod.ts");
   const connection = await connect({ servers: url, reconnectTimeWait: 100, ...connectWith });
   const events: ParticipantEvent[] = [];
   let model: Outcome["parameters"] = [];
@@ -193,15 +199,15 @@ export async function join(
     });
     for await (
       const event of joinFederation(federation.pretrained, {
-        connection,
         invitation,
         name,
         train: federation.dataOf(name),
         ...more,
+        connection,
       })
     ) {
       events.push(event);
-      onEvent?.(event);
+      await onEvent?.(event, connection);
       if (event.type === "ended" && event.model) model = await bitsOfModel(event.model);
     }
   } finally {
@@ -210,9 +216,62 @@ export async function join(
   return { events, model };
 }
 
-/** What went through a server that a test may look at. */
-export function expectEnd(events: readonly ParticipantEvent[]): void {
-  assert.equal(events.at(-1)?.type, "ended");
-}
+/** A participant of the test's own, which does as it likes. */
+export class Odd {
+  readonly connection: NatsConnection;
+  readonly link: HostLink;
+  readonly token = randomHex(32);
+  readonly #federation: TinyFederation;
 
-export type { NatsConnection };
+  private constructor(connection: NatsConnection, federation: TinyFederation, name: string) {
+    this.connection = connection;
+    this.#federation = federation;
+    this.link = new HostLink(connection, { federation: federation.settings.federation, name });
+  }
+
+  /** Joins with what is expected of a participant. */
+  static async join(url: string, federation: TinyFederation, name: string): Promise<Odd> {
+    const odd = new Odd(await connect({ servers: url }), federation, name);
+    assert.equal((await odd.ask()).type, "admitted");
+    return odd;
+  }
+
+  /** Asks to join, with something else in places. */
+  async ask(more: Record<string, unknown> = {}) {
+    const { words } = await this.link.ask("join", {
+      token: this.token,
+      numExamples: 4,
+      base: await fingerprintOf(this.#federation.pretrained.encoder),
+      adapter: "odd",
+      software: "odd",
+      ...more,
+    });
+    return words;
+  }
+
+  /** The next call; undefined at the end of the federation. */
+  async call(): Promise<TrainCall | undefined> {
+    for (;;) {
+      const { words } = await this.link.ask("next", { token: this.token });
+      if (words.type === "train") return words;
+      if (words.type === "end") {
+        await this.link.tell("leave", { token: this.token }, 1000);
+        await this.connection.close();
+        return undefined;
+      }
+    }
+  }
+
+  /** Sends an upload; the last answer. */
+  async send(round: number, payload: Uint8Array<ArrayBuffer>, more: Record<string, unknown> = {}) {
+    const outgoing = await packParcel(payload, 1 << 20);
+    for (let index = 0;; index++) {
+      const { words } = await this.link.ask(
+        "send",
+        { token: this.token, round, index, parcel: outgoing.parcel, loss: 1, ...more },
+        chunkOf(outgoing, index),
+      );
+      if (words.type === "refused" || index === numChunks(outgoing.parcel) - 1) return words;
+    }
+  }
+}

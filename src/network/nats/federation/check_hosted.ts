@@ -18,7 +18,7 @@ export interface HostedParts {
  * @throws {TypeError} for what doesn't go together, or doesn't fit the model.
  */
 export function checkHosted(method: Method, { settings, codec, pretrained }: HostedParts): void {
-  const { federation, method: { privacy }, participants, clientsPerRound = participants } = settings;
+  const { federation, method: { privacy }, participants, clientsPerRound = participants, minimum } = settings;
   const action = `Cannot host federation ${federation} with ${method.name}`;
   if (method.isCentral) {
     throw new FederationError(
@@ -38,6 +38,11 @@ export function checkHosted(method: Method, { settings, codec, pretrained }: Hos
   if (clientsPerRound > participants) {
     throw new FederationError(
       `${action}: each round is to ask ${clientsPerRound} of ${participants} participants; lower clientsPerRound`,
+    );
+  }
+  if (minimum > clientsPerRound) {
+    throw new FederationError(
+      `${action}: a round is to count with ${minimum} uploads, and asks ${clientsPerRound} participants; lower minimum`,
     );
   }
   method.check(pretrained);

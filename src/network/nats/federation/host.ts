@@ -12,6 +12,7 @@ import {
   type RunState,
 } from "../../../fl/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
+import { atLeast } from "./at_least.ts";
 import { checkHosted } from "./check_hosted.ts";
 import { openDesk } from "./desk.ts";
 import { FederationError } from "./errors.ts";
@@ -110,8 +111,8 @@ export async function* hostFederation(
   try {
     if (resume === undefined) {
       yield { type: "gathering", invitation };
-      await failure.during(reception.gather(count, gatherSeconds));
-      if (roster.size < count) {
+      const isComplete = reception.until(() => roster.size >= count, gatherSeconds);
+      if (!await failure.during(isComplete)) {
         throw new FederationError(
           `Cannot begin federation ${federation}: waited ${gatherSeconds} s, and ${roster.size} of ${count} participants have joined; ` +
             "start those that are missing, or host it for fewer",
@@ -129,13 +130,14 @@ export async function* hostFederation(
         roster,
         codec,
         failure,
+        gatherSeconds,
         learningRate: options.learningRate ?? constantSchedule(settings.method.learningRate),
         maxMessageBytes,
       }),
       fleet: fleetOf(settings, roster.members.map(({ numExamples }) => numExamples)),
       rounds,
       seed,
-      aggregator: createAggregator(aggregator),
+      aggregator: atLeast(settings, { method, aggregator: createAggregator(aggregator) }),
       resume: resume?.state,
     });
     let played = resume?.state.round ?? 0;
@@ -168,8 +170,12 @@ export async function* hostFederation(
     if (!signal?.aborted) ending = { words: { type: "end", finished: false, reason: reasonOf(error) } };
     throw error;
   } finally {
-    if (ending !== undefined && !connection.isClosed()) await reception.end(ending, farewellSeconds);
-    desk.close();
+    if (!connection.isClosed()) {
+      if (ending === undefined) reception.pause();
+      else await reception.end(ending, farewellSeconds);
+      desk.close();
+      await connection.flush();
+    }
   }
 }
 

@@ -10,8 +10,8 @@ import { FederationError } from "./errors.ts";
 import { readWords, type Replies, replies, type Requests, WORDS_HEADER } from "./messages.ts";
 import { nameSchema, participantSubjects, type RequestKind } from "./subjects.ts";
 
-/** How long an answer may take, in milliseconds; a host keeps a question for work for 8 s. */
-const answerMilliseconds = 15_000;
+/** How long an answer may take, in milliseconds, beside what a host keeps a question for work; with a chunk on a slow line, longer. */
+const [answerMilliseconds, chunkMilliseconds] = [3000, 60_000];
 /** How long to wait before asking again, in milliseconds: from the first to the last. */
 const [firstPause, longestPause] = [250, 4000];
 
@@ -21,6 +21,8 @@ export interface HostLinkOptions {
   /** The participant's name, one word of a subject. */
   readonly name: string;
   readonly signal?: AbortSignal | undefined;
+  /** How long the host keeps a question for work, in milliseconds. */
+  readonly holdMilliseconds?: number;
   /** How long to wait for a host that doesn't answer, in seconds; 600 by default. */
   readonly patienceSeconds?: number | undefined;
   /** Called when the host can't be reached, and when it can again. */
@@ -102,14 +104,15 @@ export class HostLink {
     }
   }
 
-  /** Asks once, for a farewell that nobody waits for long. */
+  /** Asks once, for what nobody waits for long; undefined where there is no answer in time. */
   async tell<Kind extends RequestKind>(
     kind: Kind,
     request: Requests[Kind],
     milliseconds: number,
-  ): Promise<void> {
-    if (this.#connection.isClosed()) return;
-    await this.#request(kind, request, undefined, milliseconds).catch(() => {});
+  ): Promise<Answered<Kind> | undefined> {
+    if (this.#connection.isClosed()) return undefined;
+    const message = await this.#request(kind, request, undefined, milliseconds).catch(() => undefined);
+    return message && this.#read(kind, message);
   }
 
   /** The answer to one question; undefined where there is none. */
@@ -123,7 +126,10 @@ export class HostLink {
     const abort = () => aborted.resolve(undefined);
     signal?.addEventListener("abort", abort);
     try {
-      const answer = this.#request(kind, request, chunk, answerMilliseconds);
+      const held = kind === "next" ? this.#options.holdMilliseconds ?? 0 : 0;
+      const hasChunk = kind === "fetch" || kind === "send";
+      const timeout = hasChunk ? chunkMilliseconds : answerMilliseconds + held;
+      const answer = this.#request(kind, request, chunk, timeout);
       // A question that lost the race may fail later.
       answer.catch(() => {});
       return await Promise.race([answer, aborted, this.#renewed.then(() => undefined)]);

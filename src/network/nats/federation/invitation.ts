@@ -48,6 +48,8 @@ export const invitationSchema = z.strictObject({
   /** How many participants it begins with, and how many each round asks; all by default. */
   participants: steps,
   clientsPerRound: steps.optional(),
+  /** How many uploads a round must have to count: the mean of fewer would show too much of each. */
+  minimum: steps,
   /** Seconds that a participant has for a round, and after how many without a word it counts as gone. */
   roundSeconds: seconds,
   silenceSeconds: seconds,

@@ -13,6 +13,7 @@ import { type Invitation, SOFTWARE } from "./invitation.ts";
 import { type End, type Parcel, PROTOCOL, type Refusal, type TrainCall } from "./messages.ts";
 import { chunkOf, Incoming, numChunks, packParcel } from "./parcels.ts";
 import { memoryStore, type ParticipantStore } from "./participant_store.ts";
+import { beatMilliseconds, holdMilliseconds } from "./pace.ts";
 import { samplingOf } from "./sampling.ts";
 
 /** Options of {@linkcode readInvitation}. */
@@ -134,20 +135,25 @@ export async function* joinFederation(
   pretrained: TaskModel,
   options: JoinOptions,
 ): AsyncGenerator<ParticipantEvent, void> {
-  const { connection, invitation, name, train, store = memoryStore(), signal } = options;
+  const { connection, invitation, name, train, store = memoryStore() } = options;
   const { federation } = invitation;
   checkInvitation(pretrained, options);
   const { identity: { token }, isNew } = await openIdentity(store, invitation, name);
-  const events = new Events();
+  /** Aborted when the caller has had enough: by its signal, or by ending the generator. */
+  const left = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
+  const events = new Events(() => left.abort(new Error("The participant has left")));
   const link = new HostLink(connection, {
     ...options,
     federation,
+    holdMilliseconds: holdMilliseconds(invitation),
+    signal,
     onReach(isReached) {
       options.onReach?.(isReached);
       if (!isReached) events.push({ type: "waiting", reason: "the host, which doesn't answer" });
     },
   });
-  const session = new Session(pretrained, { ...options, store, token, link, events, isNew });
+  const session = new Session(pretrained, { ...options, store, token, link, events, isNew, signal });
   const base = await fingerprintOf(pretrained.encoder);
   const join = async () => {
     const { words } = await link.ask("join", {
@@ -160,7 +166,10 @@ export async function* joinFederation(
     if (words.type === "admitted") return;
     throw new RefusedError(`Cannot join federation ${federation} as ${name}: ${words.reason}`);
   };
-  let hasLeft = false;
+  let farewell: Promise<unknown> | undefined;
+  // At once, whatever is going on: the host then waits no longer.
+  const leave = () => farewell ??= link.tell("leave", { token }, 1000);
+  signal.addEventListener("abort", leave);
   try {
     yield* events.during(join());
     yield { type: "joined", isBack: !isNew };
@@ -177,8 +186,7 @@ export async function* joinFederation(
           yield* events.during(session.train(words));
           break;
         case "end":
-          yield* session.end(words);
-          hasLeft = true;
+          yield* session.end(words, leave);
           return;
         case "refused":
           if (words.code !== "unknown") throw refused(invitation, name, words);
@@ -187,8 +195,7 @@ export async function* joinFederation(
       }
     }
   } finally {
-    // Whoever ends this tells the host, which then waits for it no longer.
-    if (!hasLeft) await link.tell("leave", { token, ...(signal?.aborted && { reason: "it left" }) }, 1000);
+    await leave();
     session[Symbol.dispose]();
   }
 }
@@ -199,6 +206,7 @@ interface SessionOptions extends JoinOptions {
   readonly link: HostLink;
   readonly events: Events;
   readonly isNew: boolean;
+  readonly signal: AbortSignal;
 }
 
 /** A participant's part in the rounds of one run. */
@@ -219,7 +227,8 @@ class Session {
     const { round } = call;
     let phase: Lost["phase"] = "download";
     const over = new AbortController();
-    const alive = setInterval(() => void this.#beat(call, { done: 0, total: 0 }, over), 5000);
+    const beat = beatMilliseconds(this.#options.invitation);
+    const alive = setInterval(() => void this.#beat(call, { done: 0, total: 0 }, over), beat);
     try {
       const payload = await this.#download(call.download);
       if (payload === undefined) return;
@@ -239,7 +248,7 @@ class Session {
         lastRound: call.lastRound,
         learningRate: call.learningRate,
         onProgress: (done, total) => {
-          signal?.throwIfAborted();
+          signal.throwIfAborted();
           over.signal.throwIfAborted();
           events.push({ type: "progress", round, done, total });
           if (performance.now() - told < 1000) return;
@@ -264,7 +273,7 @@ class Session {
         traffic: { ...this.#traffic },
       });
     } catch (error) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       if (over.signal.aborted) {
         events.push({ type: "round-lost", round, phase, reason: String(over.signal.reason) });
         return;
@@ -281,16 +290,18 @@ class Session {
   }
 
   /** Takes the end of the federation, with its model. */
-  async *end({ finished, reason, model: call }: End): AsyncGenerator<ParticipantEvent> {
-    const { link, token, events } = this.#options;
+  async *end(
+    { finished, reason, model: call }: End,
+    leave: () => Promise<unknown>,
+  ): AsyncGenerator<ParticipantEvent> {
+    const { events } = this.#options;
     const payload = call && (yield* events.during(this.#download(call.download)));
     const traffic = { ...this.#traffic };
+    await leave();
     if (payload === undefined) {
-      await link.tell("leave", { token }, 1000);
       yield { type: "ended", isFinished: finished, reason, traffic };
       return;
     }
-    await link.tell("leave", { token }, 1000);
     const participant = await this.#open(call!);
     const model = await participant.openModel({ round: call!.round, payload, lastRound: call!.lastRound });
     try {
@@ -384,7 +395,7 @@ class Session {
     over: AbortController,
   ): Promise<void> {
     const { link, token } = this.#options;
-    const answer = await link.ask("progress", { token, round, ...progress }).catch(() => undefined);
+    const answer = await link.tell("progress", { token, round, ...progress }, 5000).catch(() => undefined);
     if (answer?.words.type === "refused") over.abort(answer.words.reason);
   }
 }
@@ -444,8 +455,14 @@ function checkInvitation(
 
 /** Hands on what happens during a wait. */
 class Events {
+  readonly #onLeave: () => void;
   #events: ParticipantEvent[] = [];
   #wake: () => void = () => {};
+
+  /** @param onLeave called when nobody wants to know any more; it ends the work. */
+  constructor(onLeave: () => void) {
+    this.#onLeave = onLeave;
+  }
 
   push(event: ParticipantEvent): void {
     this.#events.push(event);
@@ -459,13 +476,22 @@ class Events {
       isDone = true;
       this.#wake();
     });
-    while (!isDone || this.#events.length > 0) {
-      yield* this.#events.splice(0);
-      if (isDone) continue;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        if (isDone || this.#events.length > 0) resolve();
-      });
+    let isGiven = false;
+    try {
+      while (!isDone || this.#events.length > 0) {
+        yield* this.#events.splice(0);
+        if (isDone) continue;
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          if (isDone || this.#events.length > 0) resolve();
+        });
+      }
+      isGiven = true;
+    } finally {
+      if (!isGiven) {
+        this.#onLeave();
+        await work.catch(() => {});
+      }
     }
     return await work;
   }

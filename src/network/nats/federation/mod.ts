@@ -18,5 +18,6 @@ export {
   readInvitation,
 } from "./join.ts";
 export { memoryStore, type ParticipantStore } from "./participant_store.ts";
+export { federationPermissions, type FederationUser } from "./permissions.ts";
 export type { ParticipantNews } from "./reception.ts";
 export type { Member, Presence } from "./roster.ts";

@@ -17,6 +17,7 @@ import { readDownload } from "../../../fl/client/download.ts";
 import { shapesOfRank } from "../../../fl/client/ranks.ts";
 import { Held } from "../../../fl/held.ts";
 import { pick } from "../../../fl/tensors.ts";
+import { FederationError } from "./errors.ts";
 import type { Failure } from "./failure.ts";
 import { type Outgoing, packParcel } from "./parcels.ts";
 import type { Reception } from "./reception.ts";
@@ -34,6 +35,9 @@ export interface NatsParticipantsOptions {
   readonly learningRate: (round: number) => number;
   readonly roundSeconds: number;
   readonly silenceSeconds: number;
+  /** How many of a cohort must be there before it is asked, and how many seconds they are waited for. */
+  readonly minimum: number;
+  readonly gatherSeconds: number;
   /** What the NATS server takes at once. */
   readonly maxMessageBytes: number;
 }
@@ -61,6 +65,7 @@ export class NatsParticipants implements Participants {
     const largest = await uploadShapes(model, plan, { client: first });
     const expected = (client: Client) =>
       plan.ranks === undefined ? largest : shapesOfRank(largest, plan.ranks.of(client.id));
+    await failure.during(this.#gather(work));
     const calls = new RoundCalls(round, await this.#prepare(work, largest));
     reception.call(calls);
     const watch = setInterval(() => this.#loseSilent(calls), 250);
@@ -82,6 +87,18 @@ export class NatsParticipants implements Participants {
       clearTimeout(deadline);
       reception.endRound();
     }
+  }
+
+  /** Waits until enough of the cohort are there: a round without them would be played for nothing. */
+  async #gather({ round, clients }: RoundWork): Promise<void> {
+    const { reception, roster, minimum, silenceSeconds, gatherSeconds } = this.#options;
+    const needed = Math.min(minimum, clients.length);
+    const count = () => clients.filter(({ id }) => isPresent(roster.members[id]!, silenceSeconds)).length;
+    if (await reception.until(() => count() >= needed, gatherSeconds)) return;
+    throw new FederationError(
+      `Cannot play round ${round}: waited ${gatherSeconds} s, and ${count()} of at least ${needed} participants are there; ` +
+        "start those that are missing, and resume",
+    );
   }
 
   /** What each client of the cohort is told, and what it downloads. */

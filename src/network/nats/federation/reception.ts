@@ -1,14 +1,12 @@
 import type { Answer, Handlers } from "./desk.ts";
 import { refuse } from "./desk.ts";
+import { holdMilliseconds } from "./pace.ts";
 import type { FinalModel } from "./final_models.ts";
 import type { Invitation } from "./invitation.ts";
 import { type End, PROTOCOL, type Requests } from "./messages.ts";
 import { chunkOf } from "./parcels.ts";
 import { hashToken, isPresent, type Presence, type Roster } from "./roster.ts";
 import type { RoundCalls } from "./round_calls.ts";
-
-/** How long a host keeps a participant's question for work before it says that there is none, in milliseconds. */
-const holdMilliseconds = 8000;
 
 /** What a host's side reports of participants. */
 export type ParticipantNews =
@@ -45,7 +43,8 @@ export class Reception {
   #calls: RoundCalls | undefined;
   #end: Ending | undefined;
   #gone = new Set<string>();
-  #joined: () => void = () => {};
+  #isPausing = false;
+  #changed: () => void = () => {};
 
   constructor(options: ReceptionOptions) {
     this.#options = options;
@@ -71,14 +70,15 @@ export class Reception {
     };
   }
 
-  /** Waits until as many have joined as the federation begins with, or some seconds are over. */
-  async gather(count: number, seconds: number): Promise<void> {
+  /** Waits until something is true of the participants, at most some seconds; whether it is. */
+  async until(isSo: () => boolean, seconds: number): Promise<boolean> {
     const deadline = performance.now() + seconds * 1000;
-    while (this.#options.roster.size < count) {
+    while (!isSo()) {
       const left = deadline - performance.now();
-      if (left <= 0) return;
-      await within(new Promise<void>((resolve) => this.#joined = resolve), Math.min(left, 1000));
+      if (left <= 0) return false;
+      await within(new Promise<void>((resolve) => this.#changed = resolve), Math.min(left, 500));
     }
+    return true;
   }
 
   /** Asks participants; what becomes of it comes from the calls. */
@@ -92,17 +92,19 @@ export class Reception {
     this.#calls = undefined;
   }
 
+  /** Answers all who wait for work, so that they ask the next host soon. */
+  pause(): void {
+    this.#isPausing = true;
+    this.#wakeAll();
+  }
+
   /** Tells everybody that the federation is over, and waits some seconds until those who are present have heard it. */
   async end(end: Ending, seconds: number): Promise<void> {
     this.#end = end;
     this.#wakeAll();
-    const deadline = performance.now() + seconds * 1000;
     const { roster, invitation } = this.#options;
-    while (performance.now() < deadline) {
-      const left = roster.present(invitation.silenceSeconds).filter(({ name }) => !this.#gone.has(name));
-      if (left.length === 0) return;
-      await within(new Promise<void>((resolve) => this.#joined = resolve), 200);
-    }
+    const present = () => roster.present(invitation.silenceSeconds);
+    await this.until(() => present().every(({ name }) => this.#gone.has(name)), seconds);
   }
 
   async #join(name: string, request: Requests["join"]): Promise<Answer<"join">> {
@@ -149,16 +151,16 @@ export class Reception {
     }
     const participant = roster.add({ name, tokenHash, numExamples, adapter, software });
     onNews?.({ type: "participant-joined", participant, missing: invitation.participants - roster.size });
-    this.#joined();
+    this.#changed();
     return { words: { type: "admitted" } };
   }
 
   async #next(name: string): Promise<Answer<"next">> {
-    const until = performance.now() + holdMilliseconds;
+    const until = performance.now() + holdMilliseconds(this.#options.invitation);
     for (;;) {
       const words = this.#work(name);
       const left = until - performance.now();
-      if (words.type !== "wait" || left <= 0) return { words };
+      if (words.type !== "wait" || left <= 0 || this.#isPausing) return { words };
       await within(new Promise<void>((resolve) => this.#waiting.set(name, resolve)), left);
     }
   }
@@ -226,7 +228,7 @@ export class Reception {
     member.left = reason;
     this.#calls?.lose(name, { reason });
     if (!roster.hasBegun) roster.remove(name);
-    this.#joined();
+    this.#changed();
     return { words: { type: "heard" } };
   }
 
@@ -249,7 +251,9 @@ export class Reception {
     const wasAway = !isPresent(member, this.#options.invitation.silenceSeconds);
     member.heard = performance.now();
     member.left = undefined;
-    if (wasAway) this.#options.onNews?.({ type: "participant-back", participant: member });
+    if (!wasAway) return;
+    this.#changed();
+    this.#options.onNews?.({ type: "participant-back", participant: member });
   }
 
   #wakeAll(): void {

@@ -30,7 +30,9 @@ export class Roster {
   /** @param saved members of a federation that had begun, by their numbers. */
   constructor(saved: readonly Member[] | undefined) {
     if (saved === undefined) return;
-    for (const each of saved) this.#members.set(each.name, { ...each, heard: performance.now() });
+    // They may still wait for an answer of the host before.
+    const heard = performance.now() + 5000;
+    for (const each of saved) this.#members.set(each.name, { ...each, heard });
     this.#numbered = saved.map(({ name }) => name);
   }
 

@@ -37,7 +37,7 @@ export function hostSubjects(
 export function participantSubjects(
   federation: string,
   name: string,
-): { request(kind: RequestKind): string; readonly replies: string } {
+): { request(kind: RequestKind | "*"): string; readonly replies: string } {
   const own = root(federation);
   return { request: (kind) => `${own}.from.${name}.${kind}`, replies: `${own}.to.${name}` };
 }
