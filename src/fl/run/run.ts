@@ -127,7 +127,7 @@ export class Run {
   /** Goes on to what a round ended with. */
   advance(round: number, { state, store, inFlight, asked, participants, refused }: PlayEnd): void {
     // What clients have from a round that came to nothing, they forget with it.
-    const present = refused === undefined ? asked ?? participants : [];
+    const present = asked ?? (refused === undefined ? participants : []);
     this.#moveTo({
       round,
       method: state,
