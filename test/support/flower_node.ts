@@ -9,6 +9,7 @@ import {
   type FlowerRecords,
   runFlowerNode,
 } from "../../src/network/mod.ts";
+import { addOne } from "./add_one.ts";
 import { MockSuperlink } from "./mock_superlink.ts";
 
 /** Waits of a node that has its server on the same machine, and no time. */
@@ -93,22 +94,6 @@ export function startNode(
     },
   };
 }
-
-/** Adds one to every array, and says that it had 7 examples and a loss of 0.25. */
-export const addOne: FlowerHandler = ({ type, records }) => {
-  const reply = new Map<string, FlowerRecord>();
-  for (const [name, record] of type === "train" ? records : []) {
-    if (record.type !== "arrays") continue;
-    const arrays = [...record.arrays].map(([key, { shape, data }]) =>
-      [key, float32Array(shape, (data as Float32Array).map((value) => value + 1))] as const
-    );
-    reply.set(name, { type: "arrays", arrays: new Map(arrays) });
-  }
-  return reply.set("metrics", {
-    type: "metrics",
-    values: new Map<string, bigint | number>([["num-examples", 7n], ["loss", 0.25]]),
-  });
-};
 
 /** Records of two small arrays and a setting. */
 export function twoArrays(): FlowerRecords {

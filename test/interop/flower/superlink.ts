@@ -13,6 +13,8 @@ export interface SuperlinkOptions {
   readonly programs: string;
   /** An empty folder, for its configuration and what it prints. */
   readonly folder: string;
+  /** Port to listen on; one that is free unless given. */
+  readonly port?: number;
 }
 
 /** A real SuperLink of Flower, on a port of this machine that the system chose. */
@@ -36,13 +38,17 @@ export interface Superlink {
   ): Promise<string>;
   /** What it has printed so far. */
   log(): Promise<string>;
+  /** Sends it a signal, and what it has started: `SIGSTOP` has all of it stand still until `SIGCONT`. */
+  signal(name: NodeJS.Signals): void;
   /** Ends it and what it has started. */
   stop(): Promise<void>;
 }
 
 /** Starts a SuperLink and waits until it listens. */
-export async function startSuperlink({ programs, folder }: SuperlinkOptions): Promise<Superlink> {
-  const port = await freePort();
+export async function startSuperlink(
+  { programs, folder, port: given }: SuperlinkOptions,
+): Promise<Superlink> {
+  const port = given ?? await freePort();
   const home = join(folder, "flwr");
   await mkdir(home, { recursive: true });
   await writeFile(
@@ -101,6 +107,7 @@ export async function startSuperlink({ programs, folder }: SuperlinkOptions): Pr
         `Cannot run ${app} within ${seconds} s (exit code ${code}): it printed\n${output}\n${await log()}`,
       );
     },
+    signal: (name) => process.kill(-link.pid!, name),
     stop: () => stopProgram(link),
   };
 }

@@ -1,5 +1,4 @@
 import { sleep } from "../../../hub/hugging_face/retry.ts";
-import type { FleetClient } from "../client/fleet_client.ts";
 import type { FlowerTiming } from "../client/timing.ts";
 import { SuperlinkError } from "../errors.ts";
 import type { Membership } from "./membership.ts";
@@ -9,7 +8,6 @@ const ANSWER = 5;
 
 /** What {@linkcode sendHeartbeats} needs. */
 export interface HeartbeatOptions {
-  readonly client: FleetClient;
   readonly membership: Membership;
   readonly timing: FlowerTiming;
   /** Ends it. */
@@ -23,33 +21,26 @@ export interface HeartbeatOptions {
  * @throws {SuperlinkError} the server refuses.
  * @throws the reason of the signal, in the end.
  */
-export async function sendHeartbeats(options: HeartbeatOptions): Promise<never> {
-  const { timing: { heartbeat }, membership, signal } = options;
-  const between = Math.max(heartbeat - ANSWER, heartbeat / 2);
+export async function sendHeartbeats({ membership, timing, signal }: HeartbeatOptions): Promise<never> {
+  const between = Math.max(timing.heartbeat - ANSWER, timing.heartbeat / 2);
+  const options = { patience: 0, answer: Math.min(ANSWER, timing.answer) };
   for (;;) {
     // By chance, so that nodes that were started together don't call together.
     await sleep(between * (0.7 + 0.2 * Math.random()) * 1000, signal);
-    const failure = await sendHeartbeat(options);
-    if (failure?.failure === "unauthenticated") await membership.rejoin(failure);
-    else if (failure !== undefined && failure.failure !== "unreachable") throw failure;
+    const { joins } = membership;
+    try {
+      if (!await membership.beat(options)) await membership.rejoin(unknownNode(), joins);
+    } catch (error) {
+      if (!(error instanceof SuperlinkError) || signal.aborted) throw error;
+      if (error.failure === "unauthenticated") await membership.rejoin(error, joins);
+      else if (error.failure !== "unreachable") throw error;
+    }
   }
 }
 
-async function sendHeartbeat(
-  { client, membership, timing }: HeartbeatOptions,
-): Promise<SuperlinkError | undefined> {
-  const request = { node: membership.node, heartbeatInterval: timing.heartbeat };
-  try {
-    const { success } = await client.call("send-node-heartbeat", request, {
-      patience: 0,
-      answer: Math.min(ANSWER, timing.answer),
-    });
-    if (success) return undefined;
-    return new SuperlinkError(`Cannot stay at ${client.superlink}: it does not know the node`, {
-      failure: "unauthenticated",
-    });
-  } catch (error) {
-    if (error instanceof SuperlinkError) return error;
-    throw error;
-  }
+/** The error of a server that takes a node's signs of life and doesn't know it. */
+export function unknownNode(): SuperlinkError {
+  return new SuperlinkError("Cannot go on: the server does not know the node", {
+    failure: "unauthenticated",
+  });
 }

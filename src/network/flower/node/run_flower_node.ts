@@ -78,7 +78,7 @@ export async function runFlowerNode(options: FlowerNodeOptions): Promise<void> {
     try {
       const membership = new Membership({ client, lock, timing, signal, onEvent });
       await membership.join();
-      const beating = sendHeartbeats({ client, membership, timing, signal: living.signal })
+      const beating = sendHeartbeats({ membership, timing, signal: living.signal })
         .catch((error) => living.signal.aborted || failing.abort(error));
       try {
         await serveMessages({ client, membership, handler, timing, maxBytes, signal, onEvent });

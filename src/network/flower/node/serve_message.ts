@@ -97,7 +97,11 @@ async function handle(
   const work = async () => {
     try {
       signal.throwIfAborted();
-      return await handler(message, { nodeId, signal });
+      const records = await handler(message, { nodeId, signal });
+      if (records instanceof Map) return records;
+      throw new TypeError(
+        `Cannot reply to ${message.type}: expected a Map of records, got ${typeof records}`,
+      );
     } catch (error) {
       return errorReply(error);
     }

@@ -4,6 +4,7 @@ import type { FlowerTiming } from "../client/timing.ts";
 import { FlowerFormatError, SuperlinkError } from "../errors.ts";
 import type { FlowerEvent } from "../event.ts";
 import type { FlowerHandler } from "../message.ts";
+import { unknownNode } from "./heartbeat.ts";
 import { serveMessage } from "./serve_message.ts";
 import type { Membership } from "./membership.ts";
 
@@ -30,10 +31,11 @@ export interface ServeOptions {
  * @throws the reason of the signal, in the end.
  */
 export async function serveMessages(options: ServeOptions): Promise<never> {
-  const { timing, signal, onEvent } = options;
+  const { membership, timing, signal, onEvent } = options;
   const served = new Set<string>();
   for (;;) {
     signal.throwIfAborted();
+    const { joins } = membership;
     const pulled = await pullMessage(options);
     if (pulled === undefined) {
       await sleep(timing.poll * 1000, signal);
@@ -49,7 +51,7 @@ export async function serveMessages(options: ServeOptions): Promise<never> {
     try {
       await serveMessage(...pulled, options);
     } catch (error) {
-      await recover(error, messageId, options);
+      await recover(error, messageId, joins, options);
     }
   }
 }
@@ -80,21 +82,20 @@ async function pullMessage(
   return [metadata, tree];
 }
 
-/** Waits for a server that was away, and says what may have been lost by it. */
-async function comeBack(error: unknown, { client, membership, timing, signal }: ServeOptions): Promise<void> {
+/** Waits for a server that was away, and has it know what may have been lost by it. */
+async function comeBack(error: unknown, { membership, signal }: ServeOptions): Promise<void> {
   if (!(error instanceof SuperlinkError)) throw error;
-  if (error.failure === "unauthenticated") return await membership.rejoin(error);
+  const { joins } = membership;
+  if (error.failure === "unauthenticated") return await membership.rejoin(error, joins);
   if (error.failure !== "unreachable") throw error;
-  const request = { node: membership.node, heartbeatInterval: timing.heartbeat };
   try {
-    const { success } = await client.call("send-node-heartbeat", request, { signal });
-    if (!success) await membership.rejoin(error);
+    if (!await membership.beat({ signal })) await membership.rejoin(unknownNode(), joins);
     else if (error.mayHaveArrived) {
       await membership.renew("the server's answer did not arrive, and may have held one");
     }
   } catch (second) {
     if (!(second instanceof SuperlinkError) || second.failure !== "unauthenticated") throw second;
-    await membership.rejoin(second);
+    await membership.rejoin(second, joins);
   }
 }
 
@@ -102,6 +103,7 @@ async function comeBack(error: unknown, { client, membership, timing, signal }: 
 async function recover(
   error: unknown,
   messageId: string,
+  joins: number,
   { membership, onEvent }: ServeOptions,
 ): Promise<void> {
   if (!(error instanceof SuperlinkError || error instanceof FlowerFormatError)) throw error;
@@ -109,6 +111,6 @@ async function recover(
   if (failure === "unreachable") throw error;
   onEvent({ type: "lost", messageId, reason: error.message });
   if (failure === "run-over") return;
-  if (failure === "unauthenticated") await membership.rejoin(error);
+  if (failure === "unauthenticated") await membership.rejoin(error, joins);
   else await membership.renew(error.message);
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { addOne, mockFederation, twoArrays } from "../../../support/flower_node.ts";
+import { addOne } from "../../../support/add_one.ts";
+import { mockFederation, twoArrays } from "../../../support/flower_node.ts";
 import type { Instruction } from "../../../support/mock_superlink.ts";
 import { VECTORS } from "../vectors.ts";
 

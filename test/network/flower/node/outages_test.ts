@@ -115,6 +115,36 @@ test("runFlowerNode() has the server count a message as failed that was lost on 
   assert.ok("records" in await server.send(nodeId, { records: twoArrays() }));
 });
 
+test("runFlowerNode() gives no sign of life while it stays away", async () => {
+  const { server } = federation;
+  // Signs of life come every 0.07 to 0.09 s.
+  const node = start({ timing: { heartbeat: 0.2, settle: 0.6 } });
+  const { nodeId } = await server.node();
+  once("push-messages", { status: 500 });
+  assert.deepEqual(await server.send(nodeId), { unavailable: true });
+  await node.event("lost");
+  for (let i = 0; i < 20; i++) {
+    assert.equal(server.online().length, 0);
+    await delay(20);
+  }
+  await server.node();
+});
+
+test("runFlowerNode() joins a server again that forgot it while it stayed away", async () => {
+  const { server } = federation;
+  const node = start({ timing: { settle: 0.1 } });
+  const { nodeId } = await server.node();
+  server.fault = (call, count) => {
+    if (call !== "push-messages" || count > 1) return undefined;
+    server.forget();
+    return { status: 500 };
+  };
+  await delay(FAST.poll * 1000);
+  void server.send(nodeId);
+  await node.event("lost");
+  assert.ok("records" in await server.send((await server.node()).nodeId));
+});
+
 test("runFlowerNode() says that a reply was dropped, and goes on", async () => {
   const { server } = federation;
   const node = start({

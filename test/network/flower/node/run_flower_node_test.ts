@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { type FlowerMessage, runFlowerNode, UnknownMessageTypeError } from "../../../../src/network/mod.ts";
-import { addOne, FAST, mockFederation, twoArrays } from "../../../support/flower_node.ts";
+import { addOne } from "../../../support/add_one.ts";
+import { FAST, mockFederation, twoArrays } from "../../../support/flower_node.ts";
 import type { MockSuperlink } from "../../../support/mock_superlink.ts";
 import { temporaryFolder } from "../../../support/temporary_files.ts";
 
