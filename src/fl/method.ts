@@ -5,7 +5,7 @@ import type { Aggregate, AggregatorKind } from "./aggregation/aggregator.ts";
 import type { Companion, Coordinates } from "./legality.ts";
 import type { Sampling } from "./fleet.ts";
 import type { PrivacyReport } from "./privacy/privacy_report.ts";
-import type { HostTensor, Shapes, Tensors } from "./tensors.ts";
+import { type HostTensor, pick, type Shapes, type Tensors } from "./tensors.ts";
 import type { Tree } from "./tree.ts";
 
 /** What the server knows of a client. */
@@ -153,10 +153,25 @@ export function checkPositions(
   );
 }
 
+/** Names of the parameters whose values go up. */
+export function sharedNames(
+  { trained, shared = trained }: Pick<RoundPlan, "trained" | "shared">,
+): readonly string[] {
+  return shared;
+}
+
 /** Names of the parameters that clients train and keep to themselves. */
-export function personalNames({ trained, shared = trained }: RoundPlan): string[] {
-  const isShared = new Set(shared);
-  return trained.filter((name) => !isShared.has(name));
+export function personalNames(plan: Pick<RoundPlan, "trained" | "shared">): string[] {
+  const isShared = new Set(sharedNames(plan));
+  return plan.trained.filter((name) => !isShared.has(name));
+}
+
+/** The parameters of a model whose values go up. */
+export function sharedParameters(
+  model: TaskModel,
+  plan: Pick<RoundPlan, "trained" | "shared">,
+): Map<string, Tensor> {
+  return pick(new Map(model.namedParameters()), sharedNames(plan));
 }
 
 /** The ranks of a federation whose clients differ. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { accumulate, add, mul, sub, tidy } from "../../engine/mod.ts";
 import { Held } from "../held.ts";
-import type { LocalRule, RoundPlan } from "../method.ts";
+import { type LocalRule, sharedNames } from "../method.ts";
 import { pick, prefixed, type Shapes, shapesOf, take, type Tensors, zeroTensors } from "../tensors.ts";
 import type { Tree } from "../tree.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
@@ -61,8 +61,12 @@ export const fedDyn = defineAlgorithm({
     parameters: (state: State) => inner.parameters(state.inner),
     plan(state: State, round) {
       const plan = inner.plan(state.inner, round);
-      const keeps = shapesOf(prefixed(OWN, pick(state.tilt, sharedOf(plan))));
-      return { ...plan, weighBy: "client", local: both(plan.local, dynamic(keeps, sharedOf(plan), alpha)) };
+      const keeps = shapesOf(prefixed(OWN, pick(state.tilt, sharedNames(plan))));
+      return {
+        ...plan,
+        weighBy: "client",
+        local: both(plan.local, dynamic(keeps, sharedNames(plan), alpha)),
+      };
     },
     async apply(state: State, aggregate, round) {
       using held = new Held();
@@ -85,10 +89,6 @@ export const fedDyn = defineAlgorithm({
     },
   }),
 });
-
-function sharedOf({ trained, shared = trained }: RoundPlan): readonly string[] {
-  return shared;
-}
 
 function dynamic(keeps: Shapes, shared: readonly string[], alpha: number): LocalRule {
   return {

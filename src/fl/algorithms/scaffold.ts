@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { accumulate, add, div, mul, sub, type Tensor, tensor, tidy } from "../../engine/mod.ts";
 import { Held } from "../held.ts";
-import type { LocalRule, RoundPlan } from "../method.ts";
+import { type LocalRule, sharedNames } from "../method.ts";
 import {
   perMember,
   pick,
@@ -79,7 +79,7 @@ export const scaffold = defineAlgorithm({
     parameters: (state: State) => inner.parameters(state.inner),
     plan(state: State, round) {
       const plan = inner.plan(state.inner, round);
-      const control = prefixed(CONTROL, pick(state.control, sharedOf(plan)));
+      const control = prefixed(CONTROL, pick(state.control, sharedNames(plan)));
       return {
         ...plan,
         weighBy: "client",
@@ -87,7 +87,7 @@ export const scaffold = defineAlgorithm({
         ...(plan.download && {
           download: (client) => new Map([...plan.download!(client), ...control]),
         }),
-        local: both(plan.local, corrected(shapesOf(control), sharedOf(plan))),
+        local: both(plan.local, corrected(shapesOf(control), sharedNames(plan))),
       };
     },
     async apply(state: State, aggregate, round) {
@@ -108,10 +108,6 @@ export const scaffold = defineAlgorithm({
     },
   }),
 });
-
-function sharedOf({ trained, shared = trained }: RoundPlan): readonly string[] {
-  return shared;
-}
 
 function corrected(keeps: Shapes, shared: readonly string[]): LocalRule {
   return {

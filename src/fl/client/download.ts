@@ -1,15 +1,7 @@
 import { Tensor } from "../../engine/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
-import type { Client, RoundPlan } from "../method.ts";
-import {
-  disposeTensors,
-  type HostTensor,
-  type HostTensors,
-  pick,
-  type Shapes,
-  shapesOf,
-  type Tensors,
-} from "../tensors.ts";
+import { type Client, type RoundPlan, sharedParameters } from "../method.ts";
+import { disposeTensors, type HostTensor, type HostTensors, type Shapes, shapesOf } from "../tensors.ts";
 import { fitTo } from "../transport/fit.ts";
 import { shapesOfRank } from "./ranks.ts";
 
@@ -17,7 +9,7 @@ import { shapesOfRank } from "./ranks.ts";
 export function downloadShapes(model: TaskModel, plan: RoundPlan, client: Client): Shapes {
   const { ranks, download, sent = new Map<string, Tensor>() } = plan;
   if (download !== undefined) return shapesOf(download(client));
-  const shapes = shapesOf(sharedOf(model, plan));
+  const shapes = shapesOf(sharedParameters(model, plan));
   return new Map([...ranks ? shapesOfRank(shapes, ranks.of(client.id)) : shapes, ...shapesOf(sent)]);
 }
 
@@ -30,7 +22,7 @@ export async function readDownload(
   const own = plan.download === undefined ? plan.start?.(client) : undefined;
   try {
     const values = plan.download?.(client) ??
-      new Map<string, Tensor | HostTensor>([...own ?? sharedOf(model, plan), ...plan.sent ?? []]);
+      new Map<string, Tensor | HostTensor>([...own ?? sharedParameters(model, plan), ...plan.sent ?? []]);
     const shapes = downloadShapes(model, plan, client);
     const read = [...values].map(async ([name, value]) =>
       [name, fitTo(shapes.get(name)!, await onHost(value))] as const
@@ -39,10 +31,6 @@ export async function readDownload(
   } finally {
     if (own !== undefined) disposeTensors(own);
   }
-}
-
-function sharedOf(model: TaskModel, { trained, shared = trained }: RoundPlan): Tensors {
-  return pick(new Map(model.namedParameters()), shared);
 }
 
 async function onHost(value: Tensor | HostTensor): Promise<HostTensor> {

@@ -1,6 +1,7 @@
 import { concat, mul, slice, type Tensor, tidy, zeros } from "../../engine/mod.ts";
 import type { Client, Ranks } from "../method.ts";
 import type { Tensors } from "../tensors.ts";
+import { termAxis } from "./ranks.ts";
 
 /**
  * Where a client of its own rank starts: with the leading rows of A and columns of B, and zeros beyond.
@@ -15,15 +16,19 @@ export function leadingRank(
   return ({ id }) =>
     tidy(() =>
       new Map([...global].map(([name, value]) => {
-        if (name.endsWith(".loraA")) return [name, leading(value, 0, of(id), scale(id))];
-        if (name.endsWith(".loraB")) return [name, leading(value, 1, of(id), scale(id))];
-        return [name, value.detach()];
+        const axis = termAxis(name);
+        if (axis === undefined) return [name, value.detach()];
+        return [name, leading(value, { axis, rank: of(id), scale: scale(id) })];
       }))
     );
 }
 
-function leading(x: Tensor, axis: 0 | 1, rank: number, scale: number): Tensor {
+/** The leading terms of a factor times a scale, and zeros beyond. */
+function leading(
+  x: Tensor,
+  { axis, rank, scale }: { readonly axis: -2 | -1; readonly rank: number; readonly scale: number },
+): Tensor {
   const kept = mul(slice(x, { axis, start: 0, end: rank }), scale);
-  const missing = x.shape.map((extent, i) => i === axis ? extent - rank : extent);
-  return missing[axis] === 0 ? kept : concat([kept, zeros(x.gpu, missing)], { axis });
+  const missing = x.shape.at(axis)! - rank;
+  return missing === 0 ? kept : concat([kept, zeros(x.gpu, x.shape.with(axis, missing))], { axis });
 }

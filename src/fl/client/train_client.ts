@@ -9,9 +9,9 @@ import {
 } from "../../tasks/mod.ts";
 import { readSafetensors } from "../../models/weights/safetensors.ts";
 import { Held } from "../held.ts";
-import type { Client, Method, RoundPlan } from "../method.ts";
+import { type Client, type Method, type RoundPlan, sharedParameters } from "../method.ts";
 import type { Stage } from "../privacy/stage.ts";
-import { type HostTensor, type HostTensors, pick, type Tensors, toHost, withParameters } from "../tensors.ts";
+import { type HostTensor, type HostTensors, type Tensors, toHost, withParameters } from "../tensors.ts";
 import type { Codec } from "../transport/codec.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { fitTo } from "../transport/fit.ts";
@@ -122,10 +122,9 @@ function ownPlan(
   { start: _, ...plan }: RoundPlan,
   rank: number | undefined,
 ): RoundPlan {
-  const { trained, shared = trained } = plan;
   if (plan.ranks === undefined) return plan;
   const ranks = rank === undefined ? plan.ranks : { ...plan.ranks, of: () => rank };
-  return { ...plan, ranks, start: leadingRank(pick(new Map(global.namedParameters()), shared), ranks) };
+  return { ...plan, ranks, start: leadingRank(sharedParameters(global, plan), ranks) };
 }
 
 /**

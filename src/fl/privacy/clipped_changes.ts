@@ -1,5 +1,5 @@
 import { div, maximum, mul, type Tensor } from "../../engine/mod.ts";
-import type { RoundPlan } from "../method.ts";
+import { type RoundPlan, sharedNames } from "../method.ts";
 import { changesSince, perMember, pick, type Shapes, shapesOf, type Tensors } from "../tensors.ts";
 import { memberNorms } from "../aggregation/member_norms.ts";
 
@@ -38,10 +38,10 @@ export function clippedChanges(values: Tensors, start: Tensors, norm: Tensor): C
  */
 export function sentShapes(
   name: string,
-  { trained, shared = trained, local }: RoundPlan,
+  plan: RoundPlan,
   parameters: Tensors,
 ): Shapes {
-  const shapes = local?.sends ?? shapesOf(pick(parameters, shared));
+  const shapes = plan.local?.sends ?? shapesOf(pick(parameters, sharedNames(plan)));
   if (shapes.size > 0) return shapes;
   throw new TypeError(
     `Cannot run ${name}: its clients send nothing, so there is nothing to protect; leave privacy out`,

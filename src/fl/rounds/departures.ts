@@ -5,7 +5,7 @@ import { collect } from "./collect.ts";
 import type { ClientStore } from "../client/client_store.ts";
 import { uploadShapes } from "../client/upload_shapes.ts";
 import type { Fleet } from "../fleet.ts";
-import type { Client, Method, RoundPlan } from "../method.ts";
+import { type Client, type Method, type RoundPlan, sharedNames } from "../method.ts";
 import type { Finished, Lost } from "../participants.ts";
 import type { RoundOptions } from "./round.ts";
 import { hostMember, type HostTensor, type HostTensors, toHost } from "../tensors.ts";
@@ -101,9 +101,9 @@ function checkSent(
   names: readonly string[],
   { plan, method }: { readonly plan: RoundPlan; readonly method: Pick<Method, "name"> },
 ): void {
-  const { trained, shared = trained, start } = plan;
-  const other = names.find((name) => !shared.includes(name));
-  if (other === undefined && start === undefined) return;
+  const shared = new Set(sharedNames(plan));
+  const other = names.find((name) => !shared.has(name));
+  if (other === undefined && plan.start === undefined) return;
   throw new TypeError(
     `Cannot run ${method.name} with asynchrony: ` +
       (other === undefined

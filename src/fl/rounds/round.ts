@@ -11,11 +11,11 @@ import { type ClientStore, saveMore } from "../client/client_store.ts";
 import { collect, refuseDiverged } from "./collect.ts";
 import { uploadShapes } from "../client/upload_shapes.ts";
 import type { Figures, Measure } from "../measures/measure.ts";
-import type { Client, Method } from "../method.ts";
+import { type Client, type Method, sharedParameters } from "../method.ts";
 import type { Finished, Lost, Participants } from "../participants.ts";
 import type { PhaseTimer } from "../phase_timer.ts";
 import type { Stage } from "../privacy/stage.ts";
-import { hostMember, type HostTensors, pick, toHost, withParameters } from "../tensors.ts";
+import { hostMember, type HostTensors, toHost, withParameters } from "../tensors.ts";
 import { disposeTree, type Tree } from "../tree.ts";
 
 /** What a round starts from. */
@@ -71,9 +71,8 @@ export async function playRound(
   const { method, participants, aggregator, stages, measures, round, seed, clients, timer, onProgress } =
     options;
   const plan = method.plan(state, round);
-  const { trained, shared = trained } = plan;
   const global = withParameters(model, method.parameters(state));
-  const start = pick(new Map(global.namedParameters()), shared);
+  const start = sharedParameters(global, plan);
   const total = clients.reduce((sum, { numExamples }) => sum + numExamples, 0);
   const shares = new Map(
     clients.map(({ id, numExamples }) => [

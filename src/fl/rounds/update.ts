@@ -3,8 +3,9 @@ import { type Flight, type InFlight, type Staleness } from "../asynchrony/in_fli
 import { mix } from "../asynchrony/mix.ts";
 import { saveMore } from "../client/client_store.ts";
 import { refuseDiverged } from "./collect.ts";
+import { sharedParameters } from "../method.ts";
 import type { RoundEnd, RoundStart } from "./round.ts";
-import { pick, shapesOf, toDevice, toHost, withParameters, zeroTensors } from "../tensors.ts";
+import { shapesOf, toDevice, toHost, withParameters, zeroTensors } from "../tensors.ts";
 import { disposeTree } from "../tree.ts";
 
 export type { UpdateOptions } from "./departures.ts";
@@ -43,9 +44,8 @@ export async function playUpdate(
   const { method, measures, round, timer, asynchrony } = options;
   const { gpu } = model;
   const plan = method.plan(state, round);
-  const { trained, shared = trained } = plan;
   const global = withParameters(model, method.parameters(state));
-  const start = pick(new Map(global.namedParameters()), shared);
+  const start = sharedParameters(global, plan);
   const inFlight = gpu.isRehearsing ? { ...before, flights: [] } : before;
   let next = state;
   let isDone = false;

@@ -2,9 +2,9 @@ import { formatShape, sameShape, Tensor } from "../../engine/mod.ts";
 import type { TaskModel } from "../../tasks/mod.ts";
 import { checkInFlight } from "../asynchrony/in_flight.ts";
 import type { FederationOptions } from "./options.ts";
-import type { Method } from "../method.ts";
+import { type Method, sharedParameters } from "../method.ts";
 import type { RunState } from "../run_state.ts";
-import { pick, shapesOf, type Tensors, withParameters } from "../tensors.ts";
+import { shapesOf, type Tensors, withParameters } from "../tensors.ts";
 import type { Tree } from "../tree.ts";
 
 /**
@@ -61,13 +61,13 @@ export function checkMethodState(state: RunState, { method, fleet, model, first 
     );
   }
   if (state.inFlight === undefined) return;
-  const { trained, shared = trained } = method.plan(state.method, state.round + 1);
+  const plan = method.plan(state.method, state.round + 1);
   const global = withParameters(model, method.parameters(state.method));
   checkInFlight(state.inFlight, {
     method: method.name,
     numClients: fleet.numExamples.length,
     version: state.round,
-    shapes: shapesOf(pick(new Map(global.namedParameters()), shared)),
+    shapes: shapesOf(sharedParameters(global, plan)),
   });
 }
 

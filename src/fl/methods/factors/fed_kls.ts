@@ -1,29 +1,17 @@
 import { z } from "zod";
-import {
-  addWeighted,
-  assign,
-  concat,
-  mul,
-  slice,
-  type Tensor,
-  tensor,
-  tidy,
-  where,
-  zeros,
-} from "../../../engine/mod.ts";
+import { assign, concat, mul, slice, type Tensor, tidy, where } from "../../../engine/mod.ts";
 import { federa } from "../../../federa/mod.ts";
-import { Held } from "../../held.ts";
+import type { Uploads } from "../../aggregation/aggregator.ts";
 import type { Client, LocalRule } from "../../method.ts";
-import { take, type Tensors } from "../../tensors.ts";
+import { take } from "../../tensors.ts";
 import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf } from "../parts/layer_names.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
+import { type Factor, factorsOf, termMask } from "../parts/terms.ts";
+import { weightedSum } from "../parts/weighted_sum.ts";
 
 /** By what names a client's part of a factor is sent. */
 const PART = ".part";
-/** The axis of a factor [..., R, i] or [..., o, R] that has the terms, from the end. */
-const factors = { loraA: -2, loraB: -1 } as const;
 
 /**
  * An adaptation of FedKLS, of which its authors' abstract alone was at hand: the divergence of a client's labels chooses which part
@@ -59,35 +47,24 @@ export const fedKls = defineMethod({
       }
       return Math.min(parts - 1, Math.floor(labelDivergence * parts));
     };
-    const cut = (x: Tensor, { axis, part }: { readonly axis: number; readonly part: number }) =>
-      slice(x, { axis: x.ndim + axis, start: part * rank, end: (part + 1) * rank });
+    const rangeOf = (part: number) => [part * rank, (part + 1) * rank] as const;
+    const cut = (x: Tensor, { axis, part }: { readonly axis: number; readonly part: number }) => {
+      const [start, end] = rangeOf(part);
+      return slice(x, { axis, start, end });
+    };
     const local: LocalRule = {
       correct(gradients, values, { clients, start }) {
-        for (const [name, axis] of factorsOf(gradients)) {
-          const own = take(gradients, name);
-          // 1 where the terms are the client's, [C, R, 1] or [C, 1, R].
-          const mask = tensor(
-            own.gpu,
-            Float32Array.from(
-              clients.flatMap((client) =>
-                Array.from(
-                  { length: parts * rank },
-                  (_, term) => Math.floor(term / rank) === partOf(client) ? 1 : 0,
-                )
-              ),
-            ),
-            { shape: axis === -2 ? [clients.length, parts * rank, 1] : [clients.length, 1, parts * rank] },
-          );
-          assign(own, mul(own, mask));
+        for (const factor of factorsOf(gradients)) {
+          const mask = termMask(factor, clients.map((client) => rangeOf(partOf(client))));
+          assign(factor.value, mul(factor.value, mask));
           // Weight decay moves the rest too, which would change what the client's own part learns beside it.
-          const value = take(values, name);
-          assign(value, where(mask, { then: value, otherwise: take(start, name) }));
+          const value = take(values, factor.name);
+          assign(value, where(mask, { then: value, otherwise: take(start, factor.name) }));
         }
       },
       finish(values, { clients }) {
         const upload = new Map(values);
-        for (const [name, axis] of factorsOf(values)) {
-          const value = take(values, name);
+        for (const { name, value, axis } of factorsOf(values)) {
           upload.delete(name);
           const each = clients.map((client, member) =>
             cut(slice(value, { start: member, end: member + 1 }), { axis, part: partOf(client) })
@@ -96,6 +73,15 @@ export const fedKls = defineMethod({
         }
         return { upload };
       },
+    };
+    /** A part's mean over those who trained it; as it was where nobody did. */
+    const meanOf = ({ name, value, axis }: Factor, part: number, each: readonly Uploads[]): Tensor => {
+      const weights = each.map(({ clients, shares }) =>
+        shares.map((share, member) => partOf(clients[member]!) === part ? share : 0)
+      );
+      const total = weights.flat().reduce((sum, weight) => sum + weight, 0);
+      if (total === 0) return cut(value, { axis, part });
+      return mul(weightedSum(each, `${name}${PART}`, weights), 1 / total);
     };
     return {
       ...inner,
@@ -117,45 +103,16 @@ export const fedKls = defineMethod({
       sendsOtherwise: true,
       plan: (state, round) => ({ ...inner.plan(state, round), local }),
       apply({ global }, { values, each }) {
-        using held = new Held();
-        const next = new Map<string, Tensor>();
-        for (const layer of layersOf(global)) {
-          for (const [factor, axis] of Object.entries(factors)) {
-            const name = `${layer}.${factor}`;
-            const before = take(global, name);
-            next.set(
-              name,
-              held.hold(tidy(() =>
-                concat(
-                  Array.from({ length: parts }, (_, part) => {
-                    const old = cut(before, { axis, part });
-                    const mean = zeros(before.gpu, old.shape);
-                    let total = 0;
-                    for (const { clients, shares, values } of each!) {
-                      const own = clients.map((client, k) => partOf(client) === part ? shares[k]! : 0);
-                      for (const share of own) total += share;
-                      addWeighted(mean, take(values, `${name}${PART}`), tensor(before.gpu, own));
-                    }
-                    return total > 0 ? mul(mean, 1 / total) : old;
-                  }),
-                  { axis: before.ndim + axis },
-                )
-              )),
-            );
-          }
-        }
-        held.release(next);
+        const all = Array.from({ length: parts }, (_, part) => part);
+        const next = tidy(() =>
+          factorsOf(global).map((factor) => {
+            const means = () => all.map((part) => meanOf(factor, part, each!));
+            return [factor.name, tidy(() => concat(means(), { axis: factor.axis }))] as const;
+          })
+        );
         const others = [...values].filter(([name]) => !name.endsWith(PART));
         return { global: new Map([...global, ...others, ...next]) };
       },
     };
   },
 });
-
-/** The factors among tensors, with the axis of their terms. */
-function factorsOf(tensors: Tensors): [string, number][] {
-  return [...tensors.keys()].flatMap((name): [string, number][] => {
-    const axis = factors[name.slice(name.lastIndexOf(".") + 1) as keyof typeof factors];
-    return axis === undefined ? [] : [[name, axis]];
-  });
-}

@@ -1,11 +1,12 @@
 import { lowRankSvd } from "../../../engine/linalg/mod.ts";
-import { type Tensor, tidy } from "../../../engine/mod.ts";
+import { tidy } from "../../../engine/mod.ts";
 import { leadingFactors, lora } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { pick, take } from "../../tensors.ts";
 import { adapterOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import { layersOf } from "../parts/layer_names.ts";
+import { makeParts, nameParts } from "../parts/layer_parts.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
 /**
@@ -33,18 +34,15 @@ export const fedSvd = defineMethod({
         return { trained, download: () => pick(global, round === 1 ? trained : global.keys()) };
       },
       async apply({ global }, { values }) {
-        using held = new Held();
-        const factors = new Map<string, Tensor>();
-        for (const layer of layersOf(global)) {
+        const factors = await makeParts(layersOf(global), async (layer) => {
+          using held = new Held();
           const product = { b: take(values, `${layer}.loraB`), a: take(global, `${layer}.loraA`) };
           const rank = product.a.shape[0]!;
           const svd = held.hold(await lowRankSvd(product, { rank }));
           // s multiplies both products alike.
-          const { loraA, loraB } = tidy(() => leadingFactors(svd, { rank, scaling: 1, split: "left" }));
-          factors.set(`${layer}.loraA`, held.hold(loraA)).set(`${layer}.loraB`, held.hold(loraB));
-        }
-        held.release(factors);
-        return { global: new Map([...global, ...values, ...factors]) };
+          return { ...tidy(() => leadingFactors(svd, { rank, scaling: 1, split: "left" })) };
+        });
+        return { global: new Map([...global, ...values, ...nameParts(factors)]) };
       },
     };
   },

@@ -18,10 +18,10 @@ import type { LocalRule } from "../../method.ts";
 import { shapesOf, take } from "../../tensors.ts";
 import { type AdapterOptions, adapterOptions, adapterTargets } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf } from "../parts/layer_names.ts";
+import { layersOf, withoutPart } from "../parts/layer_names.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
-const NORMS = ".inputNorms";
+const NORMS = "inputNorms";
 
 /** Why its uploads aren't protected by noise. */
 const normsSent =
@@ -56,7 +56,7 @@ export const priLora = defineMethod({
       lowRankAveraging({ ...options, rankPattern: ranksByDepth(pretrained, options, spread) }, {
         name: "prilora",
         initialization: observedLora,
-        factors: ["loraA", "loraB", "inputNorms"],
+        factors: ["loraA", "loraB", NORMS],
       });
     const { parameters, plan, apply } = lowRankAveraging(options, {
       name: "prilora",
@@ -72,10 +72,9 @@ export const priLora = defineMethod({
       init: (pretrained, context) => on(pretrained).init(pretrained, context),
       plan(state, round) {
         const inner = plan(state, round);
-        const isSent = (name: string) => !name.endsWith(NORMS);
         return {
           ...inner,
-          download: (client) => new Map([...inner.download!(client)].filter(([name]) => isSent(name))),
+          download: (client) => withoutPart(inner.download!(client), NORMS),
           local: pruning(state.global, { pruneEvery, pruneShare, decay }),
         };
       },
@@ -114,11 +113,11 @@ function pruning(
 ): LocalRule {
   const layers = layersOf(global);
   return {
-    sums: new Map([...shapesOf(global)].filter(([name]) => name.endsWith(NORMS))),
+    sums: new Map([...shapesOf(global)].filter(([name]) => name.endsWith(`.${NORMS}`))),
     correct(gradients, values, { sums, step, steps }) {
       for (const layer of layers) {
-        const found = take(gradients, `${layer}${NORMS}`);
-        const average = take(sums, `${layer}${NORMS}`);
+        const found = take(gradients, `${layer}.${NORMS}`);
+        const average = take(sums, `${layer}.${NORMS}`);
         assign(average, add(mul(average, decay), mul(found, 1 - decay)));
         // Nothing moves what stands for the inputs.
         assign(found, zeros(found.gpu, found.shape));
@@ -131,7 +130,7 @@ function pruning(
         assign(a, where(isActive, { then: pruned(a, average, pruneShare), otherwise: a }));
       }
     },
-    finish: (values) => ({ upload: new Map([...values].filter(([name]) => !name.endsWith(NORMS))) }),
+    finish: (values) => ({ upload: withoutPart(values, NORMS) }),
   };
 }
 

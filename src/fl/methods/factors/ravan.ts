@@ -1,12 +1,13 @@
 import { z } from "zod";
-import { mul, reshape, type Tensor } from "../../../engine/mod.ts";
+import { mul, reshape } from "../../../engine/mod.ts";
 import { ravanBases } from "../../../federa/mod.ts";
 import { take } from "../../tensors.ts";
 import { adapterOptions } from "../parts/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
+import { layersOf, withoutPart } from "../parts/layer_names.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 
-const [CORES, SCALES] = [".loraH", ".headScales"];
+const [CORES, SCALES] = ["loraH", "headScales"] as const;
 
 /** Why its uploads aren't protected by noise. */
 const productsSent =
@@ -32,7 +33,7 @@ export const ravan = defineMethod({
     const inner = lowRankAveraging(options, {
       name: "ravan",
       initialization: ravanBases(options),
-      factors: ["loraH", "headScales"],
+      factors: [CORES, SCALES],
     });
     return {
       ...inner,
@@ -43,19 +44,17 @@ export const ravan = defineMethod({
         return {
           ...plan,
           // Everybody begins with scales of 1.
-          download: (client) =>
-            new Map([...plan.download!(client)].filter(([name]) => !name.endsWith(SCALES))),
+          download: (client) => withoutPart(plan.download!(client), SCALES),
           local: {
-            finish: (values) => ({
-              upload: new Map(
-                [...values].flatMap(([name, value]): [string, Tensor][] => {
-                  if (name.endsWith(SCALES)) return [];
-                  if (!name.endsWith(CORES)) return [[name, value]];
-                  const scales = take(values, `${name.slice(0, -CORES.length)}${SCALES}`);
-                  return [[name, mul(value, reshape(scales, [...scales.shape, 1, 1]))]];
-                }),
-              ),
-            }),
+            finish(values) {
+              const upload = withoutPart(values, SCALES);
+              for (const layer of layersOf(values, CORES)) {
+                const scales = take(values, `${layer}.${SCALES}`);
+                const cores = take(values, `${layer}.${CORES}`);
+                upload.set(`${layer}.${CORES}`, mul(cores, reshape(scales, [...scales.shape, 1, 1])));
+              }
+              return { upload };
+            },
           },
         };
       },

@@ -1,4 +1,4 @@
-import { type Tensor, tidy } from "../../../engine/mod.ts";
+import { tidy } from "../../../engine/mod.ts";
 import { type LowRankProduct, lowRankSvd } from "../../../engine/linalg/mod.ts";
 import { leadingFactors, lora } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
@@ -8,6 +8,7 @@ import type { Method } from "../../method.ts";
 import type { Tensors } from "../../tensors.ts";
 import type { Averaged } from "./averaging.ts";
 import { layersOf } from "./layer_names.ts";
+import { makeParts, nameParts } from "./layer_parts.ts";
 import { lowRankAveraging } from "./low_rank.ts";
 import { globalOptions, type MixedRankOptions, type MixedRanks, mixedRanks } from "./mixed_ranks.ts";
 
@@ -51,26 +52,15 @@ export function decomposing(
       return { trained, ranks, start: leadingRank(state.global, ranks, scale) };
     },
     async apply({ global }, { values, each }) {
-      using held = new Held();
-      const factors = new Map<string, Tensor>();
-      for (const layer of layersOf(global)) {
+      const factors = await makeParts(layersOf(global), async (layer) => {
         const ranks = mixedRanks(given, layer);
-        const whole = tidy(() => product(layer, { each: each!, ranks, global }));
-        const own = await decompose(whole, { rank: ranks.largest, scaling: ranks.globalScaling });
-        factors.set(`${layer}.loraA`, held.hold(own.loraA)).set(`${layer}.loraB`, held.hold(own.loraB));
-      }
-      held.release(factors);
-      return { global: new Map([...global, ...values, ...factors]) };
+        using held = new Held();
+        const whole = held.hold(tidy(() => product(layer, { each: each!, ranks, global })));
+        const { largest: rank, globalScaling: scaling } = ranks;
+        const svd = held.hold(await lowRankSvd(whole, { rank }));
+        return { ...tidy(() => leadingFactors(svd, { rank, scaling })) };
+      });
+      return { global: new Map([...global, ...values, ...nameParts(factors)]) };
     },
   };
-}
-
-/** The leading triplets of a product, which it frees, as factors. */
-async function decompose(
-  product: LowRankProduct,
-  options: { readonly rank: number; readonly scaling: number },
-) {
-  using held = new Held();
-  const svd = held.hold(await lowRankSvd(held.hold(product), { rank: options.rank }));
-  return tidy(() => leadingFactors(svd, options));
 }

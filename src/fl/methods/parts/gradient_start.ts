@@ -1,9 +1,9 @@
 import type { Tensor } from "../../../engine/mod.ts";
 import { type Initialization, type LayerSettings, layerSettings } from "../../../federa/mod.ts";
-import { Held } from "../../held.ts";
 import type { Method } from "../../method.ts";
+import { take } from "../../tensors.ts";
 import { adaptEncoder, type AdapterOptions } from "./adapter_options.ts";
-import type { LayerParts } from "./layer_parts.ts";
+import { makeParts } from "./layer_parts.ts";
 import { type Scouted, scouted } from "./scouted.ts";
 
 /** Options of {@linkcode gradientStart}. */
@@ -36,14 +36,10 @@ export function gradientStart(
     asynchrony:
       "all must start from the gradient of the first round, and an update may be older: take federa-sb",
     attach: (pretrained, context) => adaptEncoder(pretrained, { ...options, context, initialization }),
-    async start(gradients, { seed }) {
-      using held = new Held();
-      const layers: LayerParts[] = [];
-      for (const [layer, gradient] of gradients) {
-        const parts = await start(gradient, { ...layerSettings(layer, options), seed });
-        layers.push({ layer, parts: held.hold(parts) });
-      }
-      return held.release(layers);
-    },
+    start: (gradients, { seed }) =>
+      makeParts(
+        gradients.keys(),
+        (layer) => start(take(gradients, layer), { ...layerSettings(layer, options), seed }),
+      ),
   });
 }

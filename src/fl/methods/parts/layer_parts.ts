@@ -1,4 +1,5 @@
 import type { Tensor } from "../../../engine/mod.ts";
+import { Held } from "../../held.ts";
 import { take, type Tensors } from "../../tensors.ts";
 
 /** Tensors of a layer by the names of its parts, such as `loraA`. In a list of them shapes may change from round to round. */
@@ -17,13 +18,26 @@ export function takeParts<Part extends string>(
   return { layer, parts: Object.fromEntries(taken) as LayerParts<Part>["parts"] };
 }
 
-/** Some parts of layers by their names, layer by layer; a part's own name by default. */
+/** Parts of layers by their names, layer by layer: all of them, or some; a part's own name by default. */
 export function nameParts(
   layers: readonly LayerParts[],
-  parts: readonly string[],
+  parts?: readonly string[],
   nameOf: (part: string) => string = (part) => part,
 ): Map<string, Tensor> {
   return new Map(
-    layers.flatMap(({ layer, parts: own }) => parts.map((part) => [`${layer}.${nameOf(part)}`, own[part]!])),
+    layers.flatMap(({ layer, parts: own }) =>
+      (parts ?? Object.keys(own)).map((part) => [`${layer}.${nameOf(part)}`, own[part]!])
+    ),
   );
+}
+
+/** Makes parts of layers, one layer after the other; the caller disposes them. */
+export async function makeParts(
+  layers: Iterable<string>,
+  make: (layer: string) => Promise<LayerParts["parts"]>,
+): Promise<LayerParts[]> {
+  using held = new Held();
+  const made: LayerParts[] = [];
+  for (const layer of layers) made.push({ layer, parts: held.hold(await make(layer)) });
+  return held.release(made);
 }

@@ -9,7 +9,6 @@ import {
   sqrt,
   sumOfSquares,
   type Tensor,
-  tensor,
   tidy,
   where,
 } from "../../../engine/mod.ts";
@@ -17,6 +16,7 @@ import type { Uploads } from "../../aggregation/aggregator.ts";
 import type { LocalRule, Ranks } from "../../method.ts";
 import { take, type Tensors } from "../../tensors.ts";
 import { layersOf } from "./layer_names.ts";
+import { factorsOf, termMask } from "./terms.ts";
 
 /** The rank that is left when a tail is pruned: ⌊γ·r⌋, at least 1. */
 export function prunedRank(rank: number, gamma: number): number {
@@ -92,10 +92,7 @@ export async function pruneTails(
 function withoutTails(values: Tensors, ranks: readonly number[]): Map<string, Tensor> {
   const ranges = ranks.map((end) => [0, end] as const);
   return tidy(() =>
-    new Map([...values].flatMap(([name, value]): [string, Tensor][] => {
-      const isA = name.endsWith(".loraA");
-      return isA || name.endsWith(".loraB") ? [[name, mul(value, termsOf(value, isA, ranges))]] : [];
-    }))
+    new Map(factorsOf(values).map((factor) => [factor.name, mul(factor.value, termMask(factor, ranges))]))
   );
 }
 
@@ -106,19 +103,11 @@ function tailOf(
   { ranks, gamma }: { readonly ranks: readonly number[]; readonly gamma: number },
 ) {
   const ranges = ranks.map((rank) => [prunedRank(rank, gamma), rank] as const);
-  const part = (name: string, isA: boolean) => {
+  const part = (name: string, axis: -2 | -1) => {
     const value = take(values, `${layer}.${name}`);
-    return mul(value, termsOf(value, isA, ranges));
+    return mul(value, termMask({ value, axis }, ranges));
   };
-  const [a, b] = [part("loraA", true), part("loraB", false)];
+  const [a, b] = [part("loraA", -2), part("loraB", -1)];
   const norm = (x: Tensor) => sqrt(sumOfSquares(x, { axes: [-2, -1], keepDims: true }));
   return { a, b, sizeA: norm(a), sizeB: norm(b) };
-}
-
-/** Ones at the terms of each client from one to another, [C, r, 1] for A and [C, 1, r] for B. */
-function termsOf(x: Tensor, isA: boolean, ranges: readonly (readonly [number, number])[]): Tensor {
-  const rank = x.shape.at(isA ? -2 : -1)!;
-  const mask = new Float32Array(ranges.length * rank);
-  ranges.forEach(([from, to], member) => mask.fill(1, member * rank + from, member * rank + to));
-  return tensor(x.gpu, mask, { shape: isA ? [ranges.length, rank, 1] : [ranges.length, 1, rank] });
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addWeighted, mul, type Tensor, tensor, tidy, zeros } from "../../../engine/mod.ts";
+import { mul, tidy } from "../../../engine/mod.ts";
 import { productNorm } from "../../../engine/linalg/mod.ts";
 import { layerSettings, lora, scalingOf } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
@@ -13,6 +13,8 @@ import { leadingRank } from "../../client/start_of_rank.ts";
 import type { Method } from "../../method.ts";
 import type { Averaged } from "../parts/averaging.ts";
 import { pruneTails, tailPenalty } from "../parts/rank_pruning.ts";
+import { factorsOf } from "../parts/terms.ts";
+import { weightedSum } from "../parts/weighted_sum.ts";
 
 type State = Averaged & {
   /** The rank that each client is left with, where ranks are pruned. */
@@ -88,16 +90,9 @@ export const hetLora = defineMethod({
         const layers = layersOf(state.global);
         const scales = new Map(layers.map((each) => [each, layerSettings(each, options).scaling / scaling]));
         const weights = await weightsOf(each, scales);
-        const factors = new Map<string, Tensor>();
-        for (const name of layers.flatMap((layer) => [`${layer}.loraA`, `${layer}.loraB`])) {
-          const { gpu, shape } = take(state.global, name);
-          const mean = held.hold(zeros(gpu, shape));
-          each.forEach((uploads, i) =>
-            tidy(() => addWeighted(mean, take(uploads.values, name), tensor(gpu, weights[i]!)))
-          );
-          factors.set(name, mean);
-        }
-        held.release(factors);
+        const factors = tidy(() =>
+          new Map(factorsOf(state.global).map(({ name }) => [name, weightedSum(each, name, weights)]))
+        );
         return { global: new Map([...state.global, ...values, ...factors]), ...(prunes && { ranks }) };
       },
     } satisfies Method<State>;

@@ -9,6 +9,7 @@ import { clientProducts } from "../parts/client_products.ts";
 import { defineMethod } from "../define_method.ts";
 import { fairCorrection } from "../parts/fair_correction.ts";
 import { layersOf } from "../parts/layer_names.ts";
+import { makeParts, nameParts } from "../parts/layer_parts.ts";
 import { lowRankAveraging } from "../parts/low_rank.ts";
 import { mixedRanks } from "../parts/mixed_ranks.ts";
 
@@ -35,16 +36,13 @@ export const loraFair = defineMethod({
       ...inner,
       sees: "each",
       async apply(state, { values, each }) {
-        using held = new Held();
-        const corrected = new Map<string, Tensor>();
-        for (const layer of layersOf(state.global)) {
+        const corrected = await makeParts(layersOf(state.global), async (layer) => {
+          using held = new Held();
           const exact = held.hold(tidy(() => clientProducts(layer, each!, mixedRanks(options, layer))));
           const mean = { b: take(values, `${layer}.loraB`), a: take(values, `${layer}.loraA`) };
-          const b = await correctedB(mean, exact, options.lambda);
-          corrected.set(`${layer}.loraB`, held.hold(b));
-        }
-        held.release(corrected);
-        return { global: new Map([...state.global, ...values, ...corrected]) };
+          return { loraB: await correctedB(mean, exact, options.lambda) };
+        });
+        return { global: new Map([...state.global, ...values, ...nameParts(corrected)]) };
       },
     };
   },
