@@ -3,12 +3,11 @@ import { accumulate, add, mul, sub, tidy } from "../../engine/mod.ts";
 import { Held } from "../held.ts";
 import { type LocalRule, sharedNames } from "../method.ts";
 import { pick, prefixed, type Shapes, shapesOf, take, type Tensors, zeroTensors } from "../tensors.ts";
-import type { Tree } from "../tree.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
+import { type OverState, withOwnState } from "./own_state.ts";
 import { both, checkCoordinates, checkSendsValues, checkTakesMean } from "./local_rules.ts";
 
-type State = {
-  readonly inner: Tree;
+type State = OverState & {
   /** The server's h, by parameter: the mean of all clients' g_k. */
   readonly tilt: Tensors;
   readonly numClients: number;
@@ -35,7 +34,10 @@ export const fedDyn = defineAlgorithm({
     alpha: z.number().gt(0).max(1e6).default(0.01),
   }),
   over: (inner, { alpha }) => ({
-    ...inner,
+    ...withOwnState<State>(inner, ({ numClients }) => ({ model, parameters }) => ({
+      tilt: zeroTensors(model.gpu, shapesOf(parameters)),
+      numClients,
+    })),
     movesOtherwise: true,
     unsoundWith: {
       ...inner.unsoundWith,
@@ -52,13 +54,6 @@ export const fedDyn = defineAlgorithm({
       checkCoordinates("feddyn", inner, ["renewed", "turned"]);
       inner.check(pretrained);
     },
-    async init(pretrained, context) {
-      this.check(pretrained);
-      const { model, state } = await inner.init(pretrained, context);
-      const tilt = zeroTensors(model.gpu, shapesOf(inner.parameters(state)));
-      return { model, state: { inner: state, tilt, numClients: context.numClients } satisfies State };
-    },
-    parameters: (state: State) => inner.parameters(state.inner),
     plan(state: State, round) {
       const plan = inner.plan(state.inner, round);
       const keeps = shapesOf(prefixed(OWN, pick(state.tilt, sharedNames(plan))));

@@ -12,6 +12,16 @@ export function withLocalRule(inner: Method, rule: (plan: RoundPlan) => LocalRul
   return { ...inner, plan: (state, round) => withRule(inner.plan(state, round)) };
 }
 
+/** A plan whose clients are given more beside parameters. */
+export function withSent(plan: RoundPlan, more: Tensors): RoundPlan {
+  const { sent = [], download } = plan;
+  return {
+    ...plan,
+    sent: new Map([...sent, ...more]),
+    ...(download && { download: (client) => new Map([...download(client), ...more]) }),
+  };
+}
+
 /** Two local rules one after the other: the outer one corrects last, and finishes what the inner one sends. */
 export function both(inner: LocalRule | undefined, outer: LocalRule): LocalRule {
   if (inner === undefined) return outer;

@@ -13,12 +13,11 @@ import {
   withoutPrefix,
   zeroTensors,
 } from "../tensors.ts";
-import type { Tree } from "../tree.ts";
 import { defineAlgorithm } from "./define_algorithm.ts";
-import { both, checkCoordinates, checkSendsValues } from "./local_rules.ts";
+import { type OverState, withOwnState } from "./own_state.ts";
+import { both, checkCoordinates, checkSendsValues, withSent } from "./local_rules.ts";
 
-type State = {
-  readonly inner: Tree;
+type State = OverState & {
   /** The server's control variate c, by parameter. */
   readonly control: Tensors;
   readonly numClients: number;
@@ -41,7 +40,10 @@ export const scaffold = defineAlgorithm({
   papers: ["1910.06378"],
   options: z.strictObject({}),
   over: (inner) => ({
-    ...inner,
+    ...withOwnState<State>(inner, ({ numClients }) => ({ model, parameters }) => ({
+      control: zeroTensors(model.gpu, shapesOf(parameters)),
+      numClients,
+    })),
     unsoundWith: {
       ...inner.unsoundWith,
       robustAggregation:
@@ -70,23 +72,12 @@ export const scaffold = defineAlgorithm({
         );
       }
     },
-    async init(pretrained, context) {
-      this.check(pretrained);
-      const { model, state } = await inner.init(pretrained, context);
-      const control = zeroTensors(model.gpu, shapesOf(inner.parameters(state)));
-      return { model, state: { inner: state, control, numClients: context.numClients } satisfies State };
-    },
-    parameters: (state: State) => inner.parameters(state.inner),
     plan(state: State, round) {
       const plan = inner.plan(state.inner, round);
       const control = prefixed(CONTROL, pick(state.control, sharedNames(plan)));
       return {
-        ...plan,
+        ...withSent(plan, control),
         weighBy: "client",
-        sent: new Map([...plan.sent ?? [], ...control]),
-        ...(plan.download && {
-          download: (client) => new Map([...plan.download!(client), ...control]),
-        }),
         local: both(plan.local, corrected(shapesOf(control), sharedNames(plan))),
       };
     },

@@ -2,7 +2,7 @@ import { add, full, sub, type Tensor, tidy } from "../../engine/mod.ts";
 import { Held } from "../held.ts";
 import type { Method } from "../method.ts";
 import { take, type Tensors } from "../tensors.ts";
-import type { Tree } from "../tree.ts";
+import { type OverState, withOwnState } from "./own_state.ts";
 import { checkCoordinates, checkSendsValues, checkTakesMean } from "./local_rules.ts";
 
 /** A server optimiser: elementwise, with some moments of each parameter. */
@@ -16,8 +16,7 @@ export interface ServerOptimizer<Moment extends string> {
   };
 }
 
-type State = {
-  readonly inner: Tree;
+type State = OverState & {
   readonly moments: { readonly [moment: string]: Tensors };
 };
 
@@ -32,7 +31,13 @@ export function withServerOptimizer<Moment extends string>(
 ): Method<State> {
   const moments = Object.keys(optimizer.moments) as Moment[];
   return {
-    ...inner,
+    ...withOwnState<State>(inner, () => ({ parameters }) => {
+      const begin = (value: number) =>
+        new Map([...parameters].map(([each, { gpu, shape }]) => [each, full(gpu, shape, value)]));
+      return {
+        moments: Object.fromEntries(moments.map((moment) => [moment, begin(optimizer.moments[moment])])),
+      };
+    }),
     movesOtherwise: true,
     check(pretrained) {
       checkSendsValues(name, inner);
@@ -40,22 +45,6 @@ export function withServerOptimizer<Moment extends string>(
       checkTakesMean(name, inner);
       inner.check(pretrained);
     },
-    async init(pretrained, context) {
-      this.check(pretrained);
-      const { model, state } = await inner.init(pretrained, context);
-      const parameters = inner.parameters(state);
-      const begin = (value: number) =>
-        new Map([...parameters].map(([each, { gpu, shape }]) => [each, full(gpu, shape, value)]));
-      return {
-        model,
-        state: {
-          inner: state,
-          moments: Object.fromEntries(moments.map((moment) => [moment, begin(optimizer.moments[moment])])),
-        },
-      };
-    },
-    parameters: (state) => inner.parameters(state.inner),
-    plan: (state, round) => inner.plan(state.inner, round),
     async apply(state, aggregate, round) {
       using held = new Held();
       const start = inner.parameters(state.inner);

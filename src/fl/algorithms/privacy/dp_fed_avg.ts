@@ -1,14 +1,14 @@
 import { add, lessEqual, mul, type Shape, sub, tensor, tidy } from "../../../engine/mod.ts";
 import { defineAlgorithm } from "../define_algorithm.ts";
-import { both } from "../local_rules.ts";
+import { both, withSent } from "../local_rules.ts";
+import { withOwnState } from "../own_state.ts";
+import { accounted, type AccountedState } from "./_accounted.ts";
 import { Held } from "../../held.ts";
 import { whyClashing } from "../../legality.ts";
 import type { LocalRule, RoundPlan } from "../../method.ts";
 import { prefixed, type Shapes, take, type Tensors } from "../../tensors.ts";
-import type { Tree } from "../../tree.ts";
-import { privacySpent } from "../../privacy/accounting/privacy_spent.ts";
 import { adaptiveOptions, changeNoise, countNoiseOf, nextClipNorm } from "../../privacy/adaptive_clip.ts";
-import { checkBudget, withRound } from "../../privacy/budget.ts";
+import { withRound } from "../../privacy/budget.ts";
 import { checkSent, clippedChanges, sentShapes } from "../../privacy/clipped_changes.ts";
 import { noiseTensor } from "../../privacy/noise.ts";
 import { type NoisePlan, planNoise } from "../../privacy/plan_noise.ts";
@@ -17,22 +17,14 @@ import { checkPrivate, noiseSource, privacyOptions } from "../../privacy/privacy
 /** Of changes on their way up, of whether one was within the clip norm, and of an adapted norm on its way down. */
 const [CHANGE, WITHIN, NORM] = ["change/", "within-clip-norm", "clip-norm"];
 
-type State = Pick<NoisePlan, "noiseMultiplier" | "samplingRate" | "cohort"> & {
-  readonly inner: Tree;
+type State = AccountedState & NoisePlan & {
   /** C of the next round, and of the last. */
   readonly clipNorm: number;
   readonly lastClipNorm: number;
   /** C of the next round as clients get it, where it is adapted. */
   readonly sent: Tensors;
   readonly seed: number;
-  /** What rounds have used so far. */
-  readonly ledger: Ledger;
 };
-type Ledger = readonly {
-  readonly samplingRate: number;
-  readonly noiseMultiplier: number;
-  readonly rounds: number;
-}[];
 
 /**
  * Differential privacy of clients (DP-FedAvg; McMahan et al., arXiv 1710.06963): each client clips its change y − x to a norm C over
@@ -69,7 +61,25 @@ export const dpFedAvg = defineAlgorithm({
       );
     };
     return {
-      ...inner,
+      ...withOwnState<State>(inner, (context) => {
+        const noise = planNoise({ name, kind: "dp-fedavg", epsilon, delta, adaptive, ...options }, context);
+        return ({ model }) => ({
+          clipNorm,
+          lastClipNorm: clipNorm,
+          sent: new Map(adaptive === undefined ? [] : [[NORM, tensor(model.gpu, [clipNorm])]]),
+          seed: context.seed,
+          ...noise,
+          ledger: [],
+        });
+      }),
+      ...accounted<State>(inner, {
+        name,
+        epsilon,
+        delta,
+        mechanism: ({ samplingRate, noiseMultiplier }) => ({ samplingRate, noiseMultiplier }),
+        ledger: ({ ledger }) => ledger,
+        clipNorm: ({ lastClipNorm }) => lastClipNorm,
+      }),
       brings: "differentialPrivacy",
       movesAlone: true,
       movesOtherwise: true,
@@ -78,47 +88,14 @@ export const dpFedAvg = defineAlgorithm({
         checkPrivate("dp-fedavg", inner, { epsilon, ...options });
         inner.check(pretrained);
       },
-      async init(pretrained, context) {
-        this.check(pretrained);
-        const noise = planNoise({ name, kind: "dp-fedavg", epsilon, delta, adaptive, ...options }, context);
-        const { model, state } = await inner.init(pretrained, context);
-        const first: State = {
-          inner: state,
-          clipNorm,
-          lastClipNorm: clipNorm,
-          sent: new Map(adaptive === undefined ? [] : [[NORM, tensor(model.gpu, [clipNorm])]]),
-          seed: context.seed,
-          ...noise,
-          ledger: [],
-        };
-        return { model, state: first };
-      },
-      parameters: (state: State) => inner.parameters(state.inner),
       plan(state: State, round) {
         const plan = planOf(state, round);
         const shapes = sentShapes(name, plan, inner.parameters(state.inner));
         const rule = clippedRule(name, { clipNorm, shapes, isAdaptive: adaptive !== undefined });
         return {
-          ...plan,
+          ...withSent(plan, state.sent),
           weighBy: "client",
-          sent: new Map([...plan.sent ?? [], ...state.sent]),
-          ...(plan.download && {
-            download: (client) => new Map([...plan.download!(client), ...state.sent]),
-          }),
           local: { ...both(plan.local, rule), sends: rule.sends! },
-        };
-      },
-      checkRound(state: State, round) {
-        inner.checkRound?.(state.inner, round);
-        const { samplingRate, noiseMultiplier } = state;
-        checkBudget({ name, epsilon, delta, samplingRate, noiseMultiplier }, 1, state);
-      },
-      privacy({ ledger, noiseMultiplier, lastClipNorm }: State) {
-        return {
-          epsilon: privacySpent(ledger, { delta }).epsilon,
-          delta,
-          noiseMultiplier,
-          clipNorm: lastClipNorm,
         };
       },
       async apply(state: State, aggregate, round) {
@@ -133,7 +110,7 @@ export const dpFedAvg = defineAlgorithm({
         const parameters = inner.parameters(state.inner);
         const shapes = sentShapes(name, planOf(state, round), parameters);
         const { gpu } = parameters.values().next().value!;
-        if (clients.length > 0) checkSent(name, values, sentNames(shapes, adaptive !== undefined));
+        if (clients.length > 0) checkSent(name, values, sendsOf(shapes, adaptive !== undefined).keys());
         const z = adaptive ? changeNoise(noiseMultiplier, adaptive, cohort) : noiseMultiplier;
         /** (Σ of those who came + noise)/(q·N) */
         const noisedMean = (each: string, shape: Shape, deviation: number) => {
@@ -171,8 +148,9 @@ export const dpFedAvg = defineAlgorithm({
   },
 });
 
-function sentNames(shapes: Shapes, isAdaptive: boolean): string[] {
-  return [...prefixed(CHANGE, shapes).keys(), ...isAdaptive ? [WITHIN] : []];
+/** Names and shapes of what clients send, of what the method's clients do. */
+function sendsOf(shapes: Shapes, isAdaptive: boolean): Map<string, Shape> {
+  return new Map<string, Shape>([...prefixed(CHANGE, shapes), ...isAdaptive ? [[WITHIN, []] as const] : []]);
 }
 
 interface ClippedRuleOptions {
@@ -185,10 +163,7 @@ interface ClippedRuleOptions {
 /** What a client sends: its clipped changes alone, under other names than their parameters, whose values they aren't. */
 function clippedRule(name: string, { clipNorm, shapes, isAdaptive }: ClippedRuleOptions): LocalRule {
   return {
-    sends: new Map<string, Shape>([
-      ...prefixed(CHANGE, shapes),
-      ...isAdaptive ? [[WITHIN, []] as const] : [],
-    ]),
+    sends: sendsOf(shapes, isAdaptive),
     finish(values, { start, sent }) {
       checkSent(name, values, shapes.keys());
       const { gpu } = values.values().next().value!;

@@ -1,28 +1,19 @@
 import { add, sizeOf, type Tensor, tensor } from "../../../engine/mod.ts";
 import { defineAlgorithm } from "../define_algorithm.ts";
 import { both } from "../local_rules.ts";
+import { withOwnState } from "../own_state.ts";
+import { accounted, type AccountedState } from "./_accounted.ts";
 import { shapesOfRank } from "../../client/ranks.ts";
 import type { Client, LocalRule, Ranks } from "../../method.ts";
 import { fitTo } from "../../transport/fit.ts";
-import type { Tree } from "../../tree.ts";
-import { privacySpent } from "../../privacy/accounting/privacy_spent.ts";
-import { checkBudget, roundsOf, withRound } from "../../privacy/budget.ts";
+import { roundsOf, withRound } from "../../privacy/budget.ts";
 import { clippedChanges, sentShapes } from "../../privacy/clipped_changes.ts";
 import type { NoiseSource } from "../../privacy/noise.ts";
 import { APART, planNoise } from "../../privacy/plan_noise.ts";
 import { checkPrivate, noiseSource, privacyOptions } from "../../privacy/privacy_options.ts";
 
-type State = {
-  readonly inner: Tree;
-  readonly seed: number;
-  readonly noiseMultiplier: number;
-  /** What a client has used that took part in all rounds so far. */
-  readonly ledger: readonly {
-    readonly samplingRate: number;
-    readonly noiseMultiplier: number;
-    readonly rounds: number;
-  }[];
-};
+/** Its ledger is what a client has used that took part in all rounds so far. */
+type State = AccountedState & { readonly seed: number };
 
 /**
  * Local differential privacy: each client clips its change y − x to a norm C over all that it sends together and adds N(0, (z·C)²) to each
@@ -45,8 +36,7 @@ export const localDp = defineAlgorithm({
   over(inner, { clipNorm, delta, epsilon, ...options }) {
     const name = `local-dp(${inner.name})`;
     const source = noiseSource(options);
-    const budget = { name, epsilon, delta, samplingRate: 1 };
-    const mechanismOf = ({ noiseMultiplier }: Pick<State, "noiseMultiplier">) => ({
+    const mechanism = ({ noiseMultiplier }: Pick<State, "noiseMultiplier">) => ({
       samplingRate: 1,
       noiseMultiplier: noiseMultiplier / APART,
     });
@@ -54,29 +44,32 @@ export const localDp = defineAlgorithm({
     const usedUpTo = (state: State, round: number) => {
       let { ledger } = state;
       for (let played = roundsOf(ledger); played < round; played++) {
-        ledger = withRound(ledger, mechanismOf(state));
+        ledger = withRound(ledger, mechanism(state));
       }
       return ledger;
     };
     return {
-      ...inner,
+      ...withOwnState<State>(inner, (context) => {
+        const { noiseMultiplier } = planNoise(
+          { name, kind: "local-dp", epsilon, delta, ...options },
+          context,
+        );
+        return () => ({ seed: context.seed, noiseMultiplier, ledger: [] });
+      }),
+      ...accounted<State>(inner, {
+        name,
+        epsilon,
+        delta,
+        mechanism,
+        ledger: usedUpTo,
+        clipNorm: () => clipNorm,
+      }),
       brings: "localPrivacy",
       movesAlone: true,
       check(pretrained) {
         checkPrivate("local-dp", inner, { epsilon, ...options });
         inner.check(pretrained);
       },
-      async init(pretrained, context) {
-        this.check(pretrained);
-        const { noiseMultiplier } = planNoise(
-          { name, kind: "local-dp", epsilon, delta, ...options },
-          context,
-        );
-        const { model, state } = await inner.init(pretrained, context);
-        const first: State = { inner: state, seed: context.seed, noiseMultiplier, ledger: [] };
-        return { model, state: first };
-      },
-      parameters: (state: State) => inner.parameters(state.inner),
       plan(state: State, round) {
         const plan = inner.plan(state.inner, round);
         sentShapes(name, plan, inner.parameters(state.inner));
@@ -97,14 +90,6 @@ export const localDp = defineAlgorithm({
           },
         };
         return { ...plan, weighBy: "client", local: both(plan.local, rule) };
-      },
-      checkRound(state: State, round) {
-        inner.checkRound?.(state.inner, round);
-        checkBudget({ ...budget, ...mechanismOf(state) }, 1, { ledger: usedUpTo(state, round - 1) });
-      },
-      privacy(state: State, round) {
-        const { epsilon } = privacySpent(usedUpTo(state, round), { delta });
-        return { epsilon, delta, noiseMultiplier: state.noiseMultiplier, clipNorm };
       },
       async apply(state: State, aggregate, round) {
         const next = aggregate.clients.length > 0 || inner.movesAlone
