@@ -294,7 +294,7 @@ async function learns(): Promise<void> {
         "max-length": 32,
         "local-steps": 10,
         "batch-size": 8,
-        "learning-rate": 0.5,
+        "learning-rate": 0.1,
         optimizer: "sgd",
         rounds: 3,
       },
