@@ -62,7 +62,14 @@ export {
   RunFolderError,
   writeConfig,
 } from "./run/run_folder.ts";
-export { type MethodEvent, type MethodOutcome, runMethod, type RunMethodOptions } from "./run/run_method.ts";
+export {
+  type MethodEvent,
+  type MethodOutcome,
+  type RecordedRun,
+  recordRun,
+  type RecordRunOptions,
+} from "./run/record_run.ts";
+export { runMethod, type RunMethodOptions } from "./run/run_method.ts";
 export {
   type Baseline,
   majorityBaseline,

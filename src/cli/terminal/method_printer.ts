@@ -3,7 +3,7 @@ import type { Reporter } from "../../experiment/report/reporter.ts";
 import type { Experiment } from "../../experiment/run/experiment.ts";
 import type { RunPlace } from "../../experiment/run/run_experiment.ts";
 import type { RoundingError } from "../../federa/mod.ts";
-import type { MethodEvent } from "../../experiment/run/run_method.ts";
+import type { MethodEvent } from "../../experiment/run/record_run.ts";
 import type { MethodSummary } from "../../experiment/run/summary.ts";
 import { megabytes } from "../../experiment/text/megabytes.ts";
 import { describeScores } from "../../experiment/text/score_title.ts";

@@ -1,4 +1,4 @@
-import { evaluate, type Evaluation, type TaskModel } from "../../tasks/mod.ts";
+import { evaluate, type Evaluation, type TaskModel, type TaskSet } from "../../tasks/mod.ts";
 import type { TaskConfig } from "../config/task_config.ts";
 import type { Experiment } from "./experiment.ts";
 import { tuneThreshold } from "../model/no_answer.ts";
@@ -18,11 +18,14 @@ export interface FinishedModel {
 
 /** Tunes what the configuration asks to tune after training, on the validation part. */
 export async function tuneFinished(
-  { config: { task }, tuning, test }: Pick<Experiment, "config" | "tuning" | "test">,
+  { config: { task }, tuning, test }: Pick<Experiment, "tuning"> & {
+    readonly config: Pick<Experiment["config"], "task">;
+    readonly test: TaskSet | undefined;
+  },
   model: TaskModel,
   { reporter }: { readonly reporter: Reporter },
 ): Promise<FinishedModel> {
-  if (tuning === undefined) return { model, task };
+  if (tuning === undefined || test === undefined) return { model, task };
   const { threshold, evaluation, ...tuned } = await tuneThreshold(model, tuning, { task, reporter });
   const after = await evaluate(tuned.model, test, {
     onProgress: (done, total) => reporter.progress("evaluating", done, total),

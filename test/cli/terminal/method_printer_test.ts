@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { printMethod } from "../../../src/cli/terminal/method_printer.ts";
 import type { Experiment } from "../../../src/experiment/run/experiment.ts";
-import type { MethodEvent } from "../../../src/experiment/run/run_method.ts";
+import type { MethodEvent } from "../../../src/experiment/run/record_run.ts";
 import type { RoundReport } from "../../../src/fl/mod.ts";
 import { silent } from "../../support/silent_reporter.ts";
 
