@@ -10,6 +10,8 @@ import type { LoadOptions } from "../experiment/data/load_data.ts";
 import { parseConfig, readConfig } from "../experiment/config/parse_config.ts";
 import { partition, type PartitionCommandOptions } from "./partition.ts";
 import { addFlowerNodeCommand } from "./network/flower_node_command.ts";
+import { addHostCommand } from "./network/host_command.ts";
+import { addJoinCommand } from "./network/join_command.ts";
 import { profile } from "./profile.ts";
 import { profileTable } from "./tables/profile_table.ts";
 import { watchOutput } from "./terminal/output.ts";
@@ -155,6 +157,8 @@ program.command("methods")
 
 addTrainedCommands(program);
 addFlowerNodeCommand(program);
+addHostCommand(program);
+addJoinCommand(program);
 
 watchOutput();
 await program.parseAsync();

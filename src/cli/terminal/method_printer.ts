@@ -15,7 +15,10 @@ import { MethodProgress } from "./method_progress.ts";
  * tuned in the end.
  */
 export function printMethod(
-  { config, tuning, draw, seed }: Pick<Experiment, "config" | "tuning" | "draw" | "seed">,
+  { config, tuning, draw, seed }: Pick<Experiment, "draw" | "seed"> & {
+    readonly config: Pick<Experiment["config"], "methods" | "rounds" | "evaluateOn">;
+    readonly tuning?: Experiment["tuning"];
+  },
   { method, number, total }: RunPlace,
   reporter: Reporter,
 ): (event: MethodEvent) => void {

@@ -50,23 +50,30 @@ export async function identityOf(
   const { config, model: { encoder }, task: { labels }, tuning, draws } = preparation;
   const { train, test, clients, testClients } = draws.get(draw)!;
   const { label: _, ...options } = method;
-  const configuration = sortedJson({
-    ...decisive(config),
-    "federa's arithmetic": arithmetic,
-    method: options,
-    seed,
-    labels,
-    clientsPerRound: config.clientsPerRound ?? clients.length,
-    ...((config.schedule.kind !== "constant" || dependsOnRounds(method.privacy)) &&
-      { rounds: config.rounds }),
-  });
-  return {
-    configuration,
-    configurationHash: contentHash(configuration),
+  return identityFor({
+    configuration: {
+      ...decisive(config),
+      method: options,
+      seed,
+      labels,
+      clientsPerRound: config.clientsPerRound ?? clients.length,
+      ...((config.schedule.kind !== "constant" || dependsOnRounds(method.privacy)) &&
+        { rounds: config.rounds }),
+    },
     trainHash: contentHash([hashOf(train), clients]),
     testHash: contentHash([hashOf(test), tuning && hashOf(tuning), testClients]),
-    baseHash: await baseHash(encoder),
-  };
+    baseHash: await encoderHash(encoder),
+  });
+}
+
+/** The identity of a run whose bits follow from these parts; what is undefined in the configuration doesn't count. */
+export function identityFor(
+  { configuration: decisive, ...hashes }:
+    & { readonly configuration: object }
+    & Pick<Identity, "trainHash" | "testHash" | "baseHash">,
+): Identity {
+  const configuration = sortedJson({ ...decisive, "federa's arithmetic": arithmetic });
+  return { configuration, configurationHash: contentHash(configuration), ...hashes };
 }
 
 /** A configuration without what changes no bit, and what stands in an identity by itself. */
@@ -111,7 +118,7 @@ function hashOf(set: TaskSet): string {
 const baseHashes = new WeakMap<Backbone, Promise<string>>();
 
 /** SHA-256 of every value of an encoder, read once and one parameter at a time. */
-function baseHash(encoder: Backbone): Promise<string> {
+export function encoderHash(encoder: Backbone): Promise<string> {
   const known = baseHashes.get(encoder);
   if (known !== undefined) return known;
   const found = hashParameters(encoder);

@@ -64,7 +64,7 @@ export async function readConfig(path: string): Promise<Config> {
  * @param path of the configuration, whose folder that of the model is relative to.
  * @throws as {@linkcode readConfig}.
  */
-export async function checkSource({ model: { source } }: Config, path: string): Promise<void> {
+export async function checkSource({ model: { source } }: Pick<Config, "model">, path: string): Promise<void> {
   if (isPath(source)) await checkFolder(source, resolve(dirname(path), source), path);
   else if (source !== USE_LITE) parseModelSpec(source);
 }
@@ -84,11 +84,16 @@ export function resolvePaths(config: Config, at: (file: string) => string): Conf
   const atEach = (files: string | string[]) => typeof files === "string" ? at(files) : files.map(at);
   return {
     ...config,
-    model: { ...model, source: isPath(model.source) ? at(model.source) : model.source },
+    model: resolveSource(model, at),
     data: data.kind === "files"
       ? { ...data, train: atEach(data.train), ...(data.test && { test: atEach(data.test) }) }
       : data,
   };
+}
+
+/** A model whose folder, if it is one, has another path. */
+export function resolveSource(model: Config["model"], at: (file: string) => string): Config["model"] {
+  return { ...model, source: isPath(model.source) ? at(model.source) : model.source };
 }
 
 async function checkFolder(source: string, folder: string, path: string): Promise<void> {

@@ -23,7 +23,7 @@ export class RunFolderError extends FederaError {
  *
  * @throws {RunFolderError} naming the folder and the reason.
  */
-export async function createRunFolder(config: Config): Promise<string> {
+export async function createRunFolder(config: Pick<Config, "name" | "output">): Promise<string> {
   const { output, name } = config;
   try {
     await makeFolder(output);
@@ -80,7 +80,7 @@ export async function removeTemporaries(folder: string): Promise<void> {
 }
 
 /** Writes a configuration into the folder of its run. */
-export async function writeConfig(folder: string, config: Config): Promise<void> {
+export async function writeConfig(folder: string, config: object): Promise<void> {
   await writeFileAtomic(join(folder, CONFIG), `${JSON.stringify(config, null, 2)}\n`);
 }
 

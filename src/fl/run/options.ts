@@ -15,6 +15,8 @@ import type { RunState } from "../run_state.ts";
 export interface EvaluationContext {
   /** What clients keep. */
   readonly clients: ClientStore;
+  /** Whether clients keep some of what they train, so that the global model isn't whole without it. */
+  readonly isPersonal: boolean;
   readonly onProgress: (done: number, total: number) => void;
 }
 

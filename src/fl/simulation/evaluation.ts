@@ -14,7 +14,7 @@ import type { EvaluationContext } from "../federate.ts";
 import { type Tensors, withParameters } from "../tensors.ts";
 
 /** Options of {@linkcode evaluateSimulation}. */
-export interface EvaluateSimulationOptions extends EvaluationContext {
+export interface EvaluateSimulationOptions extends Pick<EvaluationContext, "clients" | "onProgress"> {
   /** For all. */
   readonly test: TaskSet;
   /** Of each client's own. */

@@ -8,17 +8,16 @@ import {
   federate,
   type FederationEvent,
   type FederationOptions,
-  type RoundReport,
   type RunState,
 } from "../../../fl/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
 import { atLeast } from "./at_least.ts";
 import { checkHosted } from "./check_hosted.ts";
-import { openDesk } from "./desk.ts";
+import { type Desk, openDesk } from "./desk.ts";
 import { FederationError } from "./errors.ts";
 import { Failure } from "./failure.ts";
 import { type FinalModel, packFinalModels } from "./final_models.ts";
-import { type Invitation, SOFTWARE } from "./invitation.ts";
+import { type Invitation, invitationSchema, SOFTWARE } from "./invitation.ts";
 import { NatsParticipants } from "./nats_participants.ts";
 import { type Ending, type ParticipantNews, Reception } from "./reception.ts";
 import { checkMembers, type Member, randomHex, Roster } from "./roster.ts";
@@ -32,8 +31,7 @@ export type HostSettings = Omit<Invitation, "run" | "software" | "model" | "labe
 };
 
 /** Options of {@linkcode hostFederation}. */
-export interface HostOptions
-  extends Pick<FederationOptions, "measures" | "evaluate" | "evaluateEvery" | "shouldStop"> {
+export interface HostOptions {
   readonly connection: NatsConnection;
   readonly settings: HostSettings;
   /** Learning rate of a round, by its index from 0; by default that of the method, for all. */
@@ -41,7 +39,7 @@ export interface HostOptions
   /** Seconds to wait for those who are missing before the first round, or while too few are there; 3600 by default. */
   readonly gatherSeconds?: number | undefined;
   /** Goes on with a run that was interrupted. */
-  readonly resume?: HostedRun & { readonly state: RunState } | undefined;
+  readonly resume?: HostedRun & { readonly state?: RunState | undefined } | undefined;
   /** Called with what happens to participants, whenever it does. */
   readonly onNews?: ((news: ParticipantNews) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -57,9 +55,173 @@ export interface HostedRun {
 
 /** What {@linkcode hostFederation} reports as it goes. */
 export type HostEvent =
-  | FederationEvent
+  | FederationEvent<never>
   | { readonly type: "gathering"; readonly invitation: Invitation }
   | { readonly type: "begun" } & HostedRun;
+
+/** What a federation is played with, beside its settings. */
+export interface PlayOptions extends
+  Pick<
+    FederationOptions,
+    "measures" | "evaluate" | "evaluateEvery" | "shouldStop" | "resume"
+  > {
+  /** Rounds, if not as the settings say. */
+  readonly rounds?: number | undefined;
+}
+
+/** A host between the first invitation and the end; {@linkcode hostFederation} is the whole of it. */
+export class FederationHost {
+  /** What participants read before they join. */
+  readonly invitation: Invitation;
+  readonly #pretrained: TaskModel;
+  readonly #options: HostOptions;
+  readonly #roster: Roster;
+  readonly #reception: Reception;
+  readonly #failure: Failure;
+  #desk: Desk | undefined;
+  #ending: Ending | undefined;
+
+  private constructor(pretrained: TaskModel, invitation: Invitation, options: HostOptions) {
+    const { resume, onNews, signal } = options;
+    this.invitation = invitation;
+    this.#pretrained = pretrained;
+    this.#options = options;
+    this.#roster = new Roster(resume && checkMembers(resume.members));
+    this.#reception = new Reception({ invitation, roster: this.#roster, onNews });
+    this.#failure = new Failure(signal);
+  }
+
+  /**
+   * Begins to answer participants.
+   *
+   * @throws as {@linkcode hostFederation}, but for too few participants.
+   */
+  static async open(pretrained: TaskModel, options: HostOptions): Promise<FederationHost> {
+    const { connection, settings: { aggregator: _, ...settings }, resume } = options;
+    const method = createMethod(settings.method);
+    checkHosted(method, { settings: options.settings, codec: createCodec(settings.codec), pretrained });
+    const invitation = invitationSchema.parse({
+      ...settings,
+      run: resume?.run ?? randomHex(16),
+      software: SOFTWARE,
+      labels: [...pretrained.task.labels],
+      model: { ...settings.model, fingerprint: await fingerprintOf(pretrained.encoder) },
+    });
+    const host = new FederationHost(pretrained, invitation, options);
+    host.#desk = await openDesk(connection, {
+      federation: settings.federation,
+      handlers: host.#reception.handlers,
+      onError: (error) => host.#failure.fail(error),
+    });
+    return host;
+  }
+
+  /**
+   * Waits until everybody has joined, and gives them their numbers; a run that is resumed has them.
+   *
+   * @throws {FederationError} when too few have joined in time.
+   */
+  async gather(): Promise<HostedRun> {
+    const { gatherSeconds = gatherDefault, settings: { federation, participants } } = this.#options;
+    const roster = this.#roster;
+    if (!roster.hasBegun) {
+      const isComplete = this.#reception.until(() => roster.size >= participants, gatherSeconds);
+      if (!await this.#during(isComplete)) {
+        throw this.#ends(
+          new FederationError(
+            `Cannot begin federation ${federation}: waited ${gatherSeconds} s, and ${roster.size} of ${participants} participants have ` +
+              "joined; start those that are missing, or host it for fewer",
+          ),
+        );
+      }
+      roster.begin();
+    }
+    return { run: this.invitation.run, members: roster.members.map(memberOf) };
+  }
+
+  /**
+   * Plays the rounds.
+   *
+   * @throws as {@linkcode hostFederation}.
+   */
+  async *play(options: PlayOptions = {}): AsyncGenerator<FederationEvent<never>, void> {
+    const { connection, settings, learningRate, gatherSeconds = gatherDefault } = this.#options;
+    const { seed, sharesModel, rounds } = settings;
+    const method = createMethod(settings.method);
+    const codec = createCodec(settings.codec);
+    const maxMessageBytes = connection.info?.max_payload ?? 1 << 20;
+    const [roster, reception] = [this.#roster, this.#reception];
+    const participants = new NatsParticipants({
+      ...settings,
+      reception,
+      roster,
+      codec,
+      failure: this.#failure,
+      gatherSeconds,
+      learningRate: learningRate ?? constantSchedule(settings.method.learningRate),
+      maxMessageBytes,
+    });
+    const last = options.rounds ?? rounds;
+    let played = options.resume?.round ?? 0;
+    let models: ReadonlyMap<string, FinalModel> = new Map();
+    try {
+      const playing = federate<never>(this.#pretrained, {
+        ...options,
+        method,
+        participants,
+        fleet: fleetOf(settings, roster.members.map(({ numExamples }) => numExamples)),
+        rounds: last,
+        seed,
+        aggregator: atLeast(settings, { method, aggregator: createAggregator(settings.aggregator) }),
+      });
+      for await (const event of playing) {
+        yield event;
+        if (event.type === "round") {
+          played = event.report.round;
+          if (sharesModel && (played === last || options.shouldStop?.(event.report))) {
+            const { model, state } = event;
+            models = await packFinalModels(model, { method, state, roster, maxMessageBytes });
+          }
+        }
+        if (event.type === "finished") {
+          this.#ending = {
+            words: { type: "end", finished: true, reason: `${played} of ${rounds} rounds are played` },
+            model: (name) => models.get(name),
+          };
+        }
+      }
+    } catch (error) {
+      throw this.#ends(error);
+    }
+  }
+
+  /** Tells the participants of the end, unless it was interrupted and may be resumed: then they wait for it. */
+  async close(): Promise<void> {
+    const { connection } = this.#options;
+    if (connection.isClosed()) return;
+    if (this.#ending === undefined) this.#reception.pause();
+    else await this.#reception.end(this.#ending, farewellSeconds);
+    this.#desk?.close();
+    if (!connection.isClosed()) await connection.flush().catch(() => {});
+  }
+
+  async #during<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await this.#failure.during(work);
+    } catch (error) {
+      throw this.#ends(error);
+    }
+  }
+
+  /** Ends the federation with an error, unless it was interrupted. */
+  #ends(error: unknown): unknown {
+    const { signal } = this.#options;
+    if (!signal?.aborted) {
+      this.#ending = { words: { type: "end", finished: false, reason: reasonOf(error) } };
+    }
+    return error;
+  }
+}
 
 /**
  * Hosts a federation: invites participants over NATS, begins once enough have joined, and plays its rounds with them. Clients are numbered
@@ -78,108 +240,23 @@ export type HostEvent =
  */
 export async function* hostFederation(
   pretrained: TaskModel,
-  options: HostOptions,
+  options: HostOptions & Omit<PlayOptions, "resume">,
 ): AsyncGenerator<HostEvent, void> {
-  const { connection, settings, resume, signal, gatherSeconds = 3600, onNews } = options;
-  const { aggregator, federation, participants: count, rounds, seed, sharesModel, ...offered } = settings;
-  const method = createMethod(settings.method);
-  const codec = createCodec(settings.codec);
-  checkHosted(method, { settings, codec, pretrained });
-  const invitation: Invitation = {
-    ...offered,
-    federation,
-    participants: count,
-    rounds,
-    seed,
-    sharesModel,
-    run: resume?.run ?? randomHex(16),
-    software: SOFTWARE,
-    labels: [...pretrained.task.labels],
-    model: { ...settings.model, fingerprint: await fingerprintOf(pretrained.encoder) },
-  };
-  const maxMessageBytes = connection.info?.max_payload ?? 1 << 20;
-  const roster = new Roster(resume && checkMembers(resume.members));
-  const reception = new Reception({ invitation, roster, onNews });
-  const failure = new Failure(signal);
-  const desk = await openDesk(connection, {
-    federation,
-    handlers: reception.handlers,
-    onError: (error) => failure.fail(error),
-  });
-  let models: ReadonlyMap<string, FinalModel> = new Map();
-  let ending: Ending | undefined;
+  const { resume } = options;
+  const host = await FederationHost.open(pretrained, options);
   try {
-    if (resume === undefined) {
-      yield { type: "gathering", invitation };
-      const isComplete = reception.until(() => roster.size >= count, gatherSeconds);
-      if (!await failure.during(isComplete)) {
-        throw new FederationError(
-          `Cannot begin federation ${federation}: waited ${gatherSeconds} s, and ${roster.size} of ${count} participants have joined; ` +
-            "start those that are missing, or host it for fewer",
-        );
-      }
-      yield { type: "begun", run: invitation.run, members: roster.begin().map(memberOf) };
-    }
-    const shouldStop = (report: RoundReport) => options.shouldStop?.(report) ?? false;
-    const playing = federate(pretrained, {
-      ...options,
-      method,
-      participants: new NatsParticipants({
-        ...settings,
-        reception,
-        roster,
-        codec,
-        failure,
-        gatherSeconds,
-        learningRate: options.learningRate ?? constantSchedule(settings.method.learningRate),
-        maxMessageBytes,
-      }),
-      fleet: fleetOf(settings, roster.members.map(({ numExamples }) => numExamples)),
-      rounds,
-      seed,
-      aggregator: atLeast(settings, { method, aggregator: createAggregator(aggregator) }),
-      resume: resume?.state,
-    });
-    let played = resume?.state.round ?? 0;
-    for await (const event of playing) {
-      if (event.type === "round") {
-        played = event.report.round;
-        if (sharesModel && (played === rounds || shouldStop(event.report))) {
-          models = await packFinalModels(event.model, {
-            method,
-            state: event.state,
-            roster,
-            maxMessageBytes,
-          });
-        }
-      }
-      yield event;
-      if (event.type === "finished") {
-        ending = {
-          words: {
-            type: "end",
-            finished: true,
-            reason: `${played} of ${rounds} rounds are played`,
-          },
-          model: (name) => models.get(name),
-        };
-      }
-    }
-  } catch (error) {
-    // One that was interrupted may be resumed: its participants wait for it.
-    if (!signal?.aborted) ending = { words: { type: "end", finished: false, reason: reasonOf(error) } };
-    throw error;
+    if (resume === undefined) yield { type: "gathering", invitation: host.invitation };
+    const begun = await host.gather();
+    if (resume === undefined) yield { type: "begun", ...begun };
+    yield* host.play({ ...options, resume: resume?.state });
   } finally {
-    if (!connection.isClosed()) {
-      if (ending === undefined) reception.pause();
-      else await reception.end(ending, farewellSeconds);
-      desk.close();
-      await connection.flush();
-    }
+    await host.close();
   }
 }
 
-/** How long a host stays to tell everybody that is there of the end. */
+/** How long to wait for participants that are missing, in seconds. */
+const gatherDefault = 3600;
+/** How long a host stays to tell everybody that is there of the end, in seconds. */
 const farewellSeconds = 20;
 
 function memberOf({ name, tokenHash, numExamples, adapter, software }: Member): Member {
