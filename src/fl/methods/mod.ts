@@ -3,7 +3,7 @@ import { byName } from "../factory.ts";
 import type { MethodFactory } from "./define_method.ts";
 
 export { defineMethod, type MethodDefinition, type MethodFactory } from "./define_method.ts";
-export { type Averaged, averaging, type AveragingOptions } from "./parts/averaging.ts";
+export { type Averaged, averaging, type AveragingOptions } from "./parts/averaging/averaging.ts";
 export * from "./all.ts";
 
 /** Every method by name, in the order of their papers; the baselines, which have none, are last. */

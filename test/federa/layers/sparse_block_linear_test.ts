@@ -9,7 +9,11 @@ import {
   merge,
   SparseBlockLinear,
 } from "../../../src/federa/mod.ts";
-import { blockMeans, blockPlaces, rowsAndColumns } from "../../../src/fl/methods/parts/chosen_blocks.ts";
+import {
+  blockMeans,
+  blockPlaces,
+  rowsAndColumns,
+} from "../../../src/fl/methods/parts/scouting/chosen_blocks.ts";
 import { bitsOf, evaluate, holds, testGpu, upload } from "../../engine/harness.ts";
 import { F64Array } from "../../reference/array.ts";
 import { matmul } from "../../reference/matmul.ts";

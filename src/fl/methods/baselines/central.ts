@@ -1,6 +1,11 @@
-import { adapterOptions, doraOption, initializationOf, startOption } from "../parts/adapter_options.ts";
+import {
+  adapterOptions,
+  doraOption,
+  initializationOf,
+  startOption,
+} from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /**
  * The baseline of all data in one place: one party trains on everybody's, in a round as many steps as a cohort takes together on

@@ -1,6 +1,11 @@
-import { adapterOptions, doraOption, initializationOf, startOption } from "../parts/adapter_options.ts";
+import {
+  adapterOptions,
+  doraOption,
+  initializationOf,
+  startOption,
+} from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 const nothingSent = "its clients send nothing, so there is nothing to protect: run it without";
 

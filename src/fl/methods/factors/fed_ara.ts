@@ -4,11 +4,11 @@ import { factoredLinears, triplets } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { isHead, type Method, trainableParameters } from "../../method.ts";
 import { type Tensors, updated } from "../../tensors.ts";
-import { adaptEncoder, adapterOptions, checkEncoderAdapters } from "../parts/adapter_options.ts";
-import { chooseLargest } from "../parts/choose_largest.ts";
+import { adaptEncoder, adapterOptions, checkEncoderAdapters } from "../parts/adapters/adapter_options.ts";
+import { chooseLargest } from "../parts/scouting/choose_largest.ts";
 import { defineMethod } from "../define_method.ts";
-import { layerOf } from "../parts/layer_names.ts";
-import { type LayerParts, nameParts, takeParts } from "../parts/layer_parts.ts";
+import { layerOf } from "../parts/adapters/layer_names.ts";
+import { type LayerParts, nameParts, takeParts } from "../parts/adapters/layer_parts.ts";
 
 const PARTS = ["loraA", "loraB", "loraE"] as const;
 

@@ -1,6 +1,6 @@
-import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /** FedIT (Zhang et al., arXiv 2305.05644): plain LoRA, A and B averaged separately. */
 export const fedIt = defineMethod({

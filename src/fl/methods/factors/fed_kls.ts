@@ -4,11 +4,11 @@ import { federa } from "../../../federa/mod.ts";
 import type { Uploads } from "../../aggregation/aggregator.ts";
 import type { Client, LocalRule } from "../../method.ts";
 import { take } from "../../tensors.ts";
-import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, svdOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { type Factor, factorsOf, termMask } from "../parts/terms.ts";
-import { weightedSum } from "../parts/weighted_sum.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
+import { type Factor, factorsOf, termMask } from "../parts/adapters/terms.ts";
+import { weightedSum } from "../parts/averaging/weighted_sum.ts";
 
 /** By what names a client's part of a factor is sent. */
 const PART = ".part";

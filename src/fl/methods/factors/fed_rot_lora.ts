@@ -1,8 +1,8 @@
 import { lora } from "../../../federa/mod.ts";
-import { adapterOptions, rotationOption } from "../parts/adapter_options.ts";
+import { adapterOptions, rotationOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { rotating } from "../parts/rotating.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
+import { rotating } from "../parts/averaging/rotating.ts";
 
 /**
  * FedRot-LoRA (arXiv 2602.23638): FedIT of factors that each client first turns towards those of the round's start, so that fewer cancel in the

@@ -1,6 +1,6 @@
-import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /**
  * FedSA-LoRA (Guo et al., arXiv 2410.01463): A and B are trained, and only A is shared; B and the head stay with their client, and

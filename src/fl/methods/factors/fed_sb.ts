@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { less, mul, sub, type Tensor, tidy, zeros } from "../../../engine/mod.ts";
 import { type Initialization, leadingBases, LoraXsLinear } from "../../../federa/mod.ts";
-import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, svdOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { gradientStart } from "../parts/gradient_start.ts";
-import { leadingTriplets } from "../parts/leading_triplets.ts";
+import { gradientStart } from "../parts/scouting/gradient_start.ts";
+import { leadingTriplets } from "../parts/adapters/leading_triplets.ts";
 
 /**
  * Fed-SB (Singhal et al., arXiv 2502.15436): LoRA-SB's update (arXiv 2411.19557) ΔW = s·B·R·A between frozen bases, of which R [r, r] is

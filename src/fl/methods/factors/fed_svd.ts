@@ -3,11 +3,11 @@ import { tidy } from "../../../engine/mod.ts";
 import { leadingFactors, lora } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { pick, take } from "../../tensors.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
+import { adapterOptions } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf } from "../parts/layer_names.ts";
-import { makeParts, nameParts } from "../parts/layer_parts.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { layersOf } from "../parts/adapters/layer_names.ts";
+import { makeParts, nameParts } from "../parts/adapters/layer_parts.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /**
  * FedSVD (arXiv 2505.12805): B is trained and averaged beside a common A, which is exact; then the server takes the SVD of their product,

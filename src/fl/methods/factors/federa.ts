@@ -1,7 +1,7 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, doraOption, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, doraOption, svdOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /** FeDeRA (Yan et al., arXiv 2404.18848): FedIT from the factors that the SVD of the pretrained weights gives. */
 export const feDeRa = defineMethod({

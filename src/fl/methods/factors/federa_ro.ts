@@ -1,6 +1,6 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, doraOption, svdOption } from "../parts/adapter_options.ts";
-import { alternating } from "../parts/alternating.ts";
+import { adapterOptions, doraOption, svdOption } from "../parts/adapters/adapter_options.ts";
+import { alternating } from "../parts/averaging/alternating.ts";
 import { defineMethod } from "../define_method.ts";
 
 /**

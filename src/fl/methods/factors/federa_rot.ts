@@ -1,8 +1,8 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, rotationOption, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, rotationOption, svdOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { rotating } from "../parts/rotating.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
+import { rotating } from "../parts/averaging/rotating.ts";
 
 /**
  * FedRot-LoRA (arXiv 2602.23638) from FeDeRA's start (Yan et al., arXiv 2404.18848): neither factor begins at zero, so that the first

@@ -1,7 +1,7 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, svdOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /**
  * Fed-SB's update (Singhal et al., arXiv 2502.15436) from FeDeRA's start (Yan et al., arXiv 2404.18848): ΔW = s·B·R·A between frozen

@@ -1,6 +1,6 @@
-import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /**
  * FFA-LoRA (Sun et al., arXiv 2403.12313): A stays as it was drawn, the same for all; only B is trained and averaged,

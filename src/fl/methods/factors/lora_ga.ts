@@ -1,12 +1,17 @@
 import { z } from "zod";
 import { clone, mul, slice, tidy, zeros } from "../../../engine/mod.ts";
 import { type Initialization, layerSettings, matchLinears, OffsetLinear } from "../../../federa/mod.ts";
-import { type AdapterOptions, adapterOptions, adapterTargets, svdOption } from "../parts/adapter_options.ts";
+import {
+  type AdapterOptions,
+  adapterOptions,
+  adapterTargets,
+  svdOption,
+} from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
 import { take } from "../../tensors.ts";
-import { gradientStart } from "../parts/gradient_start.ts";
-import { leadingTriplets } from "../parts/leading_triplets.ts";
+import { gradientStart } from "../parts/scouting/gradient_start.ts";
+import { leadingTriplets } from "../parts/adapters/leading_triplets.ts";
 
 /**
  * LoRA-GA's start (Wang et al., arXiv 2407.05000), federated: the first round gathers the mean gradient Ḡ of the pretrained weights. Of its

@@ -16,10 +16,10 @@ import { matchLinears, observedLora } from "../../../federa/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
 import type { LocalRule } from "../../method.ts";
 import { shapesOf, take } from "../../tensors.ts";
-import { type AdapterOptions, adapterOptions, adapterTargets } from "../parts/adapter_options.ts";
+import { type AdapterOptions, adapterOptions, adapterTargets } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf, withoutPart } from "../parts/layer_names.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { layersOf, withoutPart } from "../parts/adapters/layer_names.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 const NORMS = "inputNorms";
 

@@ -2,10 +2,10 @@ import { z } from "zod";
 import { mul, reshape } from "../../../engine/mod.ts";
 import { ravanBases } from "../../../federa/mod.ts";
 import { take } from "../../tensors.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
+import { adapterOptions } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf, withoutPart } from "../parts/layer_names.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { layersOf, withoutPart } from "../parts/adapters/layer_names.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 const [CORES, SCALES] = ["loraH", "headScales"] as const;
 

@@ -1,5 +1,5 @@
-import { doraOption, initializationOf, startedOptions } from "../parts/adapter_options.ts";
-import { alternating } from "../parts/alternating.ts";
+import { doraOption, initializationOf, startedOptions } from "../parts/adapters/adapter_options.ts";
+import { alternating } from "../parts/averaging/alternating.ts";
 import { defineMethod } from "../define_method.ts";
 
 /**

@@ -6,7 +6,7 @@ import {
   parametersWithin,
   ScaledAttention,
 } from "../../../federa/mod.ts";
-import { attachedAveraging } from "../parts/attached.ts";
+import { attachedAveraging } from "../parts/averaging/attached.ts";
 import { defineMethod } from "../define_method.ts";
 
 /**

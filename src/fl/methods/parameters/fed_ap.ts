@@ -7,7 +7,7 @@ import {
 } from "../../../federa/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
 import { isHead, withOwnParameters } from "../../method.ts";
-import { averaging } from "../parts/averaging.ts";
+import { averaging } from "../parts/averaging/averaging.ts";
 import { defineMethod } from "../define_method.ts";
 
 /** Where adapters stand: behind attention and feed-forward part, or behind the latter alone. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isHead, trainableParameters, withOwnParameters } from "../../method.ts";
-import { averaging } from "../parts/averaging.ts";
+import { averaging } from "../parts/averaging/averaging.ts";
 import { defineMethod } from "../define_method.ts";
 
 /** FedBF: only biases and the head are trained (BitFit, Ben Zaken et al., arXiv 2106.10199) and averaged. */

@@ -4,11 +4,11 @@ import { attachPrefixes, checkPrefixes, parametersWithin, PrefixAttention } from
 import { Held } from "../../held.ts";
 import { isHead, type Method, type RoundPlan, trainableParameters, withOwnParameters } from "../../method.ts";
 import { pick, prefixed, shapesOf, take, type Tensors, withoutPrefix, zeroTensors } from "../../tensors.ts";
-import { chooseLargest } from "../parts/choose_largest.ts";
+import { chooseLargest } from "../parts/scouting/choose_largest.ts";
 import { defineMethod } from "../define_method.ts";
-import { afterFirstRound } from "../parts/first_round.ts";
-import { layerOf, layersOf } from "../parts/layer_names.ts";
-import { CHANGE, CONTROL, OWN, partialPromptRule, SCORES } from "../parts/partial_prompt_rule.ts";
+import { afterFirstRound } from "../parts/scouting/first_round.ts";
+import { layerOf, layersOf } from "../parts/adapters/layer_names.ts";
+import { CHANGE, CONTROL, OWN, partialPromptRule, SCORES } from "../parts/local/partial_prompt_rule.ts";
 
 /** Where the server's learning rate stops falling. */
 const leastRate = 1e-4;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { trainableParameters, withOwnParameters } from "../../method.ts";
-import { averaging } from "../parts/averaging.ts";
+import { averaging } from "../parts/averaging/averaging.ts";
 import { defineMethod } from "../define_method.ts";
 
 /** Full fine-tuning: every parameter is trained and averaged. The costly reference. */

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { layerNormParameters } from "../../../federa/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
 import { isHead, trainableParameters, withOwnParameters } from "../../method.ts";
-import { averaging } from "../parts/averaging.ts";
+import { averaging } from "../parts/averaging/averaging.ts";
 import { defineMethod } from "../define_method.ts";
 
 /**

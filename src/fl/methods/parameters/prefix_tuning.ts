@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { attachPrefixes, checkPrefixes, parametersWithin, PrefixAttention } from "../../../federa/mod.ts";
-import { attachedAveraging } from "../parts/attached.ts";
+import { attachedAveraging } from "../parts/averaging/attached.ts";
 import { defineMethod } from "../define_method.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { attachPst, checkPst, pstParameters } from "../../../federa/mod.ts";
 import { isHead, withOwnParameters } from "../../method.ts";
-import { adapterOptions, adapterTargets } from "../parts/adapter_options.ts";
-import { averaging } from "../parts/averaging.ts";
+import { adapterOptions, adapterTargets } from "../parts/adapters/adapter_options.ts";
+import { averaging } from "../parts/averaging/averaging.ts";
 import { defineMethod } from "../define_method.ts";
 
 /**

@@ -4,13 +4,13 @@ import { layerSettings, leadingFactors, lora, type LowRankFactors } from "../../
 import { Held } from "../../held.ts";
 import { isHead, type Method } from "../../method.ts";
 import { pick, shapesOf, take, type Tensors, updated } from "../../tensors.ts";
-import { adapterOptions, checkAdaptedWeights, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, checkAdaptedWeights, svdOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { leadingTriplets } from "../parts/leading_triplets.ts";
-import { layerOf, layersOf } from "../parts/layer_names.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { SparseEntries } from "../parts/sparse_entries.ts";
-import { CHANGES, sparseRule } from "../parts/sparse_rule.ts";
+import { leadingTriplets } from "../parts/adapters/leading_triplets.ts";
+import { layerOf, layersOf } from "../parts/adapters/layer_names.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
+import { SparseEntries } from "../parts/local/sparse_entries.ts";
+import { CHANGES, sparseRule } from "../parts/local/sparse_rule.ts";
 
 type State = {
   /** What is trained: in the sparse stage the adapted weights [out, in] too. */

@@ -4,13 +4,13 @@ import { blockGrid, matchLinears, SparseBlockLinear } from "../../../federa/mod.
 import { Held } from "../../held.ts";
 import { isHead, withOwnParameters } from "../../method.ts";
 import { take } from "../../tensors.ts";
-import { adapterOptions, adapterTargets } from "../parts/adapter_options.ts";
-import { blockMeans, blockPlaces, rowsAndColumns } from "../parts/chosen_blocks.ts";
-import { chooseLargest } from "../parts/choose_largest.ts";
+import { adapterOptions, adapterTargets } from "../parts/adapters/adapter_options.ts";
+import { blockMeans, blockPlaces, rowsAndColumns } from "../parts/scouting/chosen_blocks.ts";
+import { chooseLargest } from "../parts/scouting/choose_largest.ts";
 import { defineMethod } from "../define_method.ts";
-import { layerOf } from "../parts/layer_names.ts";
-import { nameParts } from "../parts/layer_parts.ts";
-import { scouted } from "../parts/scouted.ts";
+import { layerOf } from "../parts/adapters/layer_names.ts";
+import { nameParts } from "../parts/adapters/layer_parts.ts";
+import { scouted } from "../parts/scouting/scouted.ts";
 
 /** By what names values of the blocks are sent down, whose number differs from that a client has, and their rows and columns in the grid, [2, n]. */
 const [VALUES, PLACES] = ["values", "places"] as const;

@@ -1,7 +1,7 @@
-import { initializationOf, startedOptions } from "../parts/adapter_options.ts";
+import { initializationOf, startedOptions } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { exactAveraging } from "../parts/exact.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { exactAveraging } from "../parts/products/exact.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /** FedEx-LoRA (Singhal et al., arXiv 2410.09432): FedIT, and what averaging loses is added to the frozen weights. */
 export const fedExLora = defineMethod({

@@ -2,13 +2,13 @@ import { z } from "zod";
 import { tidy } from "../../../engine/mod.ts";
 import { leadingFactors, lora } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
-import { clientProducts } from "../parts/client_products.ts";
-import { correcting, type Correction } from "../parts/corrections.ts";
+import { adapterOptions } from "../parts/adapters/adapter_options.ts";
+import { clientProducts } from "../parts/products/client_products.ts";
+import { correcting, type Correction } from "../parts/products/corrections.ts";
 import { defineMethod } from "../define_method.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { mixedRanks } from "../parts/mixed_ranks.ts";
-import { decomposeByEnergy, tripletsOf } from "../parts/triplets.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
+import { mixedRanks } from "../parts/adapters/mixed_ranks.ts";
+import { decomposeByEnergy, tripletsOf } from "../parts/adapters/triplets.ts";
 
 /**
  * FedMomentum (arXiv 2603.08014): the server takes the exact mean Σ p_k·s·B_k·A_k apart by an SVD that never forms it. Clients go on from its

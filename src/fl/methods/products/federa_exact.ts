@@ -1,8 +1,8 @@
 import { federa } from "../../../federa/mod.ts";
-import { adapterOptions, svdOption } from "../parts/adapter_options.ts";
+import { adapterOptions, svdOption } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { exactAveraging } from "../parts/exact.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
+import { exactAveraging } from "../parts/products/exact.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
 
 /** FeDeRA with exact aggregation: FedEx-LoRA's correction (arXiv 2410.09432) on FeDeRA's start. */
 export const feDeRaExact = defineMethod({

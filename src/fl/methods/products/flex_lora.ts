@@ -1,7 +1,7 @@
-import { clientProducts } from "../parts/client_products.ts";
-import { decomposing } from "../parts/decomposing.ts";
+import { clientProducts } from "../parts/products/client_products.ts";
+import { decomposing } from "../parts/products/decomposing.ts";
 import { defineMethod } from "../define_method.ts";
-import { mixedRankOptions } from "../parts/mixed_ranks.ts";
+import { mixedRankOptions } from "../parts/adapters/mixed_ranks.ts";
 
 /**
  * FlexLoRA (Bai et al., arXiv 2402.11505): the server takes the exact mean Σ p_k·s_k·B_k·A_k apart by an SVD that never forms it; a

@@ -1,8 +1,8 @@
 import { tidy } from "../../../engine/mod.ts";
-import { clientProducts } from "../parts/client_products.ts";
+import { clientProducts } from "../parts/products/client_products.ts";
 import { defineMethod } from "../define_method.ts";
-import { mixedRankOptions, mixedRanks } from "../parts/mixed_ranks.ts";
-import { restarting } from "../parts/restarting.ts";
+import { mixedRankOptions, mixedRanks } from "../parts/adapters/mixed_ranks.ts";
+import { restarting } from "../parts/products/restarting.ts";
 
 /**
  * FLoRA (Wang et al., arXiv 2409.05976): the clients' factors are stacked, whose product is exactly Σ p_k·s_k·B_k·A_k, and merged into the

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { tidy } from "../../../engine/mod.ts";
 import { Held } from "../../held.ts";
-import { clientProducts } from "../parts/client_products.ts";
-import type { Correction } from "../parts/corrections.ts";
+import { clientProducts } from "../parts/products/client_products.ts";
+import type { Correction } from "../parts/products/corrections.ts";
 import { defineMethod } from "../define_method.ts";
-import { mixedRankOptions, mixedRanks } from "../parts/mixed_ranks.ts";
-import { restarting } from "../parts/restarting.ts";
-import { decomposeByEnergy, tripletsOf } from "../parts/triplets.ts";
+import { mixedRankOptions, mixedRanks } from "../parts/adapters/mixed_ranks.ts";
+import { restarting } from "../parts/products/restarting.ts";
+import { decomposeByEnergy, tripletsOf } from "../parts/adapters/triplets.ts";
 
 /**
  * FLoRIST (arXiv 2506.09199): FLoRA whose server sends as many triplets of the stack's product as hold a share of its energy, in place of the

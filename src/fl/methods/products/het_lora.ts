@@ -6,15 +6,15 @@ import { Held } from "../../held.ts";
 import type { Uploads } from "../../aggregation/aggregator.ts";
 import { take, type Tensors } from "../../tensors.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf } from "../parts/layer_names.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { globalOptions, mixedRankOptions, mixedRanks } from "../parts/mixed_ranks.ts";
+import { layersOf } from "../parts/adapters/layer_names.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
+import { globalOptions, mixedRankOptions, mixedRanks } from "../parts/adapters/mixed_ranks.ts";
 import { leadingRank } from "../../client/start_of_rank.ts";
 import type { Method } from "../../method.ts";
-import type { Averaged } from "../parts/averaging.ts";
-import { pruneTails, tailPenalty } from "../parts/rank_pruning.ts";
-import { factorsOf } from "../parts/terms.ts";
-import { weightedSum } from "../parts/weighted_sum.ts";
+import type { Averaged } from "../parts/averaging/averaging.ts";
+import { pruneTails, tailPenalty } from "../parts/local/rank_pruning.ts";
+import { factorsOf } from "../parts/adapters/terms.ts";
+import { weightedSum } from "../parts/averaging/weighted_sum.ts";
 
 type State = Averaged & {
   /** The rank that each client is left with, where ranks are pruned. */

@@ -4,14 +4,14 @@ import { jacobiSvd, type LowRankProduct, productNorm } from "../../../engine/lin
 import { lora } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
 import { take } from "../../tensors.ts";
-import { adapterOptions } from "../parts/adapter_options.ts";
-import { clientProducts } from "../parts/client_products.ts";
+import { adapterOptions } from "../parts/adapters/adapter_options.ts";
+import { clientProducts } from "../parts/products/client_products.ts";
 import { defineMethod } from "../define_method.ts";
-import { fairCorrection } from "../parts/fair_correction.ts";
-import { layersOf } from "../parts/layer_names.ts";
-import { makeParts, nameParts } from "../parts/layer_parts.ts";
-import { lowRankAveraging } from "../parts/low_rank.ts";
-import { mixedRanks } from "../parts/mixed_ranks.ts";
+import { fairCorrection } from "../parts/products/fair_correction.ts";
+import { layersOf } from "../parts/adapters/layer_names.ts";
+import { makeParts, nameParts } from "../parts/adapters/layer_parts.ts";
+import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
+import { mixedRanks } from "../parts/adapters/mixed_ranks.ts";
 
 /**
  * LoRA-FAIR (arXiv 2411.14961): FedIT, and the server turns the mean of B so that the product comes nearer to the exact mean: it sends Ā and

@@ -2,10 +2,10 @@ import { mul, slice, type Tensor, tensor } from "../../../engine/mod.ts";
 import { addProducts, type LowRankProduct } from "../../../engine/linalg/mod.ts";
 import type { Uploads } from "../../aggregation/aggregator.ts";
 import { take } from "../../tensors.ts";
-import { clientFactors } from "../parts/client_products.ts";
-import { decomposing, type LayerUploads } from "../parts/decomposing.ts";
+import { clientFactors } from "../parts/products/client_products.ts";
+import { decomposing, type LayerUploads } from "../parts/products/decomposing.ts";
 import { defineMethod } from "../define_method.ts";
-import { mixedRankOptions } from "../parts/mixed_ranks.ts";
+import { mixedRankOptions } from "../parts/adapters/mixed_ranks.ts";
 
 /**
  * raFLoRA (arXiv 2602.13486): FlexLoRA in which a client of a low rank doesn't count for the terms beyond it. Term j of a product is averaged over

@@ -1,8 +1,8 @@
 import { givenFactors } from "../../../federa/mod.ts";
 import { type HostTensors, type Method, methods } from "../../../fl/mod.ts";
-import { adapterOptions } from "../../../fl/methods/parts/adapter_options.ts";
-import { exactAveraging } from "../../../fl/methods/parts/exact.ts";
-import { lowRankAveraging } from "../../../fl/methods/parts/low_rank.ts";
+import { adapterOptions } from "../../../fl/methods/parts/adapters/adapter_options.ts";
+import { exactAveraging } from "../../../fl/methods/parts/products/exact.ts";
+import { lowRankAveraging } from "../../../fl/methods/parts/averaging/low_rank.ts";
 import { RefusedRunError } from "./refusal.ts";
 
 /** Methods whose server averages what clients send, each array on its own, and does nothing else: Flower's FedAvg serves them. */

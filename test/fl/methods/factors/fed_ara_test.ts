@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assign, type Tensor, tensor } from "../../../../src/engine/mod.ts";
 import { adaptedLinears, exportLora, type TripletLinear } from "../../../../src/federa/mod.ts";
 import { fedAra, simulate } from "../../../../src/fl/mod.ts";
-import { chooseLargest } from "../../../../src/fl/methods/parts/choose_largest.ts";
+import { chooseLargest } from "../../../../src/fl/methods/parts/scouting/choose_largest.ts";
 import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
 import { f32Codec } from "../../../../src/fl/transport/float_codec.ts";
 import { testGpu } from "../../../engine/harness.ts";

@@ -11,7 +11,7 @@ import {
   simulate,
 } from "../../../../src/fl/mod.ts";
 import { withOwnParameters } from "../../../../src/fl/method.ts";
-import { gradientStart } from "../../../../src/fl/methods/parts/gradient_start.ts";
+import { gradientStart } from "../../../../src/fl/methods/parts/scouting/gradient_start.ts";
 import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
 import { f32Codec } from "../../../../src/fl/transport/float_codec.ts";
 import type { TaskModel } from "../../../../src/tasks/mod.ts";

@@ -12,7 +12,7 @@ import {
   simulate,
   uniformFleet,
 } from "../../../../src/fl/mod.ts";
-import { eigenvalues, layerScore } from "../../../../src/fl/methods/parts/layer_score.ts";
+import { eigenvalues, layerScore } from "../../../../src/fl/methods/parts/local/layer_score.ts";
 import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
 import { bitsOf, testGpu } from "../../../engine/harness.ts";
 import { drawTexts, uploadTexts } from "../../../support/bert.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isHead, lnTune } from "../../../../src/fl/mod.ts";
-import type { Averaged } from "../../../../src/fl/methods/parts/averaging.ts";
+import type { Averaged } from "../../../../src/fl/methods/parts/averaging/averaging.ts";
 import { testGpu } from "../../../engine/harness.ts";
 import { encoderNames, tinyFamilyClassifier } from "../../../support/tiny_families.ts";
 

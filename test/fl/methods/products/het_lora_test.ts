@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { tensor, zeros } from "../../../../src/engine/mod.ts";
 import { hetLora, type Local, type Tensors } from "../../../../src/fl/mod.ts";
-import { tailPenalty } from "../../../../src/fl/methods/parts/rank_pruning.ts";
+import { tailPenalty } from "../../../../src/fl/methods/parts/local/rank_pruning.ts";
 import { testGpu } from "../../../engine/harness.ts";
 import { assertClose } from "../../../support/compare.ts";
 import { DrivenLayer, layer } from "../../../support/driven_layer.ts";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { type Tensor } from "../../../../src/engine/mod.ts";
 import { fedMomentum, fLora, florist, type HostTensor } from "../../../../src/fl/mod.ts";
-import { energyRank } from "../../../../src/fl/methods/parts/triplets.ts";
+import { energyRank } from "../../../../src/fl/methods/parts/adapters/triplets.ts";
 import { holds, testGpu } from "../../../engine/harness.ts";
 import { F64Array } from "../../../reference/array.ts";
 import { matmul } from "../../../reference/matmul.ts";
