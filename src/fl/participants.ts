@@ -3,6 +3,7 @@ import type { TaskModel } from "../tasks/mod.ts";
 import type { ClientStore } from "./client/client_store.ts";
 import type { Client, RoundPlan } from "./method.ts";
 import type { Tensors } from "./tensors.ts";
+import type { Tree } from "./tree.ts";
 
 /** What the clients of a round are asked to do. */
 export interface RoundWork {
@@ -12,6 +13,8 @@ export interface RoundWork {
   readonly clients: readonly Client[];
   /** The global model at the start of the round. */
   readonly model: TaskModel;
+  /** The method's state that the plan follows from, for participants that make the plan again elsewhere. */
+  readonly state: Tree;
   /** What clients kept from earlier rounds. */
   readonly store: ClientStore;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;

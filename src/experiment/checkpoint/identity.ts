@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import { toFloat } from "../../engine/mod.ts";
 import type { Backbone } from "../../models/mod.ts";
 import type { Config, MethodConfig } from "../config/config.ts";
 import { dependsOnRounds } from "../config/privacy_config.ts";
@@ -7,6 +5,7 @@ import type { TaskSet } from "../../tasks/mod.ts";
 import type { Preparation } from "../run/prepare.ts";
 import type { Replicate } from "../run/replicate.ts";
 import { contentHash } from "./content_hash.ts";
+import { hashParameters } from "./hash_parameters.ts";
 
 /** What the bits of a method's rounds follow from: it goes on from a state only if all of it is as it was. */
 export interface Identity {
@@ -121,19 +120,9 @@ const baseHashes = new WeakMap<Backbone, Promise<string>>();
 export function encoderHash(encoder: Backbone): Promise<string> {
   const known = baseHashes.get(encoder);
   if (known !== undefined) return known;
-  const found = hashParameters(encoder);
+  const found = hashParameters(encoder.namedParameters());
   baseHashes.set(encoder, found);
   return found;
-}
-
-async function hashParameters(encoder: Backbone): Promise<string> {
-  const hash = createHash("sha256");
-  for (const [name, parameter] of encoder.namedParameters()) {
-    hash.update(`${JSON.stringify([name, parameter.dtype, parameter.shape])}\n`);
-    using values = toFloat(parameter);
-    hash.update(contentHash(await values.floats()));
-  }
-  return hash.digest("hex");
 }
 
 function sortedJson(value: unknown): string {

@@ -56,13 +56,19 @@ export async function prepareExperiment(config: Config, gpu: Gpu, options: LoadO
 export function simulateMethod(
   experiment: Experiment,
   method: MethodConfig,
-  more: Partial<Pick<SimulationOptions, "resume" | "rounds" | "shouldStop" | "store">> = {},
+  more: Partial<Pick<SimulationOptions, "resume" | "rounds" | "shouldStop" | "store" | "trainers">> = {},
 ): AsyncGenerator<SimulationEvent> {
   return simulate(experiment.pretrained, { ...simulationOptions(experiment, method), ...more });
 }
 
+/** What of an experiment the options of its simulation follow from. */
+export type SimulatedExperiment = Pick<
+  Experiment,
+  "config" | "train" | "test" | "testClients" | "clients" | "seed"
+>;
+
 /** The options of {@linkcode simulate} for one method of a run. */
-export function simulationOptions(experiment: Experiment, method: MethodConfig): SimulationOptions {
+export function simulationOptions(experiment: SimulatedExperiment, method: MethodConfig): SimulationOptions {
   const { config, train, test, testClients, clients, seed } = experiment;
   const { clipNorm, clientsPerRound = clients.length, local } = config;
   return {

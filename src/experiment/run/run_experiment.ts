@@ -37,6 +37,8 @@ export interface RunExperimentOptions extends LoadOptions {
    * `maxDeviceLosses` times. Without it, it ends.
    */
   readonly reopen?: (() => Promise<Preparation>) | undefined;
+  /** Who trains in place of this process; see {@linkcode RunMethodOptions}. */
+  readonly trainers?: RunMethodOptions["trainers"];
   /** Called for each run that was finished before, instead of `onStart` and `onEnd`. */
   readonly onKept?: ((summary: MethodSummary) => void) | undefined;
   /** Called before each run; what it returns is called with the run's events. */

@@ -1,10 +1,15 @@
-import { drawAttackers } from "../../fl/mod.ts";
+import { drawAttackers, type SimulationOptions } from "../../fl/mod.ts";
 import type { MethodConfig } from "../config/config.ts";
 import { type Experiment, simulateMethod } from "./experiment.ts";
 import { type MethodOutcome, recordRun, type RecordRunOptions } from "./record_run.ts";
 
 /** Options of {@linkcode runMethod}. */
-export type RunMethodOptions = RecordRunOptions;
+export interface RunMethodOptions extends RecordRunOptions {
+  /** Who trains in place of this process; see {@linkcode SimulationOptions}. */
+  readonly trainers?:
+    | ((experiment: Experiment, method: MethodConfig) => SimulationOptions["trainers"])
+    | undefined;
+}
 
 /**
  * Runs one method of an experiment and leaves what {@linkcode recordRun} leaves in its folder.
@@ -34,7 +39,8 @@ export async function runMethod(
           attackers: drawAttackers({ share: config.attackers.share, numClients: clients.length, seed }),
         }),
       },
-      play: (more) => simulateMethod(experiment, method, more),
+      play: (more) =>
+        simulateMethod(experiment, method, { ...more, trainers: options.trainers?.(experiment, method) }),
     },
     method,
     options,

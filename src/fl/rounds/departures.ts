@@ -9,6 +9,7 @@ import { type Client, type Method, type RoundPlan, sharedNames } from "../method
 import type { Finished, Lost } from "../participants.ts";
 import type { RoundOptions } from "./round.ts";
 import { hostMember, type HostTensor, type HostTensors, toHost } from "../tensors.ts";
+import type { Tree } from "../tree.ts";
 import type { Flight, InFlight } from "../asynchrony/in_flight.ts";
 import type { Asynchrony } from "../asynchrony/options.ts";
 
@@ -27,6 +28,8 @@ export interface DepartureContext {
   readonly store: ClientStore;
   /** Who is on the way already. */
   readonly inFlight: InFlight;
+  /** The method's state. */
+  readonly state: Tree;
   /** The global values on the host; none in a rehearsal. */
   readonly x: HostTensors | undefined;
 }
@@ -45,7 +48,7 @@ export interface Departures {
  * @throws {TypeError} when clients of the method send something else than values of what is shared.
  */
 export async function depart(
-  { plan, global, store, inFlight, x }: DepartureContext,
+  { plan, global, state, store, inFlight, x }: DepartureContext,
   options: UpdateOptions,
 ): Promise<Departures> {
   const { method, participants, round, timer, onProgress, asynchrony } = options;
@@ -77,7 +80,7 @@ export async function depart(
       });
     });
   };
-  const work = { round, plan, clients, model: global, store, onProgress };
+  const work = { round, plan, clients, model: global, state, store, onProgress };
   const lost = await collect(work, { participants, expected, timer, use });
   timer.lap("training");
   return { departed, lost, bytesDown };

@@ -102,7 +102,7 @@ export async function playRound(
     const expected = client === undefined || stages.some(({ hidesClients }) => hidesClients)
       ? undefined
       : await uploadShapes(global, plan, { client });
-    const work = { round, plan, clients, model: global, store, onProgress };
+    const work = { round, plan, clients, model: global, state, store, onProgress };
     const lost = await collect(work, { participants, expected, timer, use });
     const isEmpty = received.clients.length === 0;
     if (isEmpty) refuseDiverged(lost, `round ${round}, in which`);

@@ -53,7 +53,7 @@ export async function playUpdate(
     for (const measure of measures) measure.begin(global, plan);
     timer.lap("measuring");
     const x = gpu.isRehearsing ? undefined : await toHost(start);
-    const { departed, lost, bytesDown } = await depart({ plan, global, store, inFlight, x }, options);
+    const { departed, lost, bytesDown } = await depart({ plan, global, state, store, inFlight, x }, options);
     const { arrived, left } = take([...inFlight.flights, ...departed], asynchrony.bufferSize);
     if (arrived.length === 0) refuseDiverged(lost, `update ${round}, before which`);
     if (arrived.length > 0 || method.movesAlone) {

@@ -1,5 +1,6 @@
 import { type Gpu, zeros } from "../../engine/mod.ts";
 import {
+  countTokens,
   type LocalTrainingOptions,
   type LocalWork,
   packBatches,
@@ -127,6 +128,26 @@ export class BlockParticipants implements Participants {
     }
   }
 
+  /** How uploads are put into bytes. */
+  get codec(): Codec {
+    return this.#options.codec;
+  }
+
+  /** Measures of what memory a block takes: its clients, and the tokens of its largest step at most. */
+  sizeOf(
+    { clients, round }: Pick<RoundWork, "clients" | "round">,
+  ): readonly [clients: number, tokens: number] {
+    const { train } = this.#options;
+    const plans = this.#plans(clients.map(({ id }) => id), round);
+    const largest = plans.map((plan) =>
+      plan.reduce((most, batch) => {
+        const tokens = batch.reduce((sum, row) => sum + (countTokens(train, row) ?? 1), 0);
+        return Math.max(most, tokens);
+      }, 0)
+    );
+    return [clients.length, largest.reduce((sum, each) => sum + each, 0)];
+  }
+
   async #trainBlock(
     { members: clients, plans, isHostile }: Block,
     { round, plan, model, store }: RoundWork,
@@ -213,7 +234,7 @@ interface Block {
 }
 
 /** What a rehearsal has of clients like those before. */
-function untrained(gpu: Gpu, clients: readonly Client[], shapes: Shapes): Finished {
+export function untrained(gpu: Gpu, clients: readonly Client[], shapes: Shapes): Finished {
   const zero = clients.map(() => 0);
   return {
     clients,

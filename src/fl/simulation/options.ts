@@ -10,8 +10,13 @@ import type { MeasureFactory } from "../measures/measure.ts";
 import type { Method } from "../method.ts";
 import type { SecureAggregationInput } from "../privacy/secure_aggregation/mod.ts";
 import type { Stage } from "../privacy/stage.ts";
+import type { BlockParticipants } from "./block_participants.ts";
+import type { Participants } from "../participants.ts";
 import type { Codec } from "../transport/codec.ts";
 import type { RunState } from "../run_state.ts";
+
+/** Clients of a block that others train, where `blockSize` is `"auto"`: what fits into their memory isn't known here. */
+export const automaticBlock = 8;
 
 /** Options of {@linkcode simulate}. */
 export interface SimulationOptions {
@@ -70,6 +75,11 @@ export interface SimulationOptions {
   readonly measures?: readonly MeasureFactory[] | undefined;
   /** Goes on from a state of the same run, whose tensors it takes over once it's started. */
   readonly resume?: RunState | undefined;
+  /**
+   * Who trains in place of the blocks of this process, such as workers on other machines, which is given these. The memory forecast then
+   * counts what arrives alone, in blocks of `blockSize`, or of {@linkcode automaticBlock} clients.
+   */
+  readonly trainers?: ((own: BlockParticipants) => Participants) | undefined;
   /** Called after each local step of a block is recorded; the device may be some steps behind. */
   readonly onStep?: ((step: number, steps: number) => void) | undefined;
   /** Ends the run after a round. */

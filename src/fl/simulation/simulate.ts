@@ -1,10 +1,8 @@
-import { constantSchedule } from "../../engine/mod.ts";
 import { type TaskModel } from "../../tasks/mod.ts";
 import { createClock } from "../asynchrony/clock.ts";
 import { type Asynchrony, type AsynchronyInput, asynchronySchema, sizesOf } from "../asynchrony/options.ts";
 import type { FederationEvent } from "../events.ts";
 import { federate } from "../federate.ts";
-import { poissonFleet, uniformFleet } from "../fleet.ts";
 import { type Attackers, drawAttackers } from "../attacks/mod.ts";
 import { checkLegality, companionsOf } from "../legality.ts";
 import { checkPositions } from "../method.ts";
@@ -13,13 +11,13 @@ import { secureAggregator } from "../privacy/secure_aggregation/mod.ts";
 import { checkStages } from "../transport/check_stages.ts";
 import { disposeTree } from "../tree.ts";
 import { f32Codec } from "../transport/float_codec.ts";
-import { BlockParticipants, type Cohort, type Hostile } from "./block_participants.ts";
+import type { Cohort, Hostile } from "./block_participants.ts";
 import { centralized, localSteps } from "./central.ts";
 import { DroppingParticipants, uploadLoss } from "./dropping_participants.ts";
 import { evaluateSimulation } from "./evaluation.ts";
-import { labelDivergences } from "./label_divergence.ts";
+import { blocksOf, fleetOf } from "./clients_side.ts";
 import { type MemoryPlan, planMemory } from "./memory_plan.ts";
-import { checkOptions, type SimulationOptions } from "./options.ts";
+import { automaticBlock, checkOptions, type SimulationOptions } from "./options.ts";
 
 /** What {@linkcode simulate} reports as it goes. */
 export type SimulationEvent = FederationEvent<MemoryPlan>;
@@ -45,7 +43,7 @@ export async function* simulate(
   const secure = secureAggregation && secureAggregator(secureAggregation, { isShrinking: isPrivate });
   const options = { ...chosen, aggregator: secure ?? chosen.aggregator };
   const { stages = [], codec = f32Codec } = options;
-  const { method, train, test, clients, clientsPerRound = clients.length, learningRate, seed } = options;
+  const { method, train, test, clients, clientsPerRound = clients.length, seed } = options;
   const { testClients = [], rounds } = options;
   let asynchrony: Asynchrony | undefined;
   let hostile: Hostile | undefined;
@@ -68,20 +66,9 @@ export async function* simulate(
     throw error;
   }
   const { gpu } = pretrained;
-  const numExamples = clients.map(({ length }) => length);
-  const fleet = {
-    ...options.sampling === "poisson"
-      ? poissonFleet(numExamples, { rate: clientsPerRound / clients.length, seed })
-      : uniformFleet(numExamples, { clientsPerRound, seed }),
-    ...(method.needsLabels && { labelDivergences: labelDivergences(train, clients) }),
-  };
+  const fleet = fleetOf(options);
   const dropping = { dropouts: secureAggregation?.dropouts ?? {}, seed };
-  const participants = new BlockParticipants({
-    ...options,
-    learningRate: typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate,
-    stages,
-    codec,
-    isCentral: method.isCentral,
+  const own = blocksOf(options, {
     hostile,
     *cohortsFrom(first): Generator<Cohort> {
       // A run that goes on after its last round has none to come, but rehearses one.
@@ -100,6 +87,8 @@ export async function* simulate(
       }
     },
   });
+  const participants = options.trainers?.(own) ?? own;
+  const blockSize = options.trainers && options.blockSize === "auto" ? automaticBlock : options.blockSize;
   const { maxHeldBytes } = gpu;
   try {
     yield* federate<MemoryPlan>(pretrained, {
@@ -110,7 +99,7 @@ export async function* simulate(
       fleet,
       evaluate: (model, context) => evaluateSimulation(model, { ...options, ...context }),
       prepare: async (run) => {
-        const memory = await planMemory(run, participants, options);
+        const memory = await planMemory(run, own, { ...options, blockSize });
         gpu.maxHeldBytes = Math.min(maxHeldBytes, memory.budgetBytes ?? Infinity);
         return memory;
       },

@@ -98,6 +98,35 @@ export class Objects {
     return sha256;
   }
 
+  /**
+   * Stores an object part by part, unless it is there.
+   *
+   * @throws {NatsObjectError} when the parts have another hash.
+   * @throws as {@linkcode Objects.put}.
+   */
+  async putParts(
+    { sha256, size }: { readonly sha256: string; readonly size: number },
+    parts: () => AsyncIterator<Uint8Array>,
+  ): Promise<void> {
+    const action = `Cannot store ${sha256} (${size} bytes) in the bucket ${this.bucket}`;
+    await told(action, async () => {
+      if (isWhole(await this.#info(sha256), { sha256, size })) return;
+      const meta = { name: sha256, options: { max_chunk_size: chunkBytes } };
+      const iterator = parts();
+      const stream = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          const { done, value } = await iterator.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+      });
+      const info = await this.#store.put(meta, stream, { timeout: 30_000 });
+      if (isWhole(info, { sha256, size })) return;
+      await this.#store.delete(sha256);
+      throw new NatsObjectError(`${action}: its bytes have another hash`);
+    });
+  }
+
   /** Whether an object is there; its bytes in it, else undefined. */
   async sizeOf(sha256: string): Promise<number | undefined> {
     return await told(`Cannot look for ${sha256} in the bucket ${this.bucket}`, async () => {
