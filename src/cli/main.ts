@@ -20,6 +20,8 @@ import { resume, run } from "./run.ts";
 import { parseCount, parsePath, parseSeed, start } from "./terminal/start.ts";
 import { methodText } from "./method_text.ts";
 import { formatTable } from "./tables/table.ts";
+import { withWorkersOptions, type WorkersFlags, workersOf } from "./network/lead_workers.ts";
+import { addWorkerCommand } from "./network/worker_command.ts";
 import { addTrainedCommands } from "./trained/trained_commands.ts";
 import { tune } from "./tune.ts";
 import { versions } from "../experiment/run/versions.ts";
@@ -63,31 +65,42 @@ program.command("demo")
     })
   );
 
-program.command("run")
-  .description("runs the methods of a configuration file and prints their scores and costs")
-  .argument("<CONFIG.json>", "what to run; a misspelt key is an error that names the nearest known one")
-  .option("-o, --output <FOLDER>", "where the run's folder goes, instead of the configuration's", parsePath)
+withWorkersOptions(
+  program.command("run")
+    .description("runs the methods of a configuration file and prints their scores and costs")
+    .argument("<CONFIG.json>", "what to run; a misspelt key is an error that names the nearest known one")
+    .option(
+      "-o, --output <FOLDER>",
+      "where the run's folder goes, instead of the configuration's",
+      parsePath,
+    ),
+)
   .addHelpText(
     "after",
     "\nCtrl-C or SIGTERM ends a run early, with the model of its last whole round; federa resume goes on with it. A second " +
       "Ctrl-C ends it at once.",
   )
-  .action((path: string, { output }: { output?: string }) =>
+  .action((path: string, { output, ...flags }: { output?: string } & WorkersFlags) =>
     start(async (options) => {
-      await run({ ...await readConfig(path), ...(output !== undefined && { output }) }, options);
+      const config = { ...await readConfig(path), ...(output !== undefined && { output }) };
+      await run(config, { ...options, workers: await workersOf(flags) });
     })
   );
 
-program.command("resume")
-  .description("goes on with a run that was interrupted, to the same results as if it had never stopped")
-  .argument("<RUN>", "the folder of a run, such as runs/mail-001", parsePath)
+withWorkersOptions(
+  program.command("resume")
+    .description("goes on with a run that was interrupted, to the same results as if it had never stopped")
+    .argument("<RUN>", "the folder of a run, such as runs/mail-001", parsePath),
+)
   .addHelpText(
     "after",
     `
 Methods that are finished are kept, one that was interrupted goes on from its last checkpoint, the others are run. In the
 folder's config.json, rounds may be raised, and blockSize, maxGpuBytes and checkpointing may be changed.`,
   )
-  .action((folder: string) => start((options) => resume(folder, options)));
+  .action((folder: string, flags: WorkersFlags) =>
+    start(async (options) => await resume(folder, { ...options, workers: await workersOf(flags) }))
+  );
 
 addCompareCommand(program);
 
@@ -155,6 +168,7 @@ program.command("methods")
     )
   );
 
+addWorkerCommand(program);
 addTrainedCommands(program);
 addFlowerNodeCommand(program);
 addHostCommand(program);

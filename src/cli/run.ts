@@ -18,9 +18,16 @@ import type { MethodSummary } from "../experiment/run/summary.ts";
 import { scoreTitle } from "../experiment/text/score_title.ts";
 import type { Task } from "../tasks/mod.ts";
 import { describeClients } from "./describe_clients.ts";
+import { leadWorkers, type WorkersChoice } from "./network/lead_workers.ts";
 import { describeRun, printMethod } from "./terminal/method_printer.ts";
 import { replicatesTable } from "./tables/replicates_table.ts";
 import { resultsTable } from "./tables/results_table.ts";
+
+/** Options of {@linkcode run} and {@linkcode resume}. */
+export interface RunOptions extends LoadOptions {
+  /** Workers to train on, in place of this process. */
+  readonly workers?: WorkersChoice | undefined;
+}
 
 /**
  * Runs every method of a configuration, in every replicate, and prints their scores and costs. The folder of the run gets
@@ -32,12 +39,14 @@ import { resultsTable } from "./tables/results_table.ts";
  * @throws {RunFailedError} at the end, when a method failed; the others were run nevertheless.
  * @throws the reason of the signal, once it is aborted.
  */
-export async function run(given: Config, options: LoadOptions): Promise<string> {
+export async function run(given: Config, options: RunOptions): Promise<string> {
   using devices = new Devices(options);
   const gpu = await devices.open();
+  await using lead = await leadWorkers(gpu, given, options);
+  const { trainers } = lead;
   const folder = await createRunFolder(given);
   const preparation = await prepareOrRemove(folder, () => prepare(given, gpu, options));
-  await runMethods(preparation, { ...options, folder, reopen: () => devices.reopen(given) });
+  await runMethods(preparation, { ...options, folder, trainers, reopen: () => devices.reopen(given) });
   return folder;
 }
 
@@ -49,12 +58,16 @@ export async function run(given: Config, options: LoadOptions): Promise<string> 
  * @throws {ResumeError} when configuration, data or model have changed so that the results would be others.
  * @throws as {@linkcode run}.
  */
-export async function resume(folder: string, options: LoadOptions): Promise<void> {
+export async function resume(folder: string, options: RunOptions): Promise<void> {
   const config = await readRunConfig(folder);
   await removeTemporaries(folder);
   using devices = new Devices(options);
-  const preparation = await prepare(config, await devices.open(), options);
-  await runMethods(preparation, { ...options, folder, resume: true, reopen: () => devices.reopen(config) });
+  const gpu = await devices.open();
+  await using lead = await leadWorkers(gpu, config, options);
+  const { trainers } = lead;
+  const preparation = await prepare(config, gpu, options);
+  const reopen = () => devices.reopen(config);
+  await runMethods(preparation, { ...options, folder, trainers, resume: true, reopen });
 }
 
 /** The device of a run, or the one that has taken its place. */

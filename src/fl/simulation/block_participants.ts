@@ -98,7 +98,7 @@ export class BlockParticipants implements Participants {
         plans: rehearsed ? members.map((_, member) => rehearsed.get(i)?.[member] ?? rest(member)) : plans,
       };
     });
-    const steps = blocks.map(({ plans }) => plans.reduce((most, { length }) => Math.max(most, length), 0));
+    const steps = blocks.map(({ plans }) => stepsOf(plans));
     const total = steps.reduce((sum, count) => sum + count, 0);
     let done = 0;
     let shapes: Shapes | undefined;
@@ -131,6 +131,11 @@ export class BlockParticipants implements Participants {
   /** How uploads are put into bytes. */
   get codec(): Codec {
     return this.#options.codec;
+  }
+
+  /** The local steps of a block: those of the client that has the most. */
+  stepsOf({ clients, round }: Pick<RoundWork, "clients" | "round">): number {
+    return stepsOf(this.#plans(clients.map(({ id }) => id), round));
   }
 
   /** Measures of what memory a block takes: its clients, and the tokens of its largest step at most. */
@@ -231,6 +236,11 @@ interface Block {
   readonly members: readonly Client[];
   readonly isHostile: boolean;
   readonly plans: readonly StepPlan[];
+}
+
+/** The most steps of some plans. */
+function stepsOf(plans: readonly StepPlan[]): number {
+  return plans.reduce((most, { length }) => Math.max(most, length), 0);
 }
 
 /** What a rehearsal has of clients like those before. */

@@ -77,7 +77,11 @@ export class ClientsSide {
     this.participants = participants;
   }
 
-  /** @param given the options of the simulation, as `simulate` gets them. */
+  /**
+   * Puts the method on a pretrained model.
+   *
+   * @param given the options of the simulation, as `simulate` gets them.
+   */
   static async open(pretrained: TaskModel, given: SimulationOptions): Promise<ClientsSide> {
     const options = given.method.isCentral ? centralized(given) : given;
     const { method, clients, rounds, seed } = options;

@@ -7,7 +7,7 @@ import {
 } from "@nats-io/jetstream";
 import { nanos, type NatsConnection } from "@nats-io/nats-core";
 import { type ObjectInfo, type ObjectStore, Objm } from "@nats-io/obj";
-import { NatsError, NatsObjectError } from "./errors.ts";
+import { asNatsError, NatsError, NatsObjectError } from "./errors.ts";
 
 /** Options of {@linkcode Objects.create}. */
 export interface CreateObjectsOptions {
@@ -63,7 +63,7 @@ export class Objects {
     bucket: string,
     { maxBytes, maxAgeSeconds, description = "" }: CreateObjectsOptions,
   ): Promise<Objects> {
-    return await told(`Cannot make the bucket ${bucket}`, async () => {
+    return await asNatsError(`Cannot make the bucket ${bucket}`, async () => {
       const store = await new Objm(jetstream(connection)).create(bucket, {
         storage: StorageType.File,
         max_bytes: maxBytes,
@@ -76,8 +76,9 @@ export class Objects {
 
   /** Opens a bucket, without asking the server whether there is one. */
   static async open(connection: NatsConnection, bucket: string): Promise<Objects> {
-    return await told(`Cannot open the bucket ${bucket}`, async () => {
-      const client: JetStreamClient = jetstream(connection);
+    return await asNatsError(`Cannot open the bucket ${bucket}`, async () => {
+      // What an account may use is none of the business of one that only reads and writes.
+      const client: JetStreamClient = jetstream(connection, { checkAPI: false });
       return new Objects(connection, bucket, await new Objm(client).open(bucket, false));
     });
   }
@@ -90,11 +91,14 @@ export class Objects {
    */
   async put(bytes: Uint8Array): Promise<string> {
     const sha256 = await sha256Of(bytes);
-    await told(`Cannot store ${sha256} (${bytes.length} bytes) in the bucket ${this.bucket}`, async () => {
-      if (isWhole(await this.#info(sha256), { sha256, size: bytes.length })) return;
-      const meta = { name: sha256, options: { max_chunk_size: chunkBytes } };
-      await this.#store.putBlob(meta, bytes, { timeout: 30_000 });
-    });
+    await asNatsError(
+      `Cannot store ${sha256} (${bytes.length} bytes) in the bucket ${this.bucket}`,
+      async () => {
+        if (isWhole(await this.#info(sha256), { sha256, size: bytes.length })) return;
+        const meta = { name: sha256, options: { max_chunk_size: chunkBytes } };
+        await this.#store.putBlob(meta, bytes, { timeout: 30_000 });
+      },
+    );
     return sha256;
   }
 
@@ -109,7 +113,7 @@ export class Objects {
     parts: () => AsyncIterator<Uint8Array>,
   ): Promise<void> {
     const action = `Cannot store ${sha256} (${size} bytes) in the bucket ${this.bucket}`;
-    await told(action, async () => {
+    await asNatsError(action, async () => {
       if (isWhole(await this.#info(sha256), { sha256, size })) return;
       const meta = { name: sha256, options: { max_chunk_size: chunkBytes } };
       const iterator = parts();
@@ -129,7 +133,7 @@ export class Objects {
 
   /** Whether an object is there; its bytes in it, else undefined. */
   async sizeOf(sha256: string): Promise<number | undefined> {
-    return await told(`Cannot look for ${sha256} in the bucket ${this.bucket}`, async () => {
+    return await asNatsError(`Cannot look for ${sha256} in the bucket ${this.bucket}`, async () => {
       const info = await this.#info(sha256);
       return info === undefined || info.deleted ? undefined : info.size;
     });
@@ -165,7 +169,7 @@ export class Objects {
     { maxBytes, timeoutSeconds = 30, onProgress }: GetObjectOptions,
   ): Promise<number> {
     const action = `Cannot fetch ${sha256} from the bucket ${this.bucket}`;
-    return await told(action, async () => {
+    return await asNatsError(action, async () => {
       const info = await this.#info(sha256);
       if (info === undefined || info.deleted) throw new NatsObjectError(`${action}: there is no such object`);
       if (!(info.size <= maxBytes)) {
@@ -206,14 +210,14 @@ export class Objects {
 
   /** Removes an object, if it is there. */
   async remove(sha256: string): Promise<void> {
-    await told(`Cannot remove ${sha256} from the bucket ${this.bucket}`, async () => {
+    await asNatsError(`Cannot remove ${sha256} from the bucket ${this.bucket}`, async () => {
       if (await this.#info(sha256) !== undefined) await this.#store.delete(sha256);
     });
   }
 
   /** Removes the bucket with all that is in it; nothing happens where it is gone. */
   async destroy(): Promise<void> {
-    await told(`Cannot remove the bucket ${this.bucket}`, async () => {
+    await asNatsError(`Cannot remove the bucket ${this.bucket}`, async () => {
       const manager = await jetstreamManager(this.#connection, { checkAPI: false });
       try {
         await manager.streams.delete(`OBJ_${this.bucket}`);
@@ -265,16 +269,4 @@ async function within<T>(promise: Promise<T>, seconds: number, action: string): 
 /** Whether the server says that a stream isn't there. */
 export function isMissing(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.status === 404;
-}
-
-/** Does what may fail on the server, and says what was tried when it does. */
-async function told<T>(action: string, body: () => Promise<T>): Promise<T> {
-  try {
-    return await body();
-  } catch (error) {
-    if (error instanceof NatsError || error instanceof NatsObjectError || !(error instanceof Error)) {
-      throw error;
-    }
-    throw new NatsError(`${action}: ${error.message}`, { cause: error });
-  }
 }

@@ -11,7 +11,7 @@ import {
 import { nanos, type NatsConnection, NoRespondersError, nuid } from "@nats-io/nats-core";
 import { connectNats, type NatsOptions } from "../connection.ts";
 import { isMissing, Objects } from "../objects.ts";
-import { NatsError } from "../errors.ts";
+import { asNatsError, NatsError } from "../errors.ts";
 import { WorkersError } from "./errors.ts";
 import {
   aliveSchema,
@@ -59,7 +59,7 @@ const serverSeconds = 120;
 /** What a round gets to know of its blocks. */
 export interface RoundListener {
   readonly turn: number;
-  /** @returns whether what the result refers to is of use. */
+  /** Called with what became of a block; returns whether what that refers to is of use. */
   onResult(result: BlockResult): boolean;
 }
 
@@ -86,7 +86,9 @@ export class Coordinator {
   #listener: RoundListener | undefined;
   #turns = 0;
   #messages: ConsumerMessages | undefined;
+  /** Since when no worker has been there, and when that was last looked at. */
   #alone: number | undefined;
+  #looked = performance.now();
   #failure: Error | undefined;
   #isClosed = false;
 
@@ -257,8 +259,13 @@ export class Coordinator {
   async handOut(block: BlockOfWork): Promise<void> {
     const { turn, block: place, attempt } = block;
     const msgID = `${this.session}-${turn}-${place}-${attempt}`;
+    const action = `Cannot hand out a block in the queue ${this.names.queue}`;
+    const subject = this.names.work(this.session);
     await this.persist(() =>
-      this.#client.publish(this.names.work(this.session), encodeMessage(block), { msgID, timeout: 10_000 })
+      asNatsError(
+        action,
+        () => this.#client.publish(subject, encodeMessage(block), { msgID, timeout: 10_000 }),
+      )
     );
   }
 
@@ -273,7 +280,8 @@ export class Coordinator {
   /** Tells workers that nobody waits for a turn, and takes back what none has taken. */
   async cancel(turn: number): Promise<void> {
     this.#tell({ kind: "cancel", session: this.session, turn });
-    await this.persist(() => this.#manager.streams.purge(this.names.workStream));
+    const action = `Cannot take back the blocks in the queue ${this.names.queue}`;
+    await this.persist(() => asNatsError(action, () => this.#manager.streams.purge(this.names.workStream)));
   }
 
   /** Sends a worker away and hears it no more. */
@@ -303,6 +311,13 @@ export class Coordinator {
         });
     }
     const now = performance.now();
+    const gap = now - this.#looked;
+    this.#looked = now;
+    if (gap > goneSeconds * 500) {
+      // This process did something else, such as an evaluation, and heard nobody meanwhile.
+      for (const worker of this.#workers.keys()) this.#workers.set(worker, now);
+      if (this.#alone !== undefined) this.#alone += gap;
+    }
     for (const [worker, seen] of this.#workers) {
       if (now - seen > goneSeconds * 1000) this.#forget(worker, `hasn't been heard of for ${goneSeconds} s`);
     }

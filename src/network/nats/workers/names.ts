@@ -23,8 +23,9 @@ export interface QueueNames {
   readonly bucket: string;
   /** Where a worker is answered. */
   readonly workerInbox: string;
-  /** Subjects of one session, which is one process that leads a run: what a dead one left behind has others. */
+  /** Where blocks of one session go, which is one process that leads a run: what a dead one left behind has other subjects. */
   work(session: string): string;
+  /** Where what became of them goes. */
   done(session: string): string;
 }
 

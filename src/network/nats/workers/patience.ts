@@ -1,4 +1,3 @@
-import { FederaError } from "../../../engine/mod.ts";
 import { NatsError } from "../errors.ts";
 
 /** Options of {@linkcode persist}. */
@@ -20,8 +19,7 @@ export async function persist<T>(body: () => Promise<T>, { seconds, isOver }: Pe
     try {
       return await body();
     } catch (error) {
-      const mayPass = error instanceof NatsError || !(error instanceof FederaError);
-      if (!mayPass || isOver?.() || performance.now() > limit) throw error;
+      if (!(error instanceof NatsError) || isOver?.() || performance.now() > limit) throw error;
       await pause(0.5);
     }
   }

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import process from "node:process";
-import { jetstream, type JetStreamClient, type JsMsg } from "@nats-io/jetstream";
+import { type Consumer, jetstream, type JetStreamClient, type JsMsg } from "@nats-io/jetstream";
 import { type NatsConnection, NoRespondersError, nuid } from "@nats-io/nats-core";
 import { DeviceLostError, disposeAll, type Gpu, OutOfMemoryError } from "../../../engine/mod.ts";
 import { hostStore } from "../../../fl/client/client_store.ts";
@@ -9,7 +9,7 @@ import { isLost, type Outcome, type RoundWork, tensorsOfOutcome } from "../../..
 import type { OpenedState } from "../../../fl/mod.ts";
 import { planMemory } from "../../../fl/simulation/memory_plan.ts";
 import { connectNats, type NatsOptions } from "../connection.ts";
-import { NatsError } from "../errors.ts";
+import { asNatsError, NatsError } from "../errors.ts";
 import { Objects } from "../objects.ts";
 import { kindOf } from "./describe_job_node.ts";
 import { WorkerRefusedError, WorkersError } from "./errors.ts";
@@ -93,9 +93,11 @@ export async function work(gpu: Gpu, url: string, options: WorkerOptions = {}): 
     while (true) {
       const welcome = await findRun(shared);
       report("A run takes this worker");
-      await new Session(shared, welcome).serve();
-      report("The run is over");
-      if (options.once || signal?.aborted) break;
+      const isOver = await new Session(shared, welcome).serve();
+      report(
+        isOver ? "The run is over" : "Nobody leads the run any more; waiting for it to go on, or for another",
+      );
+      if (isOver && options.once || signal?.aborted) break;
     }
   } finally {
     opener[Symbol.dispose]();
@@ -179,6 +181,9 @@ class Session {
   readonly #shared: Shared;
   readonly #welcome: Welcome;
   readonly #client: JetStreamClient;
+  readonly #ended: Promise<void>;
+  #end: () => void = () => {};
+  #consumer: Consumer | undefined;
   #isOver = false;
   #leave: string | undefined;
   /** The last turn that was cancelled. */
@@ -192,6 +197,7 @@ class Session {
     this.#shared = shared;
     this.#welcome = welcome;
     this.#client = jetstream(shared.connection);
+    this.#ended = new Promise((resolve) => this.#end = resolve);
   }
 
   get #isEnding(): boolean {
@@ -199,9 +205,13 @@ class Session {
       this.#shared.connection.isClosed();
   }
 
-  /** Works until the run is over. */
-  async serve(): Promise<void> {
-    const { connection, names, worker } = this.#shared;
+  /**
+   * Works until the run is over, or nobody leads it.
+   *
+   * @returns whether the run said that it is over.
+   */
+  async serve(): Promise<boolean> {
+    const { connection, names, worker, options: { signal } } = this.#shared;
     const { session } = this.#welcome;
     const control = connection.subscribe(names.control, {
       callback: (_, message) => this.#hear(message.data),
@@ -213,6 +223,7 @@ class Session {
     };
     const timer = setInterval(() => alive(false), aliveSeconds * 1000);
     alive(false);
+    signal?.addEventListener("abort", this.#end);
     const objects = await Objects.open(connection, names.bucket);
     try {
       while (!this.#isEnding) {
@@ -222,6 +233,7 @@ class Session {
       }
     } finally {
       clearInterval(timer);
+      signal?.removeEventListener("abort", this.#end);
       control.unsubscribe();
       alive(true);
       this.#close();
@@ -231,6 +243,7 @@ class Session {
       throw new WorkerRefusedError(`Cannot work: the run sent this worker away: ${this.#leave}`);
     }
     if (connection.isClosed()) await greet(this.#shared);
+    return this.#isOver;
   }
 
   #hear(data: Uint8Array): void {
@@ -239,17 +252,22 @@ class Session {
     if (told.kind === "over") this.#isOver = true;
     else if (told.kind === "cancel") this.#cancelled = told.turn;
     else if (told.worker === this.#shared.worker) this.#leave = told.reason;
+    if (this.#isEnding) this.#end();
   }
 
   /** The next block; undefined when none came in a while. */
   async #pull(): Promise<JsMsg | undefined> {
     const { names } = this.#shared;
     try {
-      const consumer = await this.#client.consumers.get(names.workStream, names.workConsumer);
-      return await consumer.next({ expires: pullSeconds * 1000 }) ?? undefined;
+      this.#consumer ??= await this.#client.consumers.get(names.workStream, names.workConsumer);
+      const next = this.#consumer.next({ expires: pullSeconds * 1000 });
+      // A block that comes too late is given to another when nobody says a word about it.
+      next.catch(() => {});
+      return await Promise.race([next, this.#ended]) ?? undefined;
     } catch {
       // The run is over and its streams are gone, or the server is away for a moment.
-      await pause(lookSeconds);
+      this.#consumer = undefined;
+      await Promise.race([pause(lookSeconds), this.#ended]);
       return undefined;
     }
   }
@@ -314,10 +332,13 @@ class Session {
   }
 
   async #tell(result: object): Promise<void> {
-    const { names } = this.#shared;
+    const subject = this.#shared.names.done(this.#welcome.session);
     try {
       await this.#persist(() =>
-        this.#client.publish(names.done(this.#welcome.session), encodeMessage(result), { timeout: 10_000 })
+        asNatsError(
+          "Cannot say what came of a block",
+          () => this.#client.publish(subject, encodeMessage(result), { timeout: 10_000 }),
+        )
       );
     } catch (error) {
       // A run that is over hears nothing.

@@ -49,12 +49,14 @@ export class WorkerParticipants implements Participants {
     if (gpu.isRehearsing) yield* rehearseArrivals(work, own);
     if (gpu.isRehearsing || clients.length === 0) return;
     const round = await BlocksOfRound.open(work, this.#options);
+    const steps = round.blocks.map((members) => own.stepsOf({ ...work, clients: members }));
+    const total = steps.reduce((sum, each) => sum + each, 0);
     let done = 0;
     let failed: Lost | undefined;
     let isAnyDone = false;
     try {
       for (const [block, members] of round.blocks.entries()) {
-        const outcomes = await round.take(block, () => onProgress?.(done, clients.length));
+        const outcomes = await round.take(block, () => onProgress?.(done, total));
         isAnyDone ||= "outcomes" in outcomes;
         if ("reason" in outcomes) {
           for (const client of members) {
@@ -62,8 +64,8 @@ export class WorkerParticipants implements Participants {
             yield failed;
           }
         } else yield* outcomes.outcomes;
-        done += members.length;
-        onProgress?.(done, clients.length);
+        done += steps[block]!;
+        onProgress?.(done, total);
       }
       if (!isAnyDone) {
         throw new WorkersError(
