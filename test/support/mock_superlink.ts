@@ -134,13 +134,14 @@ export class MockSuperlink {
     return [...this.nodes.values()].filter(({ status }) => status === "online");
   }
 
-  /** Waits until a node is online. */
+  /** Waits until a node is online, for half a minute at most. */
   async node(): Promise<Node> {
-    for (;;) {
+    for (const until = Date.now() + 30_000; Date.now() < until;) {
       const [node] = this.online();
       if (node) return node;
       await delay(5);
     }
+    throw new Error(`No node came online within 30 s; the calls were ${this.calls.join(", ")}`);
   }
 
   /** Sends a message to a node, and waits for what comes of it. */

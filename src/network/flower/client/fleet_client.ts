@@ -114,7 +114,8 @@ export class FleetClient {
             cause: error,
           });
         }
-        if (seconds - said >= SILENCE) {
+        // A single failure is nothing to speak of.
+        if (attempt > 0 && seconds - said >= SILENCE) {
           said = seconds;
           onEvent({ type: "waiting", for: `the SuperLink: ${error.message}`, seconds: patience - seconds });
         }
@@ -150,6 +151,7 @@ export class FleetClient {
         },
         body: flowerProto.encode(requestName, request as ProtoInit<typeof requestName>),
         deadline,
+        once: name === "pull-messages",
         maxBytes: size === "array" ? maxBytes + MAX_BYTES.small : MAX_BYTES[size],
       });
     } catch (cause) {

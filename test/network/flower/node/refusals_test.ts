@@ -60,7 +60,7 @@ test("runFlowerNode() says what to do with a key that the server does not know",
 test("runFlowerNode() waits for an earlier process of its node, and says what it may be when that goes on", async () => {
   const { server, start } = federation;
   const [first, copy] = [join(folder, "here.key"), join(folder, "elsewhere.key")];
-  const running = start({ keyFile: first });
+  const running = start({ keyFile: first, timing: { heartbeat: 1800 } });
   const { nodeId } = await running.event("joined");
   await copyFile(first, copy);
   await assert.rejects(refused({ keyFile: copy, timing: { ...FAST, heartbeat: 0.1 } }), {
@@ -135,7 +135,7 @@ test("runFlowerNode() speaks TLS, with certificates of a file", async () => {
   try {
     const caFile = join(folder, "ca.pem");
     await writeFile(caFile, LOOPBACK_CERTIFICATE.cert);
-    const node = startNode({ superlink: server.url, caFile });
+    const node = federation.start({ superlink: server.url, caFile });
     assert.ok("records" in await server.send((await server.node()).nodeId, { records: twoArrays() }));
     await node.leave();
     await assert.rejects(refused({ superlink: server.url }), {
