@@ -142,7 +142,15 @@ export async function parametersOf(model: TaskModel): Promise<HostTensors> {
 /** The largest difference of any value; both have the same names. */
 export function largestDifference(a: HostTensors, b: HostTensors): number {
   assert.deepEqual([...a.keys()].sort(), [...b.keys()].sort());
-  return Math.max(
-    ...[...a].flatMap(([name, { data }]) => [...data].map((x, i) => Math.abs(x - b.get(name)!.data[i]!))),
-  );
+  let largest = 0;
+  for (const [name, { data }] of a) {
+    const other = b.get(name)!.data;
+    assert.equal(data.length, other.length, name);
+    // NaN is larger than any difference.
+    data.forEach((x, i) => {
+      const difference = Math.abs(x - other[i]!);
+      if (!(difference <= largest)) largest = difference;
+    });
+  }
+  return largest;
 }

@@ -2,9 +2,11 @@
 
 import json
 import re
+from logging import ERROR
 
 import numpy as np
 import torch
+from flwr.common.logger import log
 from peft import LoraConfig, inject_adapter_in_model
 from transformers import AutoModel, AutoTokenizer
 
@@ -129,7 +131,9 @@ def read_data(path, labels):
         rows = [json.loads(line) for line in file if line.strip()]
     unknown = sorted({row["label"] for row in rows} - set(labels))
     if unknown:
-        raise ValueError(f"Cannot use {path}: its labels {', '.join(unknown)} aren't among {', '.join(labels)}")
+        # What an exception says goes to the server: what the node has stays in its own log.
+        log(ERROR, "Cannot use %s: its labels %s aren't among the server's", path, ", ".join(unknown))
+        raise ValueError(f"Cannot use this node's data: {len(unknown)} of its labels aren't among {', '.join(labels)}; its log says which")
     return [(row["text"], labels.index(row["label"])) for row in rows]
 
 

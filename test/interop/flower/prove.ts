@@ -238,10 +238,8 @@ async function compareMixed(
   const moved = (name: string) => !name.includes(".correction.");
   const part = (values: HostTensors) => new Map([...values].filter(([name]) => moved(name)));
   const [a, b] = [part(mixed.values), part(ours.values)];
-  const difference = norm(
-    [...a].flatMap(([name, { data }]) => [...data].map((x, i) => x - b.get(name)!.data[i]!)),
-  );
-  const size = norm([...b.values()].flatMap(({ data }) => [...data]));
+  const difference = norm(a, (x, name, i) => x - b.get(name)!.data[i]!);
+  const size = norm(b, (x) => x);
   console.log(
     `${title}: mixed and federa's alone differ by ${
       (difference / size).toExponential(1)
@@ -250,8 +248,11 @@ async function compareMixed(
   assert.ok(difference / size <= tolerance, `expected at most ${tolerance}`);
 }
 
-function norm(values: readonly number[]): number {
-  return Math.sqrt(values.reduce((sum, x) => sum + x * x, 0));
+/** The norm of what is made of each value. */
+function norm(values: HostTensors, of: (x: number, name: string, i: number) => number): number {
+  let sum = 0;
+  for (const [name, { data }] of values) data.forEach((x, i) => sum += of(x, name, i) ** 2);
+  return Math.sqrt(sum);
 }
 
 function indent(text: string): string {

@@ -70,11 +70,12 @@ export class OpenedRun {
     const serverStart = saved?.start && decodePayload(saved.start);
     const pretrained = TaskModel.create(gpu, model.encoder, { task, seed });
     let start: StartOfRun | undefined;
+    let participant: Participant | undefined;
     try {
       const method = tellingStart(createServedMethod(settings, serverStart), (told) => start = told);
       // What is wrong with the texts is the node's affair.
       for (const { inputs } of [train, test]) pretrained.encoder.checkInputs(inputs);
-      const participant = await refusing(() => {
+      participant = await refusing(() => {
         for (const { length } of [train, test]) {
           checkPositions(method, { encoder: pretrained.encoder, length });
         }
@@ -109,6 +110,7 @@ export class OpenedRun {
         saved: saved ?? { identity: settings.identity },
       });
     } catch (error) {
+      participant?.[Symbol.dispose]();
       disposeHead(pretrained);
       throw error;
     }
