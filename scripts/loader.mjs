@@ -5,7 +5,16 @@ import { transformed } from "./transform_cache.mjs";
 
 const pretendedGpu = new URL("pretended_gpu.mjs", import.meta.url).href;
 
+/** Examples name the package as its users do; here they get its sources. */
+const root = new URL("../", import.meta.url).href;
+const face = /^federa(?:\/([a-z]+))?$/;
+
 export async function resolve(specifier, context, nextResolve) {
+  const [named, folder] = face.exec(specifier) ?? [];
+  if (named !== undefined && context.parentURL?.startsWith(`${root}examples/`)) {
+    const url = new URL(folder === undefined ? "src/mod.ts" : `src/${folder}/mod.ts`, root).href;
+    return { url, shortCircuit: true };
+  }
   const isPretended = process.env.FEDERA_PRETEND_GPU && specifier === "webgpu" &&
     context.parentURL !== pretendedGpu;
   return isPretended ? { url: pretendedGpu, shortCircuit: true } : await nextResolve(specifier, context);

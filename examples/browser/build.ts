@@ -1,4 +1,4 @@
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import process from "node:process";
 import { build } from "esbuild";
@@ -6,18 +6,22 @@ import { nodeStubs } from "../../scripts/node_stubs.ts";
 import { shaders } from "../../scripts/read_shader.mjs";
 
 const own = import.meta.dirname;
-/** The files of the pages that are served as they are. */
-const files = ["index.html", "style.css", "icon.svg"];
+/** The pages, which share parts. */
+const pages = ["index.html", "together.html"];
+/** What is served as it is. */
+const files = ["style.css", "icon.svg"];
 
 /** Builds the pages into a folder that any server of files can serve. */
 export async function buildExample(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const name of files) await cp(join(own, name), join(folder, name));
+  for (const name of pages) await writeFile(join(folder, name), await assemble(name));
   await build({
     absWorkingDir: join(own, "../.."),
     entryPoints: {
       alone: join(own, "alone/main.ts"),
+      together: join(own, "together/main.ts"),
       worker: join(own, "trainer/worker.ts"),
     },
     outdir: folder,
@@ -35,6 +39,16 @@ export async function buildExample(folder: string): Promise<void> {
     legalComments: "linked",
     logLevel: "warning",
   });
+}
+
+/** A page with its parts, each of which has a number in it: `<!-- part data 2 -->` stands for `parts/data.html`. */
+async function assemble(page: string): Promise<string> {
+  let html = await readFile(join(own, page), "utf8");
+  for (const [mark, part, number] of html.matchAll(/<!-- part (\w+) (\d+) -->/g)) {
+    const content = await readFile(join(own, "parts", `${part}.html`), "utf8");
+    html = html.replace(mark, () => content.replace("{number}", number!));
+  }
+  return html;
 }
 
 if (process.argv[1] === import.meta.filename) {

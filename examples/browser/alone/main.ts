@@ -2,9 +2,10 @@ import { byId } from "../common/element.ts";
 import { gpuProblem } from "../common/gpu_problem.ts";
 import { showProblem } from "../common/problem.ts";
 import { connectTrainer } from "../trainer/connect.ts";
-import { dataStep } from "./data_step.ts";
-import { modelStep } from "./model_step.ts";
-import { resultStep } from "./result_step.ts";
+import { dataStep } from "../steps/data_step.ts";
+import { modelStep } from "../steps/model_step.ts";
+import { resultStep } from "../steps/result_step.ts";
+import { nameOf } from "./run_book.ts";
 import { trainingStep } from "./training_step.ts";
 
 const problem = await gpuProblem();
@@ -20,7 +21,13 @@ if (problem !== undefined) {
       "This browser has no WebGPU in workers, so training runs in the page itself: it may answer a little slowly meanwhile.";
   }
   const result = resultStep(trainer);
-  const training = trainingStep(trainer, { onRun: result.show });
+  const training = trainingStep(trainer, {
+    onRun: (run) =>
+      result.show({
+        run: run.id,
+        words: `With ${nameOf(run.settings)}, as it is after ${run.step} of ${run.steps} steps.`,
+      }),
+  });
   const data = dataStep(trainer, { onData: training.setData });
   modelStep(trainer, {
     onModel(model) {

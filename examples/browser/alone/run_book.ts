@@ -1,7 +1,8 @@
 import { byId, element, fillTable } from "../common/element.ts";
 import { type Line, Plot, type Point } from "../common/plot.ts";
 import { count, loss, percent, seconds } from "../common/words.ts";
-import type { DataInfo, Run, Settings, TrainingEvent } from "../trainer/calls.ts";
+import type { Run, Settings, TrainingEvent } from "../trainer/alone_calls.ts";
+import type { DataInfo } from "../trainer/calls.ts";
 
 /** What is drawn of a run. */
 interface Curves {

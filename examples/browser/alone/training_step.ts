@@ -2,7 +2,8 @@ import { byId } from "../common/element.ts";
 import { showProblem } from "../common/problem.ts";
 import type { Remote } from "../common/remote.ts";
 import { bytes, count, countOf, duration, percent } from "../common/words.ts";
-import type { DataInfo, ModelInfo, Run, Settings, TrainerCalls, TrainingEvent } from "../trainer/calls.ts";
+import type { AloneCalls, Run, Settings, TrainingEvent } from "../trainer/alone_calls.ts";
+import type { DataInfo, ModelInfo } from "../trainer/calls.ts";
 import { RunBook } from "./run_book.ts";
 
 /** Who is told of a run that has ended. */
@@ -25,7 +26,7 @@ const PHASES = {
 const SEED = 1;
 
 /** Sets up the settings, the forecast, the progress and the plots. */
-export function trainingStep(trainer: Remote<TrainerCalls>, { onRun }: TrainingStepOptions): TrainingStep {
+export function trainingStep(trainer: Remote<AloneCalls>, { onRun }: TrainingStepOptions): TrainingStep {
   const form = byId<HTMLFormElement>("settings");
   const [train, cancel] = [byId<HTMLButtonElement>("train"), byId<HTMLButtonElement>("cancel")];
   const book = new RunBook({ onChoose: onRun });

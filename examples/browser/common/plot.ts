@@ -17,6 +17,8 @@ export interface Line {
 /** What a plot shows. */
 export interface PlotOptions {
   readonly title: string;
+  /** What the points are after; steps by default. */
+  readonly unit?: string | undefined;
   /** Writes a value. */
   readonly write: (value: number) => string;
   /** The largest value of the axis; as the points have it by default. */
@@ -52,7 +54,7 @@ export class Plot {
   #draw(): void {
     const width = this.figure.clientWidth;
     if (width === 0) return;
-    const { title, write, most, reference } = this.#options;
+    const { title, unit = "step", write, most, reference } = this.#options;
     const values = this.#lines.flatMap(({ points }) => points.map(({ value }) => value));
     const ticks = ticksTo(most ?? Math.max(1e-3, ...values));
     const top = ticks.at(-1)!;
@@ -68,7 +70,7 @@ export class Plot {
         text(write(tick), { x: EDGE.left - 8, y: y(tick) + 4, "text-anchor": "end" }),
       ]),
       text("0", { x: EDGE.left, y: HEIGHT - 6, "text-anchor": "middle" }),
-      text(`step ${this.#steps}`, { x: right, y: HEIGHT - 6, "text-anchor": "end" }),
+      text(`${unit} ${this.#steps}`, { x: right, y: HEIGHT - 6, "text-anchor": "end" }),
       ...reference === undefined ? [] : [
         svg("line", {
           class: "reference",
@@ -95,13 +97,13 @@ export class Plot {
     );
     const current = this.#lines.find(({ isEarlier }) => !isEarlier)?.points ?? [];
     const [first, last] = [current[0], current.at(-1)];
-    const end = last && `${write(last.value)} at step ${last.step}`;
+    const end = last && `${write(last.value)} at ${unit} ${last.step}`;
     this.#value.textContent = end ?? "";
     this.#svg.setAttribute(
       "aria-label",
       first === undefined || last === undefined
         ? `${title}: nothing yet`
-        : `${title}: ${write(first.value)} at step ${first.step}, ${end}${
+        : `${title}: ${write(first.value)} at ${unit} ${first.step}, ${end}${
           reference ? `; ${reference.name} ${write(reference.value)}` : ""
         }`,
     );

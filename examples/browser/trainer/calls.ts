@@ -1,7 +1,7 @@
-import type { ClassCount, ClassPrediction, ModelFileProgress } from "federa";
+import type { ClassCount, ClassPrediction, ModelFileProgress, Pooling, Precision } from "federa";
 
-/** What the page asks the trainer for, which runs in a worker where the browser lets it. */
-export interface TrainerCalls {
+/** What both pages ask of the trainer, which runs in a worker where the browser lets it. */
+export interface SharedCalls {
   /** Opens a pretrained model, and a GPU device if there is none yet. */
   openModel: {
     input: ModelChoice;
@@ -12,27 +12,39 @@ export interface TrainerCalls {
   readTable: { input: File; event: never; output: TableInfo };
   /** Takes a text and a class out of each row, and holds some rows out for scoring. */
   chooseColumns: { input: Columns; event: never; output: DataInfo };
-  /** Says what memory training will take, without training. */
-  forecast: { input: Settings; event: never; output: Forecast };
-  /** Trains until the end, or until it is cancelled. */
-  train: { input: Settings; event: TrainingEvent; output: Run };
   /** What a trained model says of a text. */
   predict: { input: { readonly run: number; readonly text: string }; event: never; output: ClassPrediction };
   /** The files of a trained adapter. */
-  download: { input: { readonly run: number; readonly base: string }; event: never; output: AdapterFiles };
+  download: {
+    input: { readonly run: number; readonly base: string };
+    event: never;
+    output: AdapterFiles;
+  };
 }
 
-/** Files that a person chose, by their names in the model's folder; or an address. */
+/** Where a model comes from, and what it must be. */
 export type ModelChoice =
-  | { readonly files: Readonly<Record<string, Blob>>; readonly name: string }
-  | { readonly address: string };
+  & { readonly like?: ModelLikeness | undefined }
+  & (
+    /** Files that a person chose, by their names in the model's folder. */
+    | { readonly files: Readonly<Record<string, Blob>>; readonly name: string }
+    | { readonly address: string }
+  );
+
+/** What a federation says of its model. */
+export interface ModelLikeness {
+  /** As the family does, where it is left out. */
+  readonly pooling?: Pooling | undefined;
+  readonly precision: Precision;
+  readonly fingerprint: string;
+}
 
 /** What is known of an open model. */
 export interface ModelInfo {
   readonly name: string;
   readonly family: string;
   readonly numParameters: number;
-  /** Bytes of its weights on the device. */
+  /** Bytes of its weights in f32. */
   readonly bytes: number;
   readonly hiddenSize: number;
   /** Tokens of the longest text that it reads. */
@@ -70,63 +82,11 @@ export interface DataInfo {
   readonly notices: readonly string[];
 }
 
-/** How to train. */
-export interface Settings {
-  /** FeDeRA starts from the leading singular vectors of the pretrained weights, LoRA at random. */
-  readonly method: "federa" | "lora";
-  readonly rank: number;
-  readonly alpha: number;
-  readonly learningRate: number;
-  readonly epochs: number;
-  readonly batchSize: number;
-  /** Tokens of a text, special ones included. */
-  readonly maxLength: number;
-  readonly seed: number;
-}
-
-/** What training will take. */
-export interface Forecast {
-  /** The most bytes of GPU memory in use at once, the model's own included. */
-  readonly peakBytes: number;
-  /** Those of the pretrained model. */
-  readonly modelBytes: number;
-  readonly steps: number;
-  /** Values that are trained. */
-  readonly numTrained: number;
-  /** Texts that fill the maximum length, and so may be cut. */
-  readonly numFull: number;
-}
-
 /** Scores of a model on what was held out. */
 export interface Score {
-  readonly step: number;
   readonly loss: number;
   readonly accuracy: number;
   readonly macroF1: number;
-}
-
-/** What is reported during training. */
-export type TrainingEvent =
-  | { readonly type: "phase"; readonly phase: "preparing" | "starting" | "training" | "scoring" }
-  | { readonly type: "progress"; readonly step: number; readonly steps: number; readonly secondsLeft: number }
-  /** The mean loss since the last such event. */
-  | { readonly type: "loss"; readonly step: number; readonly loss: number }
-  | ({ readonly type: "score" } & Score);
-
-/** A run that has ended; its adapter stays with the trainer. */
-export interface Run {
-  /** Its number, from 1. */
-  readonly id: number;
-  readonly settings: Settings;
-  readonly ended: "finished" | "cancelled" | "lost";
-  /** Why, where the device was lost or memory ran out. */
-  readonly problem?: string;
-  /** Steps that its adapter has been trained for, and all that were planned. */
-  readonly step: number;
-  readonly steps: number;
-  readonly seconds: number;
-  /** The last score, which may be of an earlier step. */
-  readonly score: Score | undefined;
 }
 
 /** Files to keep. */

@@ -1,9 +1,9 @@
 import { Remote } from "../common/remote.ts";
-import type { TrainerCalls } from "./calls.ts";
+import type { AllCalls } from "./serve.ts";
 
 /** A trainer, and where it runs. */
 export interface Connection {
-  readonly trainer: Remote<TrainerCalls>;
+  readonly trainer: Remote<AllCalls>;
   readonly place: "worker" | "page";
 }
 

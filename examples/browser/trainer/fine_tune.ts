@@ -9,7 +9,7 @@ import {
   type TaskSet,
   type Tensor,
 } from "federa";
-import type { Settings, TrainingEvent } from "./calls.ts";
+import type { Settings, TrainingEvent } from "./alone_calls.ts";
 
 /** Options of {@linkcode fineTune}. */
 export interface FineTuneOptions extends Pick<Settings, "learningRate" | "epochs" | "batchSize" | "seed"> {

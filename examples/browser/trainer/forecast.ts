@@ -8,8 +8,8 @@ import {
   type TaskModel,
   type Tokenizer,
 } from "federa";
-import type { Forecast, Settings } from "./calls.ts";
-import type { Data } from "./data.ts";
+import type { Forecast, Settings } from "./alone_calls.ts";
+import { type Data, prepareSets } from "./data.ts";
 import { methodOf, startFrom } from "./method.ts";
 
 /** What is about to be trained on. */
@@ -30,8 +30,7 @@ export async function forecast(
 ): Promise<Forecast> {
   const { gpu } = pretrained;
   const { batchSize, learningRate, epochs, maxLength, seed } = settings;
-  const prepare = (examples: Data["train"]) => data.task.prepare(examples, tokenizer, { maxLength });
-  const [train, test] = [prepare(data.train), prepare(data.test)];
+  const { train, test } = prepareSets(data, tokenizer, settings);
   const lengths = Array.from({ length: train.size }, (_, row) => countTokens(train, row) ?? train.length);
   const longest = [...lengths.keys()].sort((a, b) => lengths[b]! - lengths[a]!).slice(0, batchSize);
   let numTrained = 0;

@@ -1,5 +1,5 @@
 import { disposeAll, feDeRa, fedIt, type Method, type TaskModel } from "federa";
-import type { Settings } from "./calls.ts";
+import type { Settings } from "./alone_calls.ts";
 
 /** The method of some settings: federated methods with a single client are ordinary fine-tuning. */
 export function methodOf({ method, rank, alpha }: Pick<Settings, "method" | "rank" | "alpha">): Method {

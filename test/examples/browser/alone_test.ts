@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { unpackTar } from "modern-tar";
 import type { Page } from "playwright-core";
-import type { Settings, TrainingEvent } from "../../../examples/browser/trainer/calls.ts";
-import { Trainer } from "../../../examples/browser/trainer/trainer.ts";
+import type { Settings, TrainingEvent } from "../../../examples/browser/trainer/alone_calls.ts";
+import { aloneHandlers } from "../../../examples/browser/trainer/alone_handlers.ts";
+import { Workbench } from "../../../examples/browser/trainer/workbench.ts";
 import {
   classification,
   decodeAdapter,
@@ -20,7 +21,7 @@ import {
   TaskModel,
 } from "../../../src/mod.ts";
 import { assertClose } from "../../support/compare.ts";
-import { findBrowser, openPages, type Pages, violations, waitForText } from "./pages.ts";
+import { findBrowser, openPages, type Pages, squeezed, violations, waitForText } from "./pages.ts";
 import { spamCsv } from "./tables.ts";
 
 const browser = findBrowser();
@@ -91,7 +92,7 @@ async function trainInNode() {
   const files = Object.fromEntries(
     Object.entries(await modelBytes()).map(([name, bytes]) => [name, new Blob([bytes])]),
   );
-  const { handlers } = new Trainer();
+  const handlers = aloneHandlers(new Workbench());
   const losses: number[] = [];
   const context = {
     signal: new AbortController().signal,
@@ -111,11 +112,6 @@ async function openTar(bytes: Uint8Array<ArrayBuffer>) {
   const entries = await unpackTar(bytes, { strip: 1 });
   const files = Object.fromEntries(entries.map(({ header, data }) => [header.name, new Uint8Array(data!)]));
   return await openPeftAdapter(memoryModelFiles(files));
-}
-
-/** Texts with single blanks. */
-function squeezed(texts: readonly string[]): string[] {
-  return texts.map((text) => text.trim().replace(/\s+/g, " "));
 }
 
 async function floatsOf(adapter: OpenPeftAdapter, name: string): Promise<Float32Array> {

@@ -120,3 +120,8 @@ export async function waitForText(page: Page, selector: string, pattern: RegExp)
     );
   }
 }
+
+/** Texts of a page with single blanks. */
+export function squeezed(texts: readonly string[]): string[] {
+  return texts.map((text) => text.trim().replace(/\s+/g, " "));
+}

@@ -2,28 +2,35 @@ import { byId, element, fillList, fillTable, unseen } from "../common/element.ts
 import { showProblem } from "../common/problem.ts";
 import type { Remote } from "../common/remote.ts";
 import { bytes, percent } from "../common/words.ts";
-import type { ModelInfo, Run, TrainerCalls } from "../trainer/calls.ts";
-import { nameOf } from "./run_book.ts";
+import type { ModelInfo, SharedCalls } from "../trainer/calls.ts";
+
+/** A trained model to ask and to keep. */
+export interface TrainedModel {
+  /** Its number with the trainer. */
+  readonly run: number;
+  /** What it is. */
+  readonly words: string;
+}
 
 /** The part of the page in which a trained model is asked and kept. */
 export interface ResultStep {
   setModel(model: ModelInfo | undefined): void;
-  show(run: Run): void;
+  show(choice: TrainedModel): void;
 }
 
 /** Most classes whose probabilities are listed. */
 const MOST_LISTED = 10;
 
 /** Sets up questions and downloads. */
-export function resultStep(trainer: Remote<TrainerCalls>): ResultStep {
+export function resultStep(trainer: Remote<SharedCalls>): ResultStep {
   const [problem, question] = [byId("ask-problem"), byId<HTMLTextAreaElement>("question")];
   const base = byId<HTMLInputElement>("base");
-  let [chosen, addresses]: [Run | undefined, string[]] = [undefined, []];
+  let [chosen, addresses]: [number | undefined, string[]] = [undefined, []];
 
-  const ask = async (run: Run) => {
+  const ask = async (run: number) => {
     showProblem(problem, undefined);
     try {
-      const { label, probabilities } = await trainer.call("predict", { run: run.id, text: question.value });
+      const { label, probabilities } = await trainer.call("predict", { run, text: question.value });
       const sorted = Object.entries(probabilities).sort((a, b) => b[1] - a[1]);
       const table = element("table", { class: "bars" });
       fillTable(table, {
@@ -42,11 +49,11 @@ export function resultStep(trainer: Remote<TrainerCalls>): ResultStep {
       showProblem(problem, error);
     }
   };
-  const keep = async (run: Run) => {
+  const keep = async (run: number) => {
     showProblem(byId("keep-problem"), undefined);
     forget();
     try {
-      const { peft, own, names } = await trainer.call("download", { run: run.id, base: base.value.trim() });
+      const { peft, own, names } = await trainer.call("download", { run, base: base.value.trim() });
       fillList(byId("downloads"), [
         link(peft, "adapter.tar", `for PEFT and sentence-transformers: ${names.join(", ")}`),
         link(own, "adapter.federa.safetensors", "for federa, with the start that it was trained from"),
@@ -84,13 +91,11 @@ export function resultStep(trainer: Remote<TrainerCalls>): ResultStep {
       if (model !== undefined) base.value = model.name;
       else byId("result").hidden = true;
     },
-    show(run) {
+    show({ run, words }) {
       chosen = run;
       forget();
       byId("answer").replaceChildren();
-      byId("chosen").textContent = `With ${
-        nameOf(run.settings)
-      }, as it is after ${run.step} of ${run.steps} steps.`;
+      byId("chosen").textContent = words;
       byId("result").hidden = false;
     },
   };

@@ -3,12 +3,20 @@ import { byId, element, fillList, fillTable, unseen } from "../common/element.ts
 import { showProblem } from "../common/problem.ts";
 import type { Remote } from "../common/remote.ts";
 import { count, countOf } from "../common/words.ts";
-import type { DataInfo, TableInfo, TrainerCalls } from "../trainer/calls.ts";
+import type { DataInfo, SharedCalls, TableInfo } from "../trainer/calls.ts";
 
 /** Who is told of the data. */
 export interface DataStepOptions {
   /** Called with data that can be trained on, and with undefined when there are none. */
   onData(data: DataInfo | undefined): void;
+}
+
+/** The part of the page in which data are chosen. */
+export interface DataStep {
+  /** Tells of the data again. */
+  wake(): void;
+  /** Forgets the data. */
+  close(): void;
 }
 
 /** Usual names of the columns. */
@@ -18,7 +26,7 @@ const LABELS = /^(label|class|category|intent|target|sentiment|topic|y)$/i;
 const MOST_LISTED = 30;
 
 /** The part of the page in which a table is read, and its columns are chosen. */
-export function dataStep(trainer: Remote<TrainerCalls>, { onData }: DataStepOptions): { wake(): void } {
+export function dataStep(trainer: Remote<SharedCalls>, { onData }: DataStepOptions): DataStep {
   const [text, label] = [byId<HTMLSelectElement>("text-column"), byId<HTMLSelectElement>("label-column")];
   let chosen: DataInfo | undefined;
   let notices: readonly string[] = [];
@@ -66,7 +74,14 @@ export function dataStep(trainer: Remote<TrainerCalls>, { onData }: DataStepOpti
   });
   acceptDrops(byId("data-drop"), (files) => void files.then(([first]) => read(first?.file)));
   for (const select of [text, label]) select.addEventListener("change", () => void choose());
-  return { wake: () => onData(chosen) };
+  return {
+    wake: () => onData(chosen),
+    close() {
+      byId("table").hidden = true;
+      showProblem(byId("data-problem"), undefined);
+      onData(chosen = undefined);
+    },
+  };
 }
 
 function showTable(name: string, { columns, numRows, preview }: TableInfo): void {

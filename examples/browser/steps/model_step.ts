@@ -3,16 +3,21 @@ import { byId, fillFacts, fillList } from "../common/element.ts";
 import { isCancelled, showProblem } from "../common/problem.ts";
 import type { Remote } from "../common/remote.ts";
 import { bytes, count, countOf } from "../common/words.ts";
-import type { ModelChoice, ModelInfo, TrainerCalls } from "../trainer/calls.ts";
+import type { ModelChoice, ModelInfo, ModelLikeness, SharedCalls } from "../trainer/calls.ts";
 
 /** Who is told of the model. */
 export interface ModelStepOptions {
+  /** What the model must be, where a federation prescribes it. */
+  like?(): ModelLikeness | undefined;
   /** Called with an open model, and with undefined when another is about to take its place. */
   onModel(model: ModelInfo | undefined): void;
 }
 
 /** The part of the page in which a model is opened: from a folder, from files, or from an address. */
-export function modelStep(trainer: Remote<TrainerCalls>, { onModel }: ModelStepOptions): void {
+export function modelStep(
+  trainer: Remote<SharedCalls>,
+  { onModel, like }: ModelStepOptions,
+): { close(): void } {
   const [problem, progress] = [byId("model-problem"), byId<HTMLProgressElement>("model-progress")];
   const busy = byId("model-busy");
   let controller: AbortController | undefined;
@@ -28,7 +33,7 @@ export function modelStep(trainer: Remote<TrainerCalls>, { onModel }: ModelStepO
     show("Opening");
     try {
       const choice = await choose();
-      const model = await trainer.call("openModel", choice, {
+      const model = await trainer.call("openModel", { ...choice, like: like?.() }, {
         signal,
         onEvent(event) {
           if (signal.aborted) return;
@@ -77,6 +82,15 @@ export function modelStep(trainer: Remote<TrainerCalls>, { onModel }: ModelStepO
     controller?.abort();
     busy.hidden = true;
   });
+  return {
+    close() {
+      controller?.abort();
+      byId("model-facts").hidden = true;
+      fillList(byId("model-notices"), []);
+      showProblem(problem, undefined);
+      onModel(undefined);
+    },
+  };
 }
 
 function factsOf(model: ModelInfo): Record<string, string> {
