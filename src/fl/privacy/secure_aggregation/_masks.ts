@@ -19,19 +19,22 @@ export async function addMask(
   }
 }
 
-/** The seed of the mask that two clients share; the same from either side. */
-export async function pairSeed(
+/** Adds to a vector the masks that a client shares with others: of a pair the one of lower number adds it, the other takes it away. */
+export async function addPairMasks(
+  vector: Uint32Array,
   own: { readonly id: number; readonly keys: KeyPair },
-  other: { readonly id: number; readonly maskKey: Bytes },
-  session: string,
-): Promise<Bytes> {
-  const pair = [own.id, other.id].sort((a, b) => a - b);
-  return await expandKey(await agree(own.keys, other.maskKey), purpose("mask", session, pair));
-}
-
-/** The client of lower number adds the mask of a pair, the other takes it away. */
-export function signOf(own: number, other: number): 1 | -1 {
-  return own < other ? 1 : -1;
+  { others, session, expand }: Pick<Primitives, "expand"> & {
+    readonly others: readonly { readonly id: number; readonly maskKey: Bytes }[];
+    readonly session: string;
+  },
+): Promise<void> {
+  const seeds = await Promise.all(others.map(async ({ id, maskKey }) => {
+    const pair = [own.id, id].sort((a, b) => a - b);
+    return await expandKey(await agree(own.keys, maskKey), purpose("mask", session, pair));
+  }));
+  for (const [place, { id }] of others.entries()) {
+    await addMask(vector, seeds[place]!, { sign: own.id < id ? 1 : -1, expand });
+  }
 }
 
 /** Adds a vector to another, modulo 2³². */

@@ -1,18 +1,8 @@
-import { ProtocolError, TooFewClientsError } from "./errors.ts";
-import {
-  agree,
-  concat,
-  digest,
-  equalBytes,
-  expandKey,
-  type KeyPair,
-  keyPair,
-  open,
-  purpose,
-  rowOf,
-  seal,
-} from "./_keys.ts";
-import { addMask, pairSeed, signOf } from "./_masks.ts";
+import type { ProtocolError } from "./errors.ts";
+import { meet, openShares, type Peer, type Route, sealShares, type Shares } from "./_boxes.ts";
+import { checkDirectory, checkForwarded, checkRequest, checkSetup, refusal } from "./_client_checks.ts";
+import { concat, digest, type KeyPair, keyPair, rowOf } from "./_keys.ts";
+import { addMask, addPairMasks } from "./_masks.ts";
 import {
   type AdvertisedKeys,
   BOX_BYTES,
@@ -23,29 +13,13 @@ import {
   type MaskedVector,
   type SealedShares,
   type Setup,
-  SHARE_BYTES,
   type UnmaskRequest,
   type UnmaskShares,
 } from "./messages.ts";
-import { lowestThreshold } from "./neighbors.ts";
 import { type Primitives, systemPrimitives } from "./primitives.ts";
 
 /** What a client does after it has drawn keys, in order. */
 const stages = ["share keys", "mask its vector", "unmask"] as const;
-
-/** Another client, as this one knows it. */
-interface Peer {
-  readonly maskKey: Bytes;
-  /** The keys of boxes to it, and from it. */
-  readonly outgoing: Bytes;
-  readonly incoming: Bytes;
-}
-
-/** Shares of a client's secrets. */
-interface Shares {
-  readonly seed: Uint8Array;
-  readonly key: Uint8Array;
-}
 
 /**
  * A client's side of one secure aggregation (Bonawitz et al., ePrint 2017/281; with neighbours, SecAgg+ of Bell et al., ePrint 2020/704): it sends
@@ -77,17 +51,7 @@ export class SecureClient {
    * @throws {ProtocolError} when the server's set-up isn't safe: a threshold of no more than half of the shares, or above them.
    */
   constructor(setup: Setup, primitives: Primitives = systemPrimitives) {
-    const { client, holders, threshold } = setup;
-    const lowest = lowestThreshold(holders.length);
-    if (!(threshold >= lowest && threshold <= holders.length)) {
-      throw refuse(
-        client,
-        `take part: the threshold must be from ${lowest} to ${holders.length}, got ${threshold}`,
-      );
-    }
-    if (!holders.includes(client) || !isAscending(holders)) {
-      throw refuse(client, `take part: its holders must be different clients, and it one of them`);
-    }
+    checkSetup(setup);
     this.#setup = setup;
     this.#primitives = primitives;
   }
@@ -115,11 +79,12 @@ export class SecureClient {
     this.#advance(0, directory);
     const { client, session, threshold } = this.#setup;
     const { clients } = directory;
-    this.#checkDirectory(directory);
+    const [encryption, masking] = [this.#encryption!, this.#masking!];
+    checkDirectory(this.#setup, directory, { encryptionKey: encryption.public, maskKey: masking.public });
     const { randomBytes, split } = this.#primitives;
     const seed = this.#seed = randomBytes(KEY_BYTES);
     const seedShares = await split(seed, clients.length, threshold);
-    const keyShares = await split(this.#masking!.secret, clients.length, threshold);
+    const keyShares = await split(masking.secret, clients.length, threshold);
     const others = [...clients].filter((id) => id !== client);
     const boxes = await Promise.all([...clients].map(async (id, place) => {
       const own = { seed: seedShares[place]!, key: keyShares[place]! };
@@ -128,12 +93,10 @@ export class SecureClient {
         return new Uint8Array();
       }
       const nonce = randomBytes(12);
-      const peer = await this.#meet(id, place, directory);
+      const route: Route = { session, from: client, to: id };
+      const peer = await meet(encryption, route, directory);
       this.#peers.set(id, peer);
-      return await seal(peer.outgoing, concat(own.seed, own.key), {
-        nonce,
-        context: purpose("box", session, [client, id]),
-      });
+      return await sealShares(peer, own, { ...route, nonce });
     }));
     return {
       ...this.#envelope("sealed-shares"),
@@ -151,36 +114,25 @@ export class SecureClient {
    */
   async mask(vector: Uint32Array, forwarded: ForwardedShares): Promise<MaskedVector> {
     this.#advance(1, forwarded);
-    const { client, session, threshold } = this.#setup;
+    checkForwarded(this.#setup, forwarded);
+    const { client, session } = this.#setup;
     const { clients, boxes } = forwarded;
-    if (clients.length + 1 < threshold) {
-      throw new TooFewClientsError(tooFew(client, "mask its vector", clients.length + 1, threshold));
-    }
-    if (boxes.length !== clients.length * BOX_BYTES || !isAscending(clients)) {
-      throw this.#refuse("mask its vector: expected a box from each of different clients");
-    }
     const opened = await Promise.all([...clients].map(async (id, place) => {
       const peer = this.#peers.get(id);
       if (peer === undefined) throw this.#refuse(`take a share of client ${id}: it has no key of it`);
-      const context = purpose("box", session, [id, client]);
-      const text = await open(peer.incoming, rowOf(boxes, place, BOX_BYTES), context);
-      if (text?.length !== 2 * SHARE_BYTES) {
+      const box = rowOf(boxes, place, BOX_BYTES);
+      const shares = await openShares(peer, box, { session, from: id, to: client });
+      if (shares === undefined) {
         throw this.#refuse(
           `take a share of client ${id}: it doesn't authenticate, so that client didn't make it`,
         );
       }
-      return [id, { seed: text.slice(0, SHARE_BYTES), key: text.slice(SHARE_BYTES) }] as const;
+      return { id, shares, maskKey: peer.maskKey };
     }));
     const masked = vector.slice();
     const { expand } = this.#primitives;
-    const own = { id: client, keys: this.#masking! };
-    const seeds = await Promise.all(
-      opened.map(([id]) => pairSeed(own, { id, maskKey: this.#peers.get(id)!.maskKey }, session)),
-    );
-    for (const [place, [id, shares]] of opened.entries()) {
-      this.#shares.set(id, shares);
-      await addMask(masked, seeds[place]!, { sign: signOf(client, id), expand });
-    }
+    await addPairMasks(masked, { id: client, keys: this.#masking! }, { others: opened, session, expand });
+    for (const { id, shares } of opened) this.#shares.set(id, shares);
     await addMask(masked, this.#seed!, { sign: 1, expand });
     this.#peers.clear();
     this.#masking = this.#encryption = this.#seed = undefined;
@@ -196,21 +148,8 @@ export class SecureClient {
    */
   unmask(request: UnmaskRequest): UnmaskShares {
     this.#advance(2, request);
-    const { client, threshold } = this.#setup;
+    checkRequest(this.#setup, request);
     const { alive, dropped } = request;
-    if (alive.length < threshold) {
-      throw new TooFewClientsError(tooFew(client, "unmask", alive.length, threshold));
-    }
-    if (!isAscending(alive) || !isAscending(dropped)) {
-      throw this.#refuse("unmask: a client is asked for twice");
-    }
-    const both = dropped.find((id) => alive.includes(id));
-    if (both !== undefined) {
-      throw this.#refuse(
-        `give both shares of client ${both}: together they would take the masks off its vector`,
-      );
-    }
-    if (dropped.includes(client)) throw this.#refuse("unmask: it is called lost, and isn't");
     const shareOf = (id: number, which: keyof Shares): Uint8Array => {
       const shares = this.#shares.get(id);
       if (shares === undefined) throw this.#refuse(`give a share of client ${id}: it has none`);
@@ -220,42 +159,6 @@ export class SecureClient {
     const keyShares = concat(...[...dropped].map((id) => shareOf(id, "key")));
     this.#shares.clear();
     return { ...this.#envelope("unmask-shares"), alive, seedShares, dropped, keyShares };
-  }
-
-  /** The keys with which boxes to and from a client of the directory are sealed. */
-  async #meet(id: number, place: number, { encryptionKeys, maskKeys }: KeyDirectory): Promise<Peer> {
-    const { client, session } = this.#setup;
-    const other = rowOf(encryptionKeys, place, KEY_BYTES);
-    const secret = await agree(this.#encryption!, other);
-    const [outgoing, incoming] = await Promise.all([
-      expandKey(secret, purpose("shares", session, [client, id])),
-      expandKey(secret, purpose("shares", session, [id, client])),
-    ]);
-    return { maskKey: rowOf(maskKeys, place, KEY_BYTES), outgoing, incoming };
-  }
-
-  #checkDirectory({ clients, encryptionKeys, maskKeys }: KeyDirectory): void {
-    const { client, holders, threshold } = this.#setup;
-    if (clients.length < threshold) {
-      throw new TooFewClientsError(tooFew(client, "share keys", clients.length, threshold));
-    }
-    const lengths = [encryptionKeys, maskKeys].map(({ length }) => length);
-    if (!isAscending(clients) || lengths.some((length) => length !== clients.length * KEY_BYTES)) {
-      throw this.#refuse("share keys: expected two keys of each of different clients");
-    }
-    const stranger = clients.find((id) => !holders.includes(id));
-    if (stranger !== undefined) {
-      throw this.#refuse(`share keys: client ${stranger} isn't one of its holders`);
-    }
-    const keys = [...clients].flatMap((_, place) =>
-      [encryptionKeys, maskKeys].map((all) => rowOf(all, place, KEY_BYTES).toString())
-    );
-    if (new Set(keys).size < keys.length) throw this.#refuse("share keys: two keys are equal");
-    const place = clients.indexOf(client);
-    const isOwn = place >= 0 &&
-      equalBytes(rowOf(encryptionKeys, place, KEY_BYTES), this.#encryption!.public) &&
-      equalBytes(rowOf(maskKeys, place, KEY_BYTES), this.#masking!.public);
-    if (!isOwn) throw this.#refuse("share keys: the directory has other keys of it than it sent");
   }
 
   /** Goes to the next stage; one that fails on the way can't be tried again. */
@@ -277,18 +180,6 @@ export class SecureClient {
   }
 
   #refuse(what: string): ProtocolError {
-    return refuse(this.#setup.client, what);
+    return refusal(this.#setup.client, what);
   }
-}
-
-function refuse(client: number, what: string): ProtocolError {
-  return new ProtocolError(`Client ${client} refuses to ${what}`);
-}
-
-function tooFew(client: number, what: string, got: number, threshold: number): string {
-  return `Client ${client} refuses to ${what}: expected at least ${threshold} clients, itself counted, got ${got}`;
-}
-
-function isAscending(ids: Uint32Array): boolean {
-  return ids.every((id, place) => place === 0 || id > ids[place - 1]!);
 }

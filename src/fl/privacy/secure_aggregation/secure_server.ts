@@ -1,7 +1,7 @@
-import { combine } from "shamir-secret-sharing";
-import { ProtocolError, TooFewClientsError } from "./errors.ts";
 import { concat, digest, equalBytes, keyPair, rowOf } from "./_keys.ts";
-import { accumulate, addMask, pairSeed, signOf } from "./_masks.ts";
+import { accumulate, addMask, addPairMasks } from "./_masks.ts";
+import { recover } from "./_recover.ts";
+import { refused, ServerStages } from "./_server_stages.ts";
 import {
   type AdvertisedKeys,
   BOX_BYTES,
@@ -42,8 +42,6 @@ export interface SecureSum {
 /** Messages to clients, by their numbers. */
 export type Outbox<Message> = ReadonlyMap<number, Message>;
 
-const stages = ["keys", "shares", "vectors", "unmasking"] as const;
-
 /**
  * The server's side of one secure aggregation; see {@linkcode SecureClient}. It holds the sum of the masked vectors, no vector by itself. Each stage
  * takes messages of clients in any order until it is closed; a client whose message is missing then is lost. A message that is refused changes nothing.
@@ -65,18 +63,19 @@ export class SecureServer {
   readonly #options: SecureServerOptions;
   readonly #primitives: Primitives;
   readonly #session: string;
+  readonly #stages: ServerStages;
   readonly #sum: Uint32Array;
   readonly #keys = new Map<number, AdvertisedKeys>();
   readonly #boxes = new Map<number, SealedShares>();
   readonly #arrived = new Set<number>();
   readonly #secrets = new Map<number, UnmaskShares>();
-  #stage = 0;
 
   constructor(options: SecureServerOptions) {
     this.#options = options;
     this.#primitives = options.primitives ?? systemPrimitives;
     this.#session = [...this.#primitives.randomBytes(16)]
       .map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    this.#stages = new ServerStages({ ...options, session: this.#session });
     this.#sum = new Uint32Array(options.length);
   }
 
@@ -95,7 +94,7 @@ export class SecureServer {
    * @throws {ProtocolError} for a message of another stage or session, of a stranger, or one that comes twice or is misshapen.
    */
   addKeys(message: AdvertisedKeys): void {
-    this.#check(message, 0, { from: this.#options.holders, seen: this.#keys });
+    this.#stages.check(message, "keys", { from: this.#options.holders, seen: this.#keys });
     const { client, encryptionKey, maskKey } = message;
     if (encryptionKey.length !== KEY_BYTES || maskKey.length !== KEY_BYTES) {
       throw refused(client, `expected two keys of ${KEY_BYTES} bytes`);
@@ -117,9 +116,9 @@ export class SecureServer {
    * @throws {TooFewClientsError} when a client that is left has fewer holders left than the threshold.
    */
   closeKeys(): Outbox<KeyDirectory> {
-    this.#close(0, this.#keys, this.#keys.keys());
+    this.#stages.close("keys", this.#keys, this.#keys.keys());
     return this.#toEach(this.#keys.keys(), "key-directory", (id) => {
-      const present = this.#holdersIn(this.#keys, id);
+      const present = this.#stages.holdersIn(this.#keys, id);
       const all = (which: "encryptionKey" | "maskKey") =>
         concat(...present.map((each) => this.#keys.get(each)![which]));
       return {
@@ -136,9 +135,9 @@ export class SecureServer {
    * @throws {ProtocolError} as {@linkcode SecureServer.addKeys}.
    */
   addShares(message: SealedShares): void {
-    this.#check(message, 1, { from: this.#keys, seen: this.#boxes });
+    this.#stages.check(message, "shares", { from: this.#keys, seen: this.#boxes });
     const { client, clients, boxes, commitment } = message;
-    const expected = this.#holdersIn(this.#keys, client).filter((id) => id !== client);
+    const expected = this.#stages.holdersIn(this.#keys, client).filter((id) => id !== client);
     if (
       clients.join() !== expected.join() || boxes.length !== clients.length * BOX_BYTES ||
       commitment.length !== KEY_BYTES
@@ -157,9 +156,9 @@ export class SecureServer {
    * @throws {TooFewClientsError} as {@linkcode SecureServer.closeKeys}.
    */
   closeShares(): Outbox<ForwardedShares> {
-    this.#close(1, this.#boxes, this.#boxes.keys());
+    this.#stages.close("shares", this.#boxes, this.#boxes.keys());
     return this.#toEach(this.#boxes.keys(), "forwarded-shares", (id) => {
-      const senders = this.#holdersIn(this.#boxes, id).filter((each) => each !== id);
+      const senders = this.#stages.holdersIn(this.#boxes, id).filter((each) => each !== id);
       const boxes = senders.map((sender) => {
         const { clients, boxes } = this.#boxes.get(sender)!;
         return rowOf(boxes, clients.indexOf(id), BOX_BYTES);
@@ -174,7 +173,7 @@ export class SecureServer {
    * @throws {ProtocolError} as {@linkcode SecureServer.addKeys}.
    */
   addVector(message: MaskedVector): void {
-    this.#check(message, 2, { from: this.#boxes, seen: this.#arrived });
+    this.#stages.check(message, "vectors", { from: this.#boxes, seen: this.#arrived });
     const { client, vector } = message;
     if (vector.length !== this.#sum.length) {
       throw refused(client, `expected a vector of ${this.#sum.length} numbers, got ${vector.length}`);
@@ -189,9 +188,9 @@ export class SecureServer {
    * @throws {TooFewClientsError} when fewer holders than the threshold are left of a client whose masks have to be taken off.
    */
   closeVectors(): Outbox<UnmaskRequest> {
-    this.#close(2, this.#arrived, this.#masked());
+    this.#stages.close("vectors", this.#arrived, this.#masked());
     return this.#toEach(this.#arrived, "unmask-request", (id) => {
-      const sharers = this.#holdersIn(this.#boxes, id);
+      const sharers = this.#stages.holdersIn(this.#boxes, id);
       return {
         alive: Uint32Array.from(sharers.filter((each) => this.#arrived.has(each))),
         dropped: Uint32Array.from(sharers.filter((each) => !this.#arrived.has(each))),
@@ -205,9 +204,9 @@ export class SecureServer {
    * @throws {ProtocolError} as {@linkcode SecureServer.addKeys}.
    */
   addSecrets(message: UnmaskShares): void {
-    this.#check(message, 3, { from: this.#arrived, seen: this.#secrets });
+    this.#stages.check(message, "unmasking", { from: this.#arrived, seen: this.#secrets });
     const { client, alive, dropped, seedShares, keyShares } = message;
-    const sharers = this.#holdersIn(this.#boxes, client);
+    const sharers = this.#stages.holdersIn(this.#boxes, client);
     const isWhole = alive.join() === sharers.filter((id) => this.#arrived.has(id)).join() &&
       dropped.join() === sharers.filter((id) => !this.#arrived.has(id)).join() &&
       seedShares.length === alive.length * SHARE_BYTES && keyShares.length === dropped.length * SHARE_BYTES;
@@ -222,113 +221,51 @@ export class SecureServer {
    * @throws {ProtocolError} when shares of a client don't give its secret back.
    */
   async finish(): Promise<SecureSum> {
-    this.#close(3, this.#secrets, this.#masked());
+    this.#stages.close("unmasking", this.#secrets, this.#masked());
     const { expand } = this.#primitives;
     for (const id of this.#arrived) {
-      const seed = await this.#combine(id, "alive", "seedShares");
-      if (!equalBytes(await digest(seed), this.#boxes.get(id)!.commitment)) throw this.#forged(id, "seed");
+      const { commitment } = this.#boxes.get(id)!;
+      const seed = await this.#recover(
+        id,
+        "seed",
+        async (seed) => equalBytes(await digest(seed), commitment) ? seed : undefined,
+      );
       await addMask(this.#sum, seed, { sign: -1, expand });
     }
     for (const id of this.#masked().filter((each) => !this.#arrived.has(each))) {
-      const keys = await keyPair(await this.#combine(id, "dropped", "keyShares"));
-      if (!equalBytes(keys.public, this.#keys.get(id)!.maskKey)) throw this.#forged(id, "mask key");
-      const others = this.#holdersIn(this.#arrived, id);
-      const seeds = await Promise.all(
-        others.map((other) => {
-          const maskKey = new Uint8Array(this.#keys.get(other)!.maskKey);
-          return pairSeed({ id, keys }, { id: other, maskKey }, this.#session);
-        }),
-      );
+      const { maskKey } = this.#keys.get(id)!;
+      const keys = await this.#recover(id, "mask key", async (secret) => {
+        const pair = await keyPair(secret);
+        return equalBytes(pair.public, maskKey) ? pair : undefined;
+      });
       // What the lost client would have added would have cancelled what the others did.
-      for (const [place, other] of others.entries()) {
-        await addMask(this.#sum, seeds[place]!, { sign: signOf(id, other), expand });
-      }
+      const others = this.#stages.holdersIn(this.#arrived, id)
+        .map((other) => ({ id: other, maskKey: new Uint8Array(this.#keys.get(other)!.maskKey) }));
+      await addPairMasks(this.#sum, { id, keys }, { others, session: this.#session, expand });
     }
     return { sum: this.#sum, clients: [...this.#arrived].sort((a, b) => a - b) };
   }
 
   /** Clients that have shared secrets and whose masks are in the sum: their own, or those that others share with them. */
   #masked(): number[] {
-    return [...this.#boxes.keys()].filter((id) => this.#holdersIn(this.#arrived, id).length > 0);
+    return [...this.#boxes.keys()].filter((id) => this.#stages.holdersIn(this.#arrived, id).length > 0);
   }
 
-  #holdersIn(present: { has(id: number): boolean }, id: number): number[] {
-    return this.#options.holders.get(id)!.filter((each) => present.has(each));
-  }
-
-  async #combine(
-    id: number,
-    list: "alive" | "dropped",
-    shares: "seedShares" | "keyShares",
-  ): Promise<Bytes> {
-    const found = this.#holdersIn(this.#secrets, id).map((holder) => {
+  /** See {@linkcode recover}. */
+  #recover<T>(
+    client: number,
+    what: "seed" | "mask key",
+    use: (secret: Bytes) => Promise<T | undefined>,
+  ): Promise<T> {
+    const [list, field] = what === "seed"
+      ? ["alive", "seedShares"] as const
+      : ["dropped", "keyShares"] as const;
+    const shares = this.#stages.holdersIn(this.#secrets, client).map((holder) => {
       const message = this.#secrets.get(holder)!;
-      return rowOf(message[shares], message[list].indexOf(id), SHARE_BYTES);
+      return [holder, rowOf(message[field], message[list].indexOf(client), SHARE_BYTES)] as const;
     });
-    try {
-      return new Uint8Array(await combine(found.slice(0, this.#options.threshold)));
-    } catch (cause) {
-      throw this.#forged(id, shares === "seedShares" ? "seed" : "mask key", cause);
-    }
-  }
-
-  #forged(id: number, what: string, cause?: unknown): ProtocolError {
-    return new ProtocolError(
-      `Cannot take the masks off the sum: shares of the ${what} of client ${id} don't give it back, so ` +
-        `one of clients ${this.#holdersIn(this.#secrets, id).join(", ")} or ${id} sent a wrong one`,
-      { cause },
-    );
-  }
-
-  /** Goes to the next stage, unless one of some clients has too few holders among those present. */
-  #close(stage: number, present: { has(id: number): boolean }, of: Iterable<number>): void {
-    if (this.#stage !== stage) {
-      throw new ProtocolError(
-        `Cannot close the stage of ${stages[stage]}: ${this.#now()}`,
-      );
-    }
     const { threshold } = this.#options;
-    const clients = [...of];
-    for (const id of clients) {
-      const left = this.#holdersIn(present, id).length;
-      if (left >= threshold) continue;
-      throw new TooFewClientsError(
-        `Cannot add up uploads securely: after the stage of ${
-          stages[stage]
-        } client ${id} has ${left} holders of its shares left, ` +
-          `and ${threshold} are needed`,
-      );
-    }
-    if (clients.length === 0) {
-      throw new TooFewClientsError(
-        `Cannot add up uploads securely: no client came through the stage of ${stages[stage]}`,
-      );
-    }
-    this.#stage++;
-  }
-
-  #check(
-    { session, client }: SecureMessage,
-    stage: number,
-    { from, seen }: {
-      readonly from: { has(id: number): boolean };
-      readonly seen: { has(id: number): boolean };
-    },
-  ): void {
-    if (this.#stage !== stage) {
-      throw refused(
-        client,
-        `it belongs to the stage of ${stages[stage]}, and ${this.#now()}`,
-      );
-    }
-    if (session !== this.#session) throw refused(client, `it belongs to session ${session}`);
-    if (!from.has(client)) throw refused(client, "that client isn't part of this stage");
-    if (seen.has(client)) throw refused(client, "that client has sent one before");
-  }
-
-  #now(): string {
-    const stage = stages[this.#stage];
-    return stage === undefined ? "all stages are over" : `this is that of ${stage}`;
+    return recover({ client, what, shares: new Map(shares), threshold }, use);
   }
 
   #toEach<Kind extends SecureMessage["kind"], Fields>(
@@ -340,8 +277,4 @@ export class SecureServer {
       [...clients].map((client) => [client, { kind, session: this.#session, client, ...fields(client) }]),
     );
   }
-}
-
-function refused(client: number, why: string): ProtocolError {
-  return new ProtocolError(`Cannot take a message of secure aggregation from client ${client}: ${why}`);
 }
