@@ -10,7 +10,11 @@ import {
 } from "./messages.ts";
 import { lowestThreshold } from "./neighbors.ts";
 
-/** @throws {ProtocolError} when the server's set-up isn't safe: a threshold of no more than half of the shares, or above them. */
+/**
+ * Makes sure that the server's set-up is safe.
+ *
+ * @throws {ProtocolError} when it isn't: a threshold of no more than half of the shares, or above them.
+ */
 export function checkSetup({ client, holders, threshold }: Setup): void {
   const lowest = lowestThreshold(holders.length);
   if (!(threshold >= lowest && threshold <= holders.length)) {
@@ -25,6 +29,8 @@ export function checkSetup({ client, holders, threshold }: Setup): void {
 }
 
 /**
+ * Makes sure that a directory is of the holders, with the keys that the client has sent itself.
+ *
  * @param own the public keys that the client has sent.
  * @throws {TooFewClientsError} when the directory has fewer clients than the threshold.
  * @throws {ProtocolError} when it has others than the holders, equal keys, or wrong ones of the client.
@@ -53,6 +59,8 @@ export function checkDirectory(
 }
 
 /**
+ * Makes sure that enough others share their secrets.
+ *
  * @throws {TooFewClientsError} when, itself counted, those who share are fewer than the threshold.
  * @throws {ProtocolError} when they come twice or have no box each.
  */
@@ -64,6 +72,8 @@ export function checkForwarded(setup: Setup, { clients, boxes }: ForwardedShares
 }
 
 /**
+ * Makes sure that what is asked for takes the masks off the sum alone.
+ *
  * @throws {ProtocolError} when both shares of one client are asked for, which would take all masks off its vector, or one twice.
  * @throws {TooFewClientsError} when fewer vectors than the threshold have come: their sum would hide too little.
  */

@@ -34,6 +34,8 @@ export class ServerStages {
   }
 
   /**
+   * Makes sure that a message belongs here.
+   *
    * @param options.from who may send it, and who has sent one before.
    * @throws {ProtocolError} for a message of another stage or session, of a stranger, or one that comes twice.
    */
