@@ -6,6 +6,7 @@ import { createMethod } from "../../src/experiment/config/method_config.ts";
 import {
   createCodec,
   disposeOwn,
+  methods,
   type RoundReport,
   simulate,
   type SimulationOptions,
@@ -62,9 +63,8 @@ export function tinyFederation(
     seed: 5,
     method: shape.method.parse({
       learningRate: 0.05,
-      rank: 2,
-      alpha: 3,
-      targets: ["encoder.inner"],
+      ...("rank" in methods.get(String(method["method"]))!.definition.options.shape &&
+        { rank: 2, alpha: 3, targets: ["encoder.inner"] }),
       ...method,
     }),
     codec: { name: "f32" },

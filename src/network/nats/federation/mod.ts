@@ -7,6 +7,7 @@ export {
   type HostOptions,
   type HostSettings,
 } from "./host.ts";
+export { indexedDbStore } from "./indexed_db_store.ts";
 export { type Invitation, invitedTask } from "./invitation.ts";
 export {
   type InvitationOptions,

@@ -37,7 +37,7 @@ export interface PreparedParticipant {
  * @throws as opening the model throws.
  */
 export async function prepareParticipant(
-  invitation: Invitation,
+  invitation: Pick<Invitation, "federation" | "task" | "labels" | "model" | "maxLength" | "seed">,
   gpu: Gpu,
   options: PrepareParticipantOptions,
 ): Promise<PreparedParticipant> {

@@ -38,3 +38,40 @@ for (
     },
   );
 }
+
+test("hostFederation() sends what is larger than a message of the server in chunks", { skip }, async () => {
+  await using small = await startNats({ config: "max_payload: 9216" });
+  const federation = tinyFederation(gpu, { method: "full" }, {
+    rounds: 1,
+    codec: { name: "f16" },
+  });
+  const expected = await simulated(federation);
+  const [hosted, ada] = await Promise.all([
+    host(small.url, federation),
+    ...names.map((name) => join(small.url, federation, { name })),
+  ]);
+  assert.deepEqual(hosted, expected);
+  const sent = ada!.events.find((event) => event.type === "sent");
+  assert.ok(sent?.type === "sent" && sent.traffic.bytesDown > 1024 && sent.bytesUp > 1024);
+});
+
+test(
+  "local differential privacy is noise of the participants' own, which nobody can repeat",
+  { skip },
+  async () => {
+    const privacy = { kind: "local-dp", clipNorm: 1, noiseMultiplier: 1, noise: "secret" };
+    const federation = tinyFederation(gpu, { method: "ffa-lora", privacy }, { rounds: 1 });
+    const outcomes = [];
+    for (let run = 0; run < 2; run++) {
+      const [hosted] = await Promise.all([
+        host(server.url, federation),
+        ...names.map((name) => join(server.url, federation, { name })),
+      ]);
+      outcomes.push(hosted);
+    }
+    const [first, second] = outcomes;
+    // Δ/σ = 2: the Gaussian mechanism at δ = 1e-5.
+    assert.ok(first!.reports[0]!.privacy!.epsilon > 9 && first!.reports[0]!.privacy!.epsilon < 12);
+    assert.notDeepEqual(first!.parameters, second!.parameters);
+  },
+);
