@@ -1,14 +1,28 @@
 import { add, Layer, Linear, type Module, type Tensor, toFloat } from "../../engine/mod.ts";
 
+/** The frozen parts of an adapted layer. */
+export interface FrozenLinear {
+  /** Frozen weight [out, in]: the pretrained one, or what a start left of it. */
+  readonly weight: Tensor;
+  /** Frozen bias [out]. */
+  readonly bias: Tensor | undefined;
+}
+
 /**
  * A linear layer y = W·x + b whose weight changes by ΔW, which follows from the few parameters that are trained. W and b are frozen:
  * they have no client axis. A subclass brings its parameters as fields, its `forward` for a block of clients, [C, ...], and ΔW.
  */
 export abstract class AdaptedLinear extends Layer {
   /** Frozen weight [out, in]: the pretrained one, or what a start left of it. */
-  abstract readonly weight: Tensor;
+  readonly weight: Tensor;
   /** Frozen bias [out]. */
-  abstract readonly bias: Tensor | undefined;
+  readonly bias: Tensor | undefined;
+
+  constructor({ weight, bias }: FrozenLinear) {
+    super();
+    this.weight = weight;
+    this.bias = bias;
+  }
 
   /**
    * ΔW [out, in], without the client axis; the caller disposes it.

@@ -2,13 +2,11 @@ import {
   add,
   div,
   formatShape,
-  gelu,
   linear,
   type LinearEpilogue,
   matmul,
   mul,
   permute,
-  relu,
   reshape,
   sqrt,
   sub,
@@ -19,6 +17,7 @@ import {
   toFloat,
 } from "../../engine/mod.ts";
 import { AdaptedLinear } from "./adapted_linear.ts";
+import { withEpilogue } from "./epilogue.ts";
 import { LowRankLinear, type LowRankLinearOptions } from "./low_rank_linear.ts";
 
 /** The parts of a {@linkcode DoraLinear}. */
@@ -39,8 +38,6 @@ export interface DoraLinearOptions extends LowRankLinearOptions {
  * ```
  */
 export class DoraLinear extends AdaptedLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
   readonly magnitude: Tensor;
@@ -49,10 +46,8 @@ export class DoraLinear extends AdaptedLinear {
 
   /** @throws {TypeError} when the shapes don't agree. */
   constructor({ magnitude, ...options }: DoraLinearOptions) {
-    super();
-    const { weight, bias, loraA, loraB, initial, scale } = new LowRankLinear(options);
-    this.weight = weight;
-    this.bias = bias;
+    super(options);
+    const { weight, loraA, loraB, initial, scale } = new LowRankLinear(options);
     this.loraA = loraA;
     this.loraB = loraB;
     this.magnitude = magnitude;
@@ -95,13 +90,12 @@ export class DoraLinear extends AdaptedLinear {
     return new LowRankLinear({ weight, bias, loraA, loraB, initial, scaling: this.scale.value });
   }
 
-  override forward(x: Tensor, { activation, residual }: LinearEpilogue = {}): Tensor {
+  override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
     const { weight, bias, loraA: a, loraB: b, magnitude, direction } = this;
     const z = linear(x, { weight, lowRank: { a, b, scaling: direction.scaling } });
     const scaled = mul(z, perRow(div(magnitude, tidy(() => rowLengths(direction))), z));
     const y = bias ? add(scaled, perRow(bias, z)) : scaled;
-    if (activation !== undefined) return activation === "gelu" ? gelu(y) : relu(y);
-    return residual ? add(y, residual) : y;
+    return withEpilogue(y, epilogue);
   }
 
   /** m·V/‖V‖, [out, in]. */

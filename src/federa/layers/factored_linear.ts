@@ -1,6 +1,6 @@
 import { linear, type LinearEpilogue, matmul, mul, type Tensor } from "../../engine/mod.ts";
 import { formatShape } from "../../engine/mod.ts";
-import { AdaptedLinear } from "./adapted_linear.ts";
+import { AdaptedLinear, type FrozenLinear } from "./adapted_linear.ts";
 
 /** The two factors of a low-rank update s·B·A. */
 export interface LowRankFactors {
@@ -14,7 +14,12 @@ export interface LowRankFactors {
  */
 export abstract class FactoredLinear extends AdaptedLinear {
   /** A₀ and B₀ that were taken out of the pretrained weight; none where it was left alone. */
-  abstract readonly initial: LowRankFactors | undefined;
+  readonly initial: LowRankFactors | undefined;
+
+  constructor({ weight, bias, initial }: FrozenLinear & Partial<Pick<FactoredLinear, "initial">>) {
+    super({ weight, bias });
+    this.initial = initial;
+  }
 
   /** s: one number, or f32 [C] with one for each client of a block. */
   abstract get scaling(): number | Tensor;

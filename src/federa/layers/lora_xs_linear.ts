@@ -1,12 +1,9 @@
 import { formatShape, matmul, type Tensor } from "../../engine/mod.ts";
+import type { FrozenLinear } from "./adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode LoraXsLinear}. */
-export interface LoraXsLinearOptions {
-  /** Frozen weight [out, in]: the pretrained one, or what an initialisation left of it. */
-  readonly weight: Tensor;
-  /** Frozen bias [out]. */
-  readonly bias: Tensor | undefined;
+export interface LoraXsLinearOptions extends FrozenLinear {
   /** A [r, in], frozen. */
   readonly loraA: Tensor;
   /** B [out, r], frozen. */
@@ -24,24 +21,18 @@ export interface LoraXsLinearOptions {
  * weight. As A and B are common, the mean of clients' R is exactly that of their updates.
  */
 export class LoraXsLinear extends FactoredLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
   readonly loraR: Tensor;
   override readonly scaling: number;
-  override readonly initial: LowRankFactors | undefined;
 
   /** @throws {TypeError} when the shapes don't agree. */
   constructor({ weight, bias, loraA, loraB, loraR, scaling, initial }: LoraXsLinearOptions) {
-    super();
-    this.weight = weight;
-    this.bias = bias;
+    super({ weight, bias, initial });
     this.loraA = loraA;
     this.loraB = loraB;
     this.loraR = loraR;
     this.scaling = scaling;
-    this.initial = initial;
     const [out, width] = weight.shape;
     const rank = loraA.shape[0];
     const fits = loraA.ndim === 2 && loraB.ndim === 2 && loraA.shape[1] === width && loraB.shape[0] === out &&

@@ -1,14 +1,11 @@
 import { formatShape, type Tensor } from "../../engine/mod.ts";
+import type { FrozenLinear } from "./adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 export type { LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode LowRankLinear}. */
-export interface LowRankLinearOptions {
-  /** Frozen weight [out, in]: the pretrained one, or what an initialisation left of it. */
-  readonly weight: Tensor;
-  /** Frozen bias [out]. */
-  readonly bias: Tensor | undefined;
+export interface LowRankLinearOptions extends FrozenLinear {
   /** A [r, in], or [C, r, in]. */
   readonly loraA: Tensor;
   /** B [out, r], or [C, out, r]. */
@@ -24,22 +21,16 @@ export interface LowRankLinearOptions {
  * trained.
  */
 export class LowRankLinear extends FactoredLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
-  override readonly initial: LowRankFactors | undefined;
   /** In an object of its own, as a tensor among the fields would be a parameter. */
   readonly scale: { readonly value: number | Tensor };
 
   constructor(options: LowRankLinearOptions) {
-    super();
-    this.weight = options.weight;
-    this.bias = options.bias;
+    super(options);
     this.loraA = options.loraA;
     this.loraB = options.loraB;
     this.scale = { value: options.scaling };
-    this.initial = options.initial;
     const [out, width] = this.weight.shape;
     const rank = this.loraA.shape.at(-2);
     if (

@@ -1,12 +1,9 @@
 import { broadcastTo, concat, neg, type Shape, type Tensor } from "../../engine/mod.ts";
+import type { FrozenLinear } from "./adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of an {@linkcode OffsetLinear}. */
-export interface OffsetLinearOptions extends LowRankFactors {
-  /** Frozen weight [out, in]: the pretrained one. */
-  readonly weight: Tensor;
-  /** Frozen bias [out]. */
-  readonly bias: Tensor | undefined;
+export interface OffsetLinearOptions extends FrozenLinear, LowRankFactors {
   /** A₀ [r, in] that A started from, frozen. */
   readonly initialA: Tensor;
   /** B₀ [out, r] that B started from, frozen. */
@@ -21,19 +18,14 @@ export interface OffsetLinearOptions extends LowRankFactors {
  * start that isn't known when the model is made. As plain LoRA it has rank 2r.
  */
 export class OffsetLinear extends FactoredLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
   readonly initialA: Tensor;
   readonly initialB: Tensor;
   override readonly scaling: number;
-  override readonly initial: undefined;
 
   constructor({ weight, bias, loraA, loraB, initialA, initialB, scaling }: OffsetLinearOptions) {
-    super();
-    this.weight = weight;
-    this.bias = bias;
+    super({ weight, bias });
     this.loraA = loraA;
     this.loraB = loraB;
     this.initialA = initialA;

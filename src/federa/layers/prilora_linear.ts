@@ -13,14 +13,11 @@ import {
   tidy,
   zeros,
 } from "../../engine/mod.ts";
+import type { FrozenLinear } from "./adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode PriloraLinear}. */
-export interface PriloraLinearOptions extends LowRankFactors {
-  /** Frozen weight [out, in]. */
-  readonly weight: Tensor;
-  /** Frozen bias [out]. */
-  readonly bias: Tensor | undefined;
+export interface PriloraLinearOptions extends FrozenLinear, LowRankFactors {
   /** Zeros [in], or [C, in]: its gradient is what is observed of the inputs. It must not be moved. */
   readonly inputNorms: Tensor;
   /** s = alpha / r. */
@@ -32,18 +29,13 @@ export interface PriloraLinearOptions extends LowRankFactors {
  * gets ‖x_j‖ of each input feature j, over the rows of x that the loss depends on through this layer: no padding.
  */
 export class PriloraLinear extends FactoredLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
   readonly inputNorms: Tensor;
   override readonly scaling: number;
-  override readonly initial: undefined;
 
   constructor({ weight, bias, loraA, loraB, inputNorms, scaling }: PriloraLinearOptions) {
-    super();
-    this.weight = weight;
-    this.bias = bias;
+    super({ weight, bias });
     this.loraA = loraA;
     this.loraB = loraB;
     this.inputNorms = inputNorms;

@@ -2,7 +2,6 @@ import {
   abs,
   add,
   formatShape,
-  gelu,
   keepLargest,
   linear,
   type LinearEpilogue,
@@ -10,7 +9,6 @@ import {
   max,
   mul,
   ones,
-  relu,
   reshape,
   sub,
   type Tensor,
@@ -19,7 +17,8 @@ import {
   where,
   zeros,
 } from "../../engine/mod.ts";
-import { AdaptedLinear } from "./adapted_linear.ts";
+import { AdaptedLinear, type FrozenLinear } from "./adapted_linear.ts";
+import { withEpilogue } from "./epilogue.ts";
 
 /** The trained parts of a {@linkcode PstLinear}, each perhaps with a client axis in front. */
 export interface PstParts {
@@ -35,10 +34,7 @@ export interface PstParts {
 }
 
 /** The parts of a {@linkcode PstLinear} beside those that are trained. */
-export interface PstLinearOptions extends PstParts {
-  /** Frozen weight [out, in]. */
-  readonly weight: Tensor;
-  readonly bias: Tensor | undefined;
+export interface PstLinearOptions extends FrozenLinear, PstParts {
   /** β: what the change counts for. */
   readonly scaling: number;
   /** Entries of the weight that stay, 1 to out·in. */
@@ -53,8 +49,6 @@ export interface PstLinearOptions extends PstParts {
  * Each client has its own mask, so a dense weight of each layer is held for every client of a block while it trains.
  */
 export class PstLinear extends AdaptedLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly changeA: Tensor;
   readonly changeB: Tensor;
   readonly scoreA: Tensor;
@@ -66,9 +60,7 @@ export class PstLinear extends AdaptedLinear {
 
   /** @throws {TypeError} when the shapes don't agree. */
   constructor(options: PstLinearOptions) {
-    super();
-    this.weight = options.weight;
-    this.bias = options.bias;
+    super(options);
     this.changeA = options.changeA;
     this.changeB = options.changeB;
     this.scoreA = options.scoreA;
@@ -96,10 +88,9 @@ export class PstLinear extends AdaptedLinear {
     }
   }
 
-  override forward(x: Tensor, { activation, residual }: LinearEpilogue = {}): Tensor {
+  override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
     const y = linear(x, { weight: this.effectiveWeight(), bias: this.bias });
-    if (activation !== undefined) return activation === "gelu" ? gelu(y) : relu(y);
-    return residual ? add(y, residual) : y;
+    return withEpilogue(y, epilogue);
   }
 
   /** (W + β·U·V) ⊙ M, [out, in] or [C, out, in]. */

@@ -1,12 +1,9 @@
 import { formatShape, matmul, mul, reshape, type Tensor } from "../../engine/mod.ts";
+import type { FrozenLinear } from "./adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode RavanLinear}. */
-export interface RavanLinearOptions {
-  /** Frozen weight [out, in]. */
-  readonly weight: Tensor;
-  /** Frozen bias [out]. */
-  readonly bias: Tensor | undefined;
+export interface RavanLinearOptions extends FrozenLinear {
   /** The bases A_i of all heads, one below the other, [h·r, in]; frozen. */
   readonly loraA: Tensor;
   /** The bases B_i of all heads, side by side, [out, h·r]; frozen. */
@@ -24,20 +21,15 @@ export interface RavanLinearOptions {
  * and scales s_i are trained: h·r² + h values, for an update of rank h·r.
  */
 export class RavanLinear extends FactoredLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
   readonly loraH: Tensor;
   readonly headScales: Tensor;
   override readonly scaling: number;
-  override readonly initial: undefined;
 
   /** @throws {TypeError} when the shapes don't agree. */
   constructor({ weight, bias, loraA, loraB, loraH, headScales, scaling }: RavanLinearOptions) {
-    super();
-    this.weight = weight;
-    this.bias = bias;
+    super({ weight, bias });
     this.loraA = loraA;
     this.loraB = loraB;
     this.loraH = loraH;

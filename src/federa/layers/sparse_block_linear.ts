@@ -1,28 +1,22 @@
 import {
-  add,
   concat,
   formatShape,
-  gelu,
   linear,
   type LinearEpilogue,
   matmul,
   mul,
   permute,
-  relu,
   reshape,
   type Shape,
   slice,
   type Tensor,
   zeros,
 } from "../../engine/mod.ts";
-import { AdaptedLinear } from "./adapted_linear.ts";
+import { AdaptedLinear, type FrozenLinear } from "./adapted_linear.ts";
+import { withEpilogue } from "./epilogue.ts";
 
 /** The parts of a {@linkcode SparseBlockLinear}. */
-export interface SparseBlockLinearOptions {
-  /** Frozen weight [out, in]. */
-  readonly weight: Tensor;
-  /** Frozen bias [out]. */
-  readonly bias: Tensor | undefined;
+export interface SparseBlockLinearOptions extends FrozenLinear {
   /** Changes of n blocks of the weight, [n, l, l] or [C, n, l, l]: what is trained. What is beyond the weight's edges stays 0. */
   readonly blocks: Tensor;
   /** Row of the grid of each block: 1 at [row, block], [⌈out/l⌉, n]; zeros elsewhere. */
@@ -37,17 +31,13 @@ export interface SparseBlockLinearOptions {
  * zeros and ones, which is exact.
  */
 export class SparseBlockLinear extends AdaptedLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly blocks: Tensor;
   readonly blockRows: Tensor;
   readonly blockColumns: Tensor;
 
   /** @throws {TypeError} when the shapes don't agree. */
   constructor({ weight, bias, blocks, blockRows, blockColumns }: SparseBlockLinearOptions) {
-    super();
-    this.weight = weight;
-    this.bias = bias;
+    super({ weight, bias });
     this.blocks = blocks;
     this.blockRows = blockRows;
     this.blockColumns = blockColumns;
@@ -66,11 +56,9 @@ export class SparseBlockLinear extends AdaptedLinear {
     }
   }
 
-  override forward(x: Tensor, { activation, residual }: LinearEpilogue = {}): Tensor {
+  override forward(x: Tensor, epilogue: LinearEpilogue = {}): Tensor {
     const { weight, bias } = this;
-    const y = linear(x, { weight, bias, residual: blockUpdate(x, this) });
-    const z = activation === undefined ? y : activation === "gelu" ? gelu(y) : relu(y);
-    return residual ? add(z, residual) : z;
+    return withEpilogue(linear(x, { weight, bias, residual: blockUpdate(x, this) }), epilogue);
   }
 
   /** The blocks at their places in a matrix [out, in] of zeros. */

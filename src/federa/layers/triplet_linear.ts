@@ -1,12 +1,9 @@
 import { formatShape, mul, reshape, type Tensor } from "../../engine/mod.ts";
+import type { FrozenLinear } from "./adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode TripletLinear}. */
-export interface TripletLinearOptions {
-  /** Frozen weight [out, in]. */
-  readonly weight: Tensor;
-  /** Frozen bias [out]. */
-  readonly bias: Tensor | undefined;
+export interface TripletLinearOptions extends FrozenLinear {
   /** A [r, in], or [C, r, in]. */
   readonly loraA: Tensor;
   /** B [out, r], or [C, out, r]. */
@@ -22,19 +19,14 @@ export interface TripletLinearOptions {
  * all of which are trained. Each triplet of a column of B, an entry of E and a row of A can be left out by itself.
  */
 export class TripletLinear extends FactoredLinear {
-  override readonly weight: Tensor;
-  override readonly bias: Tensor | undefined;
   readonly loraA: Tensor;
   readonly loraB: Tensor;
   readonly loraE: Tensor;
   override readonly scaling: number;
-  override readonly initial: undefined;
 
   /** @throws {TypeError} when the shapes don't agree. */
   constructor({ weight, bias, loraA, loraB, loraE, scaling }: TripletLinearOptions) {
-    super();
-    this.weight = weight;
-    this.bias = bias;
+    super({ weight, bias });
     this.loraA = loraA;
     this.loraB = loraB;
     this.loraE = loraE;
