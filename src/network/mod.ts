@@ -35,7 +35,12 @@ export { connectNats, type NatsCredentials, type NatsOptions, type NatsTls } fro
 export { NatsError, NatsObjectError } from "./nats/errors.ts";
 export * from "./nats/federation/mod.ts";
 export { type CreateObjectsOptions, type GetObjectOptions, Objects } from "./nats/objects.ts";
-export { Coordinator, type CoordinatorOptions, type RoundListener } from "./nats/workers/coordinator.ts";
+export {
+  type BlockDone,
+  Coordinator,
+  type CoordinatorOptions,
+  type RoundListener,
+} from "./nats/workers/coordinator.ts";
 export { kindOf } from "./nats/workers/describe_job_node.ts";
 export { WorkerRefusedError, WorkersError } from "./nats/workers/errors.ts";
 export { type WorkerKind } from "./nats/workers/messages.ts";

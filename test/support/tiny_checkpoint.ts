@@ -13,16 +13,17 @@ const id = (token: string) => vocabulary.indexOf(token);
 /** A checkpoint of BERT with two layers of a few dimensions, and a WordPiece tokenizer of some thirty tokens, in a folder. */
 export async function writeTinyCheckpoint(
   folder: string,
-  options: { readonly seed: number; readonly maxTokens?: number },
+  options: { readonly seed: number; readonly maxTokens?: number; readonly hiddenSize?: number },
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
+  const { hiddenSize = 12 } = options;
   const config = {
     model_type: "bert",
     vocab_size: vocabulary.length,
-    hidden_size: 12,
+    hidden_size: hiddenSize,
     num_hidden_layers: 2,
     num_attention_heads: 3,
-    intermediate_size: 20,
+    intermediate_size: options.hiddenSize === undefined ? 20 : 4 * hiddenSize,
     max_position_embeddings: options.maxTokens ?? 32,
   };
   const shapes = bertFamily.parameterShapes(bertFamily.parseConfig(config), { pooler: true });

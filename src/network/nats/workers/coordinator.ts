@@ -45,6 +45,21 @@ export interface CoordinatorOptions extends NatsOptions {
   readonly kind: WorkerKind;
   /** Receives a line about workers that come, go, or are refused. */
   readonly report?: ((line: string) => void) | undefined;
+  /** Called with each block that is done, in the order of the blocks. */
+  readonly onBlock?: ((done: BlockDone) => void) | undefined;
+}
+
+/** What a block took. */
+export interface BlockDone {
+  readonly round: number;
+  readonly worker: string;
+  readonly clients: number;
+  /** Of what its clients sent and keep. */
+  readonly bytes: number;
+  /** Seconds that the worker trained. */
+  readonly trainSeconds: number;
+  /** Seconds that the run took to fetch and read it. */
+  readonly readSeconds: number;
 }
 
 /** How long what a dead run left behind stays on the server. */
@@ -170,7 +185,7 @@ export class Coordinator {
     this.#connection.subscribe(hello, {
       callback: (_, message) => void message.respond(encodeMessage(this.#welcome(message.data))),
     });
-    this.#connection.subscribe(alive, { callback: (_, message) => this.#note(message.data) });
+    this.#connection.subscribe(alive, { callback: (_, message) => this.#hear(message.data) });
     void this.#connection.closed().then((error) => {
       if (!this.#isClosed) {
         this.#failure = error ?? new NatsError("Cannot go on: the connection to NATS was closed");
@@ -218,7 +233,7 @@ export class Coordinator {
     return { session: this.session, ackWaitSeconds: this.#ackWaitSeconds, attempts: this.attempts };
   }
 
-  #note(data: Uint8Array): void {
+  #hear(data: Uint8Array): void {
     const alive = decodeMessage(aliveSchema, data);
     if (alive?.session !== this.session || this.#banned.has(alive.worker)) return;
     if (alive.leaves) this.#forget(alive.worker, "left");
@@ -237,6 +252,11 @@ export class Coordinator {
 
   #report(line: string): void {
     this.#options.report?.(line);
+  }
+
+  /** Notes a block that is done. */
+  note(done: BlockDone): void {
+    this.#options.onBlock?.(done);
   }
 
   /** Names of the workers that are there. */

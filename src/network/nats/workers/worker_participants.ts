@@ -182,7 +182,7 @@ class BlocksOfRound {
   /** What a result holds; undefined when the block is to be tried again. */
   async #read(
     block: number,
-    { worker, outcome, failed, isLast = false }: BlockResult,
+    { worker, outcome, failed, isLast = false, seconds: trainSeconds = 0 }: BlockResult,
   ): Promise<Taken | undefined> {
     const clients = this.blocks[block]!;
     const isOften = isLast || this.#out.get(block)!.attempt >= this.#coordinator.attempts;
@@ -191,6 +191,7 @@ class BlocksOfRound {
         ? { reason: `its block failed ${this.#coordinator.attempts} times, the last time as ${reason}` }
         : undefined;
     if (outcome === undefined) return given(failed!);
+    const started = performance.now();
     try {
       if (outcome.size > this.#maxBytes) {
         throw new WrongResultError(`it has ${outcome.size} bytes, expected at most ${this.#maxBytes}`);
@@ -203,6 +204,15 @@ class BlocksOfRound {
       const place = { job: this.#job.sha256, round, block };
       const outcomes = decodeOutcomes(gpu, bytes, { ...this.#expected, place, clients });
       await this.#remove(outcome);
+      const readSeconds = (performance.now() - started) / 1000;
+      this.#coordinator.note({
+        round,
+        worker,
+        clients: clients.length,
+        bytes: outcome.size,
+        trainSeconds,
+        readSeconds,
+      });
       return { outcomes };
     } catch (error) {
       if (!(error instanceof WrongResultError) && (error as Error).name !== "NatsObjectError") throw error;
