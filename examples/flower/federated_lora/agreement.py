@@ -12,6 +12,9 @@ from .base import digest
 WAIT = 600
 """Seconds that nodes have to come, and to answer."""
 
+AWAY = (3, 4, 5)
+"""Codes of errors by which Flower says that a message, a reply or a node isn't there; others come from a node that says no."""
+
 
 class Agreement:
     """
@@ -31,46 +34,49 @@ class Agreement:
             self.hashes["start-hash"] = digest(start)
 
     def begin(self, grid, min_nodes):
-        """Waits for nodes and asks them; returns the starting arrays. Raises where one differs: nothing is trained then."""
+        """Waits until so many nodes agree; returns the starting arrays. Raises where one differs: nothing is trained then."""
         until = time.monotonic() + WAIT
-        while len(nodes := list(grid.get_node_ids())) < min_nodes:
+        while self.start is None or len(self.known) < min_nodes:
+            problems = self.greet(grid)
+            if problems:
+                raise ValueError("Cannot begin:\n" + "\n".join(f"  {problem}" for problem in problems))
             if time.monotonic() > until:
-                raise TimeoutError(f"Cannot begin: waited {WAIT} s for {min_nodes} nodes, {len(nodes)} came; start more, or lower min-nodes")
-            time.sleep(1)
-        problems = self.greet(grid)
-        if problems:
-            raise ValueError("Cannot begin:\n" + "\n".join(f"  {problem}" for problem in problems))
+                raise TimeoutError(
+                    f"Cannot begin: waited {WAIT} s for {min_nodes} nodes, {len(self.known)} answered; start more, or lower min-nodes"
+                )
+            time.sleep(0.5)
         return ArrayRecord({name: Array(np.ascontiguousarray(value)) for name, value in self.start.items()})
 
     def greet(self, grid):
-        """Asks the nodes that are new; returns what is wrong with them, each by its name."""
-        nodes = sorted(node for node in grid.get_node_ids() if node not in self.known)
-        problems = self._ask(grid, nodes) if nodes else []
-        for problem in problems:
-            log(WARNING, problem)
+        """Asks the nodes that are new; returns what those say that won't take part, each by its name. Answers that are lost are asked for anew."""
+        online = sorted(grid.get_node_ids())
+        nodes = [node for node in online if node not in self.known]
+        if not nodes and self.start is None:
+            nodes = online[:1]
+        if not nodes:
+            return []
+        problems = []
+        for reply in grid.send_and_receive([self._question(node, nodes) for node in nodes], timeout=WAIT):
+            node = reply.metadata.src_node_id
+            if not reply.has_error():
+                problem = self._accept(node, reply.content)
+            elif reply.error.code in AWAY:
+                log(WARNING, "An answer is lost, and asked for anew: %s", reply.error.reason)
+                continue
+            else:
+                problem = f"node {node}: {reply.error.reason}"
+            if problem:
+                log(WARNING, problem)
+                problems.append(problem)
         return problems
 
-    def _ask(self, grid, nodes):
-        messages = []
-        for node in nodes:
-            # One sends the start where it is the nodes that make it; all say its hash.
-            wants = self.start is None and node == nodes[0]
-            content = {"config": ConfigRecord({**self.config, **self.hashes, "wants-start": wants})}
-            if self.config["start-by"] == "server":
-                content["arrays"] = ArrayRecord({name: Array(value) for name, value in self.start.items()})
-            messages.append(Message(RecordDict(content), dst_node_id=node, message_type="query"))
-        problems = []
-        silent = set(nodes)
-        for reply in grid.send_and_receive(messages, timeout=WAIT):
-            node = reply.metadata.src_node_id
-            silent.discard(node)
-            if reply.has_error():
-                problems.append(f"node {node}: {reply.error.reason}")
-                continue
-            problem = self._accept(node, reply.content)
-            if problem:
-                problems.append(problem)
-        return problems + [f"node {node}: no answer within {WAIT} s" for node in sorted(silent)]
+    def _question(self, node, nodes):
+        # One sends the start where it is the nodes that make it; all say its hash.
+        wants = self.start is None and node == nodes[0]
+        content = {"config": ConfigRecord({**self.config, **self.hashes, "wants-start": wants})}
+        if self.config["start-by"] == "server":
+            content["arrays"] = ArrayRecord({name: Array(value) for name, value in self.start.items()})
+        return Message(RecordDict(content), dst_node_id=node, message_type="query")
 
     def _accept(self, node, content):
         answer = dict(next(iter(content.config_records.values())))
@@ -83,7 +89,7 @@ class Agreement:
         if content.array_records:
             arrays = next(iter(content.array_records.values()))
             self.start = {name: array.numpy() for name, array in arrays.items()}
-        if any(answer["client"] == other["client"] for other in self.known.values()):
+        if any(answer["client"] == other["client"] for each, other in self.known.items() if each != node):
             log(WARNING, f"{who}: another node has this number too; they draw the same batches of their own data")
         self.known[node] = answer
         log(INFO, f"{who}: base {answer['base-hash'][:12]}…, start {answer['start-hash'][:12]}…")

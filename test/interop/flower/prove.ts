@@ -1,4 +1,4 @@
-// Federations of a real SuperLink, in words for people: npm run prove:flower [-- numbers | mixed | learns]
+// Federations of a real SuperLink, in words for people: npm run prove:flower [-- numbers | mixed | learns | kills]
 // FEDERA_FLOWER_PEFT names the bin folder of an environment with flwr, torch, transformers and peft, for the mixed federations;
 // FEDERA_MINILM the folder of all-MiniLM-L6-v2 and FEDERA_SNIPS that of SNIPS, for the one that learns.
 import assert from "node:assert/strict";
@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { setUpFlower } from "../../../scripts/setup_flower.ts";
 import type { HostTensors } from "../../../src/fl/mod.ts";
@@ -24,7 +25,14 @@ import {
   writeClientFile,
 } from "../../support/tiny_federation.ts";
 import { writeTinyProject } from "../../support/tiny_project.ts";
-import { freePort, startProgram, startSuperlink, stopProgram, type Superlink } from "./superlink.ts";
+import {
+  freePort,
+  killProgram,
+  startProgram,
+  startSuperlink,
+  stopProgram,
+  type Superlink,
+} from "./superlink.ts";
 
 const app = fileURLToPath(new URL("../../../examples/flower", import.meta.url));
 const cli = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
@@ -134,17 +142,19 @@ async function numbers(): Promise<void> {
 function startNode(
   link: Superlink,
   folder: string,
-  { client, model, data, test }: {
+  { client, model, data, test, save }: {
     readonly client: number;
     readonly model: string;
     readonly data: string;
     readonly test?: string | undefined;
+    readonly save?: string;
   },
 ): ChildProcess {
   const parameters = [
     ...["--import", register, cli, "flower-node", "--superlink", link.url, "--model", model],
     ...["--data", data, "--client", `${client}`, "--folder", join(folder, `node-${client}`)],
     ...test === undefined ? [] : ["--test", test],
+    ...save === undefined ? [] : ["--save", save],
   ];
   return startProgram(process.execPath, parameters, {
     env: process.env,
@@ -308,7 +318,61 @@ async function learns(): Promise<void> {
   }
 }
 
-const proofs = { numbers, mixed, learns };
+/**
+ * Nodes of federa are killed at random moments while FeDeRA-Exact trains, and started again: rounds go on without them, and in the end
+ * all have the same weights, whatever corrections they had missed and whichever of their uploads were lost.
+ */
+async function kills(): Promise<void> {
+  await withLink(async (link, folder) => {
+    const tiny = { method: "federa-exact", rounds: 8, steps: 2, numClients: 3, ...descent };
+    const start = async (client: number) =>
+      startNode(link, folder, {
+        client,
+        model: join(folder, "bert"),
+        data: await writeClientFile(folder, client, tiny),
+        save: join(folder, `model-${client}`),
+      });
+    const nodes = await Promise.all([0, 1, 2].map(start));
+    let [killed, isOver] = [0, false];
+    const killing = async () => {
+      while (!isOver && killed < 12) {
+        await sleep(6000 + 8000 * Math.random());
+        if (isOver) return;
+        const client = Math.floor(3 * Math.random());
+        killProgram(nodes[client]!);
+        killed++;
+        await sleep(500);
+        nodes[client] = await start(client);
+      }
+    };
+    try {
+      const over = runApp(link, folder, { ...runConfigOf(tiny), "min-nodes": 3 }).finally(() =>
+        isOver = true
+      );
+      const [{ printed, seconds }] = await Promise.all([over, killing()]);
+      const failures = [...printed.matchAll(/aggregate_train: Received (\d) results and (\d) failures/g)];
+      console.log(
+        `federa-exact, ${tiny.rounds} rounds in ${
+          seconds.toFixed(0)
+        } s, ${killed} kills; replies and failures of each round: ` +
+          failures.map(([, results, failed]) => `${results}+${failed}`).join(" "),
+      );
+      const models = await Promise.all(
+        [0, 1, 2].map(async (client) =>
+          decodeHostTensors(await readFile(join(folder, `model-${client}`, "adapter.safetensors")))
+        ),
+      );
+      const differences = models.slice(1).map((model) => largestDifference(models[0]!, model));
+      console.log(`the models of all three differ by at most ${Math.max(...differences).toExponential(1)}`);
+      assert.equal(failures.length, tiny.rounds);
+      assert.ok(Math.max(...differences) <= 1e-6);
+    } finally {
+      await Promise.all(nodes.map(stopProgram));
+    }
+  });
+}
+
+const proofs = { numbers, mixed, learns, kills };
 const asked = process.argv.slice(2);
 for (const [name, prove] of Object.entries(proofs)) {
   if (asked.length > 0 && !asked.includes(name)) continue;

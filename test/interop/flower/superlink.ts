@@ -141,6 +141,11 @@ export async function stopProgram(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
 }
 
+/** Ends a program of {@link startProgram} with all that it has started, at once. */
+export function killProgram(child: ChildProcess): void {
+  kill(child, "SIGKILL");
+}
+
 /** Sends a signal to a program's whole group. */
 function kill({ pid }: ChildProcess, name: NodeJS.Signals): void {
   if (pid === undefined) return;
