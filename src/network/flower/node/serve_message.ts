@@ -92,8 +92,12 @@ async function handle(
   { handler, membership: { nodeId }, timing: { grace }, signal: leaving }: ServeOptions,
 ): Promise<FlowerRecords | ReplyError> {
   const left = (message.createdAt + message.ttl) * 1000 - Date.now();
-  const expiry = AbortSignal.timeout(left > 0 ? Math.min(Math.ceil(left), MAX_TIMER) : 0);
-  const signal = AbortSignal.any([leaving, expiry]);
+  const expiring = new AbortController();
+  const expiry = setTimeout(
+    () => expiring.abort(new Error(`Cannot go on: the ${message.ttl} s for the reply are over`)),
+    left > 0 ? Math.min(left, MAX_TIMER) : 0,
+  );
+  const signal = AbortSignal.any([leaving, expiring.signal]);
   const work = async () => {
     try {
       signal.throwIfAborted();
@@ -104,6 +108,8 @@ async function handle(
       );
     } catch (error) {
       return errorReply(error);
+    } finally {
+      clearTimeout(expiry);
     }
   };
   const overdue = new Promise<never>((_, reject) => {
