@@ -1,5 +1,6 @@
 import {
   add,
+  assign,
   div,
   Embedding,
   type Gpu,
@@ -14,6 +15,7 @@ import {
   sum,
   tanh,
   type Tensor,
+  tensor,
 } from "../../src/engine/mod.ts";
 import {
   AttentionPoint,
@@ -123,6 +125,14 @@ export function tinyClassifier(
   const { classes = 3, seed = 1 } = options;
   const labels = Array.from({ length: classes }, (_, k) => `class ${k}`);
   return TaskModel.create(gpu, new TinyEncoder(gpu, options), { task: classification({ labels }), seed });
+}
+
+/** A classifier of two dimensions whose weight `encoder.inner` is diag(4, 1), of singular values 4 and 1 and vectors e₁ and e₂. */
+export function diagonalClassifier(gpu: Gpu): TaskModel {
+  const model = tinyClassifier(gpu, { width: 2, inner: 2, classes: 2 });
+  const weight = new Map(model.namedParameters()).get("encoder.inner.weight")!;
+  assign(weight, tensor(gpu, [4, 0, 0, 1], { shape: [2, 2] }));
+  return model;
 }
 
 /** Options of {@link tinyTask}. */

@@ -9,17 +9,16 @@ import {
   createCodec,
   f32Codec,
   federate,
-  type FederationEvent,
   methods,
   simulate,
   subspaceAngles,
   uniformFleet,
   weightVariation,
 } from "../../../src/fl/mod.ts";
-import { disposeOwn } from "../../../src/fl/own_parameters.ts";
-import { bitsOf, testGpu } from "../../engine/harness.ts";
+import { testGpu } from "../../engine/harness.ts";
 import { type ClientUpload, DrivenMethod } from "../../support/driven_method.ts";
 import { methodNames, methodOn } from "../../support/methods.ts";
+import { played } from "../../support/simulated.ts";
 import { PayloadParticipants } from "../../support/payload_participants.ts";
 import { Random } from "../../support/random.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../../support/tiny_encoder.ts";
@@ -84,7 +83,7 @@ test("clients send m beside the factors, and the server averages it linearly", a
   }
 });
 
-async function play(name: string, blockSize: number) {
+function play(name: string, blockSize: number) {
   const run = simulate(pretrained, {
     method: methodOn(name, options),
     train,
@@ -100,25 +99,18 @@ async function play(name: string, blockSize: number) {
     seed: 1,
     measures: [aggregationError, weightVariation, clientDispersion, subspaceAngles],
   });
-  const reports = [];
-  for await (const event of run) {
-    if (event.type === "round") reports.push(event.report);
-    if (event.type !== "finished") continue;
-    const bits = await Promise.all(
-      [...event.model.namedParameters()].map(async ([each, value]) => [each, bitsOf(await value.floats())]),
-    );
-    assert.ok([...event.model.namedModules()].some(([, module]) => module instanceof DoraLinear));
-    disposeOwn(event.model, pretrained);
-    return { bits, reports };
-  }
-  throw new Error("the run must finish");
+  return played(run, pretrained, {
+    onFinished(model) {
+      assert.ok([...model.namedModules()].some(([, module]) => module instanceof DoraLinear));
+    },
+  });
 }
 
 test("a block of DoRA's clients is one at a time, to the bit; bytes are those of A, B, m and the head", async () => {
   const live = gpu.stats().liveBytes;
   for (const name of take.filter((each) => each !== "central")) {
     const [one, other] = [await play(name, 1), await play(name, 4)];
-    assert.deepEqual(other.bits, one.bits, name);
+    assert.deepEqual(other.values, one.values, name);
     if (name !== "fedit") continue;
     const shapes: [string, number[]][] = [["head.output.weight", [3, 7]], ["head.output.bias", [3]]];
     for (const [layer, out, width] of [["encoder.inner", 5, 7], ["encoder.outer", 7, 5]] as const) {
@@ -147,31 +139,20 @@ test("DoRA's rounds from payload to payload are those of simulated blocks, to th
       codec: createCodec(codecConfig.parse(codec)),
     };
     const [rounds, clientsPerRound] = [3, 3];
-    const simulated = await finalBits(
+    const simulated = await played(
       simulate(pretrained, { ...shared, test: train, rounds, clientsPerRound, evaluateEvery: 0 }),
+      pretrained,
     );
     const fleet = uniformFleet(clients.map(({ length }) => length), { clientsPerRound, seed: 4 });
     const participants = new PayloadParticipants({ ...shared, pretrained });
     const { method, seed } = shared;
-    assert.deepEqual(
-      await finalBits(federate(pretrained, { method, participants, fleet, rounds, seed })),
-      simulated,
-      name,
+    const real = await played(
+      federate(pretrained, { method, participants, fleet, rounds, seed }),
+      pretrained,
     );
+    assert.deepEqual(real.values, simulated.values, name);
   }
 });
-
-async function finalBits(run: AsyncGenerator<FederationEvent>) {
-  for await (const event of run) {
-    if (event.type !== "finished") continue;
-    const bits = await Promise.all(
-      [...event.model.namedParameters()].map(async ([each, value]) => [each, bitsOf(await value.floats())]),
-    );
-    disposeOwn(event.model, pretrained);
-    return bits;
-  }
-  throw new Error("the run must finish");
-}
 
 test("measures of DoRA are right, or null where the change would have to be s·B·A", async () => {
   const { reports } = await play("federa", 2);

@@ -1,24 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assign, tensor } from "../../../src/engine/mod.ts";
 import { adaptedLinears } from "../../../src/federa/mod.ts";
 import { methods } from "../../../src/fl/mod.ts";
 import { testGpu } from "../../engine/harness.ts";
 import { type ClientUpload, DrivenMethod } from "../../support/driven_method.ts";
 import { methodNames, methodOn } from "../../support/methods.ts";
-import { tinyClassifier } from "../../support/tiny_encoder.ts";
+import { diagonalClassifier, tinyClassifier } from "../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const layer = "encoder.inner";
 
-/** A classifier whose adapted weight W₀ is diag(4, 1), of singular values 4 and 1 and vectors e₁ and e₂. */
-function pretrained() {
-  const model = tinyClassifier(gpu, { width: 2, inner: 2, classes: 2 });
-  for (const [name, parameter] of model.namedParameters()) {
-    if (name === `${layer}.weight`) assign(parameter, tensor(gpu, [4, 0, 0, 1], { shape: [2, 2] }));
-  }
-  return model;
-}
+/** W₀ is diag(4, 1). */
+const pretrained = () => diagonalClassifier(gpu);
 
 /** Rank 1 and s = 4. */
 function start(name: string): Promise<DrivenMethod> {

@@ -1,25 +1,21 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assign, type Tensor, tensor } from "../../../../src/engine/mod.ts";
+import { type Tensor } from "../../../../src/engine/mod.ts";
 import { adaptedLinears, exportLora, type TripletLinear } from "../../../../src/federa/mod.ts";
-import { fedAra, simulate } from "../../../../src/fl/mod.ts";
+import { fedAra } from "../../../../src/fl/mod.ts";
 import { chooseLargest } from "../../../../src/fl/methods/parts/scouting/choose_largest.ts";
-import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
 import { f32Codec } from "../../../../src/fl/transport/float_codec.ts";
 import { testGpu } from "../../../engine/harness.ts";
+import { simulated } from "../../../support/simulated.ts";
 import { DrivenMethod } from "../../../support/driven_method.ts";
-import { randomClients, tinyClassifier, tinyTask } from "../../../support/tiny_encoder.ts";
+import { diagonalClassifier, tinyClassifier } from "../../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const layer = "encoder.inner";
 const values = async (x: Tensor) => Array.from(await x.floats(), (value) => value + 0);
 
 test("fedAra averages A, B and E apart and keeps the triplets that add most to the weight, worked by hand", async () => {
-  const pretrained = tinyClassifier(gpu, { width: 2, inner: 2, classes: 2 });
-  assign(
-    new Map(pretrained.namedParameters()).get(`${layer}.weight`)!,
-    tensor(gpu, [4, 0, 0, 1], { shape: [2, 2] }),
-  );
+  const pretrained = diagonalClassifier(gpu);
   // s = 4/2, and after one round one triplet is left.
   const method = fedAra({
     targets: [layer],
@@ -74,56 +70,40 @@ test("chooseLargest() keeps each layer's best and of all others the best, the fi
 });
 
 test("what fedAra sends shrinks by its schedule, and the rest is exported as LoRA of its ranks", async () => {
-  const train = tinyTask({ size: 40, length: 4, seed: 1 });
   const pretrained = tinyClassifier(gpu, { seed: 7 });
   const targets = [layer, "encoder.outer"];
-  const sent: number[] = [];
-  const ranks: number[] = [];
+  const ranks: [number, number][] = [];
   // 2·4 triplets; after round t of two, 2 + 6·(1 − t/2)³ are left: 2.75 and 2.
-  for await (
-    const event of simulate(pretrained, {
-      method: fedAra({ targets, rank: 4, alpha: 8, finalRank: 1, warmupRounds: 0, pruningRounds: 2 }),
-      train,
-      test: train,
-      clients: randomClients(train.size, 3, 1),
-      rounds: 3,
-      blockSize: 2,
-      work: { steps: 2 },
-      batchSize: 4,
-      optimizer: { name: "adamw" },
-      learningRate: 0.05,
-      seed: 3,
-      evaluateEvery: 0,
-    })
-  ) {
-    if (event.type === "round") {
-      sent.push(event.report.bytesUp);
-      const parameters = new Map(event.model.namedParameters());
-      ranks.push(...targets.map((each) => parameters.get(`${each}.loraE`)!.size));
-    }
-    if (event.type !== "finished") continue;
-    const shapesOf = (own: readonly number[]) =>
-      new Map([
-        ...[...event.model.namedParameters()].filter(([name]) => name.startsWith("head."))
-          .map(([name, { shape }]) => [name, shape] as const),
-        ...targets.flatMap((each, i) => {
-          const [out, width] = i === 0 ? [5, 6] : [6, 5];
-          return [
-            [`${each}.loraA`, [own[i]!, width!]],
-            [`${each}.loraB`, [out!, own[i]!]],
-            [`${each}.loraE`, [own[i]!]],
-          ] as [string, number[]][];
-        }),
-      ]);
-    assert.deepEqual([ranks[0]! + ranks[1]!, ranks[2]! + ranks[3]!], [3, 2]);
-    assert.deepEqual(
-      sent,
-      [[4, 4], ranks.slice(0, 2), ranks.slice(2, 4)].map((each) => 3 * f32Codec.payloadBytes(shapesOf(each))),
+  const { reports } = await simulated(pretrained, {
+    method: fedAra({ targets, rank: 4, alpha: 8, finalRank: 1, warmupRounds: 0, pruningRounds: 2 }),
+    learningRate: 0.05,
+    onRound({ model }) {
+      const all = new Map(model.namedParameters());
+      ranks.push(targets.map((each) => all.get(`${each}.loraE`)!.size) as [number, number]);
+    },
+    async onFinished(model) {
+      const { layers } = await exportLora(model, { pretrained });
+      // s = 8/4 stays.
+      assert.deepEqual([...layers.values()], [{ rank: 1, alpha: 2 }, { rank: 1, alpha: 2 }]);
+    },
+  });
+  const bytesOf = ([inner, outer]: readonly [number, number]) =>
+    3 * f32Codec.payloadBytes(
+      new Map<string, number[]>([
+        ["head.output.weight", [3, 6]],
+        ["head.output.bias", [3]],
+        ["encoder.inner.loraA", [inner, 6]],
+        ["encoder.inner.loraB", [5, inner]],
+        ["encoder.inner.loraE", [inner]],
+        ["encoder.outer.loraA", [outer, 5]],
+        ["encoder.outer.loraB", [6, outer]],
+        ["encoder.outer.loraE", [outer]],
+      ]),
     );
-    const { layers } = await exportLora(event.model, { pretrained });
-    // s = 8/4 stays.
-    assert.deepEqual([...layers.values()], [{ rank: 1, alpha: 2 }, { rank: 1, alpha: 2 }]);
-    disposeOwn(event.model, pretrained);
-  }
-  assert.equal(sent.length, 3);
+  assert.deepEqual(ranks.slice(0, 2).map(([inner, outer]) => inner + outer), [3, 2]);
+  // What is sent in a round has the ranks after the one before.
+  assert.deepEqual(
+    reports.map(({ bytesUp }) => bytesUp),
+    [[4, 4] as const, ...ranks.slice(0, 2)].map(bytesOf),
+  );
 });

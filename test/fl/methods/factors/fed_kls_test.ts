@@ -1,23 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assign, tensor } from "../../../../src/engine/mod.ts";
 import { fedKls, simulate } from "../../../../src/fl/mod.ts";
 import { labelDivergences } from "../../../../src/fl/simulation/label_divergence.ts";
 import { testGpu } from "../../../engine/harness.ts";
 import { DrivenMethod } from "../../../support/driven_method.ts";
-import { tinyClassifier, tinyTask } from "../../../support/tiny_encoder.ts";
+import { diagonalClassifier, tinyTask } from "../../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const layer = "encoder.inner";
 
-/** W₀ is diag(4, 1), of singular values 4 and 1. */
-function pretrained() {
-  const model = tinyClassifier(gpu, { width: 2, inner: 2, classes: 2 });
-  for (const [name, parameter] of model.namedParameters()) {
-    if (name === `${layer}.weight`) assign(parameter, tensor(gpu, [4, 0, 0, 1], { shape: [2, 2] }));
-  }
-  return model;
-}
+const pretrained = () => diagonalClassifier(gpu);
 
 const method = () => fedKls({ targets: [layer], rank: 1, alpha: 1, parts: 2, svd: "exact" });
 const firstTask = tinyTask({ size: 8, length: 4, seed: 1, classes: 2 });

@@ -1,29 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assign, type Tensor, tensor, toHalf, zeros } from "../../../../src/engine/mod.ts";
+import { type Tensor, toHalf, zeros } from "../../../../src/engine/mod.ts";
 import { adaptedLinears, lora } from "../../../../src/federa/mod.ts";
-import {
-  averaging,
-  decodeRunState,
-  encodeRunState,
-  type Method,
-  type RoundReport,
-  simulate,
-} from "../../../../src/fl/mod.ts";
+import { averaging, decodeRunState, encodeRunState, type RunState } from "../../../../src/fl/mod.ts";
 import { withOwnParameters } from "../../../../src/fl/method.ts";
 import { gradientStart } from "../../../../src/fl/methods/parts/scouting/gradient_start.ts";
-import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
 import { f32Codec } from "../../../../src/fl/transport/float_codec.ts";
-import type { TaskModel } from "../../../../src/tasks/mod.ts";
 import { bitsOf, testGpu } from "../../../engine/harness.ts";
 import { DrivenMethod } from "../../../support/driven_method.ts";
+import { simulated, valuesOf } from "../../../support/simulated.ts";
 import { methodOn } from "../../../support/methods.ts";
-import { randomClients, tinyClassifier, tinyTask } from "../../../support/tiny_encoder.ts";
+import { diagonalClassifier, tinyClassifier } from "../../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const layer = "encoder.inner";
 const targets = [layer, "encoder.outer"];
-const train = tinyTask({ size: 40, length: 4, seed: 1 });
 const values = async (x: Tensor) => Array.from(await x.floats(), (value) => value + 0);
 
 function near(found: readonly number[], wanted: readonly number[]): void {
@@ -34,11 +25,7 @@ function near(found: readonly number[], wanted: readonly number[]): void {
 
 /** A method of rank 1 and s = 4 on W = diag(4, 1), after clients of shares ¾ and ¼ sent these gradients. */
 async function started(name: string, gradients: readonly number[][], options: Record<string, unknown>) {
-  const pretrained = tinyClassifier(gpu, { width: 2, inner: 2, classes: 2 });
-  assign(
-    new Map(pretrained.namedParameters()).get(`${layer}.weight`)!,
-    tensor(gpu, [4, 0, 0, 1], { shape: [2, 2] }),
-  );
+  const pretrained = diagonalClassifier(gpu);
   const method = methodOn(name, { targets: [layer], rank: 1, alpha: 4, svd: "exact", ...options });
   const driven = await DrivenMethod.start(method, pretrained);
   const download = (lastRound: number) =>
@@ -127,47 +114,18 @@ test("loraGa needs twice as many triplets as its rank; neither starts on weights
   }
 });
 
-/** The reports of some rounds on the tiny encoder, and its model's bits. */
-async function play(method: Method, pretrained: TaskModel, changes: object) {
-  const reports: RoundReport[] = [];
-  const options = {
-    method,
-    train,
-    test: train,
-    clients: randomClients(train.size, 3, 1),
-    rounds: 1,
-    blockSize: 3,
-    work: { steps: 1 },
-    batchSize: 4,
-    optimizer: { name: "adamw", weightDecay: 0.5 },
-    learningRate: 1,
-    seed: 3,
-    evaluateEvery: 0,
-    ...changes,
-  } as const;
-  for await (const event of simulate(pretrained, options)) {
-    if (event.type === "round") reports.push(event.report);
-    if (event.type === "finished") {
-      const read = [...event.model.namedParameters()].map(async ([name, each]) =>
-        [name, bitsOf(await each.floats())] as const
-      );
-      const bits = new Map(await Promise.all(read));
-      disposeOwn(event.model, pretrained);
-      return { reports, bits };
-    }
-  }
-  throw new Error("it never finished");
-}
+/** One round of one step of some length, whatever the weight decay. */
+const oneStep = {
+  rounds: 1,
+  blockSize: 3,
+  work: { steps: 1 },
+  optimizer: { name: "adamw", weightDecay: 0.5 },
+  learningRate: 1,
+} as const;
 
 test("the round that gathers gradients moves nothing, and gives the mean that a step of descent shows, whatever the optimiser", async () => {
   const pretrained = tinyClassifier(gpu, { seed: 7 });
-  const before = new Map(
-    await Promise.all(
-      [...pretrained.namedParameters()].map(async ([name, each]) =>
-        [name, bitsOf(await each.floats())] as const
-      ),
-    ),
-  );
+  const before = await valuesOf(pretrained);
   const gathered = new Map<string, number[]>();
   const observer = gradientStart({ targets, rank: 1, alpha: 1 }, {
     name: "observer",
@@ -179,14 +137,19 @@ test("the round that gathers gradients moves nothing, and gives the mean that a 
       return { loraA: zeros(gpu, [1, gradient.shape[1]!]), loraB: zeros(gpu, [gradient.shape[0]!, 1]) };
     },
   });
-  const { reports, bits } = await play(observer, pretrained, { work: { steps: 3 }, clipNorm: 1e-3 });
-  for (const [name, own] of before) assert.deepEqual(bits.get(name), own, name);
+  const observing = { ...oneStep, method: observer };
+  const { reports, values: after } = await simulated(pretrained, {
+    ...observing,
+    work: { steps: 3 },
+    clipNorm: 1e-3,
+  });
+  for (const [name, own] of before) assert.deepEqual(bitsOf(after.get(name)!), bitsOf(own), name);
   const shapes = new Map(targets.map((each, i) => [`${each}.gradient`, i === 0 ? [5, 6] : [6, 5]]));
   assert.equal(reports[0]!.bytesUp, 3 * f32Codec.payloadBytes(shapes));
   assert.equal(reports[0]!.bytesDown, 0);
 
   // One step of plain descent of length 1 from the same weights: W′ = W − Ḡ.
-  await play(observer, pretrained, {});
+  await simulated(pretrained, observing);
   const weights = targets.map((each) => `${each}.weight`);
   const descent = averaging({
     name: "weights",
@@ -194,9 +157,9 @@ test("the round that gathers gradients moves nothing, and gives the mean that a 
     start: (model) => Promise.resolve(withOwnParameters(model, (name) => weights.includes(name))),
     isTrained: (name) => weights.includes(name),
   });
-  const moved = await play(descent, pretrained, { optimizer: { name: "sgd" } });
+  const moved = await simulated(pretrained, { ...oneStep, method: descent, optimizer: { name: "sgd" } });
   for (const name of weights) {
-    const [was, is] = [before, moved.bits].map((all) => new Float32Array(all.get(name)!.buffer));
+    const [was, is] = [before, moved.values].map((all) => all.get(name));
     const { shape } = new Map(pretrained.namedParameters()).get(name)!;
     // W′ and the difference round once each, of weights up to 2: 4·u.
     gathered.get(shape.join())!.forEach((value, i) =>
@@ -210,29 +173,17 @@ test("a run that stops after its gradients were gathered goes on with the same b
   for (const name of ["fed-sb", "lora-ga", "smt"]) {
     const pretrained = tinyClassifier(gpu, { seed: 7 });
     const method = methodOn(name, { targets, rank: 2, svd: "exact", firstStep: 0.01 });
-    const options = { learningRate: 0.01, rounds: 3 };
-    const whole = await play(method, pretrained, options);
-    let resume: unknown;
-    for await (
-      const event of simulate(pretrained, {
-        ...options,
-        method,
-        train,
-        test: train,
-        clients: randomClients(train.size, 3, 1),
-        rounds: 1,
-        blockSize: 1,
-        work: { steps: 1 },
-        batchSize: 4,
-        optimizer: { name: "adamw", weightDecay: 0.5 },
-        seed: 3,
-        evaluateEvery: 0,
-      })
-    ) {
-      if (event.type !== "round") continue;
-      resume = decodeRunState(gpu, await encodeRunState(event.state)).state;
+    const options = { ...oneStep, method, learningRate: 0.01 };
+    const whole = await simulated(pretrained, { ...options, rounds: 3 });
+    let resume: RunState | undefined;
+    await simulated(pretrained, {
+      ...options,
+      blockSize: 1,
+      onRound: async ({ state }) => void (resume = decodeRunState(gpu, await encodeRunState(state)).state),
+    });
+    const rest = await simulated(pretrained, { ...options, rounds: 3, resume });
+    for (const [name, own] of whole.values) {
+      assert.deepEqual(bitsOf(rest.values.get(name)!), bitsOf(own), name);
     }
-    const rest = await play(method, pretrained, { ...options, resume });
-    assert.deepEqual(rest.bits, whole.bits, name);
   }
 });

@@ -12,11 +12,12 @@ import {
   simulate,
   uniformFleet,
 } from "../../../../src/fl/mod.ts";
-import { eigenvalues, layerScore } from "../../../../src/fl/methods/parts/local/layer_score.ts";
 import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
+import { eigenvalues, layerScore } from "../../../../src/fl/methods/parts/local/layer_score.ts";
 import { bitsOf, testGpu } from "../../../engine/harness.ts";
 import { drawTexts, uploadTexts } from "../../../support/bert.ts";
 import { PayloadParticipants } from "../../../support/payload_participants.ts";
+import { played } from "../../../support/simulated.ts";
 import { randomClients, tinyClassifier, tinyTask } from "../../../support/tiny_encoder.ts";
 import { tinyFamilyClassifier } from "../../../support/tiny_families.ts";
 
@@ -136,19 +137,10 @@ const settings = {
   seed: 3,
 };
 
-/** Bits of what was trained, and bytes of each round. */
+/** What was trained, and bytes of each round. */
 async function outcome(run: AsyncGenerator<FederationEvent>) {
-  const bytes: unknown[] = [];
-  const bits = new Map<string, Uint32Array>();
-  for await (const event of run) {
-    if (event.type === "round") bytes.push([event.report.bytesUp, event.report.bytesDown]);
-    if (event.type !== "finished") continue;
-    for (const [name, each] of event.model.namedParameters()) {
-      if (/point|head/.test(name)) bits.set(name, bitsOf(await each.floats()));
-    }
-    disposeOwn(event.model, pretrained);
-  }
-  return { bytes, bits };
+  const { reports, values } = await played(run, pretrained);
+  return { bytes: reports.map(({ bytesUp, bytesDown }) => [bytesUp, bytesDown]), values };
 }
 
 test("fedPepTao() shares the chosen layer alone, in blocks, one at a time and from payload to payload", async () => {

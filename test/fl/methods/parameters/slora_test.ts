@@ -1,43 +1,25 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { assign, type Tensor, tensor, tidy } from "../../../../src/engine/mod.ts";
+import { type Tensor, tensor, tidy } from "../../../../src/engine/mod.ts";
 import { adaptersOf } from "../../../../src/federa/mod.ts";
-import {
-  averaging,
-  fedAvgM,
-  fedNova,
-  type Method,
-  scaffold,
-  simulate,
-  sLora,
-} from "../../../../src/fl/mod.ts";
+import { averaging, fedAvgM, fedNova, type Method, scaffold, sLora } from "../../../../src/fl/mod.ts";
 import { isHead, withOwnParameters } from "../../../../src/fl/method.ts";
 import { SparseEntries } from "../../../../src/fl/methods/parts/local/sparse_entries.ts";
-import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
 import type { TaskModel } from "../../../../src/tasks/mod.ts";
 import { bitsOf, holds, testGpu } from "../../../engine/harness.ts";
+import { simulated, valuesOf } from "../../../support/simulated.ts";
 import { DrivenMethod } from "../../../support/driven_method.ts";
-import { randomClients, tinyClassifier, tinyTask } from "../../../support/tiny_encoder.ts";
+import { diagonalClassifier, tinyClassifier } from "../../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const layer = "encoder.inner";
 const targets = ["encoder.inner", "encoder.outer"];
-const train = tinyTask({ size: 40, length: 4, seed: 1 });
 
 const values = async (x: Tensor) => Array.from(await x.floats(), (value) => value + 0);
 
-async function valuesOf(model: TaskModel): Promise<Map<string, number[]>> {
-  const read = [...model.namedParameters()].map(async ([name, each]) => [name, await values(each)] as const);
-  return new Map(await Promise.all(read));
-}
-
 test("sLora averages changes of the weights' entries, then goes on from the SVD of what was learnt, worked by hand", async () => {
-  const pretrained = tinyClassifier(gpu, { width: 2, inner: 2, classes: 2 });
-  assign(
-    new Map(pretrained.namedParameters()).get(`${layer}.weight`)!,
-    tensor(gpu, [4, 0, 0, 1], { shape: [2, 2] }),
-  );
+  const pretrained = diagonalClassifier(gpu);
   // s = 4; a density of 1 is every entry.
   const method = sLora({ targets: [layer], rank: 1, alpha: 4, sparseRounds: 2, density: 1, svd: "exact" });
   const driven = await DrivenMethod.start(method, pretrained);
@@ -88,32 +70,15 @@ test("sLora averages changes of the weights' entries, then goes on from the SVD 
   assert.deepEqual(download(3), [...factors, ...heads].sort());
 });
 
-/** The final model of some rounds on the tiny encoder. */
+/** The end of some rounds, and the bytes that went up in the last one. */
 async function final(method: Method, rounds: number, pretrained: TaskModel) {
-  const options = {
+  const { reports, values } = await simulated(pretrained, {
     method,
-    train,
-    test: train,
-    clients: randomClients(train.size, 3, 1),
     rounds,
     blockSize: 3,
     work: { steps: 3 },
-    batchSize: 4,
-    optimizer: { name: "adamw" },
-    learningRate: 0.01,
-    seed: 3,
-    evaluateEvery: 0,
-  } as const;
-  let bytesUp = 0;
-  for await (const event of simulate(pretrained, options)) {
-    if (event.type === "round") bytesUp = event.report.bytesUp;
-    if (event.type === "finished") {
-      const model = await valuesOf(event.model);
-      disposeOwn(event.model, pretrained);
-      return { model, bytesUp };
-    }
-  }
-  throw new Error("it never finished");
+  });
+  return { model: values, bytesUp: reports.at(-1)!.bytesUp };
 }
 
 const weightNames = targets.map((each) => `${each}.weight`);

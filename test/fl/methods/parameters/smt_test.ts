@@ -1,24 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { assign, type Tensor, tensor } from "../../../../src/engine/mod.ts";
+import { type Tensor } from "../../../../src/engine/mod.ts";
 import { adaptedLinears } from "../../../../src/federa/mod.ts";
-import { simulate, smt } from "../../../../src/fl/mod.ts";
-import { disposeOwn } from "../../../../src/fl/own_parameters.ts";
+import { smt } from "../../../../src/fl/mod.ts";
 import { f32Codec } from "../../../../src/fl/transport/float_codec.ts";
 import { testGpu } from "../../../engine/harness.ts";
+import { simulated, valuesOf } from "../../../support/simulated.ts";
 import { DrivenMethod } from "../../../support/driven_method.ts";
-import { randomClients, tinyClassifier, tinyTask } from "../../../support/tiny_encoder.ts";
+import { diagonalClassifier, tinyClassifier } from "../../../support/tiny_encoder.ts";
 
 const gpu = await testGpu();
 const layer = "encoder.inner";
 const values = async (x: Tensor) => Array.from(await x.floats(), (value) => value + 0);
 
 test("smt trains the blocks with the largest mean |gradient|, whose mean is exact, worked by hand", async () => {
-  const pretrained = tinyClassifier(gpu, { width: 2, inner: 2, classes: 2 });
-  assign(
-    new Map(pretrained.namedParameters()).get(`${layer}.weight`)!,
-    tensor(gpu, [4, 0, 0, 1], { shape: [2, 2] }),
-  );
+  const pretrained = diagonalClassifier(gpu);
   const driven = await DrivenMethod.start(smt({ targets: [layer], blockSize: 1, share: 0.5 }), pretrained);
   const download = (lastRound: number) =>
     [...driven.plan.download!({ id: 0, numExamples: 1, lastRound }).keys()].sort();
@@ -47,53 +43,29 @@ test("smt trains the blocks with the largest mean |gradient|, whose mean is exac
 });
 
 test("smt sends scores in the first round and n·l² values a layer later, and moves nothing else, to the bit", async () => {
-  const train = tinyTask({ size: 40, length: 4, seed: 1 });
   const pretrained = tinyClassifier(gpu, { seed: 7 });
   const targets = [layer, "encoder.outer"];
-  const before = new Map(
-    await Promise.all(
-      [...pretrained.namedParameters()].map(async ([name, x]) => [name, await values(x)] as const),
-    ),
-  );
-  const sent: number[] = [];
+  const before = await valuesOf(pretrained);
+  const bytes: number[] = [];
   // 5×6 and 6×5 in blocks of 3×3 are 2×2 blocks each; half of the eight are trained.
-  for await (
-    const event of simulate(pretrained, {
-      method: smt({ targets, blockSize: 3, share: 0.5 }),
-      train,
-      test: train,
-      clients: randomClients(train.size, 3, 1),
-      rounds: 3,
-      blockSize: 2,
-      work: { steps: 2 },
-      batchSize: 4,
-      optimizer: { name: "adamw", weightDecay: 0.1 },
-      learningRate: 0.01,
-      seed: 3,
-      evaluateEvery: 0,
-    })
-  ) {
-    if (event.type === "round") sent.push(event.report.bytesUp);
-    if (event.type !== "finished") continue;
-    const blocks = targets.map((each) =>
-      [...event.model.namedParameters()].find(([name]) => name === `${each}.blocks`)![1]
-    );
-    assert.equal(blocks.reduce((sum, { shape }) => sum + shape[0]!, 0), 4);
-    const head = [...event.model.namedParameters()].filter(([name]) => name.startsWith("head."));
-    const shapes = new Map(
-      [...head, ...targets.map((each, i) => [`${each}.blocks`, blocks[i]!] as const)].map((
-        [name, { shape }],
-      ) => [name, shape]),
-    );
-    const scores = new Map(targets.map((each) => [`${each}.gradient`, [2, 2]]));
-    assert.deepEqual(sent, [scores, shapes, shapes].map((each) => 3 * f32Codec.payloadBytes(each)));
-    for (const name of targets) {
-      const after = await values(adaptedLinears(event.model).get(name)!.effectiveWeight());
-      const was = before.get(`${name}.weight`)!;
-      const moved = after.filter((value, i) => value !== was[i]).length;
-      assert.ok(moved > 0 && moved < was.length, `${name}: ${moved} of ${was.length} moved`);
-    }
-    disposeOwn(event.model, pretrained);
-  }
-  assert.equal(sent.length, 3);
+  const { reports } = await simulated(pretrained, {
+    method: smt({ targets, blockSize: 3, share: 0.5 }),
+    optimizer: { name: "adamw", weightDecay: 0.1 },
+    async onFinished(model) {
+      const sent = [...model.namedParameters()].filter(([name]) => /^head\.|\.blocks$/.test(name));
+      const shapes = new Map(sent.map(([name, { shape }]) => [name, shape]));
+      const counts = targets.map((each) => shapes.get(`${each}.blocks`)![0]!);
+      assert.equal(counts[0]! + counts[1]!, 4);
+      for (const name of targets) {
+        const after = await values(adaptedLinears(model).get(name)!.effectiveWeight());
+        const was = before.get(`${name}.weight`)!;
+        const moved = after.filter((value, i) => value !== was[i]).length;
+        assert.ok(moved > 0 && moved < was.length, `${name}: ${moved} of ${was.length} moved`);
+      }
+      bytes.push(3 * f32Codec.payloadBytes(shapes));
+    },
+  });
+  const scores = new Map(targets.map((each) => [`${each}.gradient`, [2, 2]]));
+  const [later] = bytes;
+  assert.deepEqual(reports.map(({ bytesUp }) => bytesUp), [3 * f32Codec.payloadBytes(scores), later, later]);
 });
