@@ -87,7 +87,9 @@ async function* playRounds<Memory>(
   const evaluate = (round: number): Promise<FederationEvaluation> =>
     options.evaluate?.(run.global, {
       clients: run.state.clients,
-      isPersonal: personalNames(run.plan).length > 0,
+      plan: run.plan,
+      lastRounds: run.state.lastRounds,
+      round,
       onProgress: report(round, "evaluation"),
     }) ?? Promise.resolve({ test: null });
   const isEvaluated = (round: number) =>

@@ -9,6 +9,7 @@ import {
   methods,
   type RoundReport,
   simulate,
+  type SimulationEvent,
   type SimulationOptions,
 } from "../../src/fl/mod.ts";
 import {
@@ -21,6 +22,7 @@ import {
   type ParticipantEvent,
   readInvitation,
 } from "../../src/network/nats/federation/mod.ts";
+import type { PlayOptions } from "../../src/network/nats/federation/host.ts";
 import { HostLink } from "../../src/network/nats/federation/host_link.ts";
 import type { TrainCall } from "../../src/network/nats/federation/messages.ts";
 import { chunkOf, numChunks, packParcel } from "../../src/network/nats/federation/parcels.ts";
@@ -127,39 +129,43 @@ export async function bitsOfModel(model: TaskModel): Promise<(readonly [string, 
 }
 
 /** What the same federation comes to in one process. */
-export async function simulated(
+export async function simulated(federation: TinyFederation): Promise<Outcome> {
+  return await outcomeOf(simulation(federation), federation.pretrained);
+}
+
+/** The same federation in one process. */
+export function simulation(
   { pretrained, train, clients, settings }: TinyFederation,
   more: Partial<SimulationOptions> = {},
-): Promise<Outcome> {
+): AsyncGenerator<SimulationEvent> {
   const { method, codec, local, batchSize, optimizer, rounds, seed, clipNorm, clientsPerRound } = settings;
-  return await outcomeOf(
-    simulate(pretrained, {
-      method: createMethod(method),
-      codec: createCodec(codec),
-      train,
-      test: train,
-      clients,
-      work: local.steps === undefined ? { epochs: local.epochs! } : { steps: local.steps },
-      batchSize,
-      optimizer,
-      clipNorm,
-      rounds,
-      learningRate: method.learningRate,
-      ...(clientsPerRound !== undefined && { clientsPerRound }),
-      seed,
-      blockSize: 3,
-      evaluateEvery: 0,
-      ...more,
-    }),
-    pretrained,
-  );
+  return simulate(pretrained, {
+    method: createMethod(method),
+    codec: createCodec(codec),
+    train,
+    test: train,
+    clients,
+    work: local.steps === undefined ? { epochs: local.epochs! } : { steps: local.steps },
+    batchSize,
+    optimizer,
+    clipNorm,
+    rounds,
+    learningRate: method.learningRate,
+    ...(clientsPerRound !== undefined && { clientsPerRound }),
+    seed,
+    blockSize: 3,
+    evaluateEvery: 0,
+    ...more,
+  });
 }
 
 /** Hosts, over a connection of its own. */
 export async function host(
   url: string,
   { pretrained, settings }: TinyFederation,
-  { onEvent, ...more }: Partial<HostOptions> & { readonly onEvent?: (event: HostEvent) => unknown } = {},
+  { onEvent, ...more }: Partial<HostOptions & Omit<PlayOptions, "resume">> & {
+    readonly onEvent?: (event: HostEvent) => unknown;
+  } = {},
   connectWith: Parameters<typeof connect>[0] = {},
 ): Promise<Outcome> {
   const connection = await connect({ servers: url, reconnectTimeWait: 100, ...connectWith });

@@ -60,7 +60,7 @@ export function addJoinCommand(program: Command): void {
     )
     .option(
       "--test <FILES...>",
-      "examples of its own to score each round's model on; the scores stay here",
+      "examples of its own to score each round's model on; the scores stay here, unless the host asks for them",
       parsePaths,
     )
     .option(
@@ -196,6 +196,7 @@ function describeInvitation(invitation: Invitation): string[] {
     `  ${
       methodLabel(method)
     } on ${model.source}; ${rounds} rounds with ${participants} participants, each of ${work} in batches of ${batchSize}`,
+    ...invitation.clientScores ? ["  the host asks for the scores on test data of one's own (--test)"] : [],
     ...privacy?.kind === "local-dp"
       ? [
         `  noise is added here before anything is sent: local differential privacy, clip norm ${

@@ -6,7 +6,7 @@ import type { ClientStore } from "../client/client_store.ts";
 import type { FederationEvaluation, RoundReport } from "../events.ts";
 import type { Fleet } from "../fleet.ts";
 import type { MeasureFactory } from "../measures/measure.ts";
-import type { Method } from "../method.ts";
+import type { Method, RoundPlan } from "../method.ts";
 import type { Participants } from "../participants.ts";
 import type { Stage } from "../privacy/stage.ts";
 import type { RunState } from "../run_state.ts";
@@ -15,8 +15,12 @@ import type { RunState } from "../run_state.ts";
 export interface EvaluationContext {
   /** What clients keep. */
   readonly clients: ClientStore;
-  /** Whether clients keep some of what they train, so that the global model isn't whole without it. */
-  readonly isPersonal: boolean;
+  /** What the clients of the next round do: what each would download of the model follows from it. */
+  readonly plan: RoundPlan;
+  /** The last round that each client took part in. */
+  readonly lastRounds: readonly number[];
+  /** Rounds done. */
+  readonly round: number;
   readonly onProgress: (done: number, total: number) => void;
 }
 

@@ -59,7 +59,7 @@ export async function evaluateSimulation(
     }
   }
   return {
-    test: common ?? average(evaluations),
+    test: common ?? meanEvaluation(evaluations),
     ...(evaluations.length > 0 && { clients: spreadOf(evaluations, model.task) }),
   };
 }
@@ -85,7 +85,7 @@ async function personalOf(
 }
 
 /** Means over clients; a score that has no meaning for some is that of the others. */
-function average(evaluations: readonly Evaluation[]): Evaluation {
+export function meanEvaluation(evaluations: readonly Evaluation[]): Evaluation {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const names = new Set(evaluations.flatMap(({ scores }) => Object.keys(scores)));
   const scores: Scores = Object.fromEntries(

@@ -167,6 +167,13 @@ export class FederationHost {
     try {
       const playing = federate<never>(this.#pretrained, {
         ...options,
+        ...(settings.clientScores && {
+          evaluate: async (model, context) => {
+            const own = await options.evaluate?.(model, context);
+            const theirs = await participants.evaluate(model, context);
+            return { ...theirs, test: own?.test ?? theirs?.test ?? null };
+          },
+        }),
         method,
         participants,
         fleet: fleetOf(settings, roster.members.map(({ numExamples }) => numExamples)),

@@ -80,6 +80,8 @@ export const hostConfigSchema = z.strictObject({
   test: testConfig.optional(),
   evaluateEvery: z.int().min(0).default(1),
   measures: z.array(z.enum([...measures.keys()])).optional(),
+  /** Whether participants with test data of their own score each evaluated model on it, and tell the host. */
+  clientScores: z.boolean().default(false),
   /** Whether participants get the global model at the end. */
   sharesModel: z.boolean().default(true),
   keepBest: z.boolean().default(false),

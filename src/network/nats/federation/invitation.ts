@@ -53,6 +53,8 @@ export const invitationSchema = z.strictObject({
   /** Seconds that a participant has for a round, and after how many without a word it counts as gone. */
   roundSeconds: seconds,
   silenceSeconds: seconds,
+  /** Whether participants with test data of their own score each evaluated model on it, and tell the host. */
+  clientScores: z.boolean().optional(),
   /** Whether participants get the global model at the end. */
   sharesModel: z.boolean(),
 });

@@ -10,7 +10,7 @@ import { FederationError, RefusedError } from "./errors.ts";
 import { HostLink } from "./host_link.ts";
 import { openIdentity } from "./identity.ts";
 import { type Invitation, SOFTWARE } from "./invitation.ts";
-import { type End, type Parcel, PROTOCOL, type Refusal, type TrainCall } from "./messages.ts";
+import { type End, type Parcel, PROTOCOL, type Refusal, type ScoreCall, type TrainCall } from "./messages.ts";
 import { chunkOf, Incoming, numChunks, packParcel } from "./parcels.ts";
 import { memoryStore, type ParticipantStore } from "./participant_store.ts";
 import { beatMilliseconds, holdMilliseconds } from "./pace.ts";
@@ -35,7 +35,7 @@ export interface JoinOptions extends Omit<InvitationOptions, "federation"> {
   readonly invitation: Invitation;
   /** The participant's own data, which doesn't leave it. */
   readonly train: TaskSet;
-  /** Data of its own to score each round's model on; the scores stay with it. */
+  /** Data of its own to score each round's model on; the scores stay with it, unless the invitation says otherwise. */
   readonly test?: TaskSet | undefined;
   /** Where it keeps what it needs to go on after its end; in memory by default. */
   readonly store?: ParticipantStore | undefined;
@@ -185,6 +185,9 @@ export async function* joinFederation(
           waitingFor = "";
           yield* events.during(session.train(words));
           break;
+        case "score":
+          yield* events.during(session.score(words));
+          break;
         case "end":
           yield* session.end(words, leave);
           return;
@@ -289,6 +292,21 @@ class Session {
     }
   }
 
+  /** Scores a model on test data of one's own, and tells the host. */
+  async score({ round, lastRound, download, ...call }: ScoreCall): Promise<void> {
+    const { link, token, test, events } = this.#options;
+    let evaluation: Evaluation | null = null;
+    if (test !== undefined) {
+      const payload = await this.#download(download);
+      if (payload === undefined) return;
+      const participant = await this.#open(call);
+      const { loss, scores } = await participant.evaluate(test, { call: { round, payload, lastRound } });
+      evaluation = { loss, scores };
+      events.push({ type: "scores", round, evaluation });
+    }
+    await link.ask("score", { token, round, evaluation });
+  }
+
   /** Takes the end of the federation, with its model. */
   async *end(
     { finished, reason, model: call }: End,
@@ -381,8 +399,8 @@ class Session {
 
   /** Scores the model that the round starts from on data of one's own. */
   async #score(participant: Participant, call: TrainCall, payload: Uint8Array): Promise<void> {
-    const { test, events } = this.#options;
-    if (test === undefined) return;
+    const { test, events, invitation: { clientScores } } = this.#options;
+    if (test === undefined || clientScores) return;
     const { round, lastRound } = call;
     const evaluation = await participant.evaluate(test, { call: { round, payload, lastRound } });
     events.push({ type: "scores", round, evaluation });

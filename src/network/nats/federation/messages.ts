@@ -52,6 +52,15 @@ export const requests = {
     /** Mean training loss over its steps. */
     loss: z.number(),
   }),
+  score: z.strictObject({
+    token,
+    round,
+    /** How a model does on the participant's test data; null of one that has none. */
+    evaluation: z.strictObject({
+      loss: z.number(),
+      scores: z.record(z.string().max(100), z.number()),
+    }).nullable(),
+  }),
   fail: z.strictObject({ token, round, phase, reason: sentence, diverged: z.boolean() }),
   leave: z.strictObject({ token, reason: sentence.optional() }),
 } as const;
@@ -97,6 +106,11 @@ const call = z.strictObject({
 /** A call to train. */
 export type TrainCall = z.output<typeof call>;
 
+const scoreCall = call.omit({ learningRate: true }).extend({ type: z.literal("score") });
+
+/** A call to score a model: the one that the round would start from. */
+export type ScoreCall = z.output<typeof scoreCall>;
+
 const end = z.strictObject({
   type: z.literal("end"),
   /** Whether all rounds were played, or it was stopped early as the host wanted. */
@@ -119,6 +133,7 @@ export const replies = {
   next: z.discriminatedUnion("type", [
     z.strictObject({ type: z.literal("wait"), reason: sentence }),
     call,
+    scoreCall,
     end,
     refusal,
   ]),
@@ -128,6 +143,7 @@ export const replies = {
     z.strictObject({ type: z.literal("received"), isWhole: z.boolean() }),
     refusal,
   ]),
+  score: z.discriminatedUnion("type", [z.strictObject({ type: z.literal("heard") }), refusal]),
   fail: z.discriminatedUnion("type", [z.strictObject({ type: z.literal("heard") }), refusal]),
   leave: z.discriminatedUnion("type", [z.strictObject({ type: z.literal("heard") }), refusal]),
 } as const;

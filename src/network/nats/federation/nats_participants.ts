@@ -2,7 +2,9 @@ import { CorruptFileError } from "../../../data/errors.ts";
 import {
   type Client,
   type Codec,
+  type EvaluationContext,
   f32Codec,
+  type FederationEvaluation,
   type Finished,
   type HostTensors,
   type Lost,
@@ -11,18 +13,21 @@ import {
   receiveUpload,
   type RoundWork,
   type Shapes,
+  spreadOf,
   uploadShapes,
 } from "../../../fl/mod.ts";
 import { readDownload } from "../../../fl/client/download.ts";
 import { shapesOfRank } from "../../../fl/client/ranks.ts";
+import { meanEvaluation } from "../../../fl/simulation/evaluation.ts";
 import { Held } from "../../../fl/held.ts";
 import { pick } from "../../../fl/tensors.ts";
+import type { Evaluation, TaskModel } from "../../../tasks/mod.ts";
 import { FederationError } from "./errors.ts";
 import type { Failure } from "./failure.ts";
 import { type Outgoing, packParcel } from "./parcels.ts";
 import type { Reception } from "./reception.ts";
 import { isPresent, type Roster } from "./roster.ts";
-import { type RoundCall, RoundCalls, type Upload } from "./round_calls.ts";
+import { type CallResult, type RoundCall, RoundCalls, type Upload } from "./round_calls.ts";
 
 /** Options of {@linkcode NatsParticipants}. */
 export interface NatsParticipantsOptions {
@@ -42,6 +47,14 @@ export interface NatsParticipantsOptions {
   readonly maxMessageBytes: number;
 }
 
+/** What participants are asked to do. */
+type Asked =
+  & { readonly maxUpload?: number }
+  & (
+    | { readonly type: "train"; readonly learningRate: number }
+    | { readonly type: "score" }
+  );
+
 /** Bytes that an upload may have beside its values: its header, and what a codec writes with each tensor. */
 const slackBytes = 64 << 10;
 
@@ -56,31 +69,73 @@ export class NatsParticipants implements Participants {
     this.#options = options;
   }
 
+  /**
+   * Has all who are there score a model on test data of their own.
+   *
+   * @returns the spread of their scores; undefined where none of them has any.
+   */
+  async evaluate(
+    model: TaskModel,
+    { plan, lastRounds, round, onProgress }: EvaluationContext,
+  ): Promise<Required<FederationEvaluation> | undefined> {
+    if (model.gpu.isRehearsing) return undefined;
+    const { roster, silenceSeconds } = this.#options;
+    const clients = roster.members.flatMap((each, id) =>
+      isPresent(each, silenceSeconds)
+        ? [{ id, numExamples: each.numExamples, lastRound: lastRounds[id]! }]
+        : []
+    );
+    const calls = await this.#prepare({ round: round + 1, plan, clients, model }, { type: "score" });
+    const evaluations = new Map<number, Evaluation>();
+    let done = 0;
+    for await (const result of this.#ask(new RoundCalls(round + 1, calls))) {
+      if ("evaluation" in result && result.evaluation !== null) {
+        evaluations.set(result.call.client.id, result.evaluation);
+      }
+      onProgress(++done, clients.length);
+    }
+    // In the order of client numbers, so that the mean doesn't depend on who was first.
+    const sorted = [...evaluations].sort(([a], [b]) => a - b).map(([, evaluation]) => evaluation);
+    return sorted.length === 0
+      ? undefined
+      : { test: meanEvaluation(sorted), clients: spreadOf(sorted, model.task) };
+  }
+
   /** Calls the cohort, and gives what it sends as it arrives. */
   async *train(work: RoundWork): AsyncGenerator<Outcome> {
     const { round, plan, clients, model, onProgress } = work;
-    const { reception, failure } = this.#options;
+    const { failure, codec, learningRate } = this.#options;
     const [first] = clients;
     if (first === undefined) return;
     const largest = await uploadShapes(model, plan, { client: first });
     const expected = (client: Client) =>
       plan.ranks === undefined ? largest : shapesOfRank(largest, plan.ranks.of(client.id));
     await failure.during(this.#gather(work));
-    const calls = new RoundCalls(round, await this.#prepare(work, largest));
+    const calls = await this.#prepare(work, {
+      type: "train",
+      learningRate: learningRate(round - 1),
+      maxUpload: codec.payloadBytes(largest) + slackBytes,
+    });
+    let done = 0;
+    for await (const result of this.#ask(new RoundCalls(round, calls))) {
+      if ("payload" in result) yield await this.#receive(result, work, expected(result.call.client));
+      else if ("reason" in result) yield this.#named(result);
+      onProgress?.(++done, clients.length);
+    }
+  }
+
+  /** Asks, and gives what becomes of each call as it does. */
+  async *#ask(calls: RoundCalls): AsyncGenerator<CallResult> {
+    const { reception, failure, roundSeconds } = this.#options;
     reception.call(calls);
     const watch = setInterval(() => this.#loseSilent(calls), 250);
-    const deadline = setTimeout(() => this.#loseLate(calls), this.#options.roundSeconds * 1000);
+    const deadline = setTimeout(() => this.#loseLate(calls), roundSeconds * 1000);
     try {
-      let done = 0;
       const results = calls.results();
       for (;;) {
         const next = await failure.during(results.next());
-        if (next.done) break;
-        const result = next.value;
-        yield "payload" in result
-          ? await this.#receive(result, work, expected(result.call.client))
-          : this.#named(result);
-        onProgress?.(++done, clients.length);
+        if (next.done) return;
+        yield next.value;
       }
     } finally {
       clearInterval(watch);
@@ -101,9 +156,12 @@ export class NatsParticipants implements Participants {
     );
   }
 
-  /** What each client of the cohort is told, and what it downloads. */
-  async #prepare({ round, plan, clients, model }: RoundWork, largest: Shapes): Promise<RoundCall[]> {
-    const { roster, codec, learningRate, roundSeconds, maxMessageBytes } = this.#options;
+  /** What each client is told, and what it downloads. */
+  async #prepare(
+    { round, plan, clients, model }: Pick<RoundWork, "round" | "plan" | "clients" | "model">,
+    { maxUpload = 0, ...asked }: Asked,
+  ): Promise<RoundCall[]> {
+    const { roster, roundSeconds, maxMessageBytes } = this.#options;
     const isAlike = plan.download === undefined && plan.start === undefined && plan.ranks === undefined;
     const pack = async (client: Client) => {
       const values: HostTensors = await readDownload(model, plan, client);
@@ -115,23 +173,16 @@ export class NatsParticipants implements Participants {
     const calls: RoundCall[] = [];
     for (const client of clients) {
       const { download, bytesDown } = isAlike ? common ??= await pack(client) : await pack(client);
-      calls.push({
-        name: roster.members[client.id]!.name,
-        client,
-        download,
-        bytesDown,
-        maxUpload: codec.payloadBytes(largest) + slackBytes,
-        words: {
-          type: "train",
-          round,
-          learningRate: learningRate(round - 1),
-          client: client.id,
-          numClients: roster.members.length,
-          lastRound: client.lastRound,
-          download: download.parcel,
-          deadline: roundSeconds,
-        },
-      });
+      const words = {
+        ...asked,
+        round,
+        client: client.id,
+        numClients: roster.members.length,
+        lastRound: client.lastRound,
+        download: download.parcel,
+        deadline: roundSeconds,
+      };
+      calls.push({ name: roster.members[client.id]!.name, client, download, bytesDown, maxUpload, words });
     }
     return calls;
   }

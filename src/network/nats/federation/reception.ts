@@ -63,6 +63,7 @@ export class Reception {
       next: (name, { token }) => this.#with(name, token, () => this.#next(name)),
       fetch: (name, request) => this.#with(name, request.token, () => this.#fetch(name, request)),
       progress: (name, request) => this.#with(name, request.token, () => this.#progress(name, request)),
+      score: (name, request) => this.#with(name, request.token, () => this.#score(name, request)),
       send: (name, request, chunk) => this.#with(name, request.token, () => this.#send(name, request, chunk)),
       fail: (name, request) => this.#with(name, request.token, () => this.#fail(name, request)),
       leave: (name, { token, reason }) =>
@@ -211,6 +212,13 @@ export class Reception {
       calls.lose(name, { reason: error.message, phase: "upload" });
       return { words: refuse("broken", error.message) };
     }
+  }
+
+  async #score(name: string, { round, evaluation }: Requests["score"]): Promise<Answer<"score">> {
+    const call = this.#calls?.round === round ? this.#calls.open(name) : undefined;
+    if (call?.words.type !== "score") return { words: over(round) };
+    this.#calls!.score(name, evaluation);
+    return { words: { type: "heard" } };
   }
 
   async #fail(name: string, { round, phase, reason, diverged }: Requests["fail"]): Promise<Answer<"fail">> {

@@ -1,5 +1,7 @@
 import type { Client, Lost } from "../../../fl/mod.ts";
-import type { TrainCall } from "./messages.ts";
+import type { Evaluation } from "../../../tasks/mod.ts";
+import type { ScoreCall, TrainCall } from "./messages.ts";
+import { FederationError } from "./errors.ts";
 import { Incoming, type Outgoing, sameParcel } from "./parcels.ts";
 import type { Parcel } from "./messages.ts";
 
@@ -7,7 +9,7 @@ import type { Parcel } from "./messages.ts";
 export interface RoundCall {
   readonly name: string;
   readonly client: Client;
-  readonly words: TrainCall;
+  readonly words: TrainCall | ScoreCall;
   readonly download: Outgoing;
   /** Bytes that count as sent to it. */
   readonly bytesDown: number;
@@ -22,8 +24,14 @@ export interface Upload {
   readonly loss: number;
 }
 
+/** What a participant says of a model, if it has test data. */
+export interface Score {
+  readonly call: RoundCall;
+  readonly evaluation: Evaluation | null;
+}
+
 /** What became of a call. */
-export type CallResult = Upload | Lost;
+export type CallResult = Upload | Score | Lost;
 
 interface Entry {
   readonly call: RoundCall;
@@ -82,6 +90,9 @@ export class RoundCalls {
   ): Promise<boolean> {
     const entry = this.#find(name);
     if (entry === undefined) return true;
+    if (entry.call.words.type !== "train") {
+      throw new FederationError("Cannot take an upload: a score was asked for");
+    }
     entry.phase = "upload";
     if (entry.incoming === undefined || !sameParcel(entry.incoming.parcel, parcel)) {
       entry.incoming = new Incoming(parcel, entry.call.maxUpload);
@@ -92,6 +103,12 @@ export class RoundCalls {
     const payload = await incoming.open();
     if (!entry.isDone) this.#end(entry, { call: entry.call, payload, loss });
     return true;
+  }
+
+  /** Takes a score. */
+  score(name: string, evaluation: Evaluation | null): void {
+    const entry = this.#find(name);
+    if (entry !== undefined) this.#end(entry, { call: entry.call, evaluation });
   }
 
   /** Goes on without a participant, for a reason. */

@@ -11,7 +11,7 @@ import { dependsOnRounds } from "../../../experiment/config/privacy_config.ts";
 import type { LoadOptions } from "../../../experiment/data/load_data.ts";
 import { roundSchedule } from "../../../experiment/run/learning_rate.ts";
 import { type MethodEvent, type MethodOutcome, recordRun } from "../../../experiment/run/record_run.ts";
-import { measures } from "../../../fl/mod.ts";
+import { measures, personalNames } from "../../../fl/mod.ts";
 import { evaluateSimulation } from "../../../fl/simulation/evaluation.ts";
 import { FederationError } from "./errors.ts";
 import { FederationHost, type HostedRun, type PlayOptions } from "./host.ts";
@@ -73,7 +73,7 @@ export async function runHost(
       evaluateEvery: config.evaluateEvery === 0 ? config.rounds + 1 : config.evaluateEvery,
       evaluate: test &&
         ((global, context) =>
-          context.isPersonal
+          personalNames(context.plan).length > 0
             ? Promise.resolve({ test: null })
             : evaluateSimulation(global, { ...context, test })),
     };

@@ -15,6 +15,7 @@ export const requestKinds = [
   "next",
   "fetch",
   "progress",
+  "score",
   "send",
   "fail",
   "leave",

@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { testGpu } from "../../../engine/harness.ts";
-import { host, join, names, simulated, tinyFederation } from "../../../support/nats_federation.ts";
+import { disposeOwn, type RoundReport } from "../../../../src/fl/mod.ts";
+import {
+  host,
+  join,
+  names,
+  simulated,
+  simulation,
+  tinyFederation,
+} from "../../../support/nats_federation.ts";
 import { type NatsServer, startNats, withoutNats } from "../../../support/nats_server.ts";
 
 const skip = await withoutNats();
@@ -75,3 +83,26 @@ test(
     assert.notDeepEqual(first!.parameters, second!.parameters);
   },
 );
+
+test("hostFederation() has participants score each model on test data of their own, if it asks for that", {
+  skip,
+}, async () => {
+  const federation = tinyFederation(gpu, { method: "fedsa-lora" }, { clientScores: true, rounds: 2 });
+  const tests = new Map([["ada", federation.dataOf("bob")], ["cyd", federation.dataOf("ada")]]);
+  const testClients = names.map((name) => tests.get(name));
+  const scores = (report: RoundReport) => [report.test, report.clients];
+  const expected: unknown[] = [];
+  for await (const event of simulation(federation, { testClients, evaluateEvery: 1 })) {
+    if (event.type === "round") expected.push(scores(event.report));
+    if (event.type === "finished") disposeOwn(event.model, federation.pretrained);
+  }
+  const found: unknown[] = [];
+  await Promise.all([
+    host(server.url, federation, {
+      onEvent: (event) => event.type === "round" && found.push(scores(event.report)),
+      evaluateEvery: 1,
+    }),
+    ...names.map((name) => join(server.url, federation, { name, test: tests.get(name) })),
+  ]);
+  assert.deepEqual(found, expected);
+});
