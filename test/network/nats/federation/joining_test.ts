@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { deferred } from "@nats-io/nats-core";
 import { connect } from "@nats-io/transport-node";
 import {
   FederationError,
@@ -27,12 +28,18 @@ test("hostFederation() refuses whom it can't take, and says why", { skip }, asyn
   const federation = tinyFederation(gpu, { method: "fedit" }, { rounds: 1 });
   const refused: string[] = [];
   const store = memoryStore();
+  const adaJoined = deferred<void>();
   const begun = Promise.all([
     host(server.url, federation, {
       onNews: (each) => each.type === "participant-refused" && refused.push(each.name),
     }),
-    join(server.url, federation, { name: "ada", store }),
+    join(server.url, federation, {
+      name: "ada",
+      store,
+      onEvent: (event) => event.type === "joined" ? adaJoined.resolve() : undefined,
+    }),
   ]);
+  await adaJoined;
   const bob = await Odd.join(server.url, federation, "bob");
   const other = tinyFederation(gpu, { method: "fedit" });
   const reasonOf = (words: { type: string; reason?: string }) =>
