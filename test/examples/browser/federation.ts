@@ -45,6 +45,8 @@ export interface HostingOptions {
   /** Called after each round, and waited for. */
   readonly onRound?: (round: number) => void | Promise<void>;
   readonly onNews?: (news: ParticipantNews) => void;
+  /** Called with why a participant was lost in a round. */
+  readonly onLost?: (reason: string) => void;
 }
 
 /** A NATS server, the pages, and what a host and a participant in Node need beside them. */
@@ -83,7 +85,7 @@ export async function openFederation(browser: string): Promise<TestFederation> {
   };
   const collect = async (
     events: AsyncIterable<HostEvent | SimulationEvent>,
-    onRound?: HostingOptions["onRound"],
+    { onRound, onLost }: HostingOptions = {},
   ) => {
     const outcome = {
       arrived: [] as number[],
@@ -94,6 +96,7 @@ export async function openFederation(browser: string): Promise<TestFederation> {
     for await (const event of events) {
       await take(event, outcome);
       if (event.type === "round") await onRound?.(event.report.round);
+      if (event.type === "client-lost") onLost?.(event.lost.reason);
     }
     return outcome;
   };
@@ -145,11 +148,11 @@ export async function openFederation(browser: string): Promise<TestFederation> {
       await page.setInputFiles("#data-file", { name: `${name}.csv`, mimeType: "text/csv", buffer });
       await page.waitForSelector("#part:not([hidden])");
     },
-    async host(settings, { onRound, onNews } = {}) {
+    async host(settings, options = {}) {
       const connection = await connectNats(nats.url);
       try {
-        const hosting = { connection, settings, evaluateEvery: 0, gatherSeconds: 90, onNews };
-        return await collect(hostFederation(pretrained, hosting), onRound);
+        const hosting = { connection, settings, evaluateEvery: 0, gatherSeconds: 90, onNews: options.onNews };
+        return await collect(hostFederation(pretrained, hosting), options);
       } finally {
         await connection.close();
       }

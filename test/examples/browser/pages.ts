@@ -24,9 +24,9 @@ export function findBrowser(): { readonly path: string } | { readonly reason: st
 
 /** The example's pages on a server, and a browser without a window to see them with. */
 export interface Pages {
-  /** Where the pages are; the tiny checkpoint is in `models/tiny/`. */
+  /** Where the pages are; the model is in `models/` and the name of its folder, `tiny` by default. */
   readonly url: string;
-  /** The tiny checkpoint's folder. */
+  /** The model's folder. */
   readonly model: string;
   readonly context: BrowserContext;
   /** Addresses of all requests that pages and their workers have made, and of their web sockets. */
@@ -37,14 +37,21 @@ export interface Pages {
   close(): Promise<void>;
 }
 
+/** Options of {@linkcode openPages}. */
+export interface OpenPagesOptions extends Omit<ServeExampleOptions, "models"> {
+  /** Folder of a model to serve; by default that of a tiny checkpoint. */
+  readonly model?: string | undefined;
+}
+
 /** Builds and serves the example, and starts a browser on a software adapter. */
 export async function openPages(
   browser: string,
-  options: Omit<ServeExampleOptions, "models"> = {},
+  { model: given, ...options }: OpenPagesOptions = {},
 ): Promise<Pages> {
   const folder = await mkdtemp(join(tmpdir(), "federa-example-"));
-  const model = join(folder, "tiny");
-  await Promise.all([writeTinyCheckpoint(model, { seed: 1 }), buildExample(join(folder, "pages"))]);
+  const model = given ?? join(folder, "tiny");
+  if (given === undefined) await writeTinyCheckpoint(model, { seed: 1 });
+  await buildExample(join(folder, "pages"));
   const served: ServedExample = await serveExample(join(folder, "pages"), { ...options, models: [model] });
   const context = await chromium.launchPersistentContext(join(folder, "profile"), {
     executablePath: browser,

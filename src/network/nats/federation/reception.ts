@@ -259,6 +259,8 @@ export class Reception {
     const wasAway = !isPresent(member, this.#options.invitation.silenceSeconds);
     member.heard = performance.now();
     member.left = undefined;
+    // Whoever has come back wants to hear of the end.
+    this.#gone.delete(member.name);
     if (!wasAway) return;
     this.#changed();
     this.#options.onNews?.({ type: "participant-back", participant: member });
