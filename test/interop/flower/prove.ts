@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -225,6 +225,11 @@ async function threeNodes(
         );
       }
       return run;
+    } catch (error) {
+      for (const name of (await readdir(folder)).filter((each) => each.endsWith(".log"))) {
+        console.log(`  ${name}:\n${indent(await readFile(join(folder, name), "utf8"))}`);
+      }
+      throw error;
     } finally {
       await Promise.all(nodes.map(stopProgram));
     }

@@ -1,7 +1,26 @@
 import { formatShape, sameShape } from "../../../engine/mod.ts";
 import type { HostTensors, Shapes } from "../../../fl/mod.ts";
-import { type ArrayRecord, findRecord, float32Array, type FlowerRecords } from "../records/record.ts";
+import {
+  type ArrayRecord,
+  findRecord,
+  float32Array,
+  type FlowerRecord,
+  type FlowerRecords,
+} from "../records/record.ts";
 import { RefusedRunError } from "./refusal.ts";
+
+/**
+ * The record of a type, whatever its name; undefined where there is none.
+ *
+ * @throws {RefusedRunError} when there are several.
+ */
+export function findOrRefuse<T extends FlowerRecord["type"]>(records: FlowerRecords, type: T) {
+  try {
+    return findRecord(records, type);
+  } catch (cause) {
+    throw new RefusedRunError(`Cannot use the message: ${(cause as Error).message}`, { cause });
+  }
+}
 
 /**
  * The arrays of a message as tensors.
@@ -10,12 +29,7 @@ import { RefusedRunError } from "./refusal.ts";
  * @throws {RefusedRunError} when one isn't of float32, or there are several records of arrays.
  */
 export function readArrays(records: FlowerRecords): HostTensors | undefined {
-  let record: ArrayRecord | undefined;
-  try {
-    record = findRecord(records, "arrays");
-  } catch (cause) {
-    throw new RefusedRunError(`Cannot use the message: ${(cause as Error).message}`, { cause });
-  }
+  const record = findOrRefuse(records, "arrays");
   if (record === undefined) return undefined;
   return new Map(
     [...record.arrays].map(([name, { dtype, shape, data }]) => {

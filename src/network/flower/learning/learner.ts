@@ -14,12 +14,11 @@ import type { FlowerMessage } from "../message.ts";
 import {
   type ConfigRecord,
   type ConfigValue,
-  findRecord,
   type FlowerRecords,
   type MetricRecord,
   type MetricValue,
 } from "../records/record.ts";
-import { arrayRecord, bytesOf, checkDownload, readArrays } from "./arrays.ts";
+import { arrayRecord, bytesOf, checkDownload, findOrRefuse, readArrays } from "./arrays.ts";
 import { OpenedRun } from "./opened_run.ts";
 import { type OwnExamples, prepareOwnData } from "./own_data.ts";
 import { RefusedRunError } from "./refusal.ts";
@@ -94,8 +93,10 @@ export class FlowerLearner implements Disposable {
 
   /** Says what the node starts from. */
   async #answerQuery({ runId, records }: FlowerMessage): Promise<FlowerRecords> {
-    const settings = readSettings(findRecord(records, "config"));
-    const run = await this.#open(runId, settings, readArrays(records));
+    const settings = readSettings(findOrRefuse(records, "config"));
+    // Where the nodes make the start, nobody else's counts.
+    const given = settings.startBy === "server" ? readArrays(records) : undefined;
+    const run = await this.#open(runId, settings, given);
     this.#checkHashes(run, settings);
     const { start, baseHash } = run;
     this.#options.reporter.line(`The server asked what this node starts from: ${start.hash.slice(0, 12)}…`);
@@ -109,7 +110,7 @@ export class FlowerLearner implements Disposable {
 
   async #train({ runId, records }: FlowerMessage): Promise<FlowerRecords> {
     const { reporter, store } = this.#options;
-    const settings = readSettings(findRecord(records, "config"));
+    const settings = readSettings(findOrRefuse(records, "config"));
     const run = await this.#open(runId, settings);
     const { call, arrays } = this.#callOf(run, settings, records);
     const { lastRound } = run.participant;
@@ -149,7 +150,7 @@ export class FlowerLearner implements Disposable {
 
   async #evaluate({ runId, records }: FlowerMessage): Promise<FlowerRecords> {
     const { reporter, writeModel } = this.#options;
-    const settings = readSettings(findRecord(records, "config"));
+    const settings = readSettings(findOrRefuse(records, "config"));
     const run = await this.#open(runId, settings);
     const { participant, pretrained, test } = run;
     const { call } = this.#callOf(run, settings, records);
