@@ -144,17 +144,20 @@ async function proveBits(cache: string, kills: number, random: Random): Promise<
         killed += own;
         tell(`${own} workers killed in a run (${killed} of ${kills / 2})`, isEqual(results, alone.results));
       }
-      for (let i = 0; i < 2; i++) {
+      for (const signal of ["SIGKILL", "SIGINT"] as const) {
         const runs = join(folder, "runs");
         await rm(runs, { recursive: true, force: true });
         const command = federa(["run", join(folder, "config.json"), ...on]);
         await command.says("round 1/", 120);
         await delay(1500 * random.uniform());
-        command.child.kill("SIGKILL");
+        command.child.kill(signal);
         await command.code;
         const again = federa(["resume", join(runs, "tiny-001"), ...on]);
         assert.equal(await again.code, 0, again.said());
-        tell("the run killed and resumed", isEqual(await resultsIn(join(runs, "tiny-001")), alone.results));
+        tell(
+          `the run ended by ${signal} and resumed`,
+          isEqual(await resultsIn(join(runs, "tiny-001")), alone.results),
+        );
       }
       const { results } = await run(folder, on, async (command) => {
         await command.says("round 2/", 120);
@@ -230,32 +233,44 @@ async function proveMemory(cache: string): Promise<void> {
   }
 }
 
+/** Models of which the time is measured: one whose training takes most of it, and one whose clients send much. */
+const measured = [
+  { name: "20 steps, 6,144 values a client", hiddenSize: 96, rank: 8, steps: 20, workers: [1, 2, 4] },
+  { name: "1 step, 98,304 values a client", hiddenSize: 384, rank: 32, steps: 1, workers: [2] },
+];
+
 /** Time against one process, and what a block costs. */
-async function measure(cache: string): Promise<void> {
+async function measure(
+  cache: string,
+  { name, hiddenSize, rank, steps, workers: counts }: (typeof measured)[number],
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "federa-prove-"));
   using gpu = await openGpu();
   const clientsPerRound = 96;
-  await writeMany(folder, { clients: clientsPerRound, hiddenSize: 96 }, {
+  await writeMany(folder, { clients: clientsPerRound, hiddenSize }, {
     clientsPerRound,
     rounds: 3,
     blockSize: 8,
     batchSize: 8,
-    local: { steps: 20 },
+    local: { steps },
     evaluateEvery: 0,
-    methods: [{ ...plain, rank: 8 }],
+    measures: [],
+    methods: [{ ...plain, rank }],
   });
   const config = await readConfig(join(folder, "config.json"));
-  const play = async (name: string, coordinator?: Coordinator) => {
+  const play = async (place: string, coordinator?: Coordinator) => {
     const preparation = await prepare(config, gpu, { reporter: silent });
-    await makeFolder(join(folder, name));
+    await makeFolder(join(folder, place));
     const trainers = coordinator && trainersOn(coordinator);
+    const before = process.cpuUsage();
     const { runs } = await runExperiment(preparation, {
       reporter: silent,
-      folder: join(folder, name),
+      folder: join(folder, place),
       trainers,
     });
+    const { user, system } = process.cpuUsage(before);
     assert.equal(runs[0]!.status, "finished", runs[0]!.error);
-    const history = readFileSync(join(folder, name, "fedit", "history.jsonl"), "utf8");
+    const history = readFileSync(join(folder, place, "fedit", "history.jsonl"), "utf8");
     const rounds = history.split("\n").filter((line) => line.includes('"type":"round"')).map((line) =>
       JSON.parse(line) as { seconds: { training: number; aggregation: number } }
     );
@@ -263,16 +278,17 @@ async function measure(cache: string): Promise<void> {
     const later = rounds.slice(1);
     const mean = (key: "training" | "aggregation") =>
       later.reduce((sum, { seconds }) => sum + seconds[key], 0) / later.length;
-    return { training: mean("training"), aggregation: mean("aggregation") };
+    return { training: mean("training"), aggregation: mean("aggregation"), cpu: (user + system) / 1e6 };
   };
+  console.log(name);
   try {
     const alone = await play("alone");
     console.log(
       `  one process: ${alone.training.toFixed(2)} s a round to train ${clientsPerRound} clients, ${
         alone.aggregation.toFixed(2)
-      } s to aggregate`,
+      } s to aggregate; ${alone.cpu.toFixed(1)} s of CPU in all`,
     );
-    for (const count of [1, 2, 4]) {
+    for (const count of counts) {
       const server = await startNats();
       const workers = new Workers(server, cache);
       const blocks: BlockDone[] = [];
@@ -282,20 +298,19 @@ async function measure(cache: string): Promise<void> {
       });
       try {
         await workers.start(count);
-        const { training, aggregation } = await play(`workers-${count}`, coordinator);
+        const { training, aggregation, cpu } = await play(`workers-${count}`, coordinator);
         const later = blocks.filter(({ round }) => round > 1);
         const mean = (key: "bytes" | "trainSeconds" | "readSeconds") =>
           later.reduce((sum, each) => sum + each[key], 0) / later.length;
-        const perRound = later.length / 2;
-        const overhead = count * training / perRound - mean("trainSeconds");
+        const overhead = count * training / (later.length / 2) - mean("trainSeconds");
         console.log(
           `  ${count} workers: ${training.toFixed(2)} s a round, ${
             aggregation.toFixed(2)
-          } s to aggregate; a block of 8: ` +
-            `${mean("trainSeconds").toFixed(3)} s to train, ${
-              (1000 * overhead).toFixed(0)
-            } ms beside that, ` +
-            `${(1000 * mean("readSeconds")).toFixed(1)} ms to read, ${(mean("bytes") / 1000).toFixed(1)} kB`,
+          } s to aggregate; a block of 8: ${mean("trainSeconds").toFixed(3)} s to train, ${
+            (1000 * overhead).toFixed(0)
+          } ms beside that, ${(1000 * mean("readSeconds")).toFixed(1)} ms to read, ${
+            (mean("bytes") / 1000).toFixed(1)
+          } kB; ${cpu.toFixed(1)} s of CPU in the process that leads`,
         );
       } finally {
         await coordinator.close();
@@ -324,7 +339,7 @@ async function prove(kills: number, seed: number, part?: string): Promise<boolea
     }
     if (part === undefined || part === "time") {
       console.log("Time, with one thread of the software driver for each worker");
-      await measure(cache);
+      for (const each of measured) await measure(cache, each);
     }
     return isAll;
   } finally {

@@ -1,6 +1,7 @@
 import {
   AckPolicy,
   type ConsumerMessages,
+  DiscardPolicy,
   jetstream,
   type JetStreamClient,
   type JetStreamManager,
@@ -27,7 +28,7 @@ import {
 } from "./messages.ts";
 import type { z } from "zod";
 import { type QueueNames, queueNames } from "./names.ts";
-import { pause, persist } from "./patience.ts";
+import { persist } from "./patience.ts";
 
 /** Options of {@linkcode Coordinator.open}. */
 export interface CoordinatorOptions extends NatsOptions {
@@ -68,6 +69,8 @@ const maxAgeSeconds = 3 * 86_400;
 const streamBytes = 64 << 20;
 /** After how many seconds without a sign a worker counts as gone. */
 const goneSeconds = 15;
+/** Seconds between looks whether the queue is there. */
+const verifySeconds = 20;
 /** How long to try again what the server didn't do. */
 const serverSeconds = 120;
 
@@ -104,6 +107,8 @@ export class Coordinator {
   /** Since when no worker has been there, and when that was last looked at. */
   #alone: number | undefined;
   #looked = performance.now();
+  /** When the server was last asked whether the queue is there. */
+  #verified = performance.now();
   #failure: Error | undefined;
   #isClosed = false;
 
@@ -150,6 +155,8 @@ export class Coordinator {
         storage: StorageType.File,
         max_age: nanos(maxAgeSeconds * 1000),
         max_bytes: streamBytes,
+        // A full stream refuses what comes, and forgets nothing that waits.
+        discard: DiscardPolicy.New,
       };
       await manager.streams.add({ ...common, name: names.workStream, subjects: [names.work(session)] });
       await manager.streams.add({ ...common, name: names.doneStream, subjects: [names.done(session)] });
@@ -204,6 +211,9 @@ export class Coordinator {
           this.objects.remove(result.outcome.sha256).catch(() => {});
         }
       },
+    });
+    void this.#messages.closed().then(() => {
+      if (!this.#isClosed) this.#failure ??= new NatsError(gone(this.names));
     });
     await this.#connection.flush();
   }
@@ -338,6 +348,12 @@ export class Coordinator {
       for (const worker of this.#workers.keys()) this.#workers.set(worker, now);
       if (this.#alone !== undefined) this.#alone += gap;
     }
+    if (now - this.#verified > verifySeconds * 1000) {
+      this.#verified = now;
+      void this.#manager.streams.info(this.names.workStream).catch((error) => {
+        if (isMissing(error) && !this.#isClosed) this.#failure ??= new NatsError(gone(this.names));
+      });
+    }
     for (const [worker, seen] of this.#workers) {
       if (now - seen > goneSeconds * 1000) this.#forget(worker, `hasn't been heard of for ${goneSeconds} s`);
     }
@@ -382,26 +398,27 @@ export class Coordinator {
   }
 }
 
-/** @throws {WorkersError} when a run that is alive leads a queue. */
+function gone({ queue }: QueueNames): string {
+  return `Cannot go on: somebody removed the queue ${queue} from the server, or another run took it; go on with federa resume`;
+}
+
+/** @throws {WorkersError} when a run leads a queue. */
 async function checkFree(connection: NatsConnection, { queue, lead }: QueueNames): Promise<void> {
-  for (let tries = 0; tries < 2; tries++) {
-    try {
-      await connection.request(lead, undefined, { timeout: 2000 });
-    } catch (error) {
-      if (
-        error instanceof NoRespondersError ||
-        (error instanceof Error && error.cause instanceof NoRespondersError)
-      ) {
-        return;
-      }
-      // Whoever subscribed doesn't answer: dead, or busy for a moment.
-      await pause(0.5);
-      continue;
-    }
-    throw new WorkersError(
-      `Cannot lead the queue ${queue}: another run does; wait for its end, or choose another --queue`,
-    );
+  let isSilent = false;
+  try {
+    await connection.request(lead, undefined, { timeout: 5000 });
+  } catch (error) {
+    const isFree = [error, (error as Error).cause].some((each) => each instanceof NoRespondersError);
+    if (isFree) return;
+    isSilent = true;
   }
+  throw new WorkersError(
+    `Cannot lead the queue ${queue}: another run does${
+      isSilent
+        ? ", which doesn't answer: it is busy, or its machine went away less than five minutes ago"
+        : ""
+    }; wait for its end, or choose another --queue`,
+  );
 }
 
 /** Removes what a run has on the server; nothing happens where it is gone. */

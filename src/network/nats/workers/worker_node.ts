@@ -181,6 +181,7 @@ class Session {
   readonly #shared: Shared;
   readonly #welcome: Welcome;
   readonly #client: JetStreamClient;
+  readonly #maxHeldBytes: number;
   readonly #ended: Promise<void>;
   #end: () => void = () => {};
   #consumer: Consumer | undefined;
@@ -197,6 +198,7 @@ class Session {
     this.#shared = shared;
     this.#welcome = welcome;
     this.#client = jetstream(shared.connection);
+    this.#maxHeldBytes = shared.gpu.maxHeldBytes;
     this.#ended = new Promise((resolve) => this.#end = resolve);
   }
 
@@ -404,12 +406,11 @@ class Session {
         }),
     };
     const options = { ...memory, ...(maxGpuBytes !== undefined && { maxGpuBytes }) };
-    try {
-      await planMemory(prepared, participants, options);
-    } catch (error) {
+    const { budgetBytes } = await planMemory(prepared, participants, options).catch((error) => {
       if (!(error instanceof OutOfMemoryError)) throw error;
-      await planMemory(prepared, participants, { ...options, blockSize: "auto" });
-    }
+      return planMemory(prepared, participants, { ...options, blockSize: "auto" });
+    });
+    gpu.maxHeldBytes = Math.min(this.#maxHeldBytes, budgetBytes ?? Infinity);
     this.#planned = size.map((each, i) => Math.max(each, this.#planned?.[i] ?? 0));
   }
 
@@ -443,5 +444,6 @@ class Session {
     this.#state = undefined;
     this.#job?.open[Symbol.dispose]();
     this.#job = undefined;
+    this.#shared.gpu.maxHeldBytes = this.#maxHeldBytes;
   }
 }
