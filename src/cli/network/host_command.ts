@@ -98,7 +98,9 @@ async function hostRun(
       connection,
       folder,
       resume: resume !== undefined,
-      onInvite: (invitation) => reporter.line(describeInvitation(invitation, nats)),
+      onInvite(invitation) {
+        if (resume === undefined) reporter.line(describeInvitation(invitation, nats));
+      },
       onNews: (news) => {
         const line = describeNews(news);
         if (line !== undefined) reporter.line(line);

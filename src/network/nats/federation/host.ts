@@ -164,6 +164,9 @@ export class FederationHost {
     const last = options.rounds ?? rounds;
     let played = options.resume?.round ?? 0;
     let models: ReadonlyMap<string, FinalModel> = new Map();
+    const pack = async (model: TaskModel, state: RunState) => {
+      if (sharesModel) models = await packFinalModels(model, { method, state, roster, maxMessageBytes });
+    };
     try {
       const playing = federate<never>(this.#pretrained, {
         ...options,
@@ -185,10 +188,11 @@ export class FederationHost {
         yield event;
         if (event.type === "round") {
           played = event.report.round;
-          if (sharesModel && (played === last || options.shouldStop?.(event.report))) {
-            const { model, state } = event;
-            models = await packFinalModels(model, { method, state, roster, maxMessageBytes });
-          }
+          if (played === last || options.shouldStop?.(event.report)) await pack(event.model, event.state);
+        }
+        // One that is resumed after its last round has none to come.
+        if (event.type === "initialized" && options.resume && played >= last) {
+          await pack(event.model, options.resume);
         }
         if (event.type === "finished") {
           this.#ending = {

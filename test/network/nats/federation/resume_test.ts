@@ -71,6 +71,26 @@ test(
   },
 );
 
+test(
+  "hostFederation() that was ended after its last round still gives its participants the model",
+  { skip },
+  async () => {
+    const federation = tinyFederation(gpu, { method: "federa-exact" }, { silenceSeconds: 3, rounds: 1 });
+    const hosting = async () => {
+      const first = await hostUntil(federation, 1);
+      return await host(server.url, federation, {
+        resume: { ...first, state: decodeRunState(gpu, first.state).state },
+      });
+    };
+    const [hosted, ...joined] = await Promise.all([
+      hosting(),
+      ...names.map((name) => join(server.url, federation, { name })),
+    ]);
+    assert.deepEqual(hosted.reports, []);
+    for (const { model } of joined) assert.deepEqual(model, hosted.parameters);
+  },
+);
+
 test("a federation goes on when the NATS server was away", { skip }, async () => {
   await using first = await startNats({ folder: server.folder });
   const federation = tinyFederation(gpu, { method: "fedit" });
