@@ -1,4 +1,4 @@
-"""FeDeRA-Exact's server: FedAvg, and what averaging A and B apart loses is added to the frozen weights of every node."""
+"""FeDeRA-Exact's server, and FedEx-LoRA's: FedAvg, and what averaging A and B apart loses is added to the frozen weights of every node."""
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict

@@ -27,6 +27,9 @@ class GreetingExact(Greeting, FeDeRAExact):
     """The same of FeDeRA-Exact."""
 
 
+CORRECTED = ("fedex-lora", "federa-exact")
+"""Methods whose server also corrects the frozen weights."""
+
 AVERAGED = ("fedit", "federa", "ffa-lora", "federa-ffa", "fedsa-lora", "full", "fedbf", "ln-tune", "fedap", "attn-scale")
 """Methods whose server averages what clients send, and does nothing else."""
 
@@ -59,10 +62,10 @@ def strategy_of(config, agreement, run_config):
     options = {f"min_{what}_nodes": run_config["min-nodes"] for what in ("train", "evaluate", "available")}
     options["fraction_evaluate"] = run_config["fraction-evaluate"]
     method = config["method"]
-    if method == "federa-exact":
+    if method in CORRECTED:
         return GreetingExact(agreement=agreement, scaling=scaling_of(config), **options)
     if method not in AVERAGED:
-        raise ValueError(f"Cannot serve {method}: expected federa-exact, or one of {', '.join(AVERAGED)}, which FedAvg serves")
+        raise ValueError(f"Cannot serve {method}: expected one of {', '.join(AVERAGED + CORRECTED)}")
     return GreetingFedAvg(agreement=agreement, **options)
 
 

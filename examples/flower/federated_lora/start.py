@@ -4,7 +4,7 @@ import numpy as np
 
 from .base import digest, layers_of
 
-METHODS = ("fedit", "federa", "federa-exact")
+METHODS = ("fedit", "fedex-lora", "federa", "federa-exact")
 """The methods whose start the server or a node of PyTorch can make."""
 
 FROM_THE_WEIGHTS = ("federa", "federa-exact")

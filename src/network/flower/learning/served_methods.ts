@@ -26,7 +26,7 @@ export const correctedMethods = ["fedex-lora", "federa-exact"] as const;
 export const servedMethods = [...averagedMethods, ...correctedMethods] as const;
 
 /** Methods that a server may make the start of: it needs the pretrained weights and no draws of federa's. */
-const startedByServer = ["fedit", "federa", "federa-exact"];
+const startedByServer = ["fedit", "fedex-lora", "federa", "federa-exact"];
 
 /** What {@linkcode createServedMethod} needs of the settings. */
 export interface ServedMethodChoice {
@@ -61,7 +61,7 @@ export function createServedMethod(
     );
   }
   // LoRA's start takes nothing out of the weights: all of it comes down each round.
-  if (method === "fedit") return factory(options);
+  if (method === "fedit" || method === "fedex-lora") return factory(options);
   const { svd: _, dora, ...own } = options;
   if (dora) {
     throw new RefusedRunError(

@@ -1,92 +1,18 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { test, type TestContext } from "node:test";
-import { loadModel } from "../../../../src/experiment/model/load_model.ts";
+import { test } from "node:test";
 import type { HostTensors } from "../../../../src/fl/mod.ts";
-import { findRecord } from "../../../../src/network/mod.ts";
-import { FlowerLearner, type FlowerLearnerOptions } from "../../../../src/network/flower/learning/learner.ts";
-import type { RunStore, SavedRun } from "../../../../src/network/flower/learning/run_store.ts";
-import { servedMethods } from "../../../../src/network/flower/learning/served_methods.ts";
-import { testGpu } from "../../../engine/harness.ts";
+import { findRecord, type RunStore, type SavedRun } from "../../../../src/network/mod.ts";
+import { checkServed, nodesOf, settingsOf, tinyTraining } from "../../../support/flower_learners.ts";
 import { PlainFlowerServer, type Settings } from "../../../support/plain_flower_server.ts";
-import { silent } from "../../../support/silent_reporter.ts";
-import {
-  descent,
-  examplesOfClient,
-  largestDifference,
-  parametersOf,
-  runConfigOf,
-  simulateTiny,
-} from "../../../support/tiny_federation.ts";
+import { largestDifference, parametersOf } from "../../../support/tiny_federation.ts";
 import { tinyProject } from "../../../support/tiny_project.ts";
 
-const gpu = await testGpu();
-const rounds = 2;
+const { rounds } = tinyTraining;
 
-const tiny = { rounds, steps: 2, numClients: 2, ...descent };
-
-/** What a server tells nodes. */
-function settingsOf(method: string, more: Settings = {}): Settings {
-  const { labels: _, rounds, ...config } = runConfigOf({ ...tiny, method });
-  const values = Object.entries({ ...config, rounds }).map(([name, value]) =>
-    [name, typeof value === "number" && Number.isInteger(value) ? BigInt(value) : value] as const
-  );
-  return { federa: 1n, labels: ["ham", "spam"], ...Object.fromEntries(values), ...more };
-}
-
-/** Two nodes, one with four mails and one with eight. */
-async function nodesOf(
-  t: TestContext,
-  folder: string,
-  more: Partial<FlowerLearnerOptions> = {},
-  stores: readonly RunStore[] = [],
-): Promise<FlowerLearner[]> {
-  const nodes = [0, 1].map(async (client) =>
-    new FlowerLearner({
-      gpu,
-      openModel: (pooling) =>
-        loadModel(gpu, {
-          model: { source: join(folder, "bert"), pooling },
-          precision: "f32",
-        }, { reporter: silent }),
-      examples: await examplesOfClient(folder, client, tiny),
-      client,
-      reporter: silent,
-      store: stores[client],
-      ...more,
-    })
-  );
-  const opened = await Promise.all(nodes);
-  t.after(() => opened.forEach((node) => node[Symbol.dispose]()));
-  return opened;
-}
-
-for (const method of servedMethods) {
-  test(`FlowerLearner.handle() trains ${method} to what simulate() comes to, from a server's averages`, async (t) => {
-    const folder = await tinyProject(t);
-    let found: HostTensors | undefined;
-    const nodes = await nodesOf(t, folder, {
-      async writeModel({ model }) {
-        found = await parametersOf(model);
-      },
-    });
-    const isCorrected = /exact|fedex/.test(method);
-    const server = new PlainFlowerServer(nodes, settingsOf(method), isCorrected ? { scaling: 2 } : undefined);
-    const hashes = await server.begin();
-    assert.equal(new Set(hashes).size, 1);
-    for (let round = 0; round < rounds; round++) await server.round();
-    const [reply] = await server.score();
-    const metrics = findRecord(reply!, "metrics")!.values;
-    assert.deepEqual([...metrics.keys()].slice(0, 3), ["num-examples", "loss", "accuracy"]);
-    const expected = await simulateTiny(gpu, folder, { ...tiny, method });
-    // The last node's own model: what is shared must be the global one's.
-    const shared = [...server.arrays.keys(), ...isCorrected ? [...expected.keys()] : []];
-    const part = (values: HostTensors) => new Map(shared.map((name) => [name, values.get(name)!]));
-    assert.ok(
-      largestDifference(part(found!), part(expected)) <= 1e-6,
-      `${largestDifference(part(found!), part(expected))}`,
-    );
-  });
+// The others are in served_methods_long_test.ts.
+for (const method of ["fedit", "federa", "fedsa-lora", "federa-exact"]) {
+  test(`FlowerLearner.handle() trains ${method} to what simulate() comes to, from a server's averages`, (t) =>
+    checkServed(t, method));
 }
 
 /** A store in memory, as a folder is on disk. */
@@ -159,8 +85,8 @@ test("FlowerLearner.handle() brings a node that has missed rounds to the others'
 
 test("FlowerLearner.handle() starts from the server's factors as from its own", async (t) => {
   const folder = await tinyProject(t);
-  for (const method of ["fedit", "federa", "federa-exact"]) {
-    const corrected = method === "federa-exact" ? { scaling: 2 } : undefined;
+  for (const method of ["fedex-lora", "federa", "federa-exact"]) {
+    const corrected = method !== "federa" ? { scaling: 2 } : undefined;
     const asked = new PlainFlowerServer(await nodesOf(t, folder), settingsOf(method), corrected);
     const [hash] = await asked.begin();
     const start = asked.arrays;
