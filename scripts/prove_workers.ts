@@ -135,7 +135,9 @@ async function proveBits(cache: string, kills: number, random: Random): Promise<
           while (command.child.exitCode === null && killed + own < kills / 2) {
             await Promise.race([delay(300 + 2000 * random.uniform()), command.code]);
             if (command.child.exitCode !== null) break;
-            const { running } = workers;
+            // Of those that have come so far, and not the last one.
+            const running = workers.running.filter((each) => each.said().includes("waits for a run"));
+            if (running.length < 2) continue;
             await workers.kill(running[Math.floor(random.uniform() * running.length)]!);
             own++;
             void workers.start(1).catch(() => {});
@@ -144,6 +146,14 @@ async function proveBits(cache: string, kills: number, random: Random): Promise<
         killed += own;
         tell(`${own} workers killed in a run (${killed} of ${kills / 2})`, isEqual(results, alone.results));
       }
+      const hung = await run(folder, on, async (command) => {
+        await command.says("round 1/", 120);
+        const [worker] = workers.running;
+        worker!.child.kill("SIGSTOP");
+        await delay(5000);
+        worker!.child.kill("SIGCONT");
+      });
+      tell("a worker that hung for 5 s and came back", isEqual(hung.results, alone.results));
       for (const signal of ["SIGKILL", "SIGINT"] as const) {
         const runs = join(folder, "runs");
         await rm(runs, { recursive: true, force: true });

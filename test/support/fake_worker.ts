@@ -1,4 +1,4 @@
-import { jetstream } from "@nats-io/jetstream";
+import { jetstream, type JsMsg } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { connectNats } from "../../src/network/nats/connection.ts";
 import { Objects } from "../../src/network/nats/objects.ts";
@@ -42,17 +42,22 @@ export class FakeWorker {
     return { sha256: await this.#objects.put(bytes), size: bytes.length };
   }
 
-  /** Takes the next block and answers it. */
-  async answer(what: (block: BlockOfWork) => Promise<Partial<BlockResult>>): Promise<void> {
-    const { workStream, workConsumer, done } = this.#names;
-    const client = jetstream(this.#connection);
-    const consumer = await client.consumers.get(workStream, workConsumer);
+  /** Takes the next block and says no word about it. */
+  async take(): Promise<JsMsg> {
+    const { workStream, workConsumer } = this.#names;
+    const consumer = await jetstream(this.#connection).consumers.get(workStream, workConsumer);
     const message = await consumer.next({ expires: 30_000 });
     if (message === null) throw new Error("no block came within 30 s");
+    return message;
+  }
+
+  /** Takes the next block and answers it. */
+  async answer(what: (block: BlockOfWork) => Promise<Partial<BlockResult>>): Promise<void> {
+    const message = await this.take();
     const block = decodeMessage(blockSchema, message.data)!;
     const { session, turn, block: place } = block;
     const result = { session, turn, block: place, worker: this.#worker, ...await what(block) };
-    await client.publish(done(session), encodeMessage(result));
+    await jetstream(this.#connection).publish(this.#names.done(session), encodeMessage(result));
     message.ack();
   }
 

@@ -296,7 +296,10 @@ class Session {
     const { round, turn, job } = block;
     const place = { session: block.session, turn, block: block.block, worker };
     if (message.info.deliveryCount > this.#welcome.attempts) {
-      const failed = `the workers that had it went silent ${message.info.deliveryCount - 1} times`;
+      const before = message.info.deliveryCount - 1;
+      const failed = before === 1
+        ? "the worker that had it went silent"
+        : `the ${before} workers that had it went silent`;
       await this.#tell({ ...place, failed, isLast: true });
       return message.ack();
     }

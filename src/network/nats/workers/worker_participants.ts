@@ -186,10 +186,7 @@ class BlocksOfRound {
   ): Promise<Taken | undefined> {
     const clients = this.blocks[block]!;
     const isOften = isLast || this.#out.get(block)!.attempt >= this.#coordinator.attempts;
-    const given = (reason: string) =>
-      isOften
-        ? { reason: `its block failed ${this.#coordinator.attempts} times, the last time as ${reason}` }
-        : undefined;
+    const given = (reason: string) => isOften ? { reason: `its block was given up: ${reason}` } : undefined;
     if (outcome === undefined) return given(failed!);
     const started = performance.now();
     try {

@@ -147,17 +147,19 @@ test(
   async (t) => {
     const project = await tinyProject(t, { ...tinyBert, blockSize: 1, rounds: 1 });
     await using server = await startNats();
-    const { coordinator } = await lead(server, { attempts: 2 });
+    const { coordinator } = await lead(server, { attempts: 1, ackWaitSeconds: 1 });
     await using fake = await FakeWorker.open(server.url, { worker: "fake", kind: kindOf(gpu) });
     const going = run(project, "one", coordinator);
     // The first block comes first.
-    await fake.answer(() => Promise.resolve({ failed: "it is too hot", isLast: true }));
+    await fake.take();
+    await fake.answer(() => Promise.resolve({ failed: "it is too hot" }));
     const other = worker(server);
     const { results, runs } = await going;
     const records = results["fedit/history.jsonl"] as { type: string; client?: number; reason?: string }[];
     const lost = records.filter(({ type }) => type === "client-lost");
     assert.deepEqual(lost.map(({ client, reason }) => [client, reason]), [
-      [0, "its block failed 2 times, the last time as it is too hot"],
+      [0, "its block was given up: the worker that had it went silent"],
+      [1, "its block was given up: it is too hot"],
     ]);
     assert.equal(runs[0]!.status, "finished");
     await coordinator.close();
