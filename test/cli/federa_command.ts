@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { commandArguments } from "../support/bundled_command.ts";
 
 /** Folder of the project. */
 export const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -15,7 +16,7 @@ export interface Ended {
 
 /** Starts the command as a shell would. */
 export function start(args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
-  return spawn(process.execPath, ["--import", "./scripts/register.mjs", "src/cli/main.ts", ...args], {
+  return spawn(process.execPath, [...commandArguments, ...args], {
     cwd: root,
     env: { ...process.env, ...environment },
     stdio: ["ignore", "pipe", "pipe"],

@@ -7,11 +7,12 @@ import process from "node:process";
 import { test, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { readHistory } from "../../src/fl/history.ts";
+import { commandArguments } from "../support/bundled_command.ts";
 import { ended, federa, root, start } from "./federa_command.ts";
 import { tinyBert, tinyExamples, tinyProject } from "../support/tiny_project.ts";
 
 const endless = { ...tinyBert, rounds: 100_000 };
-const command = `"${process.execPath}" --import ./scripts/register.mjs src/cli/main.ts`;
+const command = `"${process.execPath}" "${commandArguments.join('" "')}"`;
 const isPosix = process.platform !== "win32";
 
 /** Runs a line of a shell to its end. */

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { commandArguments } from "./bundled_command.ts";
 import { Random } from "./random.ts";
 import { resultsIn } from "./run_results.ts";
 
@@ -112,7 +113,7 @@ async function checkpointBegins(folder: string, count: number): Promise<void> {
 }
 
 function federa(...args: string[]): { readonly child: ChildProcess; readonly code: Promise<number | null> } {
-  const child = spawn(process.execPath, ["--import", "./scripts/register.mjs", "src/cli/main.ts", ...args], {
+  const child = spawn(process.execPath, [...commandArguments, ...args], {
     cwd: root,
     stdio: ["ignore", "ignore", "inherit"],
   });

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { root } from "../../cli/federa_command.ts";
+import { root } from "../../support/installed_package.ts";
 import { describeFailure } from "../../../src/experiment/run/failure.ts";
 import { ConfigError } from "../../../src/experiment/config/parse_config.ts";
 import { classification } from "../../../src/tasks/mod.ts";
