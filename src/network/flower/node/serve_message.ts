@@ -93,10 +93,8 @@ async function handle(
 ): Promise<FlowerRecords | ReplyError> {
   const left = (message.createdAt + message.ttl) * 1000 - Date.now();
   const expiring = new AbortController();
-  const expiry = setTimeout(
-    () => expiring.abort(new Error(`Cannot go on: the ${message.ttl} s for the reply are over`)),
-    left > 0 ? Math.min(left, MAX_TIMER) : 0,
-  );
+  const expire = () => expiring.abort(new Error(`Cannot go on: the ${message.ttl} s for the reply are over`));
+  const expiry = setTimeout(expire, left > 0 ? Math.min(left, MAX_TIMER) : 0).unref();
   const signal = AbortSignal.any([leaving, expiring.signal]);
   const work = async () => {
     try {

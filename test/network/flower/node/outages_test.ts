@@ -86,6 +86,7 @@ test("runFlowerNode() announces a reply again whose announcement was heard and n
   once("push-messages", "lost answer");
   const node = start();
   assert.ok("records" in await server.send((await server.node()).nodeId, { records: twoArrays() }));
+  await node.leave();
   assert.equal(node.events.filter(({ type }) => type === "replied").length, 1);
 });
 

@@ -85,6 +85,7 @@ test("runFlowerNode() answers with an error where the handler fails, and goes on
   const failed = await errorOf(federation.server.send(nodeId, { type: "train" }));
   assert.deepEqual([failed.code, failed.reason], [2n, "Cannot train: the loss is NaN"]);
   assert.ok("records" in await federation.server.send(nodeId, { type: "evaluate" }));
+  await node.leave();
   const errors = node.events.flatMap((event) => event.type === "replied" ? [event.error] : []);
   assert.deepEqual(errors.at(-2), "Cannot train: the loss is NaN");
   assert.equal(errors.at(-1), undefined);

@@ -50,6 +50,18 @@ function startNode(t: TestContext, link: Superlink, name: string, seconds: numbe
   return child;
 }
 
+/** Waits until a node says that it has joined; what it prints goes on into its log. */
+async function joined(node: ChildProcess): Promise<void> {
+  let printed = "";
+  await new Promise<void>((resolve, reject) => {
+    node.once("exit", () => reject(new Error(`A node ended before it joined:\n${printed}`)));
+    node.stdout!.on("data", (chunk) => {
+      printed += chunk;
+      if (printed.includes("Joined")) resolve();
+    });
+  });
+}
+
 function finalOf(printed: string): Final {
   const [, json] = /^FINAL (.*)$/m.exec(printed) ?? assert.fail(`no final values in\n${printed}`);
   return JSON.parse(json!) as Final;
@@ -69,17 +81,18 @@ function assertCounts({ values, rounds }: Final, expected: number): void {
 
 test("a run ends right although nodes are killed 20 times at random moments", { skip }, async (t) => {
   const link = await startLink(t, "kills");
-  const nodes = [0, 1, 2].map((n) => startNode(t, link, `killed-${n}`, 2));
+  const nodes = [0, 1, 2].map((n) => startNode(t, link, `killed-${n}`, 1));
   let kills = 0;
   const end = new AbortController();
   const killing = (async () => {
-    await delay(8000);
+    // From the first reply on.
+    while (!(await link.log()).includes("Push replies")) await delay(200);
     while (kills < 20 && !end.signal.aborted) {
-      await delay(1000 + Math.random() * 5000);
+      await delay(1000 + Math.random() * 8000);
       const n = Math.floor(Math.random() * nodes.length);
       nodes[n]!.kill("SIGKILL");
       await once(nodes[n]!, "exit");
-      nodes[n] = startNode(t, link, `killed-${n}`, 2);
+      nodes[n] = startNode(t, link, `killed-${n}`, 1);
       kills++;
     }
   })();
@@ -108,9 +121,11 @@ test("a run of 30 rounds goes on while a node leaves and joins", { skip }, async
   const others = [0, 1].map((n) => startNode(t, link, `stays-${n}`, 0));
   let leaves = 0;
   const end = new AbortController();
+  await Promise.all(others.map(joined));
   const coming = (async () => {
     while (!end.signal.aborted) {
       const node = startNode(t, link, "comes", 0);
+      await joined(node);
       await delay(12_000);
       node.kill("SIGINT");
       const [code] = await once(node, "exit");
