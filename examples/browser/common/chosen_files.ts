@@ -11,9 +11,13 @@ export function filesOfInput({ files }: HTMLInputElement): ChosenFile[] {
 
 /** The files of what was dropped, folders and all. */
 export async function filesOfDrop({ items }: DataTransfer): Promise<ChosenFile[]> {
-  // The entries must be asked for before the first wait: the list is emptied then.
-  const entries = [...items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-  return (await Promise.all(entries.map((entry) => filesOfEntry(entry)))).flat();
+  // Both must be asked for before the first wait: the list is emptied then.
+  const dropped = [...items].map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }));
+  const files = dropped.map(async ({ entry, file }) => {
+    if (entry !== null) return await filesOfEntry(entry);
+    return file === null ? [] : [{ path: file.name, file }];
+  });
+  return (await Promise.all(files)).flat();
 }
 
 /** Folders deeper than this hold no model. */

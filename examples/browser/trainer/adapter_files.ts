@@ -1,4 +1,11 @@
-import { encodeAdapter, encodePeft, type EncoderFamily, exportPeft, type TaskModel } from "federa";
+import {
+  encodeAdapter,
+  encodePeft,
+  type EncoderFamily,
+  exportPeft,
+  type ModelFiles,
+  type TaskModel,
+} from "federa";
 import { packTar } from "modern-tar";
 import type { AdapterFiles } from "./calls.ts";
 
@@ -9,17 +16,19 @@ export interface AdapterFilesOptions {
   /** How Python programs find the base: `owner/name` on the hub, or a path. */
   readonly base: string;
   readonly maxLength: number;
+  /** Of the base, whose tokenizer goes with an adapter that sentence-transformers loads. */
+  readonly files: ModelFiles;
 }
 
 /** The files of a trained adapter, for PEFT and for federa. */
 export async function adapterFiles(
   model: TaskModel,
-  { pretrained, family, base, maxLength }: AdapterFilesOptions,
+  { pretrained, family, base, maxLength, files }: AdapterFilesOptions,
 ): Promise<AdapterFiles> {
   const adapter = await exportPeft(model, { pretrained, family, base: { name: base }, form: "original" });
-  const files = encodePeft(adapter, { maxLength });
+  const encoded = await encodePeft(adapter, { files, maxLength });
   const labels = JSON.stringify(model.task.labels, null, 2);
-  const contents = [...files, ["labels.json", labels] as const];
+  const contents = [...encoded, ["labels.json", labels] as const];
   const entries = contents.map(([name, content]) => {
     const body = typeof content === "string" ? new TextEncoder().encode(content) : content;
     return { header: { name: `adapter/${name}`, size: body.length }, body };

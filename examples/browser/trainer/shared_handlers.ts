@@ -36,8 +36,8 @@ export function sharedHandlers(bench: Workbench): Handlers<SharedCalls> {
       }),
     download: ({ run, base }) =>
       bench.recover(async () => {
-        const { pretrained, model, opened, maxLength } = await bench.ask(run);
-        return await adapterFiles(model, { pretrained, family: opened.family, base, maxLength });
+        const { pretrained, model, opened, maxLength, files } = await bench.ask(run);
+        return await adapterFiles(model, { pretrained, family: opened.family, base, maxLength, files });
       }),
   };
 }

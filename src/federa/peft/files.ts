@@ -1,12 +1,12 @@
 import { dirname, join } from "node:path";
 import { makeFolder, writeFileAtomic } from "../../data/files/write_file.ts";
-import type { LocalModelFiles, ModelFiles } from "../../hub/files/model_files.ts";
+import type { ModelFiles } from "../../hub/files/model_files.ts";
 import { readJsonObject } from "../../hub/files/read_json_object.ts";
 import { WeightsUnavailableError } from "../../models/errors.ts";
 import { encodeSafetensors } from "../../models/weights/safetensors.ts";
 import { SafetensorsFile } from "../../models/weights/safetensors_file.ts";
 import { sentenceModules, type SentenceModulesOptions } from "./_sentence_modules.ts";
-import { copyTokenizer } from "./tokenizer_files.ts";
+import { readTokenizer } from "./tokenizer_files.ts";
 import { parsePeftConfig } from "./config.ts";
 import type { PeftExport } from "./export.ts";
 import type { PeftAdapter } from "./import.ts";
@@ -60,29 +60,32 @@ const pickleAdvice =
   weights = {name: value.clone().contiguous() for name, value in weights.items()}
   save_file(weights, "${weightsName}", metadata={"format": "pt"})`;
 
+/** Options of {@linkcode encodePeft} and {@linkcode writePeft}, for adapters with a head on pooled states. */
+export interface WritePeftOptions extends SentenceModulesOptions {
+  /** The files of the base, of which those of the tokenizer are copied. */
+  readonly files?: ModelFiles | undefined;
+}
+
 /**
  * The files of an adapter by their names, from whose folder PEFT loads it: what {@linkcode writePeft} writes, for a page to hand out.
  *
+ * @throws what reading the base's files throws.
  * @example
  * ```ts no-run
- * for (const [name, content] of encodePeft(await exportPeft(model, options))) offer(name, new Blob([content]));
+ * const files = await encodePeft(await exportPeft(model, options));
+ * for (const [name, content] of files) offer(name, new Blob([content]));
  * ```
  */
-export function encodePeft(
+export async function encodePeft(
   { config, tensors, sentenceHead }: PeftExport,
-  options: SentenceModulesOptions = {},
-): Map<string, Uint8Array<ArrayBuffer> | string> {
+  { files, ...options }: WritePeftOptions = {},
+): Promise<Map<string, Uint8Array<ArrayBuffer> | string>> {
   return new Map<string, Uint8Array<ArrayBuffer> | string>([
     [weightsName, encodeSafetensors(tensors, { format: "pt" })],
     [configName, JSON.stringify(config, null, 2)],
     ...sentenceHead === undefined ? [] : sentenceModules(sentenceHead, options),
+    ...sentenceHead === undefined || files === undefined ? [] : await readTokenizer(files),
   ]);
-}
-
-/** Options of {@linkcode writePeft}, for adapters with a head on pooled states. */
-export interface WritePeftOptions extends SentenceModulesOptions {
-  /** The files of the base, of which those of the tokenizer are copied. */
-  readonly files?: LocalModelFiles | undefined;
 }
 
 /**
@@ -95,13 +98,10 @@ export interface WritePeftOptions extends SentenceModulesOptions {
 export async function writePeft(
   folder: string,
   adapter: PeftExport,
-  { files, ...options }: WritePeftOptions = {},
+  options: WritePeftOptions = {},
 ): Promise<string[]> {
-  const contents = encodePeft(adapter, options);
+  const contents = await encodePeft(adapter, options);
   for (const name of contents.keys()) await makeFolder(dirname(join(folder, name)));
   for (const [name, content] of contents) await writeFileAtomic(join(folder, name), content);
-  const copied = adapter.sentenceHead === undefined || files === undefined
-    ? []
-    : await copyTokenizer(files, folder);
-  return [...contents.keys(), ...copied].map((name) => join(folder, name));
+  return [...contents.keys()].map((name) => join(folder, name));
 }

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../data/files/write_file.ts";
-import type { LocalModelFiles } from "../../hub/files/model_files.ts";
+import type { LocalModelFiles, ModelFiles } from "../../hub/files/model_files.ts";
+import { readModelFile } from "../../hub/files/read_model_file.ts";
 
 /** Files that a tokenizer may be made of. */
 const tokenizerFiles = [
@@ -32,14 +32,24 @@ export async function withTokenizerOf(
   };
 }
 
+/** The longest file of a tokenizer that is read. */
+const maxBytes = 1 << 27;
+
+/** The files of a model's tokenizer, by their names. */
+export async function readTokenizer(files: ModelFiles): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
+  const found = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const name of tokenizerFiles) {
+    const file = await readModelFile(files, name, { maxBytes });
+    if (file !== undefined) found.set(name, file.bytes);
+  }
+  return found;
+}
+
 /** Copies the files of a model's tokenizer into a folder, and returns their names. */
 export async function copyTokenizer(files: LocalModelFiles, folder: string): Promise<string[]> {
-  const copied: string[] = [];
-  for (const name of tokenizerFiles) {
-    const path = await files.path(name);
-    if (path === undefined || path === join(folder, name)) continue;
-    await writeFileAtomic(join(folder, name), await readFile(path));
-    copied.push(name);
+  const found = await readTokenizer(files);
+  for (const [name, bytes] of found) {
+    if (await files.path(name) !== join(folder, name)) await writeFileAtomic(join(folder, name), bytes);
   }
-  return copied;
+  return [...found.keys()];
 }

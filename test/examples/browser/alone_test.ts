@@ -133,6 +133,22 @@ async function openInNode({ adapter, own }: { readonly adapter: OpenPeftAdapter;
 
 test("a page opens a model by its address and counts the classes of a CSV", { skip }, async () => {
   assert.deepEqual(await violations(page), []);
+  const reached: (string | null)[] = [];
+  for (let i = 0; i < 7; i++) {
+    await page.keyboard.press("Tab");
+    reached.push(
+      await page.evaluate(() => document.activeElement!.id || document.activeElement!.textContent),
+    );
+  }
+  assert.deepEqual(reached, [
+    "federa",
+    "On your own",
+    "Together",
+    "model-folder",
+    "model-files",
+    "address",
+    "Open",
+  ]);
   await openModel(page);
   const facts = await page.innerText("#model-facts");
   assert.match(facts, /BERT, 12 wide/);
@@ -220,6 +236,20 @@ test("a page stops training where it is told to, and what it has trained is of u
   await page.check("input[name=run][value='1']");
   assert.match(await page.innerText("#chosen"), /as it is after 20 of 20 steps/);
   assert.deepEqual(await violations(page), []);
+});
+
+test("a page is as wide as a phone, and takes a file that is dropped on it", { skip }, async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+  await page.setViewportSize({ width: 1000, height: 900 });
+  const transfer = await page.evaluateHandle((csv) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([csv], "dropped.csv"));
+    return transfer;
+  }, spamCsv(20));
+  await page.dispatchEvent("#data-drop", "drop", { dataTransfer: transfer });
+  await waitForText(page, "#table-summary", /^dropped\.csv: 40 rows/);
+  await page.waitForSelector("#training:not([hidden])");
 });
 
 test("a page says what is wrong with files that it can't use", { skip }, async () => {

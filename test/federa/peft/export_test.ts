@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
-import { localModelFiles } from "../../../src/hub/mod.ts";
+import { localModelFiles, memoryModelFiles } from "../../../src/hub/mod.ts";
 import { add, assign, type Module, mul, tensor } from "../../../src/engine/mod.ts";
 import {
   adaptersOf,
@@ -278,23 +278,32 @@ describe("exportPeft(), writePeft() and writeCheckpoint()", () => {
         "base_model.model.encoder.layer.1.attention.self.query.lora_A.weight",
       ]);
       assert.equal(exported.tensors.size, 4);
-      await writePeft(join(folder, pooling, "adapter"), exported, { files, maxLength: 9 });
+      const written = await writePeft(join(folder, pooling, "adapter"), exported, { files, maxLength: 9 });
       await assertHead("adapter");
       // What a page hands out is what is written.
-      const contents = encodePeft(exported, { maxLength: 9 });
-      assert.equal(contents.size, 8);
+      const contents = await encodePeft(exported, { files, maxLength: 9 });
+      assert.ok(contents.has("modules.json"));
+      const withTokenizer = await encodePeft(exported, {
+        files: memoryModelFiles({ "tokenizer.json": "{}", "other.json": "{}" }),
+      });
+      assert.deepEqual(withTokenizer.get("tokenizer.json"), new TextEncoder().encode("{}"));
+      assert.equal(withTokenizer.size, contents.size);
+      assert.deepEqual(
+        [...contents.keys()].map((name) => join(folder, pooling, "adapter", name)).sort(),
+        written.sort(),
+      );
       for (const [name, content] of contents) {
         assert.deepEqual(Buffer.from(content), await readFile(join(folder, pooling, "adapter", name)));
       }
       const merged = join(folder, pooling, "merged");
-      const written = await writeCheckpoint(merged, model, {
+      const checkpoint = await writeCheckpoint(merged, model, {
         family,
         files,
         weights: "merged",
         maxLength: 9,
       });
       await assertHead("merged");
-      assert.ok(written.includes(join(merged, "2_Dense/model.safetensors")));
+      assert.ok(checkpoint.includes(join(merged, "2_Dense/model.safetensors")));
       assert.deepEqual((await json("merged", "config.json")).architectures, ["BertModel"]);
       const { tensors } = readSafetensors(await readFile(join(merged, "model.safetensors")));
       assert.deepEqual([...tensors.keys()].sort(), [...parameters.keys()].sort());
