@@ -2,7 +2,7 @@ import type { Tensor } from "../engine/mod.ts";
 import type { TaskModel } from "../tasks/mod.ts";
 import { checkMeasures, checkParts } from "./run/check_parts.ts";
 import { checkProgress } from "./run/check_resume.ts";
-import { EventQueue } from "./_event_queue.ts";
+import { EventQueue } from "./run/event_queue.ts";
 import { PhaseTimer } from "./phase_timer.ts";
 import { rehearsal } from "./run/rehearsal.ts";
 import { Run } from "./run/run.ts";

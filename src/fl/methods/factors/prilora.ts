@@ -1,27 +1,11 @@
 import { z } from "zod";
-import {
-  abs,
-  add,
-  assign,
-  keepLargest,
-  maximum,
-  mul,
-  reshape,
-  type Tensor,
-  tensor,
-  where,
-  zeros,
-} from "../../../engine/mod.ts";
 import { matchLinears, observedLora } from "../../../federa/mod.ts";
 import type { TaskModel } from "../../../tasks/mod.ts";
-import type { LocalRule } from "../../method.ts";
-import { shapesOf, take } from "../../tensors.ts";
 import { type AdapterOptions, adapterOptions, adapterTargets } from "../parts/adapters/adapter_options.ts";
 import { defineMethod } from "../define_method.ts";
-import { layersOf, withoutPart } from "../parts/adapters/layer_names.ts";
+import { withoutPart } from "../parts/adapters/layer_names.ts";
+import { inputPruning, NORMS } from "../parts/local/input_pruning.ts";
 import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
-
-const NORMS = "inputNorms";
 
 /** Why its uploads aren't protected by noise. */
 const normsSent =
@@ -75,7 +59,7 @@ export const priLora = defineMethod({
         return {
           ...inner,
           download: (client) => withoutPart(inner.download!(client), NORMS),
-          local: pruning(state.global, { pruneEvery, pruneShare, decay }),
+          local: inputPruning(state.global, { pruneEvery, pruneShare, decay }),
         };
       },
     };
@@ -98,49 +82,4 @@ export function ranksByDepth(
       ? rank
       : Math.max(1, Math.round(first + (last - first) * depth / (depths.length - 1)));
   return Object.fromEntries(names.map((name) => [name, rankAt(depths.indexOf(depthOf(name)))]));
-}
-
-interface PruningOptions {
-  readonly pruneEvery: number;
-  readonly pruneShare: number;
-  readonly decay: number;
-}
-
-/** Observes inputs, prunes A every few steps, and sends the rest. */
-function pruning(
-  global: ReadonlyMap<string, Tensor>,
-  { pruneEvery, pruneShare, decay }: PruningOptions,
-): LocalRule {
-  const layers = layersOf(global);
-  return {
-    sums: new Map([...shapesOf(global)].filter(([name]) => name.endsWith(`.${NORMS}`))),
-    correct(gradients, values, { sums, step, steps }) {
-      for (const layer of layers) {
-        const found = take(gradients, `${layer}.${NORMS}`);
-        const average = take(sums, `${layer}.${NORMS}`);
-        assign(average, add(mul(average, decay), mul(found, 1 - decay)));
-        // Nothing moves what stands for the inputs.
-        assign(found, zeros(found.gpu, found.shape));
-        if (step % pruneEvery !== 0) continue;
-        const a = take(values, `${layer}.loraA`);
-        // A client that has done its steps stays as it is.
-        const isActive = tensor(a.gpu, steps.map((count) => count >= step ? 1 : 0), {
-          shape: [steps.length, 1, 1],
-        });
-        assign(a, where(isActive, { then: pruned(a, average, pruneShare), otherwise: a }));
-      }
-    },
-    finish: (values) => ({ upload: withoutPart(values, NORMS) }),
-  };
-}
-
-/** A [C, r, in] without the share of each row whose |A_ij|·norm_j is smallest. */
-function pruned(a: Tensor, norms: Tensor, share: number): Tensor {
-  const [members, rank, width] = a.shape as [number, number, number];
-  // Above 0, so that a 0 in the result means that it was not kept.
-  const size = maximum(mul(abs(a), reshape(norms, [members, 1, width])), tensor(a.gpu, [1e-37]));
-  const importance = reshape(size, [members * rank, width]);
-  const count = width - Math.floor(share * width);
-  const [kept] = keepLargest([importance], new Array<number>(members * rank).fill(count));
-  return where(reshape(kept!, a.shape), { then: a, otherwise: zeros(a.gpu, []) });
 }

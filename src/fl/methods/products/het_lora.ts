@@ -1,10 +1,7 @@
 import { z } from "zod";
-import { mul, tidy } from "../../../engine/mod.ts";
-import { productNorm } from "../../../engine/linalg/mod.ts";
+import { tidy } from "../../../engine/mod.ts";
 import { layerSettings, lora, scalingOf } from "../../../federa/mod.ts";
 import { Held } from "../../held.ts";
-import type { Uploads } from "../../aggregation/aggregator.ts";
-import { take, type Tensors } from "../../tensors.ts";
 import { defineMethod } from "../define_method.ts";
 import { layersOf } from "../parts/adapters/layer_names.ts";
 import { lowRankAveraging } from "../parts/averaging/low_rank.ts";
@@ -14,6 +11,7 @@ import type { Method } from "../../method.ts";
 import type { Averaged } from "../parts/averaging/averaging.ts";
 import { pruneTails, tailPenalty } from "../parts/local/rank_pruning.ts";
 import { factorsOf } from "../parts/adapters/terms.ts";
+import { weightsBySize } from "../parts/products/update_sizes.ts";
 import { weightedSum } from "../parts/averaging/weighted_sum.ts";
 
 type State = Averaged & {
@@ -77,19 +75,14 @@ export const hetLora = defineMethod({
       async apply(state, { values, each: uploads }) {
         using held = new Held();
         const [each, ranks] = [[...uploads!], [...state.ranks ?? []]];
-        if (prunes) {
-          for (const [i, some] of uploads!.entries()) {
-            const pruned = await pruneTails(some, state.global, { ranks: ranksOf(state), gamma });
-            each[i] = pruned.uploads;
-            for (const [name, value] of pruned.uploads.values) {
-              if (value !== some.values.get(name)) held.hold(value);
-            }
-            some.clients.forEach(({ id }, member) => ranks[id] = pruned.left[member]!);
-          }
+        for (const [i, some] of prunes ? uploads!.entries() : []) {
+          const { factors, left } = await pruneTails(some, state.global, { ranks: ranksOf(state), gamma });
+          each[i] = { ...some, values: new Map([...some.values, ...held.hold(factors)]) };
+          some.clients.forEach(({ id }, member) => ranks[id] = left[member]!);
         }
         const layers = layersOf(state.global);
         const scales = new Map(layers.map((each) => [each, layerSettings(each, options).scaling / scaling]));
-        const weights = await weightsOf(each, scales);
+        const weights = await weightsBySize(each, scales);
         const factors = tidy(() =>
           new Map(factorsOf(state.global).map(({ name }) => [name, weightedSum(each, name, weights)]))
         );
@@ -98,30 +91,3 @@ export const hetLora = defineMethod({
     } satisfies Method<State>;
   },
 });
-
-/**
- * ‖B_k·A_k‖_F over all layers, those of another scale weighed by it, by its sum over clients, in the groups that clients came in; their shares where all are 0. */
-async function weightsOf(
-  each: readonly Uploads[],
-  scales: ReadonlyMap<string, number>,
-): Promise<number[][]> {
-  const norms = await Promise.all(each.map(({ values }) => readNorms(values, scales)));
-  const total = norms.flat().reduce((sum, norm) => sum + norm, 0);
-  return each.map(({ shares }, i) => total > 0 ? norms[i]!.map((norm) => norm / total) : [...shares]);
-}
-
-async function readNorms(values: Tensors, scales: ReadonlyMap<string, number>): Promise<number[]> {
-  const ofLayers = tidy(() =>
-    Array.from(
-      scales,
-      ([layer, scale]) =>
-        mul(productNorm({ b: take(values, `${layer}.loraB`), a: take(values, `${layer}.loraA`) }), scale),
-    )
-  );
-  try {
-    const read = await Promise.all(ofLayers.map((norm) => norm.floats()));
-    return Array.from(read[0]!, (_, client) => Math.hypot(...read.map((norms) => norms[client]!)));
-  } finally {
-    for (const norm of ofLayers) norm.dispose();
-  }
-}

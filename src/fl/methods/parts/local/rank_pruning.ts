@@ -51,10 +51,10 @@ export interface PruningOptions {
   readonly lambda: number;
 }
 
-/** Uploads of which tails are pruned. */
-export interface PrunedUploads {
-  /** As they came, but for tails that are dropped: the factors are tensors of their own, which the caller disposes. */
-  readonly uploads: Uploads;
+/** What is left of uploads. */
+export interface PrunedTails {
+  /** The factors [C, ...], without the tails that are dropped; the caller disposes them. */
+  readonly factors: Tensors;
   /** The rank that each client is left with. */
   readonly left: readonly number[];
 }
@@ -65,11 +65,10 @@ export interface PrunedUploads {
  * @param start the global values at the start of the round.
  */
 export async function pruneTails(
-  uploads: Uploads,
+  { clients, values }: Uploads,
   start: Tensors,
   { ranks, gamma }: { readonly ranks: Ranks; readonly gamma: number },
-): Promise<PrunedUploads> {
-  const { clients, values } = uploads;
+): Promise<PrunedTails> {
   const own = clients.map(({ id }) => ranks.of(id));
   const sizes = tidy(() =>
     [values, start].map((of) =>
@@ -82,7 +81,7 @@ export async function pruneTails(
   try {
     const [after, before] = await Promise.all(sizes.map((size) => size.floats()));
     const left = own.map((rank, k) => after![k]! < before![k]! ? prunedRank(rank, gamma) : rank);
-    return { uploads: { ...uploads, values: new Map([...values, ...withoutTails(values, left)]) }, left };
+    return { factors: withoutTails(values, left), left };
   } finally {
     disposeAll(sizes);
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventQueue } from "../../src/fl/_event_queue.ts";
+import { EventQueue } from "../../../src/fl/run/event_queue.ts";
 
 const tick = () => new Promise((resolve) => setTimeout(resolve, 1));
 
