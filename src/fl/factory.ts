@@ -38,7 +38,7 @@ export function factoryOf<Options extends z.ZodObject, Made, Of extends Definiti
   return Object.assign(factory, { definition });
 }
 
-/** Factories by the names of what they make. */
+/** Factories by the names of what they make, whatever options each takes. */
 export function byName<Each extends { readonly definition: { readonly name: string } }>(
   factories: readonly unknown[],
 ): ReadonlyMap<string, Each> {

@@ -12,7 +12,7 @@ import { layerOf } from "../parts/adapters/layer_names.ts";
 import { nameParts } from "../parts/adapters/layer_parts.ts";
 import { scouted } from "../parts/scouting/scouted.ts";
 
-/** By what names values of the blocks are sent down, whose number differs from that a client has, and their rows and columns in the grid, [2, n]. */
+/** By what names values of the blocks are sent down, as a client may have another number of them, and their places in the grid, [2, n]. */
 const [VALUES, PLACES] = ["values", "places"] as const;
 
 /**
