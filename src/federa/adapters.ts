@@ -4,8 +4,8 @@ import { adaptedModules, kindOf } from "./kinds/mod.ts";
 import { type Initialization, layerOf } from "./starts/initialization.ts";
 import { AdaptedLinear } from "./layers/adapted_linear.ts";
 import { DoraLinear } from "./layers/dora_linear.ts";
-import { FactoredLinear } from "./layers/factored_linear.ts";
-import { LowRankLinear } from "./layers/low_rank_linear.ts";
+import { FactoredLinear } from "./layers/factored/factored_linear.ts";
+import { LowRankLinear } from "./layers/factored/low_rank_linear.ts";
 import {
   checkLayerPatterns,
   type LayerSettings,

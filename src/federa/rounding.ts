@@ -16,7 +16,7 @@ import {
 import { linearWeights, pretrainedWeight } from "./files/pretrained.ts";
 import { factoredLinears } from "./adapters.ts";
 import { loraLayers } from "./layers/lora_layers.ts";
-import type { FactoredLinear } from "./layers/factored_linear.ts";
+import type { FactoredLinear } from "./layers/factored/factored_linear.ts";
 import { precisionOf } from "./starts/residual.ts";
 
 /** How far the layers of one kind are from the pretrained ones because their weights are stored rounded. */

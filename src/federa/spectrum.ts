@@ -1,6 +1,6 @@
 import { disposeAll, Tensor } from "../engine/mod.ts";
 import { jacobiSvd, lowRankSvd, randomizedSvd } from "../engine/linalg/mod.ts";
-import type { LowRankFactors } from "./layers/low_rank_linear.ts";
+import type { LowRankFactors } from "./layers/factored/low_rank_linear.ts";
 
 /** Singular values of a matrix. */
 export interface Spectrum {

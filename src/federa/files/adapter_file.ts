@@ -20,7 +20,7 @@ import {
 } from "./_adapter_format.ts";
 import { checkNothingLeftOut, ownTensors } from "./own_tensors.ts";
 import { moduleFingerprint } from "./fingerprint.ts";
-import { withPlainAdapters } from "../layers/plain_adapter.ts";
+import { withPlainAdapters } from "../layers/factored/plain_adapter.ts";
 
 /** Options of {@linkcode encodeAdapter}. */
 export interface EncodeAdapterOptions {

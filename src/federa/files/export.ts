@@ -1,7 +1,7 @@
 import { concat, type Module, neg, tidy } from "../../engine/mod.ts";
 import type { StoredTensor } from "../../models/weights/dtype.ts";
 import { isResidual, linearWeights, pretrainedWeight } from "./pretrained.ts";
-import { withPlainAdapters } from "../layers/plain_adapter.ts";
+import { withPlainAdapters } from "../layers/factored/plain_adapter.ts";
 import { AdapterMismatchError } from "../errors.ts";
 import { loraLayers } from "../layers/lora_layers.ts";
 

@@ -1,6 +1,6 @@
 import { Linear, type Module, type Tensor, toFloat, unrounded } from "../../engine/mod.ts";
 import { AdapterMismatchError } from "../errors.ts";
-import type { FactoredLinear } from "../layers/factored_linear.ts";
+import type { FactoredLinear } from "../layers/factored/factored_linear.ts";
 import { residualOf } from "../starts/residual.ts";
 
 /** The weights of a model's ordinary linear layers by layer name. */

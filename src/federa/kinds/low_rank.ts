@@ -2,7 +2,7 @@ import { z } from "zod";
 import { formatShape, Linear, type Module, sameShape, type Shape } from "../../engine/mod.ts";
 import { fingerprint } from "../files/digest.ts";
 import { isResidual, originalOf } from "../files/pretrained.ts";
-import { LowRankLinear } from "../layers/low_rank_linear.ts";
+import { LowRankLinear } from "../layers/factored/low_rank_linear.ts";
 import { residualOf } from "../starts/residual.ts";
 import { defineKind } from "./adapter_kind.ts";
 

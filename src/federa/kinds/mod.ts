@@ -1,5 +1,5 @@
 import type { Module, Tensor } from "../../engine/mod.ts";
-import { FactoredLinear } from "../layers/factored_linear.ts";
+import { FactoredLinear } from "../layers/factored/factored_linear.ts";
 import type { AnyAdapterKind } from "./adapter_kind.ts";
 import * as all from "./all.ts";
 

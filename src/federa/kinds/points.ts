@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { formatShape, sameShape, type Shape } from "../../engine/mod.ts";
 import { AttentionPoint, LayerPoint, TokenPoint } from "../../models/mod.ts";
-import { LayerOffset } from "../layers/layer_offset.ts";
-import { PrefixAttention } from "../layers/prefix_attention.ts";
-import { ScaledAttention } from "../layers/scaled_attention.ts";
-import { TakenPositions, VirtualTokens } from "../layers/virtual_tokens.ts";
+import { LayerOffset } from "../layers/points/layer_offset.ts";
+import { PrefixAttention } from "../layers/points/prefix_attention.ts";
+import { ScaledAttention } from "../layers/points/scaled_attention.ts";
+import { TakenPositions, VirtualTokens } from "../layers/points/virtual_tokens.ts";
 import { defineKind, type StoredShapes } from "./adapter_kind.ts";
 
 const none = z.strictObject({});

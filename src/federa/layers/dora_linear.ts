@@ -18,7 +18,7 @@ import {
 } from "../../engine/mod.ts";
 import { AdaptedLinear } from "./adapted_linear.ts";
 import { withEpilogue } from "./epilogue.ts";
-import { LowRankLinear, type LowRankLinearOptions } from "./low_rank_linear.ts";
+import { LowRankLinear, type LowRankLinearOptions } from "./factored/low_rank_linear.ts";
 
 /** The parts of a {@linkcode DoraLinear}. */
 export interface DoraLinearOptions extends LowRankLinearOptions {

@@ -1,6 +1,6 @@
 import type { Module, Tensor } from "../../engine/mod.ts";
 import { DoraLinear } from "./dora_linear.ts";
-import { LowRankLinear } from "./low_rank_linear.ts";
+import { LowRankLinear } from "./factored/low_rank_linear.ts";
 
 /** A layer in the terms of LoRA: W + s·B·A, whose rows DoRA gives lengths of their own. */
 export interface LoraLayer {

@@ -13,7 +13,7 @@ import { jacobiSvd } from "../../engine/linalg/mod.ts";
 import { CorruptFileError } from "../../models/errors.ts";
 import { leadingFactors } from "../starts/leading_factors.ts";
 import { DoraLinear } from "../layers/dora_linear.ts";
-import { type LowRankFactors, LowRankLinear } from "../layers/low_rank_linear.ts";
+import { type LowRankFactors, LowRankLinear } from "../layers/factored/low_rank_linear.ts";
 import { precisionOf, residualWeight } from "../starts/residual.ts";
 import { UnsupportedAdapterError } from "./errors.ts";
 

@@ -4,7 +4,7 @@ import type { EncoderFamily } from "../../models/family.ts";
 import { type TaskModel, type TransformersNames, transformersNames } from "../../tasks/mod.ts";
 import { AdapterMismatchError } from "../errors.ts";
 import { loraLayers } from "../layers/lora_layers.ts";
-import { withPlainAdapters } from "../layers/plain_adapter.ts";
+import { withPlainAdapters } from "../layers/factored/plain_adapter.ts";
 import { exportLora, type LoraExport } from "../files/export.ts";
 import { checkFactorsAlone } from "./_check_factors.ts";
 import { type SentenceHead, sentenceHeadOf } from "./_sentence_modules.ts";

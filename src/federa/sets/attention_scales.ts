@@ -1,7 +1,7 @@
 import { ones, zeros } from "../../engine/mod.ts";
 import { AttentionPoint, LayerPoint } from "../../models/mod.ts";
-import { LayerOffset } from "../layers/layer_offset.ts";
-import { type AttentionScaled, ScaledAttention } from "../layers/scaled_attention.ts";
+import { LayerOffset } from "../layers/points/layer_offset.ts";
+import { type AttentionScaled, ScaledAttention } from "../layers/points/scaled_attention.ts";
 import type { EncoderModel } from "./prompts.ts";
 
 /** Options of {@linkcode attachAttentionScales}. */

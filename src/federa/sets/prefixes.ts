@@ -1,6 +1,6 @@
 import { AttentionPoint, TokenPoint } from "../../models/mod.ts";
-import { PrefixAttention } from "../layers/prefix_attention.ts";
-import { TakenPositions } from "../layers/virtual_tokens.ts";
+import { PrefixAttention } from "../layers/points/prefix_attention.ts";
+import { TakenPositions } from "../layers/points/virtual_tokens.ts";
 import { drawNormal } from "./draw_normal.ts";
 import { type AttachPromptOptions, checkPrompt, type EncoderModel } from "./prompts.ts";
 

@@ -1,6 +1,6 @@
 import type { Gpu, Module } from "../../engine/mod.ts";
 import { type Backbone, TokenPoint } from "../../models/mod.ts";
-import { VirtualTokens } from "../layers/virtual_tokens.ts";
+import { VirtualTokens } from "../layers/points/virtual_tokens.ts";
 import { drawNormal } from "./draw_normal.ts";
 
 /** Options of {@linkcode attachPrompt} and {@linkcode attachPrefixes}. */

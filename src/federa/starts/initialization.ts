@@ -1,6 +1,6 @@
 import type { Tensor } from "../../engine/mod.ts";
-import type { FactoredLinear, LowRankFactors } from "../layers/factored_linear.ts";
-import { LowRankLinear } from "../layers/low_rank_linear.ts";
+import type { FactoredLinear, LowRankFactors } from "../layers/factored/factored_linear.ts";
+import { LowRankLinear } from "../layers/factored/low_rank_linear.ts";
 
 /** What an {@linkcode Initialization} is given of some linear layers. */
 export interface InitializationOptions {

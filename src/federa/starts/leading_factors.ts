@@ -1,5 +1,5 @@
 import { clone, mul, reshape, slice, sqrt, type Tensor, tensor } from "../../engine/mod.ts";
-import type { LowRankFactors } from "../layers/low_rank_linear.ts";
+import type { LowRankFactors } from "../layers/factored/low_rank_linear.ts";
 
 /** Singular triplets of a matrix, or of a batch: u [m, k], s [k], vt [k, n]. */
 export interface Triplets {

@@ -1,6 +1,6 @@
 import { randomKey, RandomStream, type Tensor, tensor, zeros } from "../../engine/mod.ts";
 import type { Initialization } from "./initialization.ts";
-import type { LowRankFactors } from "../layers/low_rank_linear.ts";
+import type { LowRankFactors } from "../layers/factored/low_rank_linear.ts";
 
 /** Options of {@linkcode drawLora}. */
 export interface DrawLoraOptions {

@@ -1,5 +1,5 @@
 import { zeros } from "../../engine/mod.ts";
-import { PriloraLinear } from "../layers/prilora_linear.ts";
+import { PriloraLinear } from "../layers/factored/prilora_linear.ts";
 import type { Initialization } from "./initialization.ts";
 import { lora } from "./lora.ts";
 

@@ -12,7 +12,7 @@ import {
   transpose,
   zeros,
 } from "../../engine/mod.ts";
-import { RavanLinear } from "../layers/ravan_linear.ts";
+import { RavanLinear } from "../layers/factored/ravan_linear.ts";
 import type { Initialization } from "./initialization.ts";
 
 /** Options of {@linkcode ravan}. */

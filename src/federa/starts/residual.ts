@@ -6,7 +6,7 @@ import {
   toPrecision,
   unrounded,
 } from "../../engine/mod.ts";
-import type { LowRankFactors } from "../layers/low_rank_linear.ts";
+import type { LowRankFactors } from "../layers/factored/low_rank_linear.ts";
 
 /** What {@linkcode residualWeight} takes out of a weight, and how it stores the rest. */
 export interface ResidualOptions extends LowRankFactors {

@@ -9,8 +9,8 @@ import {
   tidy,
   unrounded,
 } from "../../engine/mod.ts";
-import type { LowRankFactors } from "../layers/factored_linear.ts";
-import { LoraXsLinear } from "../layers/lora_xs_linear.ts";
+import type { LowRankFactors } from "../layers/factored/factored_linear.ts";
+import { LoraXsLinear } from "../layers/factored/lora_xs_linear.ts";
 import {
   type Initialization,
   type InitializationOptions,

@@ -1,5 +1,5 @@
 import { randomKey, RandomStream, tensor, zeros } from "../../engine/mod.ts";
-import { TripletLinear } from "../layers/triplet_linear.ts";
+import { TripletLinear } from "../layers/factored/triplet_linear.ts";
 import type { Initialization } from "./initialization.ts";
 
 /** Standard deviation of A and B, as AdaLoRA has it. */

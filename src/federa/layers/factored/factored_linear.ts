@@ -1,6 +1,6 @@
-import { linear, type LinearEpilogue, matmul, mul, type Tensor } from "../../engine/mod.ts";
-import { formatShape } from "../../engine/mod.ts";
-import { AdaptedLinear, type FrozenLinear } from "./adapted_linear.ts";
+import { linear, type LinearEpilogue, matmul, mul, type Tensor } from "../../../engine/mod.ts";
+import { formatShape } from "../../../engine/mod.ts";
+import { AdaptedLinear, type FrozenLinear } from "../adapted_linear.ts";
 
 /** The two factors of a low-rank update s·B·A. */
 export interface LowRankFactors {

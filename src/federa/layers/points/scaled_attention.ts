@@ -1,5 +1,5 @@
-import { broadcastTo, mul, reshape, type Tensor } from "../../engine/mod.ts";
-import { AttentionPoint } from "../../models/mod.ts";
+import { broadcastTo, mul, reshape, type Tensor } from "../../../engine/mod.ts";
+import { AttentionPoint } from "../../../models/mod.ts";
 
 /** What of an attention is multiplied: the scores before the softmax, or the weights after it. */
 export type AttentionScaled = "logits" | "probabilities";

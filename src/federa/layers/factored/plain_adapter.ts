@@ -1,4 +1,4 @@
-import { disposeAll, type Module, type Tensor, tidy } from "../../engine/mod.ts";
+import { disposeAll, type Module, type Tensor, tidy } from "../../../engine/mod.ts";
 import { FactoredLinear } from "./factored_linear.ts";
 import { LowRankLinear } from "./low_rank_linear.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { add, clone, type Module, tensor, tidy } from "../../../src/engine/mod.ts";
+import { add, clone, type Module, tensor, tidy } from "../../../../src/engine/mod.ts";
 import {
   adaptersOf,
   attachAdapters,
@@ -16,12 +16,12 @@ import {
   OffsetLinear,
   ravanBases,
   triplets,
-} from "../../../src/federa/mod.ts";
-import { bitsOf, testGpu, upload } from "../../engine/harness.ts";
-import { relativeError } from "../../support/compare.ts";
-import { linearStack } from "../../support/linear_stack.ts";
-import { gaussian } from "../../support/matrices.ts";
-import { Random } from "../../support/random.ts";
+} from "../../../../src/federa/mod.ts";
+import { bitsOf, testGpu, upload } from "../../../engine/harness.ts";
+import { relativeError } from "../../../support/compare.ts";
+import { linearStack } from "../../../support/linear_stack.ts";
+import { gaussian } from "../../../support/matrices.ts";
+import { Random } from "../../../support/random.ts";
 
 const gpu = await testGpu();
 const widths = [7, 5, 6, 3];

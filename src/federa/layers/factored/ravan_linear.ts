@@ -1,5 +1,5 @@
-import { formatShape, matmul, mul, reshape, type Tensor } from "../../engine/mod.ts";
-import type { FrozenLinear } from "./adapted_linear.ts";
+import { formatShape, matmul, mul, reshape, type Tensor } from "../../../engine/mod.ts";
+import type { FrozenLinear } from "../adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode RavanLinear}. */

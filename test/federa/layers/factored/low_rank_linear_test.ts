@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { zeros } from "../../../src/engine/mod.ts";
-import { LowRankLinear } from "../../../src/federa/mod.ts";
-import { evaluate, holds, testGpu, upload } from "../../engine/harness.ts";
-import { F64Array } from "../../reference/array.ts";
-import { matmul } from "../../reference/matmul.ts";
-import { magnitudes } from "../../support/arbitraries.ts";
-import { assertClose, gammaN } from "../../support/compare.ts";
-import { gaussian } from "../../support/matrices.ts";
-import { Random } from "../../support/random.ts";
+import { zeros } from "../../../../src/engine/mod.ts";
+import { LowRankLinear } from "../../../../src/federa/mod.ts";
+import { evaluate, holds, testGpu, upload } from "../../../engine/harness.ts";
+import { F64Array } from "../../../reference/array.ts";
+import { matmul } from "../../../reference/matmul.ts";
+import { magnitudes } from "../../../support/arbitraries.ts";
+import { assertClose, gammaN } from "../../../support/compare.ts";
+import { gaussian } from "../../../support/matrices.ts";
+import { Random } from "../../../support/random.ts";
 
 const gpu = await testGpu();
 

@@ -1,5 +1,5 @@
-import type { Tensor } from "../../engine/mod.ts";
-import { AttentionPoint } from "../../models/mod.ts";
+import type { Tensor } from "../../../engine/mod.ts";
+import { AttentionPoint } from "../../../models/mod.ts";
 
 /** The parts of a {@linkcode PrefixAttention}. */
 export interface PrefixAttentionOptions {

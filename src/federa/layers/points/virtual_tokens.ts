@@ -1,5 +1,5 @@
-import type { Tensor } from "../../engine/mod.ts";
-import { TokenPoint } from "../../models/mod.ts";
+import type { Tensor } from "../../../engine/mod.ts";
+import { TokenPoint } from "../../../models/mod.ts";
 
 /**
  * Virtual tokens in front of each text's own, whose embeddings are trained: prompt tuning (Lester et al., arXiv 2104.08691). They have

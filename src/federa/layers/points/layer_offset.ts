@@ -1,5 +1,5 @@
-import { add, reshape, type Tensor } from "../../engine/mod.ts";
-import { LayerPoint } from "../../models/mod.ts";
+import { add, reshape, type Tensor } from "../../../engine/mod.ts";
+import { LayerPoint } from "../../../models/mod.ts";
 
 /**
  * A vector that is added to every token's state behind a layer, and is trained: the domain residual adapter of eTT in our reading,

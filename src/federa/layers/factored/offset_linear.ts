@@ -1,5 +1,5 @@
-import { broadcastTo, concat, neg, type Shape, type Tensor } from "../../engine/mod.ts";
-import type { FrozenLinear } from "./adapted_linear.ts";
+import { broadcastTo, concat, neg, type Shape, type Tensor } from "../../../engine/mod.ts";
+import type { FrozenLinear } from "../adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of an {@linkcode OffsetLinear}. */

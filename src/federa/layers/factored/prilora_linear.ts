@@ -12,8 +12,8 @@ import {
   type Tensor,
   tidy,
   zeros,
-} from "../../engine/mod.ts";
-import type { FrozenLinear } from "./adapted_linear.ts";
+} from "../../../engine/mod.ts";
+import type { FrozenLinear } from "../adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 /** The parts of a {@linkcode PriloraLinear}. */

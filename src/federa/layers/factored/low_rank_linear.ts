@@ -1,5 +1,5 @@
-import { formatShape, type Tensor } from "../../engine/mod.ts";
-import type { FrozenLinear } from "./adapted_linear.ts";
+import { formatShape, type Tensor } from "../../../engine/mod.ts";
+import type { FrozenLinear } from "../adapted_linear.ts";
 import { FactoredLinear, type LowRankFactors } from "./factored_linear.ts";
 
 export type { LowRankFactors } from "./factored_linear.ts";
