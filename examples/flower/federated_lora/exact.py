@@ -9,7 +9,7 @@ class FeDeRAExact(FedAvg):
     """
     FedEx-LoRA's correction (arXiv 2410.09432): W ← W + s·(Σ p_k·B_k·A_k − B̄·Ā). With d counted from the round's start this is
     s·Σ p_k·(dB_k − dB̄)·dA_k, which goes down as two factors a [K·r, in] and b [out, K·r] of each layer. A node that has missed rounds gets
-    their corrections too.
+    their corrections too. The factors are the clients' changes side by side: nodes can tell each other's updates from them.
     """
 
     def __init__(self, *, scaling, **options):
