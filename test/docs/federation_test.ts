@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { hostConfigSchema } from "../../src/network/nats/federation/host_config.ts";
+import { hostConfigSchema } from "../../src/network/nats/federation/host/host_config.ts";
 import { federationPermissions } from "../../src/network/nats/federation/mod.ts";
 import { root } from "../support/installed_package.ts";
 import { startNats, withoutNats } from "../support/nats_server.ts";

@@ -22,11 +22,11 @@ import {
   type ParticipantEvent,
   readInvitation,
 } from "../../src/network/nats/federation/mod.ts";
-import type { PlayOptions } from "../../src/network/nats/federation/host.ts";
-import { HostLink } from "../../src/network/nats/federation/host_link.ts";
+import type { PlayOptions } from "../../src/network/nats/federation/host/host.ts";
+import { HostLink } from "../../src/network/nats/federation/participant/host_link.ts";
 import type { TrainCall } from "../../src/network/nats/federation/messages.ts";
 import { chunkOf, numChunks, packParcel } from "../../src/network/nats/federation/parcels.ts";
-import { randomHex } from "../../src/network/nats/federation/roster.ts";
+import { randomHex } from "../../src/network/nats/federation/token.ts";
 import { invitationSchema } from "../../src/network/nats/federation/invitation.ts";
 import type { TaskModel, TaskSet } from "../../src/tasks/mod.ts";
 import { bitsOf } from "../engine/harness.ts";

@@ -18,7 +18,7 @@ import {
 import {
   type PreparedParticipant,
   prepareParticipant,
-} from "../../network/nats/federation/prepare_participant_node.ts";
+} from "../../network/nats/federation/participant/prepare_participant_node.ts";
 import { createReporter } from "../terminal/reporter.ts";
 import { parseCount, parsePath, start } from "../terminal/start.ts";
 import { addReadingOptions, type ReadingFlags, readingOf } from "../trained/reading.ts";

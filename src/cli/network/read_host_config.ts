@@ -1,6 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { checkSource, parseWith, readJsonFile, resolveSource } from "../../experiment/config/parse_config.ts";
-import { type HostConfig, hostConfigSchema } from "../../network/nats/federation/host_config.ts";
+import { type HostConfig, hostConfigSchema } from "../../network/nats/federation/host/host_config.ts";
 
 /**
  * Reads the configuration of a host; paths of the model and of test data in it are relative to its folder.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseWith } from "../../../../src/experiment/config/parse_config.ts";
-import { hostConfigSchema } from "../../../../src/network/nats/federation/host_config.ts";
+import { hostConfigSchema } from "../../../../src/network/nats/federation/host/host_config.ts";
 
 const plain = {
   name: "mail",

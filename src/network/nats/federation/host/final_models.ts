@@ -1,8 +1,8 @@
-import { f32Codec, type Method, type RunState } from "../../../fl/mod.ts";
-import { readDownload } from "../../../fl/client/download.ts";
-import type { TaskModel } from "../../../tasks/mod.ts";
-import type { End } from "./messages.ts";
-import { type Outgoing, packParcel } from "./parcels.ts";
+import { f32Codec, type Method, type RunState } from "../../../../fl/mod.ts";
+import { readDownload } from "../../../../fl/client/download.ts";
+import type { TaskModel } from "../../../../tasks/mod.ts";
+import type { End } from "../messages.ts";
+import { type Outgoing, packParcel } from "../parcels.ts";
 import type { Roster } from "./roster.ts";
 
 /** What a participant gets of the global model at the end. */

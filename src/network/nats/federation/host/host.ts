@@ -1,27 +1,28 @@
 import type { NatsConnection } from "@nats-io/nats-core";
-import { constantSchedule, type Schedule } from "../../../engine/mod.ts";
-import { type AggregatorConfig, createAggregator } from "../../../experiment/config/aggregator_config.ts";
-import { createMethod } from "../../../experiment/config/method_config.ts";
-import { fingerprintOf } from "../../../federa/mod.ts";
+import { constantSchedule, type Schedule } from "../../../../engine/mod.ts";
+import { type AggregatorConfig, createAggregator } from "../../../../experiment/config/aggregator_config.ts";
+import { createMethod } from "../../../../experiment/config/method_config.ts";
+import { fingerprintOf } from "../../../../federa/mod.ts";
 import {
   createCodec,
   federate,
   type FederationEvent,
   type FederationOptions,
   type RunState,
-} from "../../../fl/mod.ts";
-import type { TaskModel } from "../../../tasks/mod.ts";
+} from "../../../../fl/mod.ts";
+import type { TaskModel } from "../../../../tasks/mod.ts";
 import { atLeast } from "./at_least.ts";
 import { checkHosted } from "./check_hosted.ts";
 import { type Desk, openDesk } from "./desk.ts";
-import { FederationError } from "./errors.ts";
+import { FederationError } from "../errors.ts";
 import { Failure } from "./failure.ts";
 import { type FinalModel, packFinalModels } from "./final_models.ts";
-import { type Invitation, invitationSchema, SOFTWARE } from "./invitation.ts";
+import { type Invitation, invitationSchema, SOFTWARE } from "../invitation.ts";
 import { NatsParticipants } from "./nats_participants.ts";
 import { type Ending, type ParticipantNews, Reception } from "./reception.ts";
-import { checkMembers, type Member, randomHex, Roster } from "./roster.ts";
-import { fleetOf } from "./sampling.ts";
+import { checkMembers, type Member, Roster } from "./roster.ts";
+import { fleetOf } from "../sampling.ts";
+import { randomHex } from "../token.ts";
 
 /** What a host decides of its federation; the rest of its invitation follows from the model. */
 export type HostSettings = Omit<Invitation, "run" | "software" | "model" | "labels"> & {

@@ -3,7 +3,7 @@ import {
   meanAggregator,
   meanOfEachAggregator,
   type Method,
-} from "../../../fl/mod.ts";
+} from "../../../../fl/mod.ts";
 
 /**
  * Combines uploads where there are enough of them; otherwise the global model stays as it is, and the participants forget the round. The noise

@@ -1,5 +1,5 @@
 import { headers, type Msg, type NatsConnection, type Subscription } from "@nats-io/nats-core";
-import { FederationError } from "./errors.ts";
+import { FederationError } from "../errors.ts";
 import {
   MAX_MESSAGE_BYTES,
   readWords,
@@ -8,8 +8,8 @@ import {
   type Requests,
   requests,
   WORDS_HEADER,
-} from "./messages.ts";
-import { hostSubjects, parseRequest, type RequestKind } from "./subjects.ts";
+} from "../messages.ts";
+import { hostSubjects, parseRequest, type RequestKind } from "../subjects.ts";
 
 /** What a host answers, and the chunk that goes with it. */
 export interface Answer<Kind extends RequestKind> {

@@ -6,9 +6,9 @@ import {
   NoRespondersError,
   RequestError,
 } from "@nats-io/nats-core";
-import { FederationError } from "./errors.ts";
-import { readWords, type Replies, replies, type Requests, WORDS_HEADER } from "./messages.ts";
-import { nameSchema, participantSubjects, type RequestKind } from "./subjects.ts";
+import { FederationError } from "../errors.ts";
+import { readWords, type Replies, replies, type Requests, WORDS_HEADER } from "../messages.ts";
+import { nameSchema, participantSubjects, type RequestKind } from "../subjects.ts";
 
 /** How long an answer may take, in milliseconds, beside what a host keeps a question for work; with a chunk on a slow line, longer. */
 const [answerMilliseconds, chunkMilliseconds] = [3000, 60_000];

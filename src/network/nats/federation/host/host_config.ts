@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { codecConfig, measures } from "../../../fl/mod.ts";
-import { aggregatorConfig } from "../../../experiment/config/aggregator_config.ts";
-import { dataConfig } from "../../../experiment/config/data_config.ts";
-import { type MethodConfig, methodConfig } from "../../../experiment/config/method_config.ts";
-import { modelConfig, precisionConfig } from "../../../experiment/config/model_config.ts";
-import { folderName, path } from "../../../experiment/config/names.ts";
-import { type PrivacyConfig, privacyConfig } from "../../../experiment/config/privacy_config.ts";
-import { taskConfig } from "../../../experiment/config/task_config.ts";
+import { codecConfig, measures } from "../../../../fl/mod.ts";
+import { aggregatorConfig } from "../../../../experiment/config/aggregator_config.ts";
+import { dataConfig } from "../../../../experiment/config/data_config.ts";
+import { type MethodConfig, methodConfig } from "../../../../experiment/config/method_config.ts";
+import { modelConfig, precisionConfig } from "../../../../experiment/config/model_config.ts";
+import { folderName, path } from "../../../../experiment/config/names.ts";
+import { type PrivacyConfig, privacyConfig } from "../../../../experiment/config/privacy_config.ts";
+import { taskConfig } from "../../../../experiment/config/task_config.ts";
 import {
   batchSizeConfig,
   count,
@@ -17,8 +17,8 @@ import {
   scheduleConfig,
   seedConfig,
   steps,
-} from "../../../experiment/config/training_config.ts";
-import { nameSchema } from "./subjects.ts";
+} from "../../../../experiment/config/training_config.ts";
+import { nameSchema } from "../subjects.ts";
 
 const seconds = z.number().gt(0).max(1e7);
 

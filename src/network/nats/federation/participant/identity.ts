@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { CorruptFileError } from "../../../data/errors.ts";
-import type { Invitation } from "./invitation.ts";
+import { CorruptFileError } from "../../../../data/errors.ts";
+import type { Invitation } from "../invitation.ts";
 import type { ParticipantStore } from "./participant_store.ts";
-import { randomHex } from "./roster.ts";
+import { randomHex } from "../token.ts";
 
 const hex = (digits: number) => z.string().regex(new RegExp(`^[0-9a-f]{${digits}}$`));
 const identitySchema = z.strictObject({

@@ -2,23 +2,23 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/nats-core";
 import { z } from "zod";
-import { writeFileAtomic } from "../../../data/mod.ts";
-import { contentHash } from "../../../experiment/checkpoint/content_hash.ts";
-import { encoderHash, identityFor } from "../../../experiment/checkpoint/identity.ts";
-import { methodLabel } from "../../../experiment/config/config.ts";
-import { parseJson, parseWith } from "../../../experiment/config/parse_config.ts";
-import { dependsOnRounds } from "../../../experiment/config/privacy_config.ts";
-import type { LoadOptions } from "../../../experiment/data/load_data.ts";
-import { roundSchedule } from "../../../experiment/run/learning_rate.ts";
-import { type MethodEvent, type MethodOutcome, recordRun } from "../../../experiment/run/record_run.ts";
-import { measures, personalNames } from "../../../fl/mod.ts";
-import { evaluateSimulation } from "../../../fl/simulation/evaluation.ts";
-import { FederationError } from "./errors.ts";
+import { writeFileAtomic } from "../../../../data/mod.ts";
+import { contentHash } from "../../../../experiment/checkpoint/content_hash.ts";
+import { encoderHash, identityFor } from "../../../../experiment/checkpoint/identity.ts";
+import { methodLabel } from "../../../../experiment/config/config.ts";
+import { parseJson, parseWith } from "../../../../experiment/config/parse_config.ts";
+import { dependsOnRounds } from "../../../../experiment/config/privacy_config.ts";
+import type { LoadOptions } from "../../../../experiment/data/load_data.ts";
+import { roundSchedule } from "../../../../experiment/run/learning_rate.ts";
+import { type MethodEvent, type MethodOutcome, recordRun } from "../../../../experiment/run/record_run.ts";
+import { measures, personalNames } from "../../../../fl/mod.ts";
+import { evaluateSimulation } from "../../../../fl/simulation/evaluation.ts";
+import { FederationError } from "../errors.ts";
 import { FederationHost, type HostedRun, type PlayOptions } from "./host.ts";
-import type { Invitation } from "./invitation.ts";
+import type { Invitation } from "../invitation.ts";
 import type { PreparedHost } from "./prepare_host_node.ts";
 import type { ParticipantNews } from "./reception.ts";
-import { nameSchema } from "./subjects.ts";
+import { nameSchema } from "../subjects.ts";
 
 /** Options of {@linkcode runHost}. */
 export interface RunHostOptions extends LoadOptions {

@@ -1,4 +1,4 @@
-import { CorruptFileError } from "../../../data/errors.ts";
+import { CorruptFileError } from "../../../../data/errors.ts";
 import {
   type Client,
   type Codec,
@@ -15,16 +15,16 @@ import {
   type Shapes,
   spreadOf,
   uploadShapes,
-} from "../../../fl/mod.ts";
-import { readDownload } from "../../../fl/client/download.ts";
-import { shapesOfRank } from "../../../fl/client/ranks.ts";
-import { meanEvaluation } from "../../../fl/simulation/evaluation.ts";
-import { Held } from "../../../fl/held.ts";
-import { pick } from "../../../fl/tensors.ts";
-import type { Evaluation, TaskModel } from "../../../tasks/mod.ts";
-import { FederationError } from "./errors.ts";
+} from "../../../../fl/mod.ts";
+import { readDownload } from "../../../../fl/client/download.ts";
+import { shapesOfRank } from "../../../../fl/client/ranks.ts";
+import { meanEvaluation } from "../../../../fl/simulation/evaluation.ts";
+import { Held } from "../../../../fl/held.ts";
+import { pick } from "../../../../fl/tensors.ts";
+import type { Evaluation, TaskModel } from "../../../../tasks/mod.ts";
+import { FederationError } from "../errors.ts";
 import type { Failure } from "./failure.ts";
-import { type Outgoing, packParcel } from "./parcels.ts";
+import { type Outgoing, packParcel } from "../parcels.ts";
 import type { Reception } from "./reception.ts";
 import { isPresent, type Roster } from "./roster.ts";
 import { type CallResult, type RoundCall, RoundCalls, type Upload } from "./round_calls.ts";

@@ -1,7 +1,7 @@
 import { chmod, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder, writeFileAtomic } from "../../../data/mod.ts";
-import { errorCode } from "../../../data/files/error_code.ts";
+import { makeFolder, writeFileAtomic } from "../../../../data/mod.ts";
+import { errorCode } from "../../../../data/files/error_code.ts";
 import type { ParticipantStore } from "./participant_store.ts";
 
 /**

@@ -1,5 +1,5 @@
-import { digest } from "../../../federa/files/digest.ts";
-import { FederationError } from "./errors.ts";
+import { FederationError } from "../errors.ts";
+import { hashToken } from "../token.ts";
 
 /** What a host knows of a participant, and keeps when its process ends. */
 export interface Member {
@@ -94,19 +94,6 @@ export class Roster {
 /** Whether one was heard of within some seconds and has not left. */
 export function isPresent({ heard, left }: Presence, silenceSeconds: number): boolean {
   return left === undefined && performance.now() - heard <= silenceSeconds * 1000;
-}
-
-/** What a host keeps of a secret. */
-export function hashToken(token: string): Promise<string> {
-  return digest(new TextEncoder().encode(token));
-}
-
-/** Random bytes in hexadecimal. */
-export function randomHex(bytes: number): string {
-  return Array.from(
-    crypto.getRandomValues(new Uint8Array(bytes)),
-    (byte) => byte.toString(16).padStart(2, "0"),
-  ).join("");
 }
 
 /**

@@ -1,7 +1,7 @@
-import type { TaskModel } from "../../../tasks/mod.ts";
-import { createAggregator } from "../../../experiment/config/aggregator_config.ts";
-import { checkLegality, checkPositions, type Codec, companionsOf, type Method } from "../../../fl/mod.ts";
-import { FederationError } from "./errors.ts";
+import type { TaskModel } from "../../../../tasks/mod.ts";
+import { createAggregator } from "../../../../experiment/config/aggregator_config.ts";
+import { checkLegality, checkPositions, type Codec, companionsOf, type Method } from "../../../../fl/mod.ts";
+import { FederationError } from "../errors.ts";
 import type { HostSettings } from "./host.ts";
 
 /** What {@linkcode checkHosted} looks at. */

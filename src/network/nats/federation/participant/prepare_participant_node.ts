@@ -1,13 +1,13 @@
-import type { Gpu } from "../../../engine/mod.ts";
-import { checkLabels } from "../../../experiment/data/check_labels.ts";
-import type { LoadOptions } from "../../../experiment/data/load_data.ts";
-import { prepareAnswers, prepareTraining } from "../../../experiment/data/prepare_set.ts";
-import { readExamples } from "../../../experiment/data/read_examples.ts";
-import type { ReadingOptions } from "../../../experiment/config/data_config.ts";
-import { type LoadedModel, openModel } from "../../../experiment/model/load_model.ts";
-import { disposeHead } from "../../../experiment/run/prepare.ts";
-import { TaskModel, type TaskSet } from "../../../tasks/mod.ts";
-import { type Invitation, invitedTask } from "./invitation.ts";
+import type { Gpu } from "../../../../engine/mod.ts";
+import { checkLabels } from "../../../../experiment/data/check_labels.ts";
+import type { LoadOptions } from "../../../../experiment/data/load_data.ts";
+import { prepareAnswers, prepareTraining } from "../../../../experiment/data/prepare_set.ts";
+import { readExamples } from "../../../../experiment/data/read_examples.ts";
+import type { ReadingOptions } from "../../../../experiment/config/data_config.ts";
+import { type LoadedModel, openModel } from "../../../../experiment/model/load_model.ts";
+import { disposeHead } from "../../../../experiment/run/prepare.ts";
+import { TaskModel, type TaskSet } from "../../../../tasks/mod.ts";
+import { type Invitation, invitedTask } from "../invitation.ts";
 
 /** Options of {@linkcode prepareParticipant}. */
 export interface PrepareParticipantOptions extends LoadOptions {

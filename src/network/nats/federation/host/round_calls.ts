@@ -1,9 +1,9 @@
-import type { Client, Lost } from "../../../fl/mod.ts";
-import type { Evaluation } from "../../../tasks/mod.ts";
-import type { ScoreCall, TrainCall } from "./messages.ts";
-import { FederationError } from "./errors.ts";
-import { Incoming, type Outgoing, sameParcel } from "./parcels.ts";
-import type { Parcel } from "./messages.ts";
+import type { Client, Lost } from "../../../../fl/mod.ts";
+import type { Evaluation } from "../../../../tasks/mod.ts";
+import type { ScoreCall, TrainCall } from "../messages.ts";
+import { FederationError } from "../errors.ts";
+import { Incoming, type Outgoing, sameParcel } from "../parcels.ts";
+import type { Parcel } from "../messages.ts";
 
 /** One participant's part of a round, while it's open. */
 export interface RoundCall {

@@ -1,11 +1,12 @@
 import type { Answer, Handlers } from "./desk.ts";
 import { refuse } from "./desk.ts";
-import { holdMilliseconds } from "./pace.ts";
+import { holdMilliseconds } from "../pace.ts";
 import type { FinalModel } from "./final_models.ts";
-import type { Invitation } from "./invitation.ts";
-import { type End, PROTOCOL, type Requests } from "./messages.ts";
-import { chunkOf } from "./parcels.ts";
-import { hashToken, isPresent, type Presence, type Roster } from "./roster.ts";
+import type { Invitation } from "../invitation.ts";
+import { type End, PROTOCOL, type Requests } from "../messages.ts";
+import { chunkOf } from "../parcels.ts";
+import { hashToken } from "../token.ts";
+import { isPresent, type Presence, type Roster } from "./roster.ts";
 import type { RoundCalls } from "./round_calls.ts";
 
 /** What a host's side reports of participants. */
