@@ -105,6 +105,10 @@ export function trainingStep(trainer: Remote<AloneCalls>, { onRun }: TrainingSte
     void start();
   });
   form.addEventListener("input", () => void forecast());
+  // What was trained is gone with the page.
+  globalThis.addEventListener("beforeunload", (event) => {
+    if (controller !== undefined) event.preventDefault();
+  });
   cancel.addEventListener("click", () => {
     controller?.abort(new DOMException("Cancelled", "AbortError"));
     byId("steps-label").textContent = "Stopping after this step";

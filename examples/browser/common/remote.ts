@@ -80,6 +80,7 @@ export interface CallOptions<Event> {
 export class Remote<Calls> {
   readonly #port: Port;
   readonly #waiting = new Map<number, (reply: Reply) => void>();
+  #failure: Error | undefined;
   #calls = 0;
 
   constructor(port: Port) {
@@ -90,6 +91,12 @@ export class Remote<Calls> {
     });
   }
 
+  /** Fails all calls, those to come too: nobody answers any more. */
+  fail({ name, message }: Error): void {
+    this.#failure = Object.assign(new Error(message), { name });
+    for (const [id, answer] of this.#waiting) answer({ id, error: { name, message } });
+  }
+
   /** Calls a handler by name; errors come back with their name and message. */
   call<Name extends keyof Calls & string>(
     name: Name,
@@ -98,6 +105,7 @@ export class Remote<Calls> {
   ): Promise<Calls[Name] extends Call ? Calls[Name]["output"] : never> {
     const { onEvent, signal } = options;
     const id = ++this.#calls;
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       const cancel = () => this.#port.postMessage({ id, cancel: true } satisfies Cancellation);
       const finish = () => {

@@ -14,7 +14,15 @@ export async function connectTrainer(): Promise<Connection> {
     worker.addEventListener("message", ({ data }) => resolve(data.hasGpu === true), { once: true });
     worker.addEventListener("error", () => resolve(false), { once: true });
   });
-  if (hasGpu) return { trainer: new Remote(worker), place: "worker" };
+  if (hasGpu) {
+    const trainer = new Remote<AllCalls>(worker);
+    worker.addEventListener("error", ({ message }) => {
+      trainer.fail(
+        new Error(`Cannot go on: the worker that trains has failed (${message}); load the page again`),
+      );
+    });
+    return { trainer, place: "worker" };
+  }
   worker.terminate();
   const { serveTrainer } = await import("./serve.ts");
   const { port1, port2 } = new MessageChannel();

@@ -92,7 +92,8 @@ async function trainInNode() {
   const files = Object.fromEntries(
     Object.entries(await modelBytes()).map(([name, bytes]) => [name, new Blob([bytes])]),
   );
-  const handlers = aloneHandlers(new Workbench());
+  const bench = new Workbench();
+  const handlers = aloneHandlers(bench);
   const losses: number[] = [];
   const context = {
     signal: new AbortController().signal,
@@ -102,7 +103,11 @@ async function trainInNode() {
   await handlers.openModel({ files, name: "tiny" }, silent);
   await handlers.readTable(new File([spamCsv(20)], "mail.csv"), silent);
   await handlers.chooseColumns({ text: "text", label: "label" }, silent);
+  const { peakBytes } = await handlers.forecast(settings, silent);
   const run = await handlers.train(settings, context);
+  // What the page says beforehand is what it takes, and all of it is freed.
+  const { gpu } = await bench.prepare();
+  assert.equal(gpu.stats().peakBytes, peakBytes);
   const prediction = await handlers.predict({ run: run.id, text: "win a free prize" }, silent);
   const { peft } = await handlers.download({ run: run.id, base: "tiny" }, silent);
   return { run, losses, prediction, adapter: await openTar(new Uint8Array(await peft.arrayBuffer())) };
