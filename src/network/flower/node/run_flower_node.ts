@@ -48,6 +48,7 @@ export interface FlowerNodeOptions {
  * @throws {NodeKeyError} the key's file cannot be used, or another process of this machine uses it.
  * @throws {SuperlinkError} the server refuses the node, or was away for longer than the node's patience.
  * @throws {TypeError} the address is none, or is another machine's without TLS.
+ * @throws {RangeError} a time isn't over 0.
  *
  * @example
  * ```ts no-run
@@ -64,7 +65,7 @@ export interface FlowerNodeOptions {
 export async function runFlowerNode(options: FlowerNodeOptions): Promise<void> {
   const { keyFile, caFile, handler, maxBytes = MAX_BYTES, signal: leaving, onEvent = () => {} } = options;
   const superlink = parseAddress(options);
-  const timing = { ...FLOWER_TIMING, ...options.timing };
+  const timing = checkedTiming(options.timing);
   const ca = caFile === undefined ? undefined : await readCertificates(caFile);
   const lock = keyFile === undefined ? undefined : await NodeLock.take(keyFile);
   let hasLeft = false;
@@ -95,6 +96,15 @@ export async function runFlowerNode(options: FlowerNodeOptions): Promise<void> {
   } finally {
     await lock?.release(hasLeft);
   }
+}
+
+function checkedTiming(changes: Partial<FlowerTiming> | undefined): FlowerTiming {
+  for (const [name, seconds] of Object.entries(changes ?? {})) {
+    if (!(seconds > 0)) {
+      throw new RangeError(`Cannot join a federation: expected timing.${name} over 0 s, got ${seconds}`);
+    }
+  }
+  return { ...FLOWER_TIMING, ...changes };
 }
 
 function parseAddress({ superlink, insecure = false }: FlowerNodeOptions): URL {

@@ -129,6 +129,15 @@ test("runFlowerNode() refuses addresses that are none, and other machines withou
   });
 });
 
+test("runFlowerNode() refuses times that aren't over 0", async () => {
+  for (const poll of [0, -1, NaN]) {
+    await assert.rejects(refused({ timing: { poll } }), {
+      name: "RangeError",
+      message: `Cannot join a federation: expected timing.poll over 0 s, got ${poll}`,
+    });
+  }
+});
+
 test("runFlowerNode() speaks TLS, with certificates of a file", async () => {
   const server = new MockSuperlink(LOOPBACK_CERTIFICATE);
   await server.start();
