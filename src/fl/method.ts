@@ -58,6 +58,8 @@ export interface Method<State extends Tree = any> {
   readonly coordinates?: Coordinates;
   /** Whether clients have ranks of their own. */
   readonly mixesRanks?: boolean;
+  /** Whether what the server sends down holds each client's change, so that clients can tell each other's. */
+  readonly showsChanges?: boolean;
   /** Positions that it takes in front of each text's own: texts may be that much shorter than the encoder reads. None by default. */
   readonly positions?: number;
   /** Whether the server must know how far the labels of each client are from those of all. */

@@ -1,6 +1,7 @@
 import process from "node:process";
 import { type Command, Option } from "commander";
 import { makeFolder } from "../../data/mod.ts";
+import { createMethod } from "../../experiment/config/method_config.ts";
 import { methodLabel } from "../../experiment/config/config.ts";
 import { ConfigError } from "../../experiment/config/parse_config.ts";
 import type { LoadOptions } from "../../experiment/data/load_data.ts";
@@ -197,6 +198,9 @@ function describeInvitation(invitation: Invitation): string[] {
       methodLabel(method)
     } on ${model.source}; ${rounds} rounds with ${participants} participants, each of ${work} in batches of ${batchSize}`,
     ...invitation.clientScores ? ["  the host asks for the scores on test data of one's own (--test)"] : [],
+    ...createMethod(method).showsChanges
+      ? [`  with ${method.method}, what each participant has trained goes on to all others too`]
+      : [],
     ...privacy?.kind === "local-dp"
       ? [
         `  noise is added here before anything is sent: local differential privacy, clip norm ${

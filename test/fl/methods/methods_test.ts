@@ -303,3 +303,8 @@ test("methods holds each method under its own name, which its factory refuses wr
     });
   }
 });
+
+test("methods that send each client's change on to all others say so", () => {
+  const shown = methodNames.filter((name) => methodOn(name, {}).showsChanges);
+  assert.deepEqual(shown.sort(), ["federa-exact", "fedex-lora", "flora"]);
+});

@@ -17,11 +17,13 @@ export const fLora = defineMethod({
   down: "the stacks of the last round: Σ r_k·(o + i)",
   papers: ["2409.05976"],
   options: mixedRankOptions,
-  create: (options) =>
-    restarting(options, {
+  create: (options) => ({
+    ...restarting(options, {
       name: "flora",
       correct: (layer, _, each) => ({
         merged: tidy(() => clientProducts(layer, each, mixedRanks(options, layer))),
       }),
     }),
+    showsChanges: true,
+  }),
 });

@@ -20,7 +20,7 @@ export function exactAveraging(
   inner: Method<Averaged>,
   options: AdapterOptions,
 ): Method<Corrected> {
-  return correcting({
+  const method = correcting({
     ...options,
     name,
     inner,
@@ -30,6 +30,7 @@ export function exactAveraging(
       ),
     }),
   });
+  return { ...method, showsChanges: true };
 }
 
 /** s·E of one layer as a product of stacks; the clients in their order, however they were grouped. */
