@@ -62,7 +62,13 @@ async function connect({ server, user, password }: Address) {
       }: a page reaches NATS by WebSocket, expected ws:// or wss://`,
     );
   }
-  const connection = await connectNats(server, { user, password, name: "federa in a browser" });
+  const connection = await connectNats(server, { user, password, name: "federa in a browser" }).catch(
+    (error) => {
+      // A browser doesn't say whether it was the page's policy.
+      const advice = `and that whoever serves this page lets it talk to ${server} (--allow)`;
+      throw error instanceof Error ? new Error(`${error.message}, ${advice}`, { cause: error }) : error;
+    },
+  );
   return { connection, [Symbol.asyncDispose]: () => connection.close() };
 }
 
