@@ -15,7 +15,7 @@ export interface NatsFlags {
 /** What a command's help says of credentials that aren't on the command line. */
 export const natsHelp =
   "NATS_USER and NATS_PASSWORD, NATS_TOKEN, NATS_CREDS, NATS_NKEY, NATS_CA, NATS_CERT and NATS_KEY of the environment\n" +
-  "mean what they mean to the nats command; NATS_URL is the default address.";
+  "mean what they mean to the nats command.";
 
 /** Adds the options that say who one is to NATS. */
 export function withNatsOptions(command: Command): Command {

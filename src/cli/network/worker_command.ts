@@ -2,7 +2,7 @@ import process from "node:process";
 import { type Command, Option } from "commander";
 import { openTunedGpu } from "../../experiment/gpu/open_tuned_gpu.ts";
 import { work } from "../../network/nats/workers/worker_node.ts";
-import { parseCount, parsePath, start } from "../terminal/start.ts";
+import { parseCount, parseNumber, parsePath, start } from "../terminal/start.ts";
 import { type NatsFlags, natsHelp, natsOptionsOf, withNatsOptions } from "./nats_options.ts";
 
 interface WorkerFlags extends NatsFlags {
@@ -34,7 +34,7 @@ export function addWorkerCommand(program: Command): void {
     .option("--once", "ends after the first run that it took part in")
     .option("--wait <SECONDS>", "how long to wait for a run", parseCount, 3600)
     .option("--stall <SECONDS>", "after how long without progress a block is given back", parseCount, 600)
-    .option("--max-gpu-bytes <N>", "the most bytes of GPU buffers to hold", Number)
+    .option("--max-gpu-bytes <N>", "the most bytes of GPU buffers to hold", parseNumber)
     .option("--cache <FOLDER>", "where models are kept; the user's cache by default", parsePath);
   withNatsOptions(command)
     .addHelpText(
