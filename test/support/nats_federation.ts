@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
 import type { Gpu } from "../../src/engine/mod.ts";
 import { fingerprintOf } from "../../src/federa/mod.ts";
+import { createAggregator } from "../../src/experiment/config/aggregator_config.ts";
 import { createMethod } from "../../src/experiment/config/method_config.ts";
 import {
   createCodec,
@@ -142,6 +143,7 @@ export function simulation(
   return simulate(pretrained, {
     method: createMethod(method),
     codec: createCodec(codec),
+    aggregator: createAggregator(settings.aggregator),
     train,
     test: train,
     clients,

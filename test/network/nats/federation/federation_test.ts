@@ -26,6 +26,7 @@ for (
     federa: { method: "federa" },
     "federa-exact": { method: "federa-exact" },
     "scaffold over fedit": { method: "fedit", algorithm: "scaffold" },
+    "flora, of ranks that differ": { method: "flora", ranks: [1, 2] },
   })
 ) {
   test(
@@ -40,7 +41,8 @@ for (
       ]);
       assert.deepEqual(hosted, expected);
       for (const { events, model } of joined) {
-        assert.deepEqual(model, hosted!.parameters);
+        // Where ranks differ, each has a model of its own.
+        if (!("ranks" in method)) assert.deepEqual(model, hosted!.parameters);
         assert.deepEqual(events.flatMap((each) => each.type === "sent" ? [each.round] : []), [1, 2, 3]);
       }
     },
@@ -105,4 +107,53 @@ test("hostFederation() has participants score each model on test data of their o
     ...names.map((name) => join(server.url, federation, { name, test: tests.get(name) })),
   ]);
   assert.deepEqual(found, expected);
+});
+
+for (
+  const [label, more] of Object.entries({
+    "a robust rule": { aggregator: { name: "median" } },
+    "a codec that loses bits, and a part of the clients": {
+      codec: { name: "int8" as const },
+      clientsPerRound: 2,
+    },
+  })
+) {
+  test(`hostFederation() gives the bits of simulate() with ${label}`, { skip }, async () => {
+    const federation = tinyFederation(gpu, { method: "federa" }, more);
+    const [hosted] = await Promise.all([
+      host(server.url, federation),
+      ...names.map((name) => join(server.url, federation, { name })),
+    ]);
+    assert.deepEqual(hosted, await simulated(federation));
+  });
+}
+
+test("hostFederation() with differential privacy of the sum asks a Poisson sample and says what it cost", {
+  skip,
+}, async () => {
+  const privacy = {
+    kind: "dp-fedavg",
+    sampling: "poisson",
+    clipNorm: 1,
+    epsilon: 8,
+    delta: 1e-3,
+    noise: "secret",
+  };
+  const federation = tinyFederation(gpu, { method: "ffa-lora", privacy }, {
+    rounds: 4,
+    clientsPerRound: 2,
+    minimum: 2,
+  });
+  const [hosted] = await Promise.all([
+    host(server.url, federation),
+    ...names.map((name) => join(server.url, federation, { name })),
+  ]);
+  const epsilons = hosted.reports.map(({ privacy }) => privacy!.epsilon);
+  assert.ok(
+    epsilons.every((each, i) => each > (epsilons[i - 1] ?? 0)) && epsilons.at(-1)! <= 8,
+    String(epsilons),
+  );
+  const asked = hosted.reports.map(({ participants }) => participants.length);
+  assert.deepEqual(hosted.reports.map(({ lost }) => lost.length), [0, 0, 0, 0]);
+  assert.ok(new Set(asked).size > 1, `the cohorts of a Poisson sample differ: ${asked}`);
 });
