@@ -23,7 +23,7 @@ export interface ProgramOutput {
   readonly stderr: string;
 }
 
-/** Runs the text of a module in a process of its own, for a minute at most. It imports the sources as `./src/…`. */
+/** Runs the text of a module in a process of its own, for five minutes at most. It imports the sources as `./src/…`. */
 export async function runProgram(program: string, options: RunProgramOptions = {}): Promise<ProgramOutput> {
   const { environment = {}, deno = onDeno } = options;
   const args = deno
@@ -32,7 +32,7 @@ export async function runProgram(program: string, options: RunProgramOptions = {
   const child = spawn(deno ? denoPath : process.execPath, args, {
     cwd: root,
     env: { ...process.env, ...(deno && denoEnvironment), ...environment },
-    timeout: 60_000,
+    timeout: 300_000,
   });
   child.stdin.end(program);
   const [status, stdout, stderr] = await Promise.all([
