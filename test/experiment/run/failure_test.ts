@@ -60,6 +60,12 @@ test("errors for people are of one class", () => {
   const roots = sources.flatMap((text) =>
     [...text.matchAll(/class (\w+) extends Error\b/g)].map(([, name]) => name)
   );
-  // The interruption of a command and a failure that is tried again reach nobody.
-  assert.deepEqual(roots.sort(), ["FederaError", "InterruptedError", "PassingFailure"]);
+  // The interruption of a command, work that nobody waits for, and what is tried again reach nobody.
+  assert.deepEqual(roots.sort(), [
+    "Abandoned",
+    "FederaError",
+    "InterruptedError",
+    "PassingFailure",
+    "StaleConnection",
+  ]);
 });
