@@ -245,8 +245,8 @@ async function proveMemory(cache: string): Promise<void> {
 
 /** Models of which the time is measured: one whose training takes most of it, and one whose clients send much. */
 const measured = [
-  { name: "20 steps, 6,144 values a client", hiddenSize: 96, rank: 8, steps: 20, workers: [1, 2, 4] },
-  { name: "1 step, 98,304 values a client", hiddenSize: 384, rank: 32, steps: 1, workers: [2] },
+  { name: "1 step a client", hiddenSize: 96, rank: 8, steps: 1, workers: [1, 2] },
+  { name: "20 steps a client", hiddenSize: 96, rank: 8, steps: 20, workers: [1, 2, 4] },
 ];
 
 /** Time against one process, and what a block costs. */
@@ -281,6 +281,7 @@ async function measure(
     const { user, system } = process.cpuUsage(before);
     assert.equal(runs[0]!.status, "finished", runs[0]!.error);
     const history = readFileSync(join(folder, place, "fedit", "history.jsonl"), "utf8");
+    const values = Number(/"trainableParameters":(\d+)/.exec(history)?.[1]);
     const rounds = history.split("\n").filter((line) => line.includes('"type":"round"')).map((line) =>
       JSON.parse(line) as { seconds: { training: number; aggregation: number } }
     );
@@ -288,15 +289,22 @@ async function measure(
     const later = rounds.slice(1);
     const mean = (key: "training" | "aggregation") =>
       later.reduce((sum, { seconds }) => sum + seconds[key], 0) / later.length;
-    return { training: mean("training"), aggregation: mean("aggregation"), cpu: (user + system) / 1e6 };
+    return {
+      training: mean("training"),
+      aggregation: mean("aggregation"),
+      cpu: (user + system) / 1e6,
+      values,
+    };
   };
   console.log(name);
   try {
     const alone = await play("alone");
     console.log(
-      `  one process: ${alone.training.toFixed(2)} s a round to train ${clientsPerRound} clients, ${
-        alone.aggregation.toFixed(2)
-      } s to aggregate; ${alone.cpu.toFixed(1)} s of CPU in all`,
+      `  one process, ${alone.values.toLocaleString("en")} values a client: ${
+        alone.training.toFixed(2)
+      } s a round to train ${clientsPerRound} clients, ${alone.aggregation.toFixed(2)} s to aggregate; ${
+        alone.cpu.toFixed(1)
+      } s of CPU in all`,
     );
     for (const count of counts) {
       const server = await startNats();

@@ -170,22 +170,21 @@ export class Objects {
   ): Promise<number> {
     const action = `Cannot fetch ${sha256} from the bucket ${this.bucket}`;
     return await asNatsError(action, async () => {
-      const info = await this.#info(sha256);
-      if (info === undefined || info.deleted) throw new NatsObjectError(`${action}: there is no such object`);
-      if (!(info.size <= maxBytes)) {
-        throw new NatsObjectError(`${action}: it has ${info.size} bytes, expected at most ${maxBytes}`);
-      }
-      if (info.digest !== digestOf(sha256)) {
-        throw new NatsObjectError(`${action}: it is stored with another hash, ${info.digest}`);
-      }
       const found = await this.#store.get(sha256);
       if (found === null) throw new NatsObjectError(`${action}: there is no such object`);
-      // The store's reader checks the bytes against the digest, which is the one that was asked for unless it has changed since.
-      if (found.info.digest !== info.digest || found.info.size !== info.size) {
-        throw new NatsObjectError(`${action}: somebody replaced it on the way`);
-      }
+      const { info } = found;
+      const problem = !(info.size <= maxBytes)
+        ? `it has ${info.size} bytes, expected at most ${maxBytes}`
+        // The store's reader checks the bytes against the digest, which must be the one that was asked for.
+        : info.digest !== digestOf(sha256)
+        ? `it is stored with another hash, ${info.digest}`
+        : undefined;
       found.error.catch(() => {});
       const reader = found.data.getReader();
+      if (problem !== undefined) {
+        await reader.cancel().catch(() => {});
+        throw new NatsObjectError(`${action}: ${problem}`);
+      }
       let done = 0;
       try {
         while (true) {
@@ -211,7 +210,7 @@ export class Objects {
   /** Removes an object, if it is there. */
   async remove(sha256: string): Promise<void> {
     await asNatsError(`Cannot remove ${sha256} from the bucket ${this.bucket}`, async () => {
-      if (await this.#info(sha256) !== undefined) await this.#store.delete(sha256);
+      await this.#store.delete(sha256);
     });
   }
 

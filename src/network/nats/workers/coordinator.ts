@@ -11,7 +11,7 @@ import {
 } from "@nats-io/jetstream";
 import { nanos, type NatsConnection, NoRespondersError, nuid } from "@nats-io/nats-core";
 import { connectNats, type NatsOptions } from "../connection.ts";
-import { isMissing, Objects } from "../objects.ts";
+import { isMissing, Objects, sha256Of } from "../objects.ts";
 import { asNatsError, NatsError } from "../errors.ts";
 import { WorkersError } from "./errors.ts";
 import {
@@ -22,6 +22,7 @@ import {
   decodeMessage,
   encodeMessage,
   helloSchema,
+  type ObjectReference,
   resultSchema,
   type Welcome,
   type WorkerKind,
@@ -98,6 +99,8 @@ export class Coordinator {
   readonly #ackWaitSeconds: number;
   /** Workers that are there, and when each was last heard of. */
   readonly #workers = new Map<string, number>();
+  /** Objects that are being removed. */
+  readonly #discarded = new Map<string, Promise<void>>();
   /** Workers that were told to leave, and why. */
   readonly #banned = new Map<string, string>();
   readonly #refused = new Set<string>();
@@ -208,7 +211,7 @@ export class Coordinator {
         const isWanted = result.turn === this.#listener?.turn && this.#listener.onResult(result);
         if (!isWanted && result.outcome !== undefined) {
           // A block that two workers had, or one of a round that is over.
-          this.objects.remove(result.outcome.sha256).catch(() => {});
+          this.discard(result.outcome);
         }
       },
     });
@@ -297,6 +300,21 @@ export class Coordinator {
         () => this.#client.publish(subject, encodeMessage(block), { msgID, timeout: 10_000 }),
       )
     );
+  }
+
+  /** Puts bytes into the bucket. */
+  async share(bytes: Uint8Array): Promise<ObjectReference> {
+    const sha256 = await sha256Of(bytes);
+    // Equal bytes of before may be about to go.
+    await this.#discarded.get(sha256);
+    await this.persist(() => this.objects.put(bytes));
+    return { sha256, size: bytes.length };
+  }
+
+  /** Removes an object from the bucket, in the background; one that stays goes with the session. */
+  discard({ sha256 }: ObjectReference): void {
+    const removed = this.objects.remove(sha256).catch(() => {}).finally(() => this.#discarded.delete(sha256));
+    this.#discarded.set(sha256, removed);
   }
 
   /** Does what may fail while the server is away. */

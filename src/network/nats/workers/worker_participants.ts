@@ -14,6 +14,8 @@ import { encodeKept, encodeState } from "./state_bytes.ts";
 
 /** Blocks that may be out at a time, at most. */
 const maxWindow = 256;
+/** Blocks that are on the way at a time: handed out, or fetched before their turn. */
+const ahead = 4;
 /** Seconds between looks at who is there. */
 const tick = 0.5;
 
@@ -28,7 +30,7 @@ export interface WorkerParticipantsOptions {
 
 /**
  * Clients that workers on other machines train, block by block. What comes back waits on the server until its block's turn, so that this
- * process never holds more than one, and what is aggregated has the order of client numbers.
+ * process never holds more than a few, and what is aggregated has the order of client numbers.
  */
 export class WorkerParticipants implements Participants {
   readonly #options: WorkerParticipantsOptions;
@@ -87,6 +89,8 @@ interface BlockOut {
   attempt: number;
   readonly kept: ObjectReference | undefined;
   result: BlockResult | undefined;
+  /** The bytes of the result, once they are asked for. */
+  bytes: Promise<Uint8Array> | undefined;
 }
 
 /** The blocks of one round, handed out in order and taken in order. */
@@ -152,8 +156,11 @@ class BlocksOfRound {
 
   /** Waits for what became of a block. */
   async take(block: number, onWait: () => void): Promise<Taken> {
-    while (this.#next < this.blocks.length && this.#next < block + this.#window) {
-      await this.#handOut(this.#next++);
+    const until = Math.min(this.blocks.length, block + this.#window);
+    while (this.#next < until) {
+      // A few at a time, for the way to the server may be long.
+      const some = Array.from({ length: Math.min(ahead, until - this.#next) }, () => this.#next++);
+      await Promise.all(some.map((each) => this.#handOut(each)));
     }
     const out = this.#out.get(block)!;
     let seen = performance.now();
@@ -168,14 +175,17 @@ class BlocksOfRound {
         }
         continue;
       }
-      out.result = undefined;
-      const taken = await this.#read(block, result);
+      for (let next = block; next < block + ahead; next++) this.#fetch(next);
+      const taken = await this.#read(block, result, out.bytes);
       if (taken !== undefined) {
         this.#out.delete(block);
-        if (out.kept !== undefined) await this.#remove(out.kept);
+        if (out.kept !== undefined) this.#coordinator.discard(out.kept);
         return taken;
       }
-      await this.#handOut(block, out);
+      // Another worker that had the block may have done it meanwhile.
+      if (out.result === result) out.result = undefined;
+      out.bytes = undefined;
+      if (out.result === undefined) await this.#handOut(block, out);
     }
   }
 
@@ -183,6 +193,7 @@ class BlocksOfRound {
   async #read(
     block: number,
     { worker, outcome, failed, isLast = false, seconds: trainSeconds = 0 }: BlockResult,
+    fetched: Promise<Uint8Array> | undefined,
   ): Promise<Taken | undefined> {
     const clients = this.blocks[block]!;
     const isOften = isLast || this.#out.get(block)!.attempt >= this.#coordinator.attempts;
@@ -190,17 +201,11 @@ class BlocksOfRound {
     if (outcome === undefined) return given(failed!);
     const started = performance.now();
     try {
-      if (outcome.size > this.#maxBytes) {
-        throw new WrongResultError(`it has ${outcome.size} bytes, expected at most ${this.#maxBytes}`);
-      }
       const { round, model: { gpu } } = this.#work;
-      const { objects } = this.#coordinator;
-      const bytes = await this.#coordinator.persist(() =>
-        objects.get(outcome.sha256, { maxBytes: this.#maxBytes })
-      );
+      const bytes = await fetched!;
       const place = { job: this.#job.sha256, round, block };
       const outcomes = decodeOutcomes(gpu, bytes, { ...this.#expected, place, clients });
-      await this.#remove(outcome);
+      this.#coordinator.discard(outcome);
       const readSeconds = (performance.now() - started) / 1000;
       this.#coordinator.note({
         round,
@@ -222,7 +227,8 @@ class BlocksOfRound {
   async #handOut(block: number, before?: BlockOut): Promise<void> {
     const { round, store } = this.#work;
     const clients = this.blocks[block]!;
-    const out = before ?? { attempt: 0, kept: await this.#share(clients, store), result: undefined };
+    const out = before ??
+      { attempt: 0, kept: await this.#share(clients, store), result: undefined, bytes: undefined };
     this.#out.set(block, out);
     await this.#coordinator.handOut({
       session: this.#coordinator.session,
@@ -241,11 +247,7 @@ class BlocksOfRound {
   async #share(clients: readonly Client[], store: RoundWork["store"]): Promise<ObjectReference | undefined> {
     const kept = await Promise.all(clients.map(({ id }) => store.load(id)));
     if (kept.every((each) => each === undefined)) return undefined;
-    const bytes = encodeKept(kept, clients);
-    return {
-      sha256: await this.#coordinator.persist(() => this.#coordinator.objects.put(bytes)),
-      size: bytes.length,
-    };
+    return await this.#coordinator.share(encodeKept(kept, clients));
   }
 
   #note(result: BlockResult): boolean {
@@ -262,8 +264,15 @@ class BlocksOfRound {
     await Promise.race([woken, pause(tick)]);
   }
 
-  async #remove({ sha256 }: ObjectReference): Promise<void> {
-    await this.#coordinator.persist(() => this.#coordinator.objects.remove(sha256));
+  /** Begins to fetch the result of a block, if it is there. */
+  #fetch(block: number): void {
+    const out = this.#out.get(block);
+    const outcome = out?.result?.outcome;
+    if (outcome === undefined || out!.bytes !== undefined) return;
+    const { objects } = this.#coordinator;
+    out!.bytes = this.#coordinator.persist(() => objects.get(outcome.sha256, { maxBytes: this.#maxBytes }));
+    // Whoever reads it hears of an error.
+    out!.bytes.catch(() => {});
   }
 
   /** Nobody waits for the rest any more. */
@@ -271,7 +280,7 @@ class BlocksOfRound {
     this.#coordinator.unlisten();
     try {
       if (this.#out.size > 0) await this.#coordinator.cancel(this.#turn);
-      await this.#remove(this.#state);
+      this.#coordinator.discard(this.#state);
     } catch {
       // The server is away: what is there goes with the session, or by its age.
     }
