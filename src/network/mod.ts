@@ -40,10 +40,10 @@ export {
   Coordinator,
   type CoordinatorOptions,
   type RoundListener,
-} from "./nats/workers/coordinator.ts";
-export { kindOf } from "./nats/workers/describe_job_node.ts";
+} from "./nats/workers/coordinator/coordinator.ts";
+export { kindOf } from "./nats/workers/bits_node.ts";
 export { WorkerRefusedError, WorkersError } from "./nats/workers/errors.ts";
 export { type WorkerKind } from "./nats/workers/messages.ts";
 export { type QueueNames, queueNames, workerPermissions } from "./nats/workers/names.ts";
-export { checkWorkers, trainersOn } from "./nats/workers/trainers_node.ts";
-export { work, type WorkerOptions } from "./nats/workers/worker_node.ts";
+export { checkWorkers, trainersOn } from "./nats/workers/coordinator/trainers_node.ts";
+export { work, type WorkerOptions } from "./nats/workers/worker/worker_node.ts";

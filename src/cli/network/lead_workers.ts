@@ -3,9 +3,9 @@ import type { Gpu } from "../../engine/mod.ts";
 import type { Config } from "../../experiment/config/config.ts";
 import type { LoadOptions } from "../../experiment/data/load_data.ts";
 import type { RunExperimentOptions } from "../../experiment/run/run_experiment.ts";
-import { Coordinator, type CoordinatorOptions } from "../../network/nats/workers/coordinator.ts";
-import { kindOf } from "../../network/nats/workers/describe_job_node.ts";
-import { checkWorkers, trainersOn } from "../../network/nats/workers/trainers_node.ts";
+import { Coordinator, type CoordinatorOptions } from "../../network/nats/workers/coordinator/coordinator.ts";
+import { kindOf } from "../../network/nats/workers/bits_node.ts";
+import { checkWorkers, trainersOn } from "../../network/nats/workers/coordinator/trainers_node.ts";
 import { parseCount } from "../terminal/start.ts";
 import { type NatsFlags, natsHelp, natsOptionsOf, withNatsOptions } from "./nats_options.ts";
 

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { type Command, Option } from "commander";
 import { openTunedGpu } from "../../experiment/gpu/open_tuned_gpu.ts";
-import { work } from "../../network/nats/workers/worker_node.ts";
+import { work } from "../../network/nats/workers/worker/worker_node.ts";
 import { parseCount, parseNumber, parsePath, start } from "../terminal/start.ts";
 import { type NatsFlags, natsHelp, natsOptionsOf, withNatsOptions } from "./nats_options.ts";
 

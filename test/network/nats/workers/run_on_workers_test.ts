@@ -9,11 +9,14 @@ import { prepare } from "../../../../src/experiment/run/prepare.ts";
 import { runExperiment } from "../../../../src/experiment/run/run_experiment.ts";
 import type { MethodSummary } from "../../../../src/experiment/run/summary.ts";
 import { connectNats } from "../../../../src/network/nats/connection.ts";
-import { Coordinator, type CoordinatorOptions } from "../../../../src/network/nats/workers/coordinator.ts";
-import { kindOf } from "../../../../src/network/nats/workers/describe_job_node.ts";
+import {
+  Coordinator,
+  type CoordinatorOptions,
+} from "../../../../src/network/nats/workers/coordinator/coordinator.ts";
+import { kindOf } from "../../../../src/network/nats/workers/bits_node.ts";
 import { workerPermissions } from "../../../../src/network/nats/workers/names.ts";
-import { checkWorkers, trainersOn } from "../../../../src/network/nats/workers/trainers_node.ts";
-import { work, type WorkerOptions } from "../../../../src/network/nats/workers/worker_node.ts";
+import { checkWorkers, trainersOn } from "../../../../src/network/nats/workers/coordinator/trainers_node.ts";
+import { work, type WorkerOptions } from "../../../../src/network/nats/workers/worker/worker_node.ts";
 import { openGpu } from "../../../../src/engine/mod.ts";
 import { testGpu } from "../../../engine/harness.ts";
 import { FakeWorker } from "../../../support/fake_worker.ts";

@@ -2,17 +2,17 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdtemp, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder } from "../../../data/mod.ts";
-import { disposeAll, type Gpu } from "../../../engine/mod.ts";
-import { contentHash } from "../../../experiment/checkpoint/content_hash.ts";
-import { parseConfig } from "../../../experiment/config/parse_config.ts";
-import { buildTask } from "../../../experiment/model/build_task.ts";
-import { simulationOptions } from "../../../experiment/run/experiment.ts";
-import { disposeHead } from "../../../experiment/run/prepare.ts";
-import { ClientsSide } from "../../../fl/mod.ts";
-import type { Codec } from "../../../fl/transport/codec.ts";
-import type { MemoryOptions } from "../../../fl/simulation/memory_plan.ts";
-import { cacheFolder, openModelFiles } from "../../../hub/mod.ts";
+import { makeFolder } from "../../../../data/mod.ts";
+import { disposeAll, type Gpu } from "../../../../engine/mod.ts";
+import { contentHash } from "../../../../experiment/checkpoint/content_hash.ts";
+import { parseConfig } from "../../../../experiment/config/parse_config.ts";
+import { buildTask } from "../../../../experiment/model/build_task.ts";
+import { simulationOptions } from "../../../../experiment/run/experiment.ts";
+import { disposeHead } from "../../../../experiment/run/prepare.ts";
+import { ClientsSide } from "../../../../fl/mod.ts";
+import type { Codec } from "../../../../fl/transport/codec.ts";
+import type { MemoryOptions } from "../../../../fl/simulation/memory_plan.ts";
+import { cacheFolder, openModelFiles } from "../../../../hub/mod.ts";
 import {
   type Backbone,
   disposeReplaced,
@@ -20,15 +20,15 @@ import {
   openPretrained,
   type Pooling,
   UseLite,
-} from "../../../models/mod.ts";
-import { TaskModel } from "../../../tasks/mod.ts";
-import { NatsError } from "../errors.ts";
-import type { Objects } from "../objects.ts";
-import { fingerprintOf, frozenHash, kindOf } from "./describe_job_node.ts";
-import { WorkerRefusedError } from "./errors.ts";
-import { decodeMessage, type Job, jobSchema, type ObjectReference } from "./messages.ts";
-import { decodeHost } from "./state_bytes.ts";
-import { decodeSharedOut, type SharedOut } from "./task_set_bytes.ts";
+} from "../../../../models/mod.ts";
+import { TaskModel } from "../../../../tasks/mod.ts";
+import { NatsError } from "../../errors.ts";
+import type { Objects } from "../../objects.ts";
+import { fingerprintOf, frozenHash, kindOf } from "../bits_node.ts";
+import { WorkerRefusedError } from "../errors.ts";
+import { decodeMessage, type Job, jobSchema, type ObjectReference } from "../messages.ts";
+import { decodeHost } from "../state_bytes.ts";
+import { decodeSharedOut, type SharedOut } from "../task_set_bytes.ts";
 
 /** The most bytes of a job's description, and of any object that it names. */
 const maxJobBytes = 16 << 20;

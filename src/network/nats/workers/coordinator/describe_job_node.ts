@@ -1,30 +1,20 @@
 import { createHash } from "node:crypto";
-import { arithmetic } from "../../../experiment/checkpoint/identity.ts";
-import { contentHash } from "../../../experiment/checkpoint/content_hash.ts";
-import { hashParameters } from "../../../experiment/checkpoint/hash_parameters.ts";
-import type { MethodConfig } from "../../../experiment/config/config.ts";
-import { USE_LITE } from "../../../experiment/config/model_config.ts";
-import { describeAdapter } from "../../../experiment/gpu/describe_adapter.ts";
-import type { Experiment } from "../../../experiment/run/experiment.ts";
-import { versions } from "../../../experiment/run/versions.ts";
-import { type Gpu, tidy } from "../../../engine/mod.ts";
-import type { Tree } from "../../../fl/tree.ts";
-import type { Method } from "../../../fl/mod.ts";
-import type { ModelFile, ModelFiles } from "../../../hub/mod.ts";
-import { openWeights, readEncoderConfig, readUseLite, TransformerEncoder } from "../../../models/mod.ts";
-import { firstInputs, packBatches, type TaskModel, type TaskSet } from "../../../tasks/mod.ts";
-import type { Objects } from "../objects.ts";
-import { encodeMessage, type Job, type ObjectReference, type WorkerKind } from "./messages.ts";
-import { encodeHost } from "./state_bytes.ts";
-import { encodeSharedOut } from "./task_set_bytes.ts";
+import type { MethodConfig } from "../../../../experiment/config/config.ts";
+import { USE_LITE } from "../../../../experiment/config/model_config.ts";
+import type { Experiment } from "../../../../experiment/run/experiment.ts";
+import type { Tree } from "../../../../fl/tree.ts";
+import type { Method } from "../../../../fl/mod.ts";
+import type { ModelFile, ModelFiles } from "../../../../hub/mod.ts";
+import { openWeights, readEncoderConfig, readUseLite, TransformerEncoder } from "../../../../models/mod.ts";
+import type { TaskModel } from "../../../../tasks/mod.ts";
+import type { Objects } from "../../objects.ts";
+import { encodeMessage, type Job, type ObjectReference } from "../messages.ts";
+import { fingerprintOf, frozenHash, kindOf } from "../bits_node.ts";
+import { encodeHost } from "../state_bytes.ts";
+import { encodeSharedOut } from "../task_set_bytes.ts";
 
 /** Bytes of a file that are read at a time. */
 const partBytes = 4 << 20;
-
-/** What this process's bits follow from beside its work. */
-export function kindOf(gpu: Gpu): WorkerKind {
-  return { federa: versions().federa, arithmetic, adapter: describeAdapter(gpu) };
-}
 
 /** What {@linkcode describeJob} needs of the first round of a method. */
 export interface JobStart {
@@ -63,21 +53,6 @@ export async function describeJob(
 /** Puts bytes into a bucket. */
 export async function share(objects: Objects, bytes: Uint8Array): Promise<ObjectReference> {
   return { sha256: await objects.put(bytes), size: bytes.length };
-}
-
-/** SHA-256 of a model's parameters that a method's state has no values of. */
-export async function frozenHash(model: TaskModel, method: Method, state: Tree): Promise<string> {
-  const moving = method.parameters(state);
-  return await hashParameters([...model.namedParameters()].filter(([name]) => !moving.has(name)));
-}
-
-/** SHA-256 of what a model makes of the first texts of a set, so that two processes find out whether they compute alike. */
-export async function fingerprintOf(model: TaskModel, set: TaskSet): Promise<string> {
-  const { gpu } = model;
-  const rows = Array.from({ length: Math.min(2, set.size) }, (_, i) => i);
-  const batches = packBatches(set, [[rows]], rows.length);
-  using outputs = tidy(() => model.forward(firstInputs(gpu, batches)));
-  return contentHash(await outputs.floats());
 }
 
 /** Puts the files of the pretrained model that its loading reads into a bucket. */

@@ -1,19 +1,16 @@
 import {
-  AckPolicy,
   type ConsumerMessages,
-  DiscardPolicy,
   jetstream,
   type JetStreamClient,
   type JetStreamManager,
   jetstreamManager,
-  RetentionPolicy,
-  StorageType,
 } from "@nats-io/jetstream";
-import { nanos, type NatsConnection, NoRespondersError, nuid } from "@nats-io/nats-core";
-import { connectNats, type NatsOptions } from "../connection.ts";
-import { isMissing, Objects, sha256Of } from "../objects.ts";
-import { asNatsError, NatsError } from "../errors.ts";
-import { WorkersError } from "./errors.ts";
+import { type NatsConnection, nuid } from "@nats-io/nats-core";
+import { connectNats, type NatsOptions } from "../../connection.ts";
+import { isMissing, Objects, sha256Of } from "../../objects.ts";
+import { asNatsError, NatsError } from "../../errors.ts";
+import { Crew } from "./crew.ts";
+import { WorkersError } from "../errors.ts";
 import {
   aliveSchema,
   type BlockOfWork,
@@ -26,10 +23,11 @@ import {
   resultSchema,
   type Welcome,
   type WorkerKind,
-} from "./messages.ts";
+} from "../messages.ts";
 import type { z } from "zod";
-import { type QueueNames, queueNames } from "./names.ts";
-import { persist } from "./patience.ts";
+import { type QueueNames, queueNames } from "../names.ts";
+import { checkFree, makeQueue, queueIsGone, removeQueue } from "./queue.ts";
+import { persist } from "../patience.ts";
 
 /** Options of {@linkcode Coordinator.open}. */
 export interface CoordinatorOptions extends NatsOptions {
@@ -64,12 +62,6 @@ export interface BlockDone {
   readonly readSeconds: number;
 }
 
-/** How long what a dead run left behind stays on the server. */
-const maxAgeSeconds = 3 * 86_400;
-/** Bytes of the messages that may wait in a stream. */
-const streamBytes = 64 << 20;
-/** After how many seconds without a sign a worker counts as gone. */
-const goneSeconds = 15;
 /** Seconds between looks whether the queue is there. */
 const verifySeconds = 20;
 /** How long to try again what the server didn't do. */
@@ -97,19 +89,12 @@ export class Coordinator {
   readonly #manager: JetStreamManager;
   readonly #options: CoordinatorOptions;
   readonly #ackWaitSeconds: number;
-  /** Workers that are there, and when each was last heard of. */
-  readonly #workers = new Map<string, number>();
+  readonly #crew: Crew;
   /** Objects that are being removed. */
   readonly #discarded = new Map<string, Promise<void>>();
-  /** Workers that were told to leave, and why. */
-  readonly #banned = new Map<string, string>();
-  readonly #refused = new Set<string>();
   #listener: RoundListener | undefined;
   #turns = 0;
   #messages: ConsumerMessages | undefined;
-  /** Since when no worker has been there, and when that was last looked at. */
-  #alone: number | undefined;
-  #looked = performance.now();
   /** When the server was last asked whether the queue is there. */
   #verified = performance.now();
   #failure: Error | undefined;
@@ -131,6 +116,7 @@ export class Coordinator {
     this.attempts = options.attempts ?? 5;
     this.maxBytes = options.maxBytes ?? 2 ** 32;
     this.#options = options;
+    this.#crew = new Crew({ ...options, queue: more.names.queue });
     this.#ackWaitSeconds = options.ackWaitSeconds ?? 30;
     this.#connection = more.connection;
     this.#manager = more.manager;
@@ -152,29 +138,13 @@ export class Coordinator {
     try {
       await checkFree(connection, names);
       const manager = await jetstreamManager(connection);
-      await removeAll(manager, names);
-      const common = {
-        retention: RetentionPolicy.Workqueue,
-        storage: StorageType.File,
-        max_age: nanos(maxAgeSeconds * 1000),
-        max_bytes: streamBytes,
-        // A full stream refuses what comes, and forgets nothing that waits.
-        discard: DiscardPolicy.New,
-      };
-      await manager.streams.add({ ...common, name: names.workStream, subjects: [names.work(session)] });
-      await manager.streams.add({ ...common, name: names.doneStream, subjects: [names.done(session)] });
-      await manager.consumers.add(names.workStream, {
-        durable_name: names.workConsumer,
-        ack_policy: AckPolicy.Explicit,
-        ack_wait: nanos((options.ackWaitSeconds ?? 30) * 1000),
-        max_deliver: -1,
+      await removeQueue(manager, names);
+      const objects = await makeQueue(connection, manager, {
+        names,
+        session,
+        maxBytes,
+        ackWaitSeconds: options.ackWaitSeconds,
       });
-      await manager.consumers.add(names.doneStream, {
-        durable_name: names.doneConsumer,
-        ack_policy: AckPolicy.Explicit,
-        max_deliver: -1,
-      });
-      const objects = await Objects.create(connection, names.bucket, { maxBytes, maxAgeSeconds });
       const opened = new Coordinator(options, { names, session, connection, manager, objects });
       await opened.#listen();
       return opened;
@@ -206,8 +176,7 @@ export class Coordinator {
       callback: (message) => {
         const result = decodeMessage(resultSchema, message.data);
         message.ack();
-        if (result?.session !== this.session || this.#banned.has(result.worker)) return;
-        this.#see(result.worker);
+        if (result?.session !== this.session || !this.#crew.see(result.worker)) return;
         const isWanted = result.turn === this.#listener?.turn && this.#listener.onResult(result);
         if (!isWanted && result.outcome !== undefined) {
           // A block that two workers had, or one of a round that is over.
@@ -216,51 +185,23 @@ export class Coordinator {
       },
     });
     void this.#messages.closed().then(() => {
-      if (!this.#isClosed) this.#failure ??= new NatsError(gone(this.names));
+      if (!this.#isClosed) this.#failure ??= new NatsError(queueIsGone(this.names));
     });
     await this.#connection.flush();
   }
 
   /** What a worker that wants to take part is told. */
   #welcome(data: Uint8Array): Welcome | { readonly refused: string } {
-    const hello = decodeMessage(helloSchema, data);
-    const { federa, arithmetic, adapter } = this.#options.kind;
-    if (hello === undefined) {
-      return { refused: `it speaks another language: expected federa ${federa}` };
-    }
-    const { worker, kind } = hello;
-    const refused = this.#banned.get(worker) ??
-      (kind.federa !== federa
-        ? `it has federa ${kind.federa}, the run has ${federa}`
-        : kind.arithmetic !== arithmetic
-        ? `it has arithmetic ${kind.arithmetic}, the run has ${arithmetic}`
-        : kind.adapter !== adapter
-        ? `its adapter is ${kind.adapter}, that of the run ${adapter}`
-        : undefined);
-    if (refused !== undefined) {
-      if (!this.#refused.has(worker)) this.#report(`Worker ${worker} is refused: ${refused}`);
-      this.#refused.add(worker);
-      return { refused };
-    }
-    this.#see(worker);
+    const refused = this.#crew.admit(decodeMessage(helloSchema, data));
+    if (refused !== undefined) return { refused };
     return { session: this.session, ackWaitSeconds: this.#ackWaitSeconds, attempts: this.attempts };
   }
 
   #hear(data: Uint8Array): void {
     const alive = decodeMessage(aliveSchema, data);
-    if (alive?.session !== this.session || this.#banned.has(alive.worker)) return;
-    if (alive.leaves) this.#forget(alive.worker, "left");
-    else this.#see(alive.worker);
-  }
-
-  #see(worker: string): void {
-    const isNew = !this.#workers.has(worker);
-    this.#workers.set(worker, performance.now());
-    if (isNew) this.#report(`Worker ${worker} is here (${this.#workers.size} in all)`);
-  }
-
-  #forget(worker: string, how: string): void {
-    if (this.#workers.delete(worker)) this.#report(`Worker ${worker} ${how} (${this.#workers.size} in all)`);
+    if (alive?.session !== this.session) return;
+    if (alive.leaves) this.#crew.leave(alive.worker);
+    else this.#crew.see(alive.worker);
   }
 
   #report(line: string): void {
@@ -274,7 +215,7 @@ export class Coordinator {
 
   /** Names of the workers that are there. */
   get workers(): string[] {
-    return [...this.#workers.keys()];
+    return this.#crew.workers;
   }
 
   /** Has a round hear of its blocks from now on, in place of the one before it. */
@@ -334,9 +275,7 @@ export class Coordinator {
 
   /** Sends a worker away and hears it no more. */
   ban(worker: string, reason: string): void {
-    this.#banned.set(worker, reason);
-    this.#report(`Worker ${worker} is sent away: ${reason}`);
-    this.#workers.delete(worker);
+    this.#crew.ban(worker, reason);
     this.#tell({ kind: "leave", session: this.session, worker, reason });
   }
 
@@ -359,40 +298,13 @@ export class Coordinator {
         });
     }
     const now = performance.now();
-    const gap = now - this.#looked;
-    this.#looked = now;
-    if (gap > goneSeconds * 500) {
-      // This process did something else, such as an evaluation, and heard nobody meanwhile.
-      for (const worker of this.#workers.keys()) this.#workers.set(worker, now);
-      if (this.#alone !== undefined) this.#alone += gap;
-    }
     if (now - this.#verified > verifySeconds * 1000) {
       this.#verified = now;
       void this.#manager.streams.info(this.names.workStream).catch((error) => {
-        if (isMissing(error) && !this.#isClosed) this.#failure ??= new NatsError(gone(this.names));
+        if (isMissing(error) && !this.#isClosed) this.#failure ??= new NatsError(queueIsGone(this.names));
       });
     }
-    for (const [worker, seen] of this.#workers) {
-      if (now - seen > goneSeconds * 1000) this.#forget(worker, `hasn't been heard of for ${goneSeconds} s`);
-    }
-    if (this.#workers.size > 0) {
-      this.#alone = undefined;
-      return;
-    }
-    const { waitSeconds = 600 } = this.#options;
-    if (this.#alone === undefined) {
-      this.#alone = now;
-      this.#report(
-        `No worker is there; waiting up to ${waitSeconds} s for one: federa worker --nats URL${
-          this.names.queue === "default" ? "" : ` --queue ${this.names.queue}`
-        }`,
-      );
-    }
-    if (now - this.#alone <= waitSeconds * 1000) return;
-    throw new WorkersError(
-      `Cannot go on: no worker has taken part in the queue ${this.names.queue} for ${waitSeconds} s; start one with ` +
-        "federa worker, and go on with federa resume",
-    );
+    this.#crew.check();
   }
 
   /** Lets the workers go and removes all that the run has on the server. */
@@ -404,7 +316,7 @@ export class Coordinator {
     this.#tell({ kind: "over", session: this.session });
     try {
       await this.#connection.flush();
-      await removeAll(this.#manager, this.names);
+      await removeQueue(this.#manager, this.names);
     } catch (error) {
       this.#report(
         `The streams of the queue ${this.names.queue} stay on the server: ${
@@ -413,39 +325,5 @@ export class Coordinator {
       );
     }
     await this.#connection.close();
-  }
-}
-
-function gone({ queue }: QueueNames): string {
-  return `Cannot go on: somebody removed the queue ${queue} from the server, or another run took it; go on with federa resume`;
-}
-
-/** @throws {WorkersError} when a run leads a queue. */
-async function checkFree(connection: NatsConnection, { queue, lead }: QueueNames): Promise<void> {
-  let isSilent = false;
-  try {
-    await connection.request(lead, undefined, { timeout: 5000 });
-  } catch (error) {
-    const isFree = [error, (error as Error).cause].some((each) => each instanceof NoRespondersError);
-    if (isFree) return;
-    isSilent = true;
-  }
-  throw new WorkersError(
-    `Cannot lead the queue ${queue}: another run does${
-      isSilent
-        ? ", which doesn't answer: it is busy, or its machine went away less than five minutes ago"
-        : ""
-    }; wait for its end, or choose another --queue`,
-  );
-}
-
-/** Removes what a run has on the server; nothing happens where it is gone. */
-async function removeAll(manager: JetStreamManager, names: QueueNames): Promise<void> {
-  for (const stream of [names.workStream, names.doneStream, `OBJ_${names.bucket}`]) {
-    try {
-      await manager.streams.delete(stream);
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-    }
   }
 }

@@ -1,10 +1,10 @@
-import type { Config } from "../../../experiment/config/config.ts";
-import { createMethod } from "../../../experiment/config/method_config.ts";
-import { ConfigError } from "../../../experiment/config/parse_config.ts";
-import type { RunMethodOptions } from "../../../experiment/run/run_method.ts";
+import type { Config } from "../../../../experiment/config/config.ts";
+import { createMethod } from "../../../../experiment/config/method_config.ts";
+import { ConfigError } from "../../../../experiment/config/parse_config.ts";
+import type { RunMethodOptions } from "../../../../experiment/run/run_method.ts";
 import type { Coordinator } from "./coordinator.ts";
 import { describeJob } from "./describe_job_node.ts";
-import type { Job, ObjectReference } from "./messages.ts";
+import type { Job, ObjectReference } from "../messages.ts";
 import { WorkerParticipants } from "./worker_participants.ts";
 
 /**

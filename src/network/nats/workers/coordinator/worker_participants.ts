@@ -1,16 +1,16 @@
-import { rehearseArrivals } from "../../../fl/mod.ts";
-import type { BlockParticipants } from "../../../fl/simulation/block_participants.ts";
-import { uploadShapes } from "../../../fl/client/upload_shapes.ts";
-import { type Client, personalNames } from "../../../fl/method.ts";
-import type { Lost, Outcome, Participants, RoundWork } from "../../../fl/participants.ts";
-import { pick, type Shapes, shapesOf } from "../../../fl/tensors.ts";
-import { keptBySending } from "../../../fl/transport/send.ts";
+import { rehearseArrivals } from "../../../../fl/mod.ts";
+import type { BlockParticipants } from "../../../../fl/simulation/block_participants.ts";
+import { uploadShapes } from "../../../../fl/client/upload_shapes.ts";
+import { type Client, personalNames } from "../../../../fl/method.ts";
+import type { Lost, Outcome, Participants, RoundWork } from "../../../../fl/participants.ts";
+import { pick, type Shapes, shapesOf } from "../../../../fl/tensors.ts";
+import { keptBySending } from "../../../../fl/transport/send.ts";
 import type { Coordinator } from "./coordinator.ts";
-import { WorkersError, WrongResultError } from "./errors.ts";
-import type { BlockResult, ObjectReference } from "./messages.ts";
-import { decodeOutcomes, type ExpectedOutcome } from "./outcome_bytes.ts";
-import { pause } from "./patience.ts";
-import { encodeKept, encodeState } from "./state_bytes.ts";
+import { WorkersError, WrongResultError } from "../errors.ts";
+import type { BlockResult, ObjectReference } from "../messages.ts";
+import { decodeOutcomes, type ExpectedOutcome } from "../outcome_bytes.ts";
+import { pause } from "../patience.ts";
+import { encodeKept, encodeState } from "../state_bytes.ts";
 
 /** Blocks that may be out at a time, at most. */
 const maxWindow = 256;
