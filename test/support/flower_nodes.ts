@@ -41,7 +41,7 @@ export async function joinTiny(gpu: Gpu, options: JoinTinyOptions): Promise<void
     superlink,
     handler: (message) => learner.handle(message),
     // They leave when the run is over: nobody waits for their last reply.
-    timing: { poll: 0.2, settle: 0 },
+    timing: { poll: 0.2, settle: 0.1 },
     signal,
   });
 }
