@@ -39,7 +39,8 @@ export function layOut(
   const before = tokens.flatMap((own) => own.slice(0, Math.max(0, own.findLastIndex((count) => count > 0))));
   if (before.every((count) => count === most)) return { length: before.length === 0 ? length : most };
   const rows = tokens.reduce((most, own) => Math.max(most, own.reduce((sum, count) => sum + count, 0)), 0);
-  return rows < (tokens[0]?.length ?? 0) * length * (1 - worth)
+  // Without a worth a member with padding is packed even beside one that is full: nobody's rows may depend on others'.
+  return worth === 0 || rows < (tokens[0]?.length ?? 0) * length * (1 - worth)
     ? { length, rows: roundUp(rows) }
     : { length };
 }

@@ -69,6 +69,12 @@ test("layOut() packs nothing where there is no padding between texts", () => {
   assert.deepEqual(layOut([[9, 0, 3]], { longest }), { length: 16, rows: 16 });
 });
 
+test("layOut() packs a member with padding beside one that fills its rows", () => {
+  assert.deepEqual(layOut([[16, 16], [5, 16]], { longest }), { length: 16, rows: 32 });
+  assert.deepEqual(layOut([[16, 16], [0, 1]], { longest }), { length: 16, rows: 32 });
+  assert.deepEqual(layOut([[20, 20], [19, 20]], { longest }), { length: 20, rows: 40 });
+});
+
 test("layOut() keeps padding that isn't worth its copies, where asked", () => {
   assert.deepEqual(layOut([[20, 19, 20]], { longest, worth: 0.1 }), { length: 20 });
   assert.deepEqual(layOut([[20, 9, 20]], { longest, worth: 0.1 }), { length: 20, rows: 56 });

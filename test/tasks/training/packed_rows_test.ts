@@ -155,6 +155,20 @@ for (const [adapterClass, gpu] of Object.entries(gpus)) {
   }
 }
 
+test("a client learns the same bits beside one whose texts fill all their rows", async () => {
+  const gpu = gpus["cpu"]!;
+  const task = tasks["classes"]!;
+  const model = TaskModel.create(gpu, encoderOf(gpu, "bert"), { task, seed: 4 });
+  const { inputs: { attentionMask } } = setOf(task, { size: 120, length: 15 });
+  const tokensOf = (row: number) =>
+    Array.from(attentionMask!.data.slice(row * 15, (row + 1) * 15)).filter((each) => each === 1).length;
+  const longest = many.find((row) => tokensOf(row) === 15)!;
+  const full = own.map((rows) => rows.map(() => longest));
+  const options = { isTrained: trainedBy("full"), batchSize: 75, length: 15 };
+  const alone = await lastMember(model, { ...options, plans: [own] });
+  assert.deepEqual(await lastMember(model, { ...options, plans: [full, own] }), alone);
+});
+
 test("adapters learn the same bits from rows without padding as from whole texts, where each sum is one chain", async () => {
   const gpu = gpus["cpu"]!;
   for (const modelType of Object.keys(configs)) {
