@@ -173,7 +173,8 @@ export async function host(
   const connection = await connect({ servers: url, reconnectTimeWait: 100, ...connectWith });
   try {
     return await outcomeOf(
-      hostFederation(pretrained, { connection, settings, evaluateEvery: 0, ...more }),
+      // A test whose participants don't come ends, and says so.
+      hostFederation(pretrained, { connection, settings, evaluateEvery: 0, gatherSeconds: 120, ...more }),
       pretrained,
       onEvent,
     );
