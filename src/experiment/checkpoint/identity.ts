@@ -34,7 +34,7 @@ export const identityParts = [
  * Raised whenever the same configuration, data and base give other bits than before, such as adapters that start elsewhere: factors
  * that were trained beside one start are wrong beside another.
  */
-export const arithmetic = 3;
+export const arithmetic = 2;
 
 /**
  * What the bits of a method follow from in one replicate. Left out are a run's name and folder, block size, memory limit,
