@@ -32,7 +32,7 @@ export async function writeFileAtomic(
 
 /** Options of {@linkcode writeFileAtomic} and {@linkcode writeStreamAtomic}. */
 export interface WriteFileOptions {
-  /** Who may read and write the file: `0o600` for a secret. Unless given, whoever may read new files. */
+  /** Who may read and write the file: `0o600` for a secret. By default as the system has it for new files. */
   readonly mode?: number;
 }
 

@@ -1,13 +1,7 @@
-import { type Gpu, NonFiniteError, type Precision } from "../../../engine/mod.ts";
+import type { Gpu, Precision } from "../../../engine/mod.ts";
 import { taskConfig } from "../../../experiment/config/task_config.ts";
 import { type LoadedModel, type Reporter, writeModelFolder } from "../../../experiment/mod.ts";
-import {
-  decodePayload,
-  f32Codec,
-  ForgottenRoundError,
-  type HostTensors,
-  type RoundCall,
-} from "../../../fl/mod.ts";
+import { decodePayload, f32Codec, type HostTensors, type RoundCall } from "../../../fl/mod.ts";
 import { evaluate } from "../../../tasks/mod.ts";
 import { UnknownMessageTypeError } from "../errors.ts";
 import type { FlowerMessage } from "../message.ts";
@@ -21,8 +15,9 @@ import {
 import { arrayRecord, bytesOf, checkDownload, findOrRefuse, readArrays } from "./arrays.ts";
 import { OpenedRun } from "./opened_run.ts";
 import { type OwnExamples, prepareOwnData } from "./own_data.ts";
-import { RefusedRunError } from "./refusal.ts";
+import { publicError, RefusedRunError } from "./refusal.ts";
 import type { RunStore } from "./run_store.ts";
+import { checkHashes, checkIdentity } from "./check_agreement.ts";
 import { correctedMethods } from "./served_methods.ts";
 import { type FlowerSettings, readSettings } from "./settings.ts";
 
@@ -87,7 +82,10 @@ export class FlowerLearner implements Disposable {
           );
       }
     } catch (error) {
-      throw this.#publicError(error, message.type);
+      const { reporter, client } = this.#options;
+      reporter.endProgress();
+      reporter.line(error instanceof Error ? error.message : String(error));
+      throw publicError(error, { client, type: message.type });
     }
   }
 
@@ -97,7 +95,7 @@ export class FlowerLearner implements Disposable {
     // Where the nodes make the start, nobody else's counts.
     const given = settings.startBy === "server" ? readArrays(records) : undefined;
     const run = await this.#open(runId, settings, given);
-    this.#checkHashes(run, settings);
+    checkHashes(run, settings, this.#options.client);
     const { start, baseHash } = run;
     this.#options.reporter.line(`The server asked what this node starts from: ${start.hash.slice(0, 12)}…`);
     const answer = new Map<string, ConfigRecord | ReturnType<typeof arrayRecord>>([[
@@ -168,13 +166,23 @@ export class FlowerLearner implements Disposable {
         onProgress: (done, total) => reporter.progress(`round ${call.round}: scoring`, done, total),
       });
       reporter.endProgress();
-      const told = names.map((name): [string, number] => [name, scores[name] ?? NaN]);
+      const told = names.flatMap((name) => {
+        const value = scores[name];
+        return value === undefined ? [] : [[name, value] as const];
+      });
       reporter.line(
         `Round ${call.round} of ${settings.rounds}: loss ${loss.toFixed(4)}${
           told.map(([name, value]) => `, ${name} ${value.toFixed(4)}`).join("")
         } on ${test.numExamples} examples`,
       );
       if (call.round === settings.rounds) await writeModel?.({ model, ...this.#describe(run) });
+      const missing = names.find((name) => scores[name] === undefined);
+      if (missing !== undefined) {
+        // A mean over nodes would no longer be one.
+        throw new RefusedRunError(
+          `Cannot send the score ${missing}: it has no meaning on the examples of client ${this.#options.client}; leave it out of "scores"`,
+        );
+      }
       return new Map<string, MetricRecord | ConfigRecord>([
         [
           "metrics",
@@ -193,7 +201,7 @@ export class FlowerLearner implements Disposable {
     settings: FlowerSettings,
     records: FlowerRecords,
   ): { readonly call: RoundCall; readonly arrays: HostTensors } {
-    this.#checkHashes(run, settings);
+    checkHashes(run, settings, this.#options.client);
     const { serverRound, lastRound, method } = settings;
     if (serverRound === undefined) {
       throw new RefusedRunError(
@@ -248,25 +256,6 @@ export class FlowerLearner implements Disposable {
     return this.#model;
   }
 
-  #checkHashes({ baseHash, start }: OpenedRun, settings: FlowerSettings): void {
-    for (
-      const { what, own, expected } of [
-        { what: "base model", own: baseHash, expected: settings.baseHash },
-        { what: "start", own: start.hash, expected: settings.startHash },
-      ]
-    ) {
-      if (expected === undefined || expected === own) continue;
-      const advice = what === "start"
-        ? 'a start from other hardware may differ in its last bits: let the server make it (start-by = "server")'
-        : "give all the same weights";
-      throw new RefusedRunError(
-        `Cannot take part as client ${this.#options.client}: this node's ${what} is ${
-          own.slice(0, 12)
-        }…, not ${expected.slice(0, 12)}… as that of the others; ${advice}`,
-      );
-    }
-  }
-
   #config(values: Readonly<Record<string, ConfigValue>>): ConfigRecord {
     return {
       type: "config",
@@ -291,23 +280,6 @@ export class FlowerLearner implements Disposable {
     };
   }
 
-  /** An error whose message may leave the node: what is said of its data and files stays here. */
-  #publicError(error: unknown, type: string): unknown {
-    this.#options.reporter.endProgress();
-    const isPublic = error instanceof RefusedRunError || error instanceof UnknownMessageTypeError ||
-      error instanceof ForgottenRoundError ||
-      // In scoring, it tells outputs of single examples.
-      (error instanceof NonFiniteError && type === "train");
-    const message = error instanceof Error ? error.message : String(error);
-    this.#options.reporter.line(message);
-    if (isPublic) return error;
-    const name = error instanceof Error ? error.name : "an error";
-    return new RefusedRunError(
-      `Cannot answer as client ${this.#options.client}: ${name}; what it says stays with the node, whose own output shows it`,
-      { cause: error },
-    );
-  }
-
   #close(): void {
     this.#run?.opened[Symbol.dispose]();
     this.#run = undefined;
@@ -324,17 +296,6 @@ export class FlowerLearner implements Disposable {
     this.#close();
     this.#closeModel();
   }
-}
-
-function checkIdentity(known: string, now: string): void {
-  if (known === now) return;
-  const [before, after] = [known, now].map((text) => JSON.parse(text) as Record<string, unknown>);
-  const changed = Object.keys({ ...before, ...after }).filter((name) =>
-    JSON.stringify(before![name]) !== JSON.stringify(after![name])
-  );
-  throw new RefusedRunError(
-    `Cannot go on in this run: the server changed ${changed.join(", ")}; begin another run`,
-  );
 }
 
 function metrics(values: Readonly<Record<string, MetricValue>>): MetricRecord {

@@ -7,7 +7,7 @@ import { type LoadOptions, writeModelFolder } from "../../../experiment/mod.ts";
 import { openModel } from "../../../experiment/model/load_model.ts";
 import type { TaskKind } from "../../../tasks/mod.ts";
 import { describeFlowerEvent } from "../event.ts";
-import { type FlowerNodeOptions, runFlowerNode } from "../node/run_flower_node.ts";
+import { type FlowerNodeOptions, parseSuperlink, runFlowerNode } from "../node/run_flower_node.ts";
 import { folderStore } from "./folder_store_node.ts";
 import { FlowerLearner } from "./learner.ts";
 
@@ -58,6 +58,8 @@ export interface LearningNodeOptions
 export async function runLearningNode(gpu: Gpu, options: LearningNodeOptions): Promise<void> {
   const { task: kind = "sequence-classification", data, test, labels, client, folder, save } = options;
   const { model: source, precision = "f32", reporter, signal, reading } = options;
+  // Before anything is read.
+  parseSuperlink(options);
   const reads = { ...reading, labels, signal, onNotice: (message: string) => reporter.line(message) };
   const examples = {
     kind,
@@ -102,7 +104,7 @@ export async function runLearningNode(gpu: Gpu, options: LearningNodeOptions): P
     keyFile: join(folder, "node.key"),
     handler: (message) => learner.handle(message),
     onEvent: (event) => {
-      // What came is told by the learner.
+      // The learner reports what arrived.
       if (event.type !== "received") reporter.line(describeFlowerEvent(event));
     },
   });

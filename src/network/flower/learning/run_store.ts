@@ -8,7 +8,7 @@ export interface SavedRun {
   readonly participant?: Uint8Array | undefined;
 }
 
-/** Where a node keeps what it must go on with after it was killed. Runs are told apart by their numbers. */
+/** Where a node keeps what it needs to go on after it was killed, by the number of the run. */
 export interface RunStore {
   /** What was saved of a run; undefined where nothing was. */
   read(runId: bigint): Promise<SavedRun | undefined>;

@@ -64,7 +64,7 @@ export interface FlowerNodeOptions {
  */
 export async function runFlowerNode(options: FlowerNodeOptions): Promise<void> {
   const { keyFile, caFile, handler, maxBytes = MAX_BYTES, signal: leaving, onEvent = () => {} } = options;
-  const superlink = parseAddress(options);
+  const superlink = parseSuperlink(options);
   const timing = checkedTiming(options.timing);
   const ca = caFile === undefined ? undefined : await readCertificates(caFile);
   const lock = keyFile === undefined ? undefined : await NodeLock.take(keyFile);
@@ -107,7 +107,14 @@ function checkedTiming(changes: Partial<FlowerTiming> | undefined): FlowerTiming
   return { ...FLOWER_TIMING, ...changes };
 }
 
-function parseAddress({ superlink, insecure = false }: FlowerNodeOptions): URL {
+/**
+ * The address of a SuperLink.
+ *
+ * @throws {TypeError} when it isn't one, or another machine's without TLS.
+ */
+export function parseSuperlink(
+  { superlink, insecure = false }: Pick<FlowerNodeOptions, "superlink" | "insecure">,
+): URL {
   const url = URL.canParse(superlink) ? new URL(superlink) : undefined;
   if (
     url === undefined || !/^https?:$/.test(url.protocol) || url.host === "" ||

@@ -21,7 +21,7 @@ const text = z.string().max(1000);
 /** What a host says of its federation before anybody joins. */
 export const invitationSchema = z.strictObject({
   federation: nameSchema,
-  /** One run of it: whoever comes back to another has nothing to go on from. */
+  /** One run of it; what a participant kept is of use in the same run alone. */
   run: z.string().regex(/^[0-9a-f]{32}$/),
   /** Who hosts it, in words. */
   host: text,
